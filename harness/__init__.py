@@ -1,0 +1,1 @@
+"""A version-matrix regression harness for the Hugging Face quantization stack."""

@@ -1,0 +1,68 @@
+"""Cells and their pins: the values that the other rooms pass around."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One package at one version.
+
+    ``package`` is the normalized index name, ``label`` what a person reads (``5.0.0``, ``dev@1a2b3c4d``), and
+    ``requirement`` the PEP 508 text handed to the resolver (``transformers==5.0.0``, ``transformers @ git+https://…@<sha>``).
+    ``installed`` is true when the package is taken as the base interpreter has it.
+    """
+
+    package: str
+    label: str
+    requirement: str
+    installed: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One full set of pins, with the Python and the environment variables of its attempts.
+
+    ``axes`` names what varies in the matrix (packages, ``python``, variables), in the order of the file.
+    """
+
+    python: str
+    pins: tuple[Pin, ...]
+    variables: tuple[tuple[str, str], ...] = ()
+    axes: tuple[str, ...] = ()
+    as_of: str | None = None
+    base_python: str | None = None
+    reference: bool = False
+    id: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        """Derive the id once, so that it can never disagree with the pins."""
+        object.__setattr__(self, "id", cell_id(self))
+
+    def label(self, axis: str) -> str:
+        """Return what this cell has on one axis: a version label, a Python version or a variable's value."""
+        if axis == "python":
+            return self.python
+        for pin in self.pins:
+            if pin.package == axis:
+                return pin.label
+        return dict(self.variables).get(axis, "")
+
+
+def cell_id(cell: Cell) -> str:
+    """Name a cell by what varies, plus a digest over everything, safe as a folder name and as a nox session id."""
+    content = {
+        "python": cell.python,
+        "base": cell.base_python,
+        "pins": [[pin.package, pin.requirement, pin.installed] for pin in cell.pins],
+        "variables": [list(item) for item in cell.variables],
+        "as_of": cell.as_of,
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:6]
+    words = [f"{axis}-{cell.label(axis)}" for axis in cell.axes]
+    readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-")[:80]
+    return f"{readable or 'cell'}-{digest}"

@@ -1,0 +1,171 @@
+"""What a scenario sees: the ``@scenario`` decorator and the ``probe`` object."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+
+from harness.probe.events import EventFile
+from harness.probe.memory import Cuda, HostPeak, host
+
+Test = TypeVar("Test", bound=Callable[..., object])
+
+
+def scenario(
+    *,
+    row: str | None = None,
+    tracker: str | None = None,
+    needs: Sequence[str] = (),
+    checkpoints: Sequence[str] = (),
+    timeout: float | None = None,
+) -> Callable[[Test], Test]:
+    """Mark a test as a scenario.
+
+    Args:
+        row: the field report's row it answers (``A1``), if any.
+        tracker: the upstream issue or pull request (``huggingface/transformers#44387``).
+        needs: what must be there, else the scenario is skipped with a reason: ``cuda`` (a GPU), ``cuda:2`` (two of
+            them), or a requirement on an installed package (``transformers>=5.5``).
+        checkpoints: names the ``checkpoint`` fixture will be asked for; they are built before the cell runs.
+            Write literals: the plan reads them without running the file.
+        timeout: seconds after which an attempt is killed; the run's own limit where None.
+    """
+
+    def mark(test: Test) -> Test:
+        marked: Test = pytest.mark.scenario(
+            row=row, tracker=tracker, needs=tuple(needs), checkpoints=tuple(checkpoints), timeout=timeout
+        )(test)
+        return marked
+
+    return mark
+
+
+class ExpectationFailed(AssertionError):
+    """At least one ``probe.expect`` did not hold; raised when the test is over."""
+
+
+class Probe:
+    """Measure phases, record figures, state expectations. One object an attempt."""
+
+    def __init__(self, events: EventFile) -> None:
+        """Write everything to ``events`` as it happens."""
+        self._events = events
+        self._phase: str | None = None
+        self._phases_seen: dict[str, int] = {}
+        self.failed: list[str] = []
+        self.explained_skip = False
+        self.cuda = Cuda()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Measure one phase (``import context load adapter forward generate merge`` or a name of your own).
+
+        Time in seconds, memory in bytes, before and after, with peaks. Phases do not nest. A name used again is
+        recorded as ``name.2``.
+
+        Raises:
+            RuntimeError: a phase is already open.
+        """
+        if self._phase is not None:
+            raise RuntimeError(f"phase {name!r} opened inside phase {self._phase!r}: phases do not nest")
+        count = self._phases_seen[name] = self._phases_seen.get(name, 0) + 1
+        label = name if count == 1 else f"{name}.{count}"
+        self._phase = label
+        self.cuda.settle()
+        self.cuda.reset_peaks()
+        self._events.write("phase_start", phase=label, host=host(), cuda=self.cuda.devices())
+        peak, started = HostPeak(), time.perf_counter()
+        try:
+            yield
+        finally:
+            self.cuda.settle()
+            seconds = time.perf_counter() - started
+            anon_peak = peak.stop()
+            devices = self.cuda.devices()
+            self.cuda.empty_cache()
+            self._events.write(
+                "phase_end",
+                phase=label,
+                seconds=seconds,
+                host={**host(), "anon_peak": anon_peak},
+                cuda=devices,
+                cuda_emptied=self.cuda.devices(),
+            )
+            self._phase = None
+
+    def record(self, name: str, value: Any) -> None:
+        """Keep a figure of the scenario's own: a number becomes the column ``x.<name>``, anything else a note."""
+        self._events.write("record", name=name, value=value)
+
+    def expect(self, text: str, condition: object, detail: object = "") -> bool:
+        """State an expectation in words and go on; the test is red at its end if any did not hold.
+
+        Returns:
+            Whether it held.
+        """
+        held = bool(condition)
+        self._events.write("expect", text=text, held=held, detail=str(detail))
+        if not held:
+            self.failed.append(f"{text} ({detail})" if detail != "" else text)
+        return held
+
+    def simulated(self, what: str) -> None:
+        """Say that part of this attempt is simulated, and what: the report labels it."""
+        self._events.write("simulated", what=what)
+
+    def not_applicable(self, text: str, reason: str = "not_applicable") -> NoReturn:
+        """Skip the rest: the scenario does not apply in this cell (``reason``: ``not_applicable`` or ``no_gpu``)."""
+        self._events.write("skip", text=text, reason=reason)
+        self.explained_skip = True
+        pytest.skip(text)
+
+    @property
+    def device(self) -> str:
+        """The device to put things on: ``cuda:0`` where there is one, else ``cpu``."""
+        return "cuda:0" if cuda_count() else "cpu"
+
+    @staticmethod
+    def has(requirement: str) -> bool:
+        """Tell whether an installed package satisfies a requirement (``transformers>=5.5``); pre-releases count."""
+        return unmet(requirement) is None
+
+    def close(self) -> None:
+        """Raise if any expectation failed.
+
+        Raises:
+            ExpectationFailed: with all of them in its text.
+        """
+        if self.failed:
+            raise ExpectationFailed("; ".join(self.failed))
+
+
+def cuda_count() -> int:
+    """Count the GPUs that torch can use; zero without torch."""
+    try:
+        import torch
+    except ImportError:
+        return 0
+    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+
+
+def unmet(need: str) -> tuple[str, str] | None:
+    """Return (reason code, sentence) for the first part of ``need`` that is missing here, or None when it is met."""
+    name, _, count = need.partition(":")
+    if name == "cuda":
+        wanted, found = int(count or 1), cuda_count()
+        return None if found >= wanted else ("no_gpu", f"needs {wanted} CUDA device(s), found {found}")
+    from packaging.requirements import Requirement  # pytest itself needs packaging, so every cell has it
+
+    requirement = Requirement(need)
+    try:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return ("not_applicable", f"needs {need}, {requirement.name} is not installed")
+    if requirement.specifier.contains(version, prereleases=True):
+        return None
+    return ("not_applicable", f"needs {need}, found {version}")

@@ -1,0 +1,154 @@
+"""What is written down: the plan of a run, and one record per attempt."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
+
+from harness.store.outcome import Outcome
+
+SCHEMA_VERSION = 1
+
+
+class Record(BaseModel):
+    """A frozen value that goes to JSON and back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Frame(Record):
+    """One line of a traceback; ``path`` is relative to site-packages or to the scenario's folder."""
+
+    path: str
+    function: str
+    line: int
+    package: str | None = (
+        None  # top-level import name inside site-packages; None: the scenario, the probe, the standard library
+    )
+
+
+class Failure(Record):
+    """One exception as the probe saw it, frames outermost first."""
+
+    when: str  # import, collect, setup, call, teardown
+    type: str  # qualified: builtins leave their module out (``TypeError``, ``torch.OutOfMemoryError``)
+    message: str
+    frames: tuple[Frame, ...] = ()
+    text: str = ""  # the traceback as Python prints it, capped
+
+
+class Expectation(Record):
+    """One sentence of ``probe.expect`` and whether it held."""
+
+    text: str
+    held: bool
+    detail: str = ""
+
+
+class ProcessExit(Record):
+    """How the attempt's process ended, as its parent saw it."""
+
+    code: int | None = None  # exit status; None when a signal ended it or it never started
+    signal: int | None = None
+    timed_out: bool = False
+    host_oom: bool = False
+    interrupted: bool = False
+    note: str = ""
+
+
+class ScenarioInfo(Record):
+    """One scenario as collected: its id (``load_4bit::test_counts[plain]``) and what its decorator declares."""
+
+    id: str
+    nodeid: str  # pytest node id with the absolute path of the file
+    row: str | None = None
+    title: str = ""  # first line of the docstring
+    tracker: str | None = None
+    needs: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
+    timeout: float | None = None  # seconds
+
+
+class AttemptRecord(Record):
+    """One run of one scenario in one cell: a line of the journal, a row of the table."""
+
+    cell: str
+    scenario: str
+    attempt: int  # 1, 2, …; 0 where nothing could be started (resolve, install, collect)
+    outcome: Outcome
+    signature: str | None = None
+    detail: str = ""  # one sentence: the resolver's, the exception's, the skip's
+    row: str | None = None
+    started: datetime
+    seconds: float
+    isolation: str = ""  # fork, spawn, or empty when no process was started
+    simulated: str | None = None  # what was simulated, in words
+    exit: ProcessExit = ProcessExit()
+    failure: Failure | None = None
+    expectations: tuple[Expectation, ...] = ()
+    figures: dict[str, float | int] = Field(
+        default_factory=dict
+    )  # ``<figure>.<phase>`` (bytes, seconds) and ``x.<name>``
+    notes: dict[str, Any] = Field(default_factory=dict)  # what ``probe.record`` got that is not a number
+    folder: str | None = None  # relative to the run folder
+    known_issue: str | None = None
+
+    @field_validator("outcome", mode="before")
+    @classmethod
+    def _read_outcome(cls, value: object) -> object:
+        return Outcome.parse(value) if isinstance(value, str) else value
+
+    @field_serializer("outcome")
+    def _write_outcome(self, value: Outcome) -> str:
+        return str(value)
+
+
+class CellRecord(Record):
+    """One cell as planned, with what its lock says and what was really installed."""
+
+    id: str
+    labels: dict[str, str]  # axis -> label, in the order of the matrix
+    pins: dict[str, str]  # package -> label, axes and held pins
+    python: str
+    variables: dict[str, str] = Field(default_factory=dict)
+    reference: bool = False
+    lock: str | None = None  # hash; None when unsolvable
+    unsolvable: str | None = None  # the resolver's sentence
+    versions: dict[str, str] = Field(default_factory=dict)  # the whole lock: package -> version
+
+
+class GpuRecord(Record):
+    """One accelerator of the host."""
+
+    uuid: str
+    name: str
+    memory_bytes: int
+    driver: str
+
+
+class HostRecord(Record):
+    """The machine of a run; nothing here names it."""
+
+    platform: str
+    cpus: int
+    memory_bytes: int
+    gpus: tuple[GpuRecord, ...] = ()
+
+
+class RunRecord(Record):
+    """``run.json``: the matrix as read, the cells as planned, the machine."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str  # the matrix's name
+    title: str = ""
+    started: datetime
+    matrix: dict[str, Any]  # the TOML as read
+    matrix_file: str
+    scenarios: tuple[ScenarioInfo, ...] = ()  # expected, by function, from reading the files
+    cells: tuple[CellRecord, ...]
+    axes: tuple[str, ...]  # what varies, in the order of the matrix
+    host: HostRecord
+    harness_version: str
+    command: tuple[str, ...] = ()  # how to run it again
