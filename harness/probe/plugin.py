@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Generator
@@ -134,6 +135,7 @@ def declared(item: pytest.Item) -> dict[str, Any]:
     return {**empty, **marker.kwargs} if marker is not None else empty
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return name → version of every distribution that this interpreter sees, names normalized."""
     found: dict[str, str] = {}

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
+from harness.runner.exits import ProcessExit
 from harness.store.outcome import Outcome
 
 SCHEMA_VERSION = 1
@@ -45,17 +46,6 @@ class Expectation(Record):
     text: str
     held: bool
     detail: str = ""
-
-
-class ProcessExit(Record):
-    """How the attempt's process ended, as its parent saw it."""
-
-    code: int | None = None  # exit status; None when a signal ended it or it never started
-    signal: int | None = None
-    timed_out: bool = False
-    host_oom: bool = False
-    interrupted: bool = False
-    note: str = ""
 
 
 class ScenarioInfo(Record):

@@ -1,0 +1,91 @@
+"""The fork server of a cell: import once, promise a clean state, fork one child per request.
+
+``python -m harness.probe.server REQUESTS REPLIES`` reads JSON lines from one inherited descriptor, answers on another;
+standard output and error belong to the children. POSIX only: elsewhere every attempt gets a fresh interpreter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from typing import IO, Any
+
+from harness.probe.child import run
+from harness.probe.failures import describe
+from harness.probe.plugin import versions
+
+
+def serve(requests: IO[str], replies: IO[str]) -> None:
+    """Preload what the first line asks for, say whether a fork is clean, then serve a request a line."""
+    settings = json.loads(requests.readline())
+    _reply(replies, event="ready", **preload(settings["preload"]), broken_promises=broken_promises(settings["never"]))
+    gc.freeze()  # what is imported stays shared between the children
+    for line in requests:
+        request = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _child(request, (requests, replies))
+        _reply(replies, event="started", pid=pid)
+        _, status, usage = os.wait4(pid, 0)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)  # what the attempt left running
+        _reply(replies, event="exited", status=status, peak_rss=usage.ru_maxrss * 1024)
+
+
+def preload(modules: list[str]) -> dict[str, Any]:
+    """Import ``modules``; one that fails is reported and left to the attempts, which fail with their own frames."""
+    seconds, failures = {}, {}
+    for module in modules:
+        started = time.perf_counter()
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # noqa: BLE001  # whatever an import raises is a finding, not our error
+            failures[module] = describe(error, "import", "")
+        seconds[module] = round(time.perf_counter() - started, 3)
+    return {"seconds": seconds, "failures": failures, "versions": versions()}
+
+
+def broken_promises(never: list[str]) -> list[str]:
+    """Say, in words, why a fork from this process would not be clean; empty when it is."""
+    broken = [f"{name} is imported" for name in never if name in sys.modules]
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        broken.append("CUDA is initialized")
+    threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+    if threads > 1:
+        broken.append(f"{threads} threads are running")
+    return broken
+
+
+def _child(request: dict[str, Any], control: tuple[IO[str], IO[str]]) -> None:
+    code = 70  # what an attempt exits with when the probe itself fails
+    try:
+        os.setsid()
+        for stream in control:
+            os.close(stream.fileno())
+        code = run(request)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)  # never run the server's own exit handlers twice
+
+
+def _reply(replies: IO[str], **message: Any) -> None:
+    replies.write(json.dumps(message) + "\n")
+    replies.flush()
+
+
+def main() -> None:
+    """Serve on the two descriptors named on the command line."""
+    with open(int(sys.argv[1]), encoding="utf-8") as requests, open(int(sys.argv[2]), "w", encoding="utf-8") as replies:
+        serve(requests, replies)
+
+
+if __name__ == "__main__":
+    main()

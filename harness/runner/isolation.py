@@ -1,0 +1,54 @@
+"""Choose between fork server and fresh interpreters, and say why."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from harness.runner.forkserver import ForkLauncher, NoCleanFork, Ready
+from harness.runner.launch import Launcher
+from harness.runner.spawn import SpawnLauncher
+
+
+class Isolation(StrEnum):
+    """How an attempt gets a process of its own."""
+
+    FORK = "fork"
+    SPAWN = "spawn"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A launcher ready to run, and why it is not a fork server where that was wanted."""
+
+    launcher: Launcher
+    ready: Ready | None = None
+    fallback: str = ""
+
+
+def open_launcher(
+    python: Path,
+    environment: dict[str, str],
+    folder: Path,
+    *,
+    wanted: Isolation,
+    preload: Sequence[str],
+    never: Sequence[str],
+    cancel: threading.Event,
+) -> Opened:
+    """Open what ``wanted`` names; a fork server that cannot keep its promise gives way to fresh interpreters."""
+    fresh = SpawnLauncher(python, environment)
+    if wanted is Isolation.SPAWN:
+        return Opened(fresh)
+    if os.name == "nt":
+        return Opened(fresh, fallback="this platform has no fork")
+    server = ForkLauncher(python, environment, folder)
+    try:
+        return Opened(server, server.prepare(preload, never, cancel))
+    except NoCleanFork as why:
+        server.close()
+        return Opened(fresh, fallback=str(why))

@@ -1,0 +1,72 @@
+"""A fresh interpreter for every request: slow, and promises everything. Works on every platform."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.runner.exits import from_returncode, oom_kill_count
+from harness.runner.group import GROUP, kill_group
+from harness.runner.launch import POLL_SECONDS, Finished, Request
+from harness.runner.output import CappedLog, Pump
+
+
+class SpawnLauncher:
+    """Run each request as ``python -m harness.probe.child`` in a process group of its own."""
+
+    isolation = "spawn"
+
+    def __init__(self, python: Path, environment: dict[str, str]) -> None:
+        """Keep the cell's interpreter and the environment its processes get."""
+        self._python = python
+        self._environment = environment
+
+    def run(self, request: Request, cancel: threading.Event) -> Finished:
+        """Run one request to its end, its deadline or ``cancel``."""
+        path = request.write(self.isolation)
+        log = CappedLog(request.folder / "output.log")
+        started, begun, kills = datetime.now(UTC), time.monotonic(), oom_kill_count()
+        with subprocess.Popen(
+            [str(self._python), "-m", "harness.probe.child", str(path)],
+            env=self._environment,
+            cwd=request.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **GROUP,
+        ) as process:
+            assert process.stdout is not None  # noqa: S101  # for the type checker: PIPE was asked for
+            pump = Pump(process.stdout)
+            pump.direct(log)
+            timed_out = _wait(process, begun + request.timeout, cancel)
+            kill_group(process.pid)  # the attempt, or what it left running
+            returncode = process.wait()
+            pump.join()
+            pump.direct(None)
+        log.close()
+        ended = from_returncode(
+            returncode,
+            oom_kills=oom_kill_count() - kills,
+            timed_out=timed_out,
+            cancelled=cancel.is_set() and returncode != 0,
+        )
+        return Finished(ended, started, time.monotonic() - begun, self.isolation)
+
+    def close(self) -> None:
+        """Nothing outlives a request here."""
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float, cancel: threading.Event) -> bool:
+    """Wait for the end, the deadline or ``cancel``; return whether it was the deadline."""
+    while not cancel.is_set():
+        try:
+            process.wait(timeout=POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > deadline:
+                return True
+        else:
+            return False
+    return False
