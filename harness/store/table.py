@@ -31,7 +31,7 @@ def load(run: str | Path) -> pd.DataFrame:
 
     Columns: ``cell``, one per package by its index name, ``python``, ``gpu``, one per variable, ``scenario``, ``row``,
     ``attempt``, ``outcome``, ``stage``, ``status``, ``reason``, ``signature``, ``detail``, ``simulated``,
-    ``isolation``, ``started`` (UTC), ``seconds``, then figures as ``<figure>.<phase>`` (integers in bytes, ``seconds.*`` in seconds)
+    ``isolation``, ``started`` (UTC), ``seconds``, then figures as ``<figure>.<phase>`` (bytes; ``seconds.*``: seconds)
     and a scenario's own as ``x.<name>``.
 
     Raises:
@@ -96,7 +96,7 @@ def _row(
 
 def _figure_types(attempts: Sequence[AttemptRecord], figures: list[str]) -> dict[str, str]:
     """Nullable integers where every attempt gave an integer (bytes, counts), else floats."""
-    measured = {name: True for name in figures}
+    measured = dict.fromkeys(figures, True)
     for attempt in attempts:
         for name, value in attempt.figures.items():
             measured[name] = measured[name] and isinstance(value, int)
