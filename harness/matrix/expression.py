@@ -1,0 +1,114 @@
+"""What the text of a version expression means, without asking anybody."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+WORDS = ("latest", "dev", "installed")
+FORMS = "5.1.0, >=5.0,<5.7, 5.1.x, latest, latest:6, dev, git:<ref>, pr:<number>, path:<folder>, installed"
+
+
+@dataclass(frozen=True)
+class Exact:
+    """One release by its number: ``5.1.0``."""
+
+    version: Version
+
+
+@dataclass(frozen=True)
+class Range:
+    """Every release in a specifier set: ``>=5.0,<5.7``, ``5.1.x``."""
+
+    specifiers: SpecifierSet
+
+    @property
+    def prereleases(self) -> bool:
+        """Say whether the text names a pre-release, which lets pre-releases in."""
+        return bool(self.specifiers.prereleases)
+
+    def holds(self, version: Version, *, prereleases: bool | None = None) -> bool:
+        """Say whether a release is in the set."""
+        return self.specifiers.contains(version, prereleases=self.prereleases if prereleases is None else prereleases)
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The newest patch of each of the last so many minors: ``latest``, ``latest:6``."""
+
+    minors: int = 1
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A state of the package's repository: ``dev`` (no ref: the default branch), ``git:<ref>``, ``pr:<number>``."""
+
+    text: str
+    ref: str | None = None
+    pull: int | None = None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A working copy: ``path:<folder>``."""
+
+    folder: str
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What the base interpreter has."""
+
+
+Expression = Exact | Range | Latest | Commit | Folder | Installed
+
+
+def parse(text: str) -> Expression:  # noqa: PLR0911 - one return a form
+    """Read a version expression.
+
+    Raises:
+        ValueError: the text is none of the forms; the message is half a sentence for the user.
+    """
+    word, colon, rest = text.partition(":")
+    match word, bool(colon):
+        case "latest", False:
+            return Latest()
+        case "latest", True if re.fullmatch(r"[1-9]\d*", rest):
+            return Latest(int(rest))
+        case "dev", False:
+            return Commit(text)
+        case "git", True if re.fullmatch(r"[\w][\w./-]*", rest):
+            return Commit(text, ref=rest)
+        case "pr", True if re.fullmatch(r"[1-9]\d*", rest):
+            return Commit(text, pull=int(rest))
+        case "path", True if rest:
+            return Folder(rest)
+        case "installed", False:
+            return Installed()
+        case _:
+            return _release(text)
+
+
+def _release(text: str) -> Expression:
+    if wildcard := re.fullmatch(r"(\d+(?:\.\d+)*)\.[x*]", text):
+        return Range(SpecifierSet(f"=={wildcard[1]}.*"))
+    if text[:1] in tuple("<>=!~"):
+        try:
+            return Range(SpecifierSet(text))
+        except InvalidSpecifier:
+            raise ValueError("is not a valid specifier (for example >=5.0,<5.7)") from None
+    try:
+        return Exact(Version(text))
+    except InvalidVersion:
+        raise ValueError(f"is not a version expression ({FORMS})") from None
+
+
+def written_version(label: str) -> Version | None:
+    """Read the release number in a pin's label (``5.1.0``, ``installed@2.13.0+cpu``); None for a commit or folder."""
+    try:
+        return Version(label.removeprefix("installed@"))
+    except InvalidVersion:
+        return None
