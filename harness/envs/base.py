@@ -1,0 +1,100 @@
+"""Base layers: a cell that takes some packages, usually torch, from an interpreter that already has them.
+
+The child environment finds the base through a ``.pth`` file. Its own packages come first on the path, so whatever the
+lock installs hides the base's copy. Packages of the base that no pin names stay visible behind them.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from harness.envs.interpreters import SECONDS, InterpreterMissing
+from harness.errors import ConfigError
+
+PTH = "zz-harness-base.pth"
+LIST = """
+import json, os, sys
+from importlib import metadata
+paths = [p for p in sys.path if os.path.basename(p.rstrip("/\\\\")) in ("site-packages", "dist-packages")]
+found = [d for d in metadata.distributions() if d.metadata["Name"]]
+packages = [[d.metadata["Name"], d.version, list(d.requires or [])] for d in found]
+print(json.dumps([paths, packages]))
+"""
+
+
+@dataclass(frozen=True)
+class BasePackage:
+    """One package of the base: its version, and the packages it needs there, extras left out."""
+
+    name: str
+    version: str
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Base:
+    """What an interpreter brings along: its package folders and what lies in them."""
+
+    paths: tuple[str, ...]
+    packages: Mapping[str, BasePackage]
+
+    def layer(self, names: Iterable[str]) -> dict[str, str]:
+        """Return name → version of these packages and of everything they need, as the base has it.
+
+        Raises:
+            ConfigError: the base has no such package.
+        """
+        found: dict[str, str] = {}
+        waiting = list(names)
+        for name in waiting:
+            if name not in self.packages:
+                raise ConfigError(f'{name} = "installed": the base interpreter has no package of that name')
+        while waiting:
+            name = waiting.pop()
+            if name in found or name not in self.packages:
+                continue
+            found[name] = self.packages[name].version
+            waiting += self.packages[name].needs
+        return dict(sorted(found.items()))
+
+
+@functools.cache
+def read_base(program: str) -> Base:
+    """List what the interpreter ``program`` can import.
+
+    Raises:
+        InterpreterMissing: it does not start.
+    """
+    try:
+        done = subprocess.run([program, "-c", LIST], capture_output=True, text=True, timeout=SECONDS, check=True)
+        paths, packages = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise InterpreterMissing(f"the base interpreter {program} does not start: {error}") from error
+    found: dict[str, BasePackage] = {}
+    for name, version, requires in packages:
+        key = str(canonicalize_name(name))
+        found.setdefault(key, BasePackage(key, version, _needs(requires)))  # the first on the path is the one imported
+    return Base(tuple(paths), found)
+
+
+def _needs(requires: list[str]) -> tuple[str, ...]:
+    requirements = [Requirement(text) for text in requires]
+    wanted = [one for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return tuple(sorted({str(canonicalize_name(one.name)) for one in wanted}))
+
+
+def write_pth(site_packages: Path, base: Base) -> None:
+    """Make a child environment see the packages of its base, behind its own.
+
+    ``addsitedir`` rather than plain lines: it also follows the base's own ``.pth`` files.
+    """
+    lines = [f"import site; site.addsitedir({path!r})\n" for path in base.paths]
+    (site_packages / PTH).write_text("".join(lines), encoding="utf-8")
