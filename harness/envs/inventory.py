@@ -1,0 +1,68 @@
+"""List, measure and remove what lies in the cache: environments and locks."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.envs.build import LAST_USED, STAMP
+from harness.errors import InfrastructureError
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One thing in the cache: ``size`` in bytes, ``last_used`` in seconds since 1970, ``whole`` unless half-built."""
+
+    path: Path
+    size: int
+    last_used: float
+    whole: bool = True
+
+
+def env_size(folder: Path) -> int:
+    """Return the bytes that removing ``folder`` would free.
+
+    Files that uv linked from its cache have a second name there and cost nothing. Where uv clones instead of
+    linking (APFS, btrfs, XFS with reflinks) every file counts, though its blocks are shared.
+    """
+    files = (path.lstat() for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    return sum(status.st_size for status in files if status.st_nlink == 1)
+
+
+def list_environments(root: Path) -> list[Stored]:
+    """List the environments below ``root``, the longest unused first."""
+    folders = [path for path in root.glob("*") if path.is_dir()]
+    return sorted((_environment(folder) for folder in folders), key=lambda stored: stored.last_used)
+
+
+def list_locks(cache: Path) -> list[Stored]:
+    """List the resolutions in ``cache``, the oldest first."""
+    files = [(path, path.stat()) for path in cache.glob("*.json")]
+    return sorted((Stored(path, stat.st_size, stat.st_mtime) for path, stat in files), key=lambda one: one.last_used)
+
+
+def _environment(folder: Path) -> Stored:
+    used = folder / LAST_USED
+    moment = (used if used.exists() else folder).stat().st_mtime
+    return Stored(folder, env_size(folder), moment, whole=(folder / STAMP).exists())
+
+
+def remove(stored: Stored) -> None:
+    """Remove an environment or a lock; a half-removed environment has no stamp and is not used any more.
+
+    Raises:
+        InfrastructureError: the environment is being built at this moment.
+    """
+    if not stored.path.is_dir():
+        stored.path.unlink(missing_ok=True)
+        return
+    lock = Path(f"{stored.path}.lock")
+    try:
+        with FileLock(lock, timeout=0):
+            (stored.path / STAMP).unlink(missing_ok=True)
+            shutil.rmtree(stored.path)
+    except Timeout as error:
+        raise InfrastructureError(f"{stored.path.name} is in use by another process: it was not removed") from error

@@ -1,0 +1,29 @@
+"""A noxfile of the harness's own: one session that makes an environment and installs a lock into it.
+
+Called by :mod:`harness.envs.build` as ``python -m nox -f nox_build.py``; ``HARNESS_BUILD_REQUEST`` names the JSON file
+with what to do, and the session writes the place of the environment into the file that the request names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import nox
+
+REQUEST = json.loads(Path(os.environ["HARNESS_BUILD_REQUEST"]).read_text(encoding="utf-8"))
+nox.needs_version = ">=2025.5.1"
+
+
+@nox.session(python=REQUEST["python"], venv_backend=REQUEST["backend"])
+def env(session: nox.Session) -> None:
+    """Install the lock: what has hashes with hashes, then commits and folders, nothing that the lock does not name."""
+    uv = session.venv_backend == "uv"
+    arguments = REQUEST["arguments"] if uv else []  # pip reads its own configuration
+    for packages in REQUEST["binary"]:
+        session.install("--no-deps", "--require-hashes", *arguments, "-r", packages)
+    for packages in REQUEST["direct"]:
+        refresh = [option for name in REQUEST["refresh"] for option in ("--refresh-package", name)] if uv else []
+        session.install("--no-deps", *refresh, *arguments, "-r", packages)
+    Path(REQUEST["result"]).write_text(json.dumps(str(session.virtualenv.location)), encoding="utf-8")
