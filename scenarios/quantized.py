@@ -66,7 +66,6 @@ def load_in_4bit(
 
 def load_plain(folder: str, device_map: DeviceMap, *, dtype: torch.dtype = torch.bfloat16, **keywords: Any) -> Any:
     """Load a checkpoint as it is, in ``dtype``, ready for inference."""
-    keywords = {"attn_implementation": "sdpa", **keywords}
     model = model_class(folder).from_pretrained(folder, device_map=device_map, dtype=dtype, **keywords)
     return model.eval()
 

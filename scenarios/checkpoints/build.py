@@ -5,7 +5,8 @@ file) says ``kind = "model"`` or ``"adapter"``:
 
 - a model names ``model_type`` and ``architecture``; ``[tiny.config]`` and ``[full.config]`` become ``config.json`` word
   for word, so that no release's defaults leak into it; ``std`` is the spread of the random weights; ``[fill]`` lists
-  the tensors that are constant, ``[rename]`` the names that the published checkpoint spells differently;
+  the tensors that are constant, ``[spread]`` those whose ``std`` is multiplied, ``[rename]`` the names that the
+  published checkpoint spells differently;
 - an adapter names its ``base`` (pass the built base with ``--base``), ``inject`` (a regex over full module paths: where
   the LoRA weights sit) and ``target_modules`` (what ``adapter_config.json`` says, if that differs).
 
@@ -71,10 +72,18 @@ def build_model(definition: dict[str, Any], size: dict[str, Any], out: Path) -> 
     eos, bos = config.get("eos_token_id", 1), config.get("bos_token_id", 2)
     write_json(out / "generation_config.json", {"bos_token_id": bos, "eos_token_id": eos, "pad_token_id": 0})
     shapes = model_shapes(meta_model(out))
-    fill = {re.compile(pattern): value for pattern, value in definition.get("fill", {}).items()}
-    rename = {re.compile(pattern): text for pattern, text in definition.get("rename", {}).items()}
+    fill, spread, rename = (definition.get(table, {}) for table in ("fill", "spread", "rename"))
     tensors = {published(name, rename): (name, shape) for name, shape in shapes.items()}
-    write_shards(out, tensors, lambda name, shape: draw(name, shape, size["std"], fill))
+
+    def make(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        constant = first_match(fill, name)
+        return (
+            draw(name, shape, size["std"] * first_match(spread, name, 1.0))
+            if constant is None
+            else full(shape, constant)
+        )
+
+    write_shards(out, tensors, make)
 
 
 def meta_model(folder: Path) -> torch.nn.Module:
@@ -110,13 +119,17 @@ def shared_key_value_shapes(model: torch.nn.Module, shapes: Shapes) -> Shapes:
     return added
 
 
-def published(name: str, rename: dict[re.Pattern[str], str]) -> str:
+def published(name: str, rename: dict[str, str]) -> str:
     """Return the name under which the published checkpoint stores a tensor."""
     for pattern, text in rename.items():
-        name, changes = pattern.subn(text, name, count=1)
-        if changes:
-            break
+        if re.search(pattern, name):
+            return re.sub(pattern, text, name, count=1)
     return name
+
+
+def first_match(table: dict[str, float], name: str, default: float | None = None) -> Any:
+    """Return the value of the first pattern that is found in the name."""
+    return next((value for pattern, value in table.items() if re.search(pattern, name)), default)
 
 
 # --- adapters ------------------------------------------------------------------------------------------------------
@@ -135,7 +148,7 @@ def build_adapter(definition: dict[str, Any], size: dict[str, Any], base: Path, 
         raise SystemExit(f"inject = {definition['inject']!r} matches no linear layer of {definition['base']}")
     write_json(out / "adapter_config.json", adapter_config(definition, size))
     save_file(
-        {key: draw(name, shape, size["std"], {}) for key, (name, shape) in tensors.items()},
+        {key: draw(name, shape, size["std"]) for key, (name, shape) in tensors.items()},
         out / "adapter_model.safetensors",
         metadata={"format": "pt"},
     )
@@ -159,11 +172,13 @@ def adapter_config(definition: dict[str, Any], size: dict[str, Any]) -> dict[str
 # --- tensors and files ---------------------------------------------------------------------------------------------
 
 
-def draw(name: str, shape: tuple[int, ...], std: float, fill: dict[re.Pattern[str], float]) -> torch.Tensor:
-    """Return the bfloat16 tensor of that name: its constant, or normal values around zero."""
-    for pattern, value in fill.items():
-        if pattern.search(name):
-            return torch.full(shape, value, dtype=torch.bfloat16)
+def full(shape: tuple[int, ...], value: float) -> torch.Tensor:
+    """Return a constant bfloat16 tensor."""
+    return torch.full(shape, value, dtype=torch.bfloat16)
+
+
+def draw(name: str, shape: tuple[int, ...], std: float) -> torch.Tensor:
+    """Return the bfloat16 tensor of that name: normal values around zero, the same for the same name."""
     generator = torch.Generator().manual_seed(SEED ^ zlib.crc32(name.encode()))
     return torch.empty(shape).normal_(0.0, std, generator=generator).to(torch.bfloat16)
 

@@ -1,0 +1,118 @@
+"""Field reports, family A: was the model really quantized, and what did loading it cost?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quantized import (
+    NEVER_QUANTIZED,
+    bytes_by_dtype,
+    count_linear4bit,
+    devices_in_use,
+    greedy,
+    import_bitsandbytes,
+    largest_parameters,
+    load_in_4bit,
+    model_class,
+    packed_bytes,
+    plain_linear_names,
+    prompt,
+)
+
+from harness.probe import scenario
+
+LINEARS_PER_LAYER = 7  # q, k, v, o, gate, up, down
+
+
+def expected_linear4bit(model: Any) -> int:
+    """Return how many layers of a Qwen2 decoder have to be quantized: all but the head."""
+    return LINEARS_PER_LAYER * model.config.num_hidden_layers
+
+
+def quantizable_weights(model: Any) -> int:
+    """Return how many weights the quantizable layers of a Qwen2 decoder hold, from its config alone."""
+    c = model.config
+    keys = c.hidden_size // c.num_attention_heads * c.num_key_value_heads
+    attention = 2 * c.hidden_size * c.hidden_size + 2 * c.hidden_size * keys
+    return c.num_hidden_layers * (attention + 3 * c.hidden_size * c.intermediate_size)
+
+
+@scenario(row="A3", tracker="huggingface/transformers#44387", checkpoints=["qwen2.5-7b"])
+def test_four_counts_agree(probe, checkpoint):
+    """Module count, uint8 bytes, footprint and resident bytes all say that the model is in 4-bit."""
+    import_bitsandbytes(probe)
+    with probe.phase("load"):
+        model = load_in_4bit(checkpoint("qwen2.5-7b"), {"": probe.device})
+    half_a_byte_each = quantizable_weights(model) // 2
+    resident = sum(bytes_by_dtype(model).values())
+    footprint = int(model.get_memory_footprint())
+    count = count_linear4bit(model)
+    probe.record("linear4bit", count)
+    probe.record("packed_bytes", packed_bytes(model))
+    probe.record("footprint_bytes", footprint)
+    probe.record("resident_bytes", resident)
+    bf16_bytes = 2 * sum(2 * p.numel() if p.dtype.itemsize == 1 else p.numel() for p in model.parameters())
+    probe.expect("every decoder layer is Linear4bit", count == expected_linear4bit(model), count)
+    probe.expect("uint8 bytes are half a byte a weight", packed_bytes(model) == half_a_byte_each, packed_bytes(model))
+    probe.expect("footprint is below the bf16 size", footprint <= bf16_bytes - 3 * half_a_byte_each * 0.98, footprint)
+    probe.expect("resident bytes match the footprint", abs(resident - footprint) <= 0.02 * footprint, resident)
+    if probe.device != "cpu":
+        allocated = probe.cuda.allocated
+        probe.expect("allocated memory matches them", allocated <= 1.1 * resident, f"{allocated} vs {resident}")
+    with probe.phase("generate"):
+        tokens = greedy(model, prompt(model))
+    probe.expect("generates", len(tokens) == 8, tokens)
+
+
+@scenario(row="A4", tracker="huggingface/transformers#44387", checkpoints=["qwen2.5-7b"])
+def test_nothing_quantizable_stays_in_bf16(probe, checkpoint):
+    """None of the layers that should be 4-bit stays in bfloat16; the largest parameters and the dtypes are recorded."""
+    import_bitsandbytes(probe)
+    with probe.phase("load"):
+        model = load_in_4bit(checkpoint("qwen2.5-7b"), "auto")
+    largest = largest_parameters(model)
+    probe.record("largest_parameters", largest)
+    probe.record("bytes_by_dtype", bytes_by_dtype(model))
+    probe.record("devices", devices_in_use(model))
+    probe.record("linear4bit", count_linear4bit(model))
+    probe.expect("every decoder layer is Linear4bit", count_linear4bit(model) == expected_linear4bit(model))
+    left = plain_linear_names(model)
+    probe.expect("no other linear layer stays unquantized", not left, left[:5])
+    wide = [row["name"] for row in largest if row["dtype"] != "uint8" and not exempt(row["name"])]
+    probe.expect("the largest parameters are uint8, embedding and head aside", not wide, wide)
+    probe.expect("no parameter is left on the meta device", "meta" not in devices_in_use(model))
+
+
+def exempt(parameter: str) -> bool:
+    """Tell whether 4-bit loading leaves this parameter alone by design: the embedding and the head."""
+    return bool({"embed_tokens", *NEVER_QUANTIZED} & set(parameter.split(".")))
+
+
+@scenario(row="A5", checkpoints=["qwen2.5-7b"])
+def test_device_map_is_kept(probe, checkpoint):
+    """After device_map="auto" the model carries hf_device_map, a dict that places every parameter."""
+    import_bitsandbytes(probe)
+    with probe.phase("load"):
+        model = load_in_4bit(checkpoint("qwen2.5-7b"), "auto")
+    places = getattr(model, "hf_device_map", None)
+    probe.record("hf_device_map", str(places))
+    probe.record("linear4bit", count_linear4bit(model))
+    probe.expect("hf_device_map is a dict", isinstance(places, dict), type(places).__name__)
+    if isinstance(places, dict):
+        keys = tuple(places)
+        lost = [
+            n for n, _ in model.named_parameters() if not any(key in {"", n} or n.startswith(f"{key}.") for key in keys)
+        ]
+        probe.expect("it covers every parameter", not lost, lost[:5])
+    probe.expect("every decoder layer is Linear4bit", count_linear4bit(model) == expected_linear4bit(model))
+
+
+@scenario(row="A7", checkpoints=["qwen2.5-7b"])
+def test_load_in_4bit_keyword(probe, checkpoint):
+    """from_pretrained(load_in_4bit=True) quantizes, as it did in 4.x; removed by design in 5.0."""
+    import_bitsandbytes(probe)
+    folder = checkpoint("qwen2.5-7b")
+    with probe.phase("load"):
+        model = model_class(folder).from_pretrained(folder, device_map={"": probe.device}, load_in_4bit=True)
+    probe.record("linear4bit", count_linear4bit(model))
+    probe.expect("every decoder layer is Linear4bit", count_linear4bit(model) == expected_linear4bit(model))
