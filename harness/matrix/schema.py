@@ -142,6 +142,9 @@ class MatrixFile(Table):
             raise Problem(("axes",), {}, "names no package, and neither does [pins]")
         for key in self.pins:
             self._refuse_pin(key)
+        for key, values in self.variables.items():
+            if key in ("python", *self.packages):
+                raise Problem(("variables", key), values, "has the name of an axis or a pin")
         for index, version in enumerate(self.axes.get("python", ())):
             self._check_python(("axes", "python", index), version)
         for table in _ROWS:

@@ -1,0 +1,121 @@
+"""From a matrix to its cells: the product of what varies, less the excluded, plus the included."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+from harness.errors import ConfigError, NothingSelectedError
+from harness.matrix.cell import Cell, Pin
+from harness.matrix.rows import Resolve, row_holds
+from harness.matrix.schema import MatrixFile
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a matrix takes from the machine where it leaves it open: the Python, and the base of ``installed`` pins."""
+
+    python: str = f"{sys.version_info.major}.{sys.version_info.minor}"
+    base_python: str | None = None
+
+
+HERE = Ground()
+
+
+def expand(matrix: MatrixFile, resolve: Resolve, ground: Ground = HERE) -> tuple[Cell, ...]:
+    """Return the cells of a matrix, in the order of the file, each once.
+
+    The first axis turns slowest; the releases of a range ascend. Exclusions apply to the product and not to what an
+    ``include`` adds, for that is asked for by name.
+
+    Args:
+        matrix: The validated matrix.
+        resolve: Turns a package and a version expression into pins.
+        ground: What the machine gives.
+
+    Raises:
+        ConfigError: the reference matches no cell.
+        NothingSelectedError: everything is excluded.
+    """
+    excluded = [_named(matrix, row) for row in matrix.exclude]
+    kept = [
+        cell
+        for cell in product_cells(matrix, resolve, ground)
+        if not any(row_holds(row, cell, resolve) for row in excluded)
+    ]
+    added = [cell for row in matrix.include for cell in product_cells(matrix, resolve, ground, _named(matrix, row))]
+    cells: dict[str, Cell] = {}
+    for cell in (*kept, *added):
+        cells.setdefault(cell.id, cell)
+    if not cells:
+        raise NothingSelectedError("[[exclude]] leaves no cell of this matrix")
+    return _with_reference(matrix, tuple(cells.values()), resolve)
+
+
+def product_cells(
+    matrix: MatrixFile, resolve: Resolve, ground: Ground, row: Mapping[str, str] | None = None
+) -> Iterator[Cell]:
+    """Yield every combination of what varies; a row of ``include`` replaces the values of the keys that it names."""
+    choices = _choices(matrix, resolve, ground, row or {})
+    axes = varying(matrix)
+    for values in product(*choices.values()):
+        chosen = dict(zip(choices, values, strict=True))
+        pins = tuple(pin for package in matrix.packages if isinstance(pin := chosen[package], Pin))
+        yield Cell(
+            python=str(chosen["python"]),
+            pins=pins,
+            variables=tuple((name, str(chosen[name])) for name in matrix.variables),
+            axes=axes,
+            as_of=matrix.as_of.isoformat() if matrix.as_of else None,
+            base_python=ground.base_python if any(pin.installed for pin in pins) else None,
+        )
+
+
+def varying(matrix: MatrixFile) -> tuple[str, ...]:
+    """Name what tells cells apart: the axes, variables with several values, and what an ``include`` changes."""
+    variables = (name for name, values in matrix.variables.items() if len(values) > 1)
+    included = (key for row in matrix.include for key in _named(matrix, row))
+    return tuple(dict.fromkeys((*matrix.axes, *variables, *included)))
+
+
+def _choices(
+    matrix: MatrixFile, resolve: Resolve, ground: Ground, row: Mapping[str, str]
+) -> dict[str, tuple[Pin | str, ...]]:
+    """Return what each key of a cell may be, in the order in which the keys turn."""
+    python = (matrix.python or ground.python,)
+    held = {package: (text,) for package, text in matrix.pins.items()}
+    texts = {**matrix.axes, **matrix.variables, **held, "python": matrix.axes.get("python", python)}
+    texts |= {key: (value,) for key, value in row.items()}
+    packages = set(matrix.packages)
+    return {key: _pins(key, values, resolve) if key in packages else values for key, values in texts.items()}
+
+
+def _pins(package: str, texts: tuple[str, ...], resolve: Resolve) -> tuple[Pin | str, ...]:
+    """Return the pins of all expressions of an axis, each once, under the label that comes first."""
+    found: dict[tuple[str, bool], Pin | str] = {}
+    for text in texts:
+        for pin in resolve(package, text):
+            found.setdefault((pin.requirement, pin.installed), pin)
+    return tuple(found.values())
+
+
+def _named(matrix: MatrixFile, row: Mapping[str, str]) -> dict[str, str]:
+    return {matrix.key(key): value for key, value in row.items()}
+
+
+def _with_reference(matrix: MatrixFile, cells: tuple[Cell, ...], resolve: Resolve) -> tuple[Cell, ...]:
+    row = _named(matrix, matrix.reference)
+    if not row:
+        return cells
+    marked = tuple(replace(cell, reference=row_holds(row, cell, resolve)) for cell in cells)
+    if not any(cell.reference for cell in marked):
+        wanted = ", ".join(f'{key} = "{value}"' for key, value in row.items())
+        there = "; ".join(f"{key}: {', '.join(dict.fromkeys(_label(cell, key) for cell in cells))}" for key in row)
+        raise ConfigError(f"reference {{ {wanted} }} matches no cell; there are {there}")
+    return marked
+
+
+def _label(cell: Cell, key: str) -> str:
+    return cell.label(key) or '""'

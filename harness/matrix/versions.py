@@ -1,0 +1,155 @@
+"""From a version expression to pins, with everything that must be asked injected."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.version import Version
+
+from harness.errors import ConfigError
+from harness.matrix.base import BaseInterpreter
+from harness.matrix.cell import Pin
+from harness.matrix.expression import Commit, Exact, Folder, Installed, Latest, Range, parse, written_version
+from harness.matrix.releases import Release
+from harness.matrix.repositories import Found
+
+
+@dataclass
+class Resolver:
+    """Turns expressions into pins and notes what the user should know.
+
+    Attributes:
+        releases: The releases of a package, ascending by version; asked only by expressions that need them.
+        commit: The commit that an expression means in a package's repository.
+        base: The base interpreter, asked only for ``installed``.
+        folder: The folder that ``path:`` means.
+        as_of: Ranges and ``latest`` see the index as it stood at the end of this day (UTC).
+        warnings: What was found on the way, each once.
+    """
+
+    releases: Callable[[str], Sequence[Release]]
+    commit: Callable[[str, Commit], tuple[str, Found]]
+    base: Callable[[], BaseInterpreter]
+    folder: Callable[[str], Path]
+    as_of: dt.date | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def __call__(self, package: str, text: str) -> tuple[Pin, ...]:
+        """Return the pins of one expression, ascending by version.
+
+        Raises:
+            ConfigError: the expression is wrong or means nothing for this package.
+            InfrastructureError: the index or the repository cannot be reached.
+        """
+        match parse(text):
+            case Exact(version):
+                return (release_pin(package, version),)
+            case Range() | Latest() as wanted:
+                return self._pick(package, text, wanted)
+            case Commit() as wanted:
+                return (self._commit_pin(package, wanted),)
+            case Folder(folder):
+                found = self.folder(folder)
+                return (Pin(package, f"path:{found.name}", f"{package} @ {found.as_uri()}"),)
+            case Installed():
+                return (self._installed_pin(package),)
+
+    def _pick(self, package: str, text: str, wanted: Range | Latest) -> tuple[Pin, ...]:
+        known = one_per_version(self.releases(package))
+        stood = tuple(release for release in known if not self._too_new(release))
+        offered = tuple(release for release in stood if release.yanked is None)
+        chosen = in_range(offered, wanted) if isinstance(wanted, Range) else newest_patches(offered, wanted.minors)
+        if not chosen:
+            raise ConfigError(f"no release of {package} matches{self._day()}{_near(offered, wanted)}")
+        self._note(package, text, wanted, stood, chosen)
+        return tuple(release_pin(package, release.version) for release in chosen)
+
+    def _too_new(self, release: Release) -> bool:
+        if self.as_of is None or release.uploaded is None:
+            return False
+        return release.uploaded.astimezone(dt.UTC).date() > self.as_of
+
+    def _day(self) -> str:
+        return f" as of {self.as_of}" if self.as_of else ""
+
+    def _note(
+        self, package: str, text: str, wanted: Range | Latest, stood: Sequence[Release], chosen: Sequence[Release]
+    ) -> None:
+        lowest = chosen[0].version
+        for release in stood:
+            concerned = wanted.holds(release.version) if isinstance(wanted, Range) else release.version > lowest
+            if release.yanked is not None and concerned:
+                reason = f": {release.yanked.strip().rstrip('.')}" if release.yanked.strip() else ""
+                self._warn(f"{package} {release.version} was yanked and is skipped{reason}")
+        undated = [str(release.version) for release in chosen if release.uploaded is None]
+        if self.as_of and undated:
+            self._warn(f"{package} {', '.join(undated)}: date unknown, so as_of = {self.as_of} cannot judge it")
+        if isinstance(wanted, Latest) and len(chosen) < wanted.minors:
+            self._warn(f"{package} = {text}: there are only {len(chosen)} minors")
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def _commit_pin(self, package: str, wanted: Commit) -> Pin:
+        address, found = self.commit(package, wanted)
+        if found.warning:
+            self._warn(found.warning)
+        if self.as_of and found.commit != wanted.ref:
+            self._warn(f"{package} = {wanted.text} is the commit of today; as_of does not reach into repositories")
+        return Pin(package, f"{wanted.text}@{found.commit[:8]}", f"{package} @ git+{address}@{found.commit}")
+
+    def _installed_pin(self, package: str) -> Pin:
+        base = self.base()
+        version = base.packages.get(package)
+        if version is None:
+            raise ConfigError(f"{base.executable} has no {package}")
+        return Pin(package, f"installed@{version}", f"{package}=={version}", installed=True)
+
+
+def release_pin(package: str, version: Version) -> Pin:
+    """Return the pin of one release."""
+    return Pin(package, str(version), f"{package}=={version}")
+
+
+def one_per_version(releases: Iterable[Release]) -> tuple[Release, ...]:
+    """Leave out local builds: ``2.13.0+cpu`` is ``2.13.0`` for one kind of machine, and the installer takes what fits.
+
+    A version that is there only as a local build stays, without its local part.
+    """
+    found: dict[Version, Release] = {}
+    for release in sorted(releases, key=lambda one: one.version):
+        public = Version(release.version.public)
+        found.setdefault(public, Release(public, release.uploaded, release.yanked))
+    return tuple(found.values())
+
+
+def in_range(releases: Iterable[Release], wanted: Range) -> tuple[Release, ...]:
+    """Return the releases in a specifier set, pre-releases only where its text names one."""
+    return tuple(release for release in releases if wanted.holds(release.version))
+
+
+def newest_patches(releases: Iterable[Release], minors: int) -> tuple[Release, ...]:
+    """Return the newest final release of each of the last so many minors, ascending."""
+    newest: dict[tuple[int, int, int], Release] = {}
+    for release in releases:
+        version = release.version
+        if not version.is_prerelease:
+            newest[version.epoch, version.major, version.minor] = release
+    return tuple(newest.values())[-minors:]
+
+
+def _near(releases: Sequence[Release], wanted: Range | Latest) -> str:
+    """Name the releases around the versions that a specifier names."""
+    finals = [one.version for one in releases if not one.version.is_prerelease] or [one.version for one in releases]
+    if not finals:
+        return "; the index lists none"
+    texts = [one.version.removesuffix(".*") for one in wanted.specifiers] if isinstance(wanted, Range) else []
+    bounds = [version for text in texts if (version := written_version(text)) is not None]
+    below = [max((version for version in finals if version <= bound), default=finals[0]) for bound in bounds]
+    above = [min((version for version in finals if version >= bound), default=finals[-1]) for bound in bounds]
+    near = sorted({*below, *above}) or finals[-3:]
+    return f"; the nearest releases are {', '.join(map(str, near))}"
