@@ -67,7 +67,8 @@ def parse(text: str, *, as_json: bool) -> tuple[IndexFile, ...]:
 
 def _json_files(text: str) -> Iterator[IndexFile]:
     page = json.loads(text)
-    for entry in page.get("files", ()) if isinstance(page, dict) else ():
+    files = page.get("files") if isinstance(page, dict) else None
+    for entry in files if isinstance(files, list) else ():
         yanked = entry.get("yanked", False)
         reason = None if yanked is False else "" if yanked is True else str(yanked)
         yield from _file(str(entry.get("filename")), entry.get("upload-time"), reason)

@@ -63,7 +63,9 @@ class Resolver:
         offered = tuple(release for release in stood if release.yanked is None)
         chosen = in_range(offered, wanted) if isinstance(wanted, Range) else newest_patches(offered, wanted.minors)
         if not chosen:
-            raise ConfigError(f"no release of {package} matches{self._day()}{_near(offered, wanted)}")
+            raise ConfigError(
+                f"no release of {package} matches{self._day()}{_near(known, wanted, dated=self.as_of is not None)}"
+            )
         self._note(package, text, wanted, stood, chosen)
         return tuple(release_pin(package, release.version) for release in chosen)
 
@@ -142,14 +144,16 @@ def newest_patches(releases: Iterable[Release], minors: int) -> tuple[Release, .
     return tuple(newest.values())[-minors:]
 
 
-def _near(releases: Sequence[Release], wanted: Range | Latest) -> str:
-    """Name the releases around the versions that a specifier names."""
-    finals = [one.version for one in releases if not one.version.is_prerelease] or [one.version for one in releases]
-    if not finals:
+def _near(releases: Sequence[Release], wanted: Range | Latest, *, dated: bool) -> str:
+    """Name the releases around the versions that a specifier names, with their dates where a date is asked for."""
+    final = {one.version: one for one in releases if not one.version.is_prerelease and one.yanked is None}
+    if not final:
         return "; the index lists none"
     texts = [one.version.removesuffix(".*") for one in wanted.specifiers] if isinstance(wanted, Range) else []
     bounds = [version for text in texts if (version := written_version(text)) is not None]
-    below = [max((version for version in finals if version <= bound), default=finals[0]) for bound in bounds]
-    above = [min((version for version in finals if version >= bound), default=finals[-1]) for bound in bounds]
-    near = sorted({*below, *above}) or finals[-3:]
-    return f"; the nearest releases are {', '.join(map(str, near))}"
+    below = [max((version for version in final if version <= bound), default=min(final)) for bound in bounds]
+    above = [min((version for version in final if version >= bound), default=max(final)) for bound in bounds]
+    near = sorted({*below, *above}) or sorted(final)[-3:]
+    days = {version: one.uploaded for version, one in final.items() if dated}
+    names = (f"{version} ({day:%Y-%m-%d})" if (day := days.get(version)) else str(version) for version in near)
+    return f"; the nearest releases are {', '.join(names)}"
