@@ -102,7 +102,7 @@ def index(monkeypatch):
     server.page, server.kind, server.unknown, server.seen = JSON_PAGE, "application/vnd.pypi.simple.v1+json", 404, []
     address = f"http://127.0.0.1:{server.server_address[1]}/simple"
     server.address = address
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     use_only(monkeypatch, address)
     yield server
