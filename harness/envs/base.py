@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,22 +21,23 @@ from harness.errors import ConfigError
 
 PTH = "zz-harness-base.pth"
 LIST = """
-import json, os, sys
+import json, os, platform, sys
 from importlib import metadata
 paths = [p for p in sys.path if os.path.basename(p.rstrip("/\\\\")) in ("site-packages", "dist-packages")]
 found = [d for d in metadata.distributions() if d.metadata["Name"]]
 packages = [[d.metadata["Name"], d.version, list(d.requires or [])] for d in found]
-print(json.dumps([paths, packages]))
+markers = {"python_version": "%d.%d" % sys.version_info[:2], "python_full_version": platform.python_version()}
+print(json.dumps([paths, packages, markers]))
 """
 
 
 @dataclass(frozen=True)
 class BasePackage:
-    """One package of the base: its version, and the packages it needs there, extras left out."""
+    """One package of an interpreter: its version, and what it requires there, extras left out."""
 
     name: str
     version: str
-    needs: tuple[str, ...]
+    requires: tuple[Requirement, ...]
 
 
 @dataclass(frozen=True)
@@ -62,33 +63,58 @@ class Base:
             if name in found or name not in self.packages:
                 continue
             found[name] = self.packages[name].version
-            waiting += self.packages[name].needs
+            waiting += [str(canonicalize_name(one.name)) for one in self.packages[name].requires]
         return dict(sorted(found.items()))
 
 
 @functools.cache
 def read_base(program: str) -> Base:
-    """List what the interpreter ``program`` can import.
+    """Return what the interpreter ``program`` can import; asked once a process.
+
+    Raises:
+        InterpreterMissing: it does not start.
+    """
+    return list_packages(program)
+
+
+def list_packages(program: str) -> Base:
+    """Ask the interpreter ``program`` what it can import.
 
     Raises:
         InterpreterMissing: it does not start.
     """
     try:
         done = subprocess.run([program, "-c", LIST], capture_output=True, text=True, timeout=SECONDS, check=True)
-        paths, packages = json.loads(done.stdout)
+        paths, packages, markers = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise InterpreterMissing(f"the base interpreter {program} does not start: {error}") from error
+        raise InterpreterMissing(f"the interpreter {program} does not start: {error}") from error
     found: dict[str, BasePackage] = {}
     for name, version, requires in packages:
         key = str(canonicalize_name(name))
-        found.setdefault(key, BasePackage(key, version, _needs(requires)))  # the first on the path is the one imported
+        here = tuple(_applicable(requires, {**markers, "extra": ""}))
+        found.setdefault(key, BasePackage(key, version, here))  # the first on the path is the one imported
     return Base(tuple(paths), found)
 
 
-def _needs(requires: list[str]) -> tuple[str, ...]:
-    requirements = [Requirement(text) for text in requires]
-    wanted = [one for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})]
-    return tuple(sorted({str(canonicalize_name(one.name)) for one in wanted}))
+def _applicable(requires: list[str], markers: dict[str, str]) -> Iterator[Requirement]:
+    for text in requires:
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate(markers):
+            yield requirement
+
+
+def unmet(child: Base, layer: Mapping[str, str]) -> list[str]:
+    """List, in words, every requirement of the child's packages that its base's ``layer`` does not meet.
+
+    The resolver cannot see this where the base's packages are on no index; ``uv pip check`` sees the child alone.
+    """
+    return [
+        f"{package.name} needs {requirement}, the base has {layer[name]}"
+        for package in child.packages.values()
+        for requirement in package.requires
+        if (name := str(canonicalize_name(requirement.name))) in layer
+        and not requirement.specifier.contains(layer[name], prereleases=True)
+    ]
 
 
 def write_pth(site_packages: Path, base: Base) -> None:

@@ -14,22 +14,22 @@ from pathlib import Path
 
 import psutil
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.envs import pipconfig, uvcommand
-from harness.envs.base import read_base, write_pth
+from harness.envs.base import list_packages, read_base, unmet, write_pth
+from harness.envs.bytecode import borrow_bytecode
 from harness.envs.explain import from_log, is_network
 from harness.envs.interpreters import Interpreter, ask, find_interpreter
-from harness.envs.lock import Lock
+from harness.envs.lock import Lock, base_layer
 from harness.envs.pipconfig import Carried
+from harness.envs.stamp import LAST_USED, usable, write_stamp
 from harness.envs.verify import disagreements
 from harness.errors import HarnessError
 
-BUILDER_VERSION = 1  # raise it when environments built by an older harness must not be used any more
 NOXFILE = Path(__file__).with_name("nox_build.py")
 BACKEND = "HARNESS_VENV_BACKEND"
 BUILD_SECONDS = 3600.0  # a CUDA torch is 3 GB to download
-STAMP, LAST_USED, LOCK_TEXT = "stamp.json", "last-used", "lock.txt"
+LOCK_TEXT = "lock.txt"
 
 
 class InstallFailed(HarnessError):
@@ -52,17 +52,6 @@ class Environment:
     lock_hash: str
     reused: bool
     seconds: float
-
-
-class Stamp(BaseModel):
-    """Written last: an environment without it, or with another one, is not used."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    lock: str
-    python_version: str
-    builder: int
-    python: str
 
 
 def build(
@@ -99,17 +88,6 @@ def build(
     return Environment(found or made, folder, lock.hash, found is not None, time.monotonic() - started)
 
 
-def usable(folder: Path, lock_hash: str, interpreter: Interpreter) -> Path | None:
-    """Return the interpreter inside ``folder`` when the stamp there is the one that would be written today."""
-    try:
-        stamp = Stamp.model_validate_json((folder / STAMP).read_bytes())
-    except (OSError, ValidationError):
-        return None
-    wanted = (lock_hash, interpreter.version, BUILDER_VERSION)
-    python = folder / stamp.python
-    return python if (stamp.lock, stamp.python_version, stamp.builder) == wanted and python.exists() else None
-
-
 def _make(lock: Lock, folder: Path, log: Path, interpreter: Interpreter, carried: Carried) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -118,18 +96,12 @@ def _make(lock: Lock, folder: Path, log: Path, interpreter: Interpreter, carried
     _run_nox(request, folder, log, carried)
     place = Path(json.loads((folder / "place.json").read_text(encoding="utf-8")))
     python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if lock.base is not None:
-        write_pth(_site_packages(python), read_base(lock.base))
-    wrong = disagreements(python, lock.packages)
+    wrong = [] if lock.base is None else _put_on_base(python, lock.base, base_layer(lock.text))
+    wrong += disagreements(python, lock.packages)
     if wrong:
         raise InstallFailed(f"installed, but not as locked: {'; '.join(wrong)}", log)
-    stamp = Stamp(
-        lock=lock.hash,
-        python_version=interpreter.version,
-        builder=BUILDER_VERSION,
-        python=python.relative_to(folder).as_posix(),
-    )
-    (folder / STAMP).write_text(stamp.model_dump_json(), encoding="utf-8")
+    write_stamp(folder, lock.hash, interpreter, python)
+    borrow_bytecode(folder)
     return python
 
 
@@ -206,10 +178,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _site_packages(python: Path) -> Path:
+def _put_on_base(python: Path, base: str, layer: dict[str, str]) -> list[str]:
+    """Make the child see its base, and list what its packages miss in what the base gives it."""
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     done = subprocess.run([str(python), "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    return Path(done.stdout.strip())
+    write_pth(Path(done.stdout.strip()), read_base(base))
+    return unmet(list_packages(str(python)), layer)
 
 
 def _note(log: Path, line: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harness.envs.build import LAST_USED, STAMP
+from harness.envs.stamp import LAST_USED, STAMP
 from harness.errors import InfrastructureError
 
 

@@ -183,5 +183,11 @@ def packages_of(text: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def base_layer(text: str) -> dict[str, str]:
+    """Return name → version of what a lock takes from its base interpreter."""
+    lines = [line.removeprefix("# base: ") for line in text.splitlines() if line.startswith("# base: ")]
+    return dict(line.split("==", 1) for line in lines)
+
+
 def _write(path: Path, lines: Sequence[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

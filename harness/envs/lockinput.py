@@ -79,10 +79,11 @@ def gather(cell: Cell, carried: Carried, environ: Mapping[str, str]) -> LockInpu
     """
     own = [pin for pin in cell.pins if not pin.installed]
     kept = [pin.package for pin in cell.pins if pin.installed]
-    layer = read_base(cell.base_python).layer(kept) if cell.base_python and kept else {}
-    if kept and not cell.base_python:
+    base = cell.base_python if kept else None  # a cell that takes nothing from the base is built without it
+    if kept and base is None:
         raise ConfigError(f'{kept[0]} = "installed" needs a base interpreter, and this matrix names none')
-    full, program = _interpreter(cell)
+    layer = {} if base is None else read_base(base).layer(kept)
+    full, program = _interpreter(cell.python, base)
     return LockInput(
         requirements=tuple(sorted(pin.requirement for pin in own)) + PROBE_REQUIREMENTS,
         pinned=tuple(sorted(pin.package for pin in own)),
@@ -91,19 +92,19 @@ def gather(cell: Cell, carried: Carried, environ: Mapping[str, str]) -> LockInpu
         program=program,
         platform=sysconfig.get_platform(),
         as_of=until(cell.as_of),
-        base=cell.base_python,
+        base=base,
         layer=tuple(layer.items()),
         contents=tuple(_contents(pin.requirement) for pin in own if _folder(pin.requirement)),
         settings=_settings(carried, environ),
     )
 
 
-def _interpreter(cell: Cell) -> tuple[str | None, str | None]:
+def _interpreter(python: str, base: str | None) -> tuple[str | None, str | None]:
     """Resolve with the interpreter that will be used; without one a plan is still possible."""
     try:
-        found = find_interpreter(cell.python, cell.base_python)
+        found = find_interpreter(python, base)
     except InterpreterMissing:
-        if cell.base_python:
+        if base is not None:
             raise
         return None, None
     return found.version, str(found.path)

@@ -1,0 +1,183 @@
+"""What is wrong with this machine, in findings a person can act on."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from harness.envs import pipconfig, uvcommand
+from harness.envs.explain import paragraph
+from harness.envs.interpreters import InterpreterMissing, find_interpreter
+from harness.envs.pipconfig import Carried
+from harness.errors import HarnessError
+
+GIB = 2**30
+ROOM_BAD, ROOM_WARN = 2 * GIB, 15 * GIB  # bytes: a CUDA torch is 5.4 GB unpacked, once
+BUSY_MIB = 500  # what drivers and desktops keep on an idle card stays below
+PYTHONS = ("3.11", "3.12", "3.13")
+PROBE_PACKAGE = "packaging"  # small and on every mirror, since pip's own tools need it
+GPU_FIELDS = ("name", "driver_version", "memory.total", "memory.used")
+SECONDS = 60.0
+
+
+class Level(StrEnum):
+    """How much a finding matters."""
+
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: how it is, and what to do about it if anything."""
+
+    level: Level
+    what: str
+    advice: str = ""
+
+
+def examine(cache: Path) -> list[Finding]:
+    """Look at everything a run needs: uv, index, pip's configuration, disk, Pythons, git, GPUs."""
+    uv = uvcommand.find_uv()
+    try:
+        carried = pipconfig.read()
+        configuration = configuration_findings(carried)
+    except HarnessError as error:
+        carried, configuration = Carried(), [Finding(Level.BAD, str(error), "python -m pip install --upgrade pip")]
+    return [
+        uv_finding(None if uv is None else uvcommand.uv_version(uv)),
+        *configuration,
+        _pip_index(),
+        *([] if uv is None else [_uv_index(carried), *_links(uv, cache)]),
+        disk_finding(_nearest(cache), shutil.disk_usage(_nearest(cache)).free),
+        *(_python(version) for version in PYTHONS),
+        git_finding(shutil.which("git")),
+        *gpu_findings(_nvidia_smi()),
+    ]
+
+
+def uv_finding(version: str | None) -> Finding:
+    """Judge whether uv is here."""
+    if version is None:
+        return Finding(Level.BAD, "uv is missing: cells cannot be locked", "python -m pip install 'nox[uv]'")
+    return Finding(Level.OK, f"uv {version}")
+
+
+def configuration_findings(carried: Carried) -> list[Finding]:
+    """Say what of pip's configuration reaches uv."""
+    kept = [Finding(Level.OK, f"carried from pip's configuration: {sentence}") for sentence in carried.carried]
+    return kept + [Finding(Level.WARN, sentence, "set uv's own variable if it matters") for sentence in carried.dropped]
+
+
+def index_finding(tool: str, error: str | None) -> Finding:
+    """Judge whether a tool reached the package index; ``error`` is what it printed when it did not."""
+    if error is None:
+        return Finding(Level.OK, f"{tool} reaches the package index")
+    return Finding(
+        Level.BAD,
+        f"{tool} does not reach the package index: {paragraph(error)}",
+        "see the mirror section of docs/environments.md",
+    )
+
+
+def disk_finding(place: Path, free: int) -> Finding:
+    """Judge the room for environments; ``free`` in bytes."""
+    what = f"{free / GIB:.1f} GiB free at {place}"
+    if free < ROOM_WARN:
+        advice = "harness gc, or HARNESS_CACHE=<a folder with room>"
+        return Finding(Level.BAD if free < ROOM_BAD else Level.WARN, what, advice)
+    return Finding(Level.OK, what)
+
+
+def link_finding(cache: Path, uv_cache: Path, *, same: bool) -> Finding:
+    """Judge whether environments can share files with uv's cache."""
+    if same:
+        return Finding(Level.OK, "environments and uv's cache share a file system: files are linked, not copied")
+    return Finding(
+        Level.WARN,
+        f"{cache} and uv's cache {uv_cache} are on different file systems: every environment is a full copy",
+        "put both on one: HARNESS_CACHE or UV_CACHE_DIR",
+    )
+
+
+def git_finding(git: str | None) -> Finding:
+    """Judge whether ``dev``, ``git:`` and ``pr:`` versions can be had."""
+    if git is None:
+        return Finding(Level.WARN, "git is missing: no dev, git: or pr: versions", "install git")
+    return Finding(Level.OK, "git is here")
+
+
+def gpu_findings(listing: str | None) -> list[Finding]:
+    """Judge the GPUs from nvidia-smi's answer, None when there is none; memory there is in MiB."""
+    rows = list(csv.reader((listing or "").splitlines(), skipinitialspace=True))
+    if not rows:
+        return [Finding(Level.WARN, "no GPU: scenarios run on the CPU", "check `nvidia-smi` if there should be one")]
+    return [_gpu(number, row) for number, row in enumerate(rows)]
+
+
+def _gpu(number: int, row: list[str]) -> Finding:
+    if len(row) != len(GPU_FIELDS) or not row[3].isdigit():
+        return Finding(Level.WARN, f"GPU {number}: the driver does not tell its memory ({', '.join(row)})")
+    name, driver, total, used = row
+    what = f"GPU {number}: {name}, driver {driver}, {used} of {total} MiB in use"
+    if int(used) < BUSY_MIB:
+        return Finding(Level.OK, what)
+    return Finding(Level.WARN, f"{what} by other processes", "memory figures need a free card: wait, or choose another")
+
+
+def _nvidia_smi() -> str | None:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    command = [program, f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader,nounits"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _pip_index() -> Finding:
+    command = [sys.executable, "-m", "pip", "index", "versions", PROBE_PACKAGE, "--retries", "0"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return index_finding("pip", f"error: no answer within {SECONDS:.0f} s")
+    return index_finding("pip", None if done.returncode == 0 else done.stderr)
+
+
+def _uv_index(carried: Carried) -> Finding:
+    with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
+        (Path(folder) / "one.in").write_text(f"{PROBE_PACKAGE}\n", encoding="utf-8")
+        arguments = ["pip", "compile", "one.in", "--quiet", "--refresh-package", PROBE_PACKAGE, *carried.args]
+        arguments += ["--python", sys.executable]
+        answer = uvcommand.run_uv(arguments, uvcommand.environment(carried), Path(folder), SECONDS)
+    return index_finding("uv", None if answer.code == 0 else answer.errors)
+
+
+def _links(uv: str, cache: Path) -> list[Finding]:
+    done = subprocess.run([uv, "cache", "dir"], capture_output=True, text=True, timeout=SECONDS, check=False)
+    place = Path(done.stdout.strip())
+    if done.returncode != 0 or not done.stdout.strip():
+        return []
+    same = _nearest(cache).stat().st_dev == _nearest(place).stat().st_dev
+    return [link_finding(cache, place, same=same)]
+
+
+def _nearest(place: Path) -> Path:
+    """Return the folder itself, or the nearest one above it that exists."""
+    return next(path for path in (place, *place.absolute().parents) if path.exists())
+
+
+def _python(version: str) -> Finding:
+    try:
+        found = find_interpreter(version)
+    except InterpreterMissing:
+        return Finding(Level.OK, f"no Python {version}: a matrix that asks for it needs `uv python install {version}`")
+    return Finding(Level.OK, f"Python {found.version} for matrices that ask for {version}")
