@@ -1,0 +1,1 @@
+"""Outcome, signature and comparison of attempts: pure functions over records."""

@@ -1,0 +1,171 @@
+"""One decision: from what an attempt left behind to its outcome, its signature and one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from harness.store.outcome import Outcome, Reason, Stage, Status
+from harness.store.records import Failure
+from harness.verdict.blame import HOST_OOM_TEXT, Kind, import_is_upstreams, is_upstreams, kind
+from harness.verdict.evidence import Evidence, Judgement
+from harness.verdict.signature import (
+    Signature,
+    exit_signature,
+    expectation_signature,
+    short_type,
+    signal_name,
+    signature,
+)
+
+__all__ = ["Evidence", "Judgement", "judge"]
+
+PROBE_FAILED = 70  # the code with which the probe's fork server ends an attempt when the probe itself raised
+NOTHING_RUN = (0, 5)  # pytest ends with 5 where a whole module was skipped while it was collected
+SENTENCE = 300  # characters of an exception's message that go into the detail
+
+
+def judge(evidence: Evidence, under_test: Collection[str]) -> Judgement:  # noqa: PLR0911  # one return a row
+    """Judge one attempt; the first line of the table that fits decides.
+
+    ============================================================ ================================================
+    what was seen                                                outcome
+    ============================================================ ================================================
+    we interrupted it, or it raised ``KeyboardInterrupt``        ``miss:run:interrupted``
+    it did not end in time                                       ``fail:run:timeout``
+    killed by the kernel for want of memory, or aborted with     ``fail:run:host_oom``
+    ``std::bad_alloc`` in its output
+    died by any other signal                                     ``fail:run:crash``
+    an exception (the first one written)                         see :func:`_judge_failure`
+    an expectation that does not hold, though nothing was raised ``fail:check:assertion``
+    skipped with a reason, exit code 0 (or 5: nothing to run)    ``skip:run:<reason>``
+    report *passed*, probe's ``passed`` and exit code 0          ``pass:check``
+    never started                                                ``miss:run:interrupted``
+    no report, exit code 0                                       ``miss:run:interrupted``
+    no report, pytest ended by itself with another code          ``error:collect:exception``
+    no report, exit code 70: the probe failed                    ``error:run:exception``
+    no report and any other code, or passed and then another     ``fail:run:crash``
+    code
+    anything else contradicts itself                             ``error:run:exception``
+    ============================================================ ================================================
+
+    ``run`` is ``collect`` where the evidence comes from collecting. ``under_test`` names packages by index or import
+    name.
+    """
+    ended = evidence.exit
+    if ended.interrupted:
+        return _missing(evidence, "interrupted before it ended")
+    if ended.timed_out:
+        return _ended(evidence, Reason.TIMEOUT)
+    if ended.host_oom or (ended.signal is not None and HOST_OOM_TEXT.search(evidence.output_tail)):
+        return _ended(evidence, Reason.HOST_OOM)
+    if ended.signal is not None:
+        return _ended(evidence, Reason.CRASH)
+    if evidence.failures:
+        return _judge_failure(evidence, evidence.failures[0], under_test)
+    if any(not each.held for each in evidence.expectations):
+        known = expectation_signature(evidence.expectations)
+        return Judgement(Outcome(Status.FAIL, Stage.CHECK, Reason.ASSERTION), known.id, known.summary)
+    return _judge_quiet(evidence)
+
+
+def _judge_quiet(evidence: Evidence) -> Judgement:  # noqa: PLR0911  # one return a row of the table
+    """Judge an attempt that raised nothing, held every expectation and was killed by nobody."""
+    if evidence.skip is not None and evidence.exit.code in NOTHING_RUN:
+        given, text = evidence.skip
+        reason = Reason(given) if given in set(Reason) else Reason.NOT_APPLICABLE
+        return Judgement(Outcome(Status.SKIP, evidence.at, reason), None, text)
+    code, word = evidence.exit.code, evidence.report_outcome
+    if code is None:
+        return _missing(evidence, "never started" + (f": {evidence.exit.note}" if evidence.exit.note else ""))
+    match word, evidence.passed, code:
+        case "passed", True, 0:
+            return Judgement(Outcome(Status.PASS, Stage.CHECK), None, "")
+        case None, _, 0:
+            return _missing(evidence, "the process ended with code 0 and without a report")
+        case None, _, _ if evidence.finished:
+            return _error(evidence, f"pytest ended with code {code} and ran no test", Stage.COLLECT)
+        case None, _, _ if code == PROBE_FAILED:
+            return _error(evidence, "the probe failed before pytest reported", evidence.at)
+        case (None, _, _) | ("passed", True, _):
+            return _ended(evidence, Reason.CRASH)
+        case _:
+            seen = "saw it pass" if evidence.passed else "did not see it pass"
+            return _error(evidence, f"pytest says {word} with code {code}, the probe {seen}", evidence.at)
+
+
+def _judge_failure(evidence: Evidence, failure: Failure, under_test: Collection[str]) -> Judgement:
+    """Judge by the exception.
+
+    ======================================================== =====================================================
+    exception                                                outcome
+    ======================================================== =====================================================
+    ``OutOfMemoryError``, "CUDA out of memory"               ``fail:run:oom``; ``error:run:gpu_busy`` where the
+                                                             card was not free before
+    ``MemoryError``, torch's CPU allocator refuses           ``fail:run:host_oom``
+    ``ImportError``                                          ``import:import_error``: ``fail`` when raised in an
+                                                             installed package or naming one, ``error`` when the
+                                                             scenario wants what is neither there nor under test
+    ``ConnectionError``, ``gaierror``, the hub is offline    ``error:run:network``
+    ``ExpectationFailed``; ``AssertionError`` or             ``fail:check:assertion``
+    ``pytest.fail`` in the scenario or in a package's
+    testing module
+    any other with a frame in an installed package, an       ``fail:run:exception``
+    ``AssertionError`` raised there included
+    a call or a name that upstream does not have, reported   ``fail:run:exception``
+    at the scenario's line
+    any other                                                ``error:run:exception``
+    ======================================================== =====================================================
+    """
+    stage = Stage.COLLECT if failure.when in {"collect", "import"} else evidence.at
+    match kind(failure):
+        case Kind.INTERRUPT:
+            return _missing(evidence, "interrupted before it ended")
+        case Kind.GPU_OOM if evidence.gpu_busy:
+            outcome = Outcome(Status.ERROR, stage, Reason.GPU_BUSY)
+        case Kind.GPU_OOM:
+            outcome = Outcome(Status.FAIL, stage, Reason.OOM)
+        case Kind.HOST_OOM:
+            outcome = Outcome(Status.FAIL, stage, Reason.HOST_OOM)
+        case Kind.IMPORT:
+            status = Status.FAIL if import_is_upstreams(failure, under_test) else Status.ERROR
+            outcome = Outcome(status, Stage.IMPORT, Reason.IMPORT_ERROR)
+        case Kind.NETWORK:
+            outcome = Outcome(Status.ERROR, stage, Reason.NETWORK)
+        case Kind.CHECK:
+            outcome = Outcome(Status.FAIL, Stage.CHECK, Reason.ASSERTION)
+        case Kind.OTHER:
+            status = Status.FAIL if is_upstreams(failure, evidence.own_names) else Status.ERROR
+            outcome = Outcome(status, stage, Reason.EXCEPTION)
+    return Judgement(outcome, _signature(evidence, failure, under_test).id, _sentence(failure))
+
+
+def _signature(evidence: Evidence, failure: Failure, under_test: Collection[str]) -> Signature:
+    broken = any(not each.held for each in evidence.expectations)
+    if short_type(failure) == "ExpectationFailed" and broken:
+        return expectation_signature(evidence.expectations)
+    return signature(failure, under_test)
+
+
+def _ended(evidence: Evidence, reason: Reason) -> Judgement:
+    known = exit_signature(evidence.exit)
+    if reason is Reason.HOST_OOM:
+        known = Signature("host_oom", "the host's memory ran out")
+    after = f", after {_sentence(evidence.failures[0])}" if evidence.failures else ""
+    last = evidence.output_tail.strip().rsplit("\n", 1)[-1].strip()
+    printed = f"; last line printed: {last[:SENTENCE]}" if last and reason is not Reason.TIMEOUT else ""
+    died = f" ({signal_name(evidence.exit.signal)})" if evidence.exit.signal and reason is Reason.HOST_OOM else ""
+    return Judgement(Outcome(Status.FAIL, evidence.at, reason), known.id, f"{known.summary}{died}{after}{printed}")
+
+
+def _missing(evidence: Evidence, detail: str) -> Judgement:
+    return Judgement(Outcome(Status.MISS, evidence.at, Reason.INTERRUPTED), None, detail)
+
+
+def _error(evidence: Evidence, detail: str, stage: Stage) -> Judgement:
+    return Judgement(Outcome(Status.ERROR, stage, Reason.EXCEPTION), f"harness: {detail}", detail)
+
+
+def _sentence(failure: Failure) -> str:
+    message = " ".join(failure.message.split())
+    short = message if len(message) <= SENTENCE else message[: SENTENCE - 1] + "…"
+    return f"{short_type(failure)}: {short}".removesuffix(": ")

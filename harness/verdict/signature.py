@@ -1,0 +1,125 @@
+"""What groups equal failures across cells: exception type, normalized message, innermost frame inside a package."""
+
+from __future__ import annotations
+
+import functools
+import re
+import signal as signals
+import tomllib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from harness.runner.exits import ProcessExit
+from harness.store.records import Expectation, Failure, Frame
+from harness.verdict.blank import blank
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A known failure: what it looks like, its name and its tracker."""
+
+    name: str
+    summary: str
+    type: str | None = None
+    message: str | None = None
+    frame: str | None = None
+    tracker: str | None = None
+
+    def matches(self, failure: Failure) -> bool:
+        """Tell whether everything that the rule names is found in the failure."""
+        return (
+            (self.type is None or self.type == short_type(failure))
+            and (self.message is None or re.search(self.message, failure.message) is not None)
+            and (self.frame is None or any(re.search(self.frame, place(frame)) for frame in failure.frames))
+        )
+
+
+@dataclass(frozen=True)
+class Signature:
+    """``id`` is what failures are grouped by; rule and tracker are there when the failure is a known one."""
+
+    id: str
+    summary: str
+    rule: str | None = None
+    tracker: str | None = None
+
+
+def signature(failure: Failure, under_test: Collection[str]) -> Signature:
+    """Return the signature of an exception; ``under_test`` are packages by index or import name."""
+    head = f"{short_type(failure)}: {blank(failure.message)}".removesuffix(": ")
+    frame = telling_frame(failure.frames, under_test)
+    rule = recognise(failure)
+    return Signature(
+        id=f"{head} @ {place(frame)}" if frame else head,
+        summary=rule.summary if rule else head,
+        rule=rule.name if rule else None,
+        tracker=rule.tracker if rule else None,
+    )
+
+
+def expectation_signature(expectations: Sequence[Expectation]) -> Signature:
+    """Return the signature of the expectations that did not hold: their sentences, without the details."""
+    sentences = "; ".join(dict.fromkeys(blank(each.text) for each in expectations if not each.held))
+    return Signature(id=f"expectation: {sentences}", summary=f"does not hold: {sentences}")
+
+
+def exit_signature(ended: ProcessExit) -> Signature:
+    """Return the signature of a process that ended without an exception of its own.
+
+    ``timeout``, ``host_oom``, ``crash:SIGSEGV`` or ``crash:exit-3``.
+    """
+    if ended.timed_out:
+        return Signature("timeout", "did not end within its time")
+    if ended.host_oom:
+        return Signature("host_oom", "killed by the kernel for want of host memory")
+    if ended.signal is not None:
+        name = signal_name(ended.signal)
+        return Signature(f"crash:{name}", f"the process died by {name}")
+    return Signature(f"crash:exit-{ended.code}", f"the process ended with code {ended.code} and without a result")
+
+
+def signal_name(number: int) -> str:
+    """Name a signal (``SIGSEGV``); ``signal-99`` for one this platform does not have."""
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return f"signal-{number}"
+
+
+def recognise(failure: Failure) -> Rule | None:
+    """Return the first rule that knows the failure."""
+    return next((rule for rule in rules() if rule.matches(failure)), None)
+
+
+@functools.cache
+def rules() -> tuple[Rule, ...]:
+    """Read the packaged ``signatures.toml``, in its order."""
+    text = resources.files("harness.verdict").joinpath("signatures.toml").read_text(encoding="utf-8")
+    return tuple(Rule(**entry) for entry in tomllib.loads(text)["rule"])
+
+
+def telling_frame(frames: Sequence[Frame], under_test: Collection[str]) -> Frame | None:
+    """Return the innermost frame in a package under test, else in any package, else the scenario's own test."""
+    wanted = import_names(under_test)
+    inside = [frame for frame in frames if frame.package is not None]
+    for choice in ([frame for frame in inside if (frame.package or "").lower() in wanted], inside):
+        if choice:
+            return choice[-1]
+    tests = [frame for frame in frames if frame.function.startswith("test")]
+    return tests[0] if tests else frames[-1] if frames else None
+
+
+def place(frame: Frame) -> str:
+    """Write a frame as ``accelerate/utils/modeling.py:set_module_tensor_to_device``; lines move between releases."""
+    return f"{frame.path}:{frame.function}"
+
+
+def short_type(failure: Failure) -> str:
+    """Return the exception's class name alone: torch moved its own between modules."""
+    return failure.type.rsplit(".", 1)[-1]
+
+
+def import_names(packages: Collection[str]) -> frozenset[str]:
+    """Turn index names into import names as far as they follow from each other (``huggingface-hub``)."""
+    return frozenset(re.sub(r"[-.]+", "_", package).lower() for package in packages)
