@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from harness.store.records import Expectation, Failure
@@ -24,7 +25,8 @@ class ProbeEvents:
     notes: dict[str, Any] = field(default_factory=dict)
     simulated: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
-    collected: list[Mapping[str, Any]] = field(default_factory=list)
+    failed_files: list[str] = field(default_factory=list)  # file stems of failed collections, beside ``failures``
+    collected: list[dict[str, Any]] = field(default_factory=list)
     open_phase: Mapping[str, Any] | None = None  # the start of the phase in which it was killed
     phases: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # as the probe wrote them: memory.json
 
@@ -48,6 +50,7 @@ def _take(found: ProbeEvents, event: Mapping[str, Any]) -> None:
         case "failure":
             known = {name: event[name] for name in Failure.model_fields if name in event}
             found.failures.append(Failure.model_validate(known))
+            found.failed_files.append(PurePath(str(event.get("nodeid", "")).split("::", 1)[0]).stem)
         case "expect":
             found.expectations.append(
                 Expectation(text=event["text"], held=event["held"], detail=event.get("detail", ""))
@@ -59,7 +62,7 @@ def _take(found: ProbeEvents, event: Mapping[str, Any]) -> None:
         case "versions":
             found.versions = dict(event["versions"])
         case "collected":
-            found.collected.append(event)
+            found.collected.append(dict(event))
         case "phase_start":
             found.open_phase = event
         case "phase_end":

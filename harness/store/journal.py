@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.store.records import AttemptRecord
 
+Listener = Callable[[str, Mapping[str, Any]], None]
+
 
 class Journal:
-    """Append events to one file from any thread."""
+    """Append events to one file from any thread, and tell a listener."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, listener: Listener | None = None) -> None:
         """Open ``path`` for appending; a torn last line left by a crash is closed first."""
+        self._listener = listener
         self._guard = threading.Lock()
         torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
         self._file = path.open("a", encoding="utf-8")
@@ -31,6 +34,8 @@ class Journal:
             self._file.write(line + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
+            if self._listener is not None:
+                self._listener(event, fields)
 
     def attempt(self, record: AttemptRecord) -> None:
         """Append one attempt."""

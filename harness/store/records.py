@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
+from harness.matrix.cell import Cell
 from harness.runner.exits import ProcessExit
 from harness.store.outcome import Outcome
 
@@ -107,6 +108,7 @@ class CellRecord(Record):
     lock: str | None = None  # hash; None when unsolvable
     unsolvable: str | None = None  # the resolver's sentence
     versions: dict[str, str] = Field(default_factory=dict)  # the whole lock: package -> version
+    planned: Cell | None = None  # the pins themselves, so that a run can be resumed as it was planned
 
 
 class GpuRecord(Record):

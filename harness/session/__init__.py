@@ -1,0 +1,1 @@
+"""One run from plan to journal: locks, environments, checkpoints, attempts and their verdicts put together."""

@@ -1,0 +1,219 @@
+"""Run the scenarios of one cell: environment, launcher, collection, attempts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.envs.build import Environment
+from harness.envs.lock import Lock, Unsolvable
+from harness.errors import HarnessError
+from harness.runner.gpus import Gpu, read_gpus
+from harness.runner.isolation import Isolation, open_launcher
+from harness.runner.launch import Finished, Launcher, Request, environment
+from harness.session.assemble import (
+    INSTALL_NETWORK,
+    NOT_INSTALLED,
+    UNRESOLVED,
+    UNSOLVABLE,
+    Attempt,
+    assemble,
+    not_started,
+    read_events,
+    uncollected,
+)
+from harness.session.context import CellJob, RunContext
+from harness.session.plan import PlannedCell
+from harness.session.todo import Todo, plan_attempts
+from harness.store.events import ProbeEvents
+from harness.store.outcome import Outcome, Reason, Stage, Status
+from harness.store.records import ScenarioInfo
+
+BUSY_BYTES = 1024**3  # a card with more than this in use before an attempt is not ours alone
+
+
+def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
+    """Run one cell to its end and journal every step; what goes wrong becomes a row, never an exception."""
+    cell = job.planned.cell.id
+    folder = context.folder.cell(cell)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = job.planned.lock
+    if isinstance(lock, Unsolvable) or job.environment is None:
+        outcome = UNRESOLVED if getattr(lock, "network", False) else UNSOLVABLE
+        context.journal.attempt(not_started(cell, "*", outcome, getattr(lock, "sentence", "")))
+        return
+    (folder / "lock.txt").write_text(lock.text, encoding="utf-8")
+    try:
+        built = job.environment.result()
+    except HarnessError as failed:
+        outcome = INSTALL_NETWORK if getattr(failed, "network", False) else NOT_INSTALLED
+        context.journal.attempt(not_started(cell, "*", outcome, str(failed), folder=f"cells/{cell}"))
+        return
+    for isolation in _isolations(context):
+        if not context.cancel.is_set():
+            _CellRun(context, job.planned, built, slot, isolation).run()
+    context.journal.write("cell_finished", cell=cell)
+
+
+def _isolations(context: RunContext) -> tuple[Isolation, ...]:
+    return tuple(Isolation) if context.options.check_isolation else (context.options.isolation,)
+
+
+@dataclass
+class _CellRun:
+    """One cell in one isolation."""
+
+    context: RunContext
+    planned: PlannedCell
+    built: Environment
+    slot: dict[str, str]
+    isolation: Isolation
+    launcher: Launcher | None = None
+
+    def run(self) -> None:
+        """Collect, then run what is to be done; the launcher is opened again when its server was lost."""
+        try:
+            collected = self.collect()
+            done = self.context.folder.attempts()
+            for todo in plan_attempts(self.cell, collected, self.context.options, done, self.isolation):
+                if self.context.cancel.is_set():
+                    break
+                self.attempt(todo)
+        finally:
+            if self.launcher is not None:
+                self.launcher.close()
+
+    @property
+    def cell(self) -> str:
+        """The cell's id."""
+        return self.planned.cell.id
+
+    @property
+    def folder(self) -> Path:
+        """The cell's folder."""
+        return self.context.folder.cell(self.cell)
+
+    @property
+    def under_test(self) -> frozenset[str]:
+        """Import names of the pinned packages."""
+        return frozenset(pin.package.replace("-", "_") for pin in self.planned.cell.pins)
+
+    def ready(self) -> Launcher:
+        """Return a launcher that works, and journal how it was opened."""
+        if self.launcher is not None and getattr(self.launcher, "alive", True):
+            return self.launcher
+        if self.launcher is not None:
+            self.launcher.close()
+        variables = self.context.variables(self.planned, self.slot)
+        opened = open_launcher(
+            self.built.python,
+            environment(self.context.probe, variables),
+            self.folder / "server",
+            wanted=self.isolation,
+            preload=self.context.preload,
+            never=self.context.never,
+            cancel=self.context.cancel,
+        )
+        self.launcher = opened.launcher
+        facts: dict[str, Any] = {"isolation": opened.launcher.isolation, "fallback": opened.fallback}
+        if opened.ready is not None:
+            facts |= {"import_seconds": dict(opened.ready.seconds), "import_failures": dict(opened.ready.failures)}
+        self.context.journal.write("launcher", cell=self.cell, **facts)
+        return opened.launcher
+
+    def collect(self) -> list[ScenarioInfo]:
+        """List the scenarios as this cell sees them; a file that cannot be collected becomes a row."""
+        folder = self.folder / f"collect-{self.isolation}"
+        root = str(Path(self.context.selection[0].split("::", 1)[0]).parent)
+        options = self.context.options
+        request = Request(
+            "collect",
+            folder,
+            root,
+            self.context.timeout,
+            files=self.context.selection,
+            keyword=options.keyword,
+            markers=options.markers,
+        )
+        (folder / "events.jsonl").unlink(missing_ok=True)  # of a run that is gone on with
+        finished = self.ready().run(request, self.context.cancel)
+        events = read_events(folder)
+        self._journal_collection(events, finished)
+        self._write_env(events)
+        return [_info(event) for event in events.collected]
+
+    def _journal_collection(self, events: ProbeEvents, finished: Finished) -> None:
+        relative = (self.folder / f"collect-{self.isolation}").relative_to(self.context.folder.path).as_posix()
+        journal = self.context.journal
+        for failure, file in zip(events.failures, events.failed_files, strict=True):
+            journal.attempt(uncollected(self.cell, file, failure, self.under_test, relative))
+        if not events.finished and not finished.exit.interrupted:
+            reason = Reason.TIMEOUT if finished.exit.timed_out else Reason.CRASH
+            outcome = Outcome(Status.FAIL, Stage.COLLECT, reason)
+            detail = f"the collection did not end ({_ending(finished)})"
+            journal.attempt(not_started(self.cell, "*", outcome, detail, folder=relative))
+        expected = [_info(event).model_dump(mode="json") for event in events.collected]
+        journal.write("collected", cell=self.cell, isolation=self.isolation, scenarios=expected)
+
+    def _write_env(self, events: ProbeEvents) -> None:
+        lock = self.planned.lock
+        facts = {
+            "lock": lock.hash if isinstance(lock, Lock) else None,
+            "reused": self.built.reused,
+            "seconds": self.built.seconds,
+            "versions": events.versions,
+            "variables": dict(self.planned.cell.variables),
+        }
+        (self.folder / "env.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        if events.versions:
+            self.context.journal.write("versions", cell=self.cell, versions=events.versions)
+
+    def attempt(self, todo: Todo) -> None:
+        """Run one attempt and journal its record."""
+        info = todo.scenario
+        folder = self.context.folder.attempt(self.cell, info.id, todo.number)
+        checkpoints = self.context.checkpoints.result() if info.checkpoints else {}
+        request = Request(
+            "run",
+            folder,
+            str(Path(info.nodeid.split("::", 1)[0]).parent),
+            info.timeout or self.context.timeout,
+            nodeid=info.nodeid,
+            checkpoints={name: checkpoints[name] for name in info.checkpoints},
+        )
+        launcher = self.ready()
+        before = read_gpus()
+        self.context.journal.write("attempt_started", cell=self.cell, scenario=info.id, attempt=todo.number)
+        finished = launcher.run(request, self.context.cancel)
+        attempt = Attempt(self.cell, info, todo.number, self.under_test)
+        record = assemble(attempt, finished, folder, self.context.folder.path, gpu_busy=_busy(before))
+        self.context.journal.attempt(record.model_copy(update={"figures": {**record.figures, **_used(before)}}))
+
+
+def _info(event: dict[str, Any]) -> ScenarioInfo:
+    """Return a collected scenario; its id leaves the folder out, its node id has it in full."""
+    test = event["nodeid"].partition("::")[2]
+    path = Path(event["path"])
+    return ScenarioInfo(
+        id=f"{path.stem}::{test}",
+        nodeid=f"{path}::{test}",
+        **{name: event[name] for name in ("row", "title", "tracker", "needs", "checkpoints", "timeout")},
+    )
+
+
+def _busy(gpus: Sequence[Gpu]) -> bool:
+    return any(gpu.used > BUSY_BYTES for gpu in gpus)
+
+
+def _used(gpus: Sequence[Gpu]) -> dict[str, int]:
+    return {"cuda_device_used.before": sum(gpu.used for gpu in gpus)} if gpus else {}
+
+
+def _ending(finished: Finished) -> str:
+    ended = finished.exit
+    if ended.timed_out:
+        return f"killed after {finished.seconds:.0f} s"
+    return ended.note or (f"signal {ended.signal}" if ended.signal else f"exit status {ended.code}")

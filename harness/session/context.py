@@ -1,0 +1,70 @@
+"""What every cell of a run shares."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.envs.build import Environment
+from harness.runner.isolation import Isolation
+from harness.session.plan import PlannedCell
+from harness.store.folder import RunFolder
+from harness.store.journal import Journal
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: what the command line says beyond the matrix. Times in seconds."""
+
+    keyword: str = ""
+    markers: str = ""
+    timeout: float | None = None
+    repeat: int = 1
+    jobs: int = 1
+    isolation: Isolation = Isolation.FORK
+    check_isolation: bool = False
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The run folder, its journal, and what the threads of a run agree on."""
+
+    folder: RunFolder
+    journal: Journal
+    options: Options
+    selection: tuple[str, ...]  # what pytest collects: absolute ``file`` or ``file::test``
+    preload: tuple[str, ...]
+    never: tuple[str, ...]
+    timeout: float
+    offline: bool  # no weights come from a hub
+    probe: Path
+    checkpoints: Future[dict[str, str]]
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    def variables(self, planned: PlannedCell, slot: dict[str, str]) -> dict[str, str]:
+        """Return the variables of a cell's processes: the harness's defaults, the slot's, then the matrix's own.
+
+        Without a GPU one thread computes: tiny models are several times slower on many.
+        """
+        found = {} if "OMP_NUM_THREADS" in os.environ or _has_gpu() else {"OMP_NUM_THREADS": "1"}
+        if self.offline:
+            found["HF_HUB_OFFLINE"] = "1"
+        return found | slot | dict(planned.cell.variables)
+
+
+@dataclass(frozen=True)
+class CellJob:
+    """One cell to run, and its environment once it is built; None where the cell has no lock."""
+
+    planned: PlannedCell
+    environment: Future[Environment] | None
+
+
+def _has_gpu() -> bool:
+    from harness.runner.gpus import read_gpus
+
+    return bool(read_gpus())

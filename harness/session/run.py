@@ -1,0 +1,156 @@
+"""Run a plan: environments built ahead, cells in as many threads as there are slots, everything journalled."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from harness.envs.build import Environment, build
+from harness.envs.lock import Lock, resolve_cells
+from harness.envs.places import Places
+from harness.errors import InfrastructureError
+from harness.matrix.model import weights_folder
+from harness.runner.gpus import read_gpus
+from harness.runner.probe_path import probe_path
+from harness.session.cellrun import run_cell
+from harness.session.checkpoints import Shelf, builder_cell, of_weights, open_shelf
+from harness.session.context import CellJob, Options, RunContext
+from harness.session.plan import Plan
+from harness.store.folder import RunFolder
+from harness.store.journal import Journal, Listener
+
+WAIT_SECONDS = 0.5  # how long an interrupt may go unheard
+
+
+def run_plan(plan: Plan, folder: RunFolder, places: Places, options: Options, listener: Listener | None = None) -> bool:
+    """Run what is to be done of a plan; ``listener`` hears every event of the journal.
+
+    Environments are built one at a time, checkpoints beside them, both ahead of the cells that need them.
+
+    Returns:
+        Whether it came to its end; False when it was interrupted.
+
+    Raises:
+        InfrastructureError: the checkpoints could not be built.
+    """
+    journal = Journal(folder.journal_file, listener)
+    environments = ThreadPoolExecutor(1, "environments")
+    checkpoints = ThreadPoolExecutor(1, "checkpoints")
+    try:
+        journal.write("run_started", jobs=options.jobs, isolation=options.isolation)
+        maker = _Maker(plan, folder, places, journal)
+        context = RunContext(
+            folder=folder,
+            journal=journal,
+            options=options,
+            selection=tuple(f"{file.path}::{file.test}" if file.test else str(file.path) for file in plan.files),
+            preload=plan.matrix.preload.modules,
+            never=plan.matrix.preload.never,
+            timeout=options.timeout or plan.matrix.timeout,
+            offline=plan.matrix.checkpoints.weights != "hub",
+            probe=probe_path(places.probe),
+            checkpoints=checkpoints.submit(maker.checkpoints),
+        )
+        whole = _run_cells(context, maker.jobs(environments))
+        journal.write("run_finished" if whole else "run_interrupted")
+    finally:
+        environments.shutdown(wait=True, cancel_futures=True)
+        checkpoints.shutdown(wait=True, cancel_futures=True)
+        journal.close()
+    return whole
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes what the cells need: environments and checkpoints."""
+
+    plan: Plan
+    folder: RunFolder
+    places: Places
+    journal: Journal
+
+    def jobs(self, pool: ThreadPoolExecutor) -> list[CellJob]:
+        """Return one job a cell; cells that share a lock share its environment."""
+        built: dict[str, Future[Environment]] = {}
+        jobs = []
+        for planned in self.plan.cells:
+            if isinstance(planned.lock, Lock) and planned.lock.hash not in built:
+                built[planned.lock.hash] = pool.submit(self.environment, planned.cell.id, planned.lock)
+            jobs.append(CellJob(planned, built.get(planned.lock.hash) if isinstance(planned.lock, Lock) else None))
+        return jobs
+
+    def environment(self, cell: str, lock: Lock) -> Environment:
+        """Build or reuse one environment and journal it."""
+        self.journal.write("environment_started", cell=cell, lock=lock.hash)
+        built = build(lock, self.places.envs, self.folder.cell(cell) / "install.log")
+        self.journal.write(
+            "environment", cell=cell, lock=lock.hash, reused=built.reused, seconds=round(built.seconds, 3)
+        )
+        return built
+
+    def checkpoints(self) -> dict[str, str]:
+        """Return name → place of every checkpoint that the scenarios name."""
+        names = list(dict.fromkeys(name for info in self.plan.scenarios for name in info.checkpoints))
+        matrix = self.plan.matrix
+        shelf = open_shelf(
+            self.places.checkpoints, {file.path.parent for file in self.plan.files}, matrix.checkpoints.size
+        )
+        given = of_weights(matrix.checkpoints.weights, weights_folder(matrix), names, shelf)
+        if given is not None:
+            return given
+        missing = shelf.missing(names)
+        if missing:
+            self.journal.write("checkpoints_started", names=missing)
+        found = shelf.provide(names, lambda: self._builder(shelf), self.folder.path / "checkpoints.log")
+        self.journal.write("checkpoints", names=names, built=missing)
+        return found
+
+    def _builder(self, shelf: Shelf) -> Path:
+        cell = builder_cell(shelf)
+        lock = resolve_cells([cell], cache=self.places.locks, jobs=1)[cell.id]
+        if not isinstance(lock, Lock):
+            raise InfrastructureError(f"the environment that builds checkpoints cannot be resolved: {lock.sentence}")
+        return build(lock, self.places.envs, self.folder.path / "checkpoints-install.log").python
+
+
+def _run_cells(context: RunContext, jobs: list[CellJob]) -> bool:
+    """Run the cells, each in a slot of its own; return False when the user interrupted."""
+    slots: SimpleQueue[dict[str, str]] = SimpleQueue()
+    for slot in gpu_slots(context.options.jobs):
+        slots.put(slot)
+
+    def in_slot(job: CellJob) -> None:
+        slot = slots.get()
+        try:
+            if not context.cancel.is_set():
+                run_cell(context, job, slot)
+        finally:
+            slots.put(slot)
+
+    with ThreadPoolExecutor(context.options.jobs, "cell") as pool:
+        waiting = {pool.submit(in_slot, job) for job in jobs}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=WAIT_SECONDS, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+        except BaseException as error:
+            context.cancel.set()  # whatever stops us, no attempt outlives us
+            for future in waiting:
+                future.cancel()
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            return False
+    return True
+
+
+def gpu_slots(jobs: int) -> list[dict[str, str]]:
+    """Return the variables of each slot: with several slots the GPUs are shared out between them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = visible.split(",") if visible else [str(gpu.index) for gpu in read_gpus()]
+    if jobs == 1 or not gpus:
+        return [{} for _ in range(jobs)]
+    return [{"CUDA_VISIBLE_DEVICES": ",".join(gpus[slot::jobs]) or gpus[slot % len(gpus)]} for slot in range(jobs)]
