@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from quantized import (
     NEVER_QUANTIZED,
     bytes_by_dtype,
@@ -17,10 +19,12 @@ from quantized import (
     packed_bytes,
     plain_linear_names,
     prompt,
+    quant_state_bytes,
 )
 
 from harness.probe import scenario
 
+REMEDIES = ("ram", "offload", "max_memory")  # a clear refusal names one of them
 LINEARS_PER_LAYER = 7  # q, k, v, o, gate, up, down
 
 
@@ -57,8 +61,8 @@ def test_four_counts_agree(probe, checkpoint):
     probe.expect("footprint is below the bf16 size", footprint <= bf16_bytes - 3 * half_a_byte_each * 0.98, footprint)
     probe.expect("resident bytes match the footprint", abs(resident - footprint) <= 0.02 * footprint, resident)
     if probe.device != "cpu":
-        allocated = probe.cuda.allocated
-        probe.expect("allocated memory matches them", allocated <= 1.1 * resident, f"{allocated} vs {resident}")
+        held, allocated = resident + quant_state_bytes(model), probe.cuda.allocated
+        probe.expect("allocated memory matches them", allocated <= 1.1 * held, f"{allocated} vs {held}")
     with probe.phase("generate"):
         tokens = greedy(model, prompt(model))
     probe.expect("generates", len(tokens) == 8, tokens)
@@ -105,6 +109,40 @@ def test_device_map_is_kept(probe, checkpoint):
         ]
         probe.expect("it covers every parameter", not lost, lost[:5])
     probe.expect("every decoder layer is Linear4bit", count_linear4bit(model) == expected_linear4bit(model))
+
+
+@scenario(row="A6", checkpoints=["qwen2.5-7b"])
+@pytest.mark.parametrize("cpu_offload", [False, True], ids=["plain", "offload-allowed"])
+def test_budget_too_small(probe, checkpoint, cpu_offload):
+    """A memory budget that holds next to nothing gives an early, clear error instead of a silent spill.
+
+    On a GPU the card gets a tenth of what the model needs and the host nothing; without one the host gets nothing.
+    """
+    import_bitsandbytes(probe)
+    folder = checkpoint("qwen2.5-7b")
+    budget: dict[int | str, int | str] = {"cpu": "0GiB"}
+    if probe.device != "cpu":
+        budget[0] = checkpoint_bytes(folder) // 40  # 4-bit weights need a quarter of the checkpoint
+    probe.record("budget", str(budget))
+    error = None
+    with probe.phase("load"):
+        try:
+            model = load_in_4bit(folder, "auto", max_memory=budget, cpu_offload=cpu_offload)
+        except Exception as raised:  # noqa: BLE001 - whatever is raised, its text is what is judged
+            error = raised
+    if error is None:
+        probe.record("linear4bit", count_linear4bit(model))
+        probe.record("devices", devices_in_use(model))
+        probe.expect("the load is refused", False, f"loaded, parameters on {devices_in_use(model)}")
+        return
+    probe.record("error", f"{type(error).__name__}: {error}")
+    clear = isinstance(error, (ValueError, MemoryError)) and any(word in str(error).lower() for word in REMEDIES)
+    probe.expect("the error says what to do", clear, f"{type(error).__name__}: {str(error)[:200]}")
+
+
+def checkpoint_bytes(folder: str) -> int:
+    """Return the bytes of a checkpoint's weight files."""
+    return sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
 
 
 @scenario(row="A7", checkpoints=["qwen2.5-7b"])

@@ -14,6 +14,7 @@ from quantized import (
     input_device,
     linear4bit_names,
     load_in_4bit,
+    load_plain,
     logits,
     map_keys_without_module,
     plain_linear_names,
@@ -67,6 +68,26 @@ def test_gemma3_towers_are_skipped(probe, checkpoint, names):
     """llm_int8_skip_modules keeps the tower of Gemma 3 out of 4-bit; the memory it costs is recorded."""
     model = load_with_towers_skipped(probe, checkpoint("gemma-3-4b"), SKIP_LISTS[names])
     expect_it_runs(probe, model, gemma3_image_prompt)
+
+
+@scenario(row="B4", tracker="huggingface/transformers#46932", needs=["transformers>=5.5"], checkpoints=["gemma-4-e2b"])
+@pytest.mark.parametrize("towers", ["quantized", "skipped"])
+def test_gemma4_image_features(probe, checkpoint, towers):
+    """Gemma 4's image features in 4-bit point where those of bfloat16 do; towers left out of 4-bit are the control."""
+    import_bitsandbytes(probe)
+    folder, place = checkpoint("gemma-4-e2b"), {"": probe.device}
+    with probe.phase("load"):
+        model = load_in_4bit(folder, place, skip_modules=SKIP_LISTS["full"] if towers == "skipped" else None)
+    with probe.phase("load"):
+        exact = load_plain(folder, place)
+    probe.record("linear4bit", count_linear4bit(model))
+    probe.record("linear4bit_in_towers", count_linear4bit(model, TOWERS))
+    with probe.phase("forward"):
+        features = [gemma4_image_features(each) for each in (model, exact)]
+    cosine = float(torch.nn.functional.cosine_similarity(*features, dim=0))
+    probe.record("cosine", cosine)
+    probe.expect("the towers are as asked", bool(count_linear4bit(model, TOWERS)) == (towers == "quantized"))
+    probe.expect("image features stay close to bf16", cosine > 0.8, f"cosine {cosine:.3f}")
 
 
 # --- steps ---------------------------------------------------------------------------------------------------------
@@ -131,6 +152,16 @@ def gemma4_image_prompt(model: Any, seed: int = 11) -> dict[str, torch.Tensor]:
     positions = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1).reshape(1, patches, 2)
     inputs = with_soft_tokens(model, model.config.image_token_id, patches // vision.pooling_kernel_size**2)
     return {**inputs, "pixel_values": placed(model, pixels), "image_position_ids": positions.to(input_device(model))}
+
+
+@torch.inference_mode()
+def gemma4_image_features(model: Any) -> torch.Tensor:
+    """Return the vision tower's features of one picture, after the bridge, as one float32 vector on the CPU."""
+    shown = gemma4_image_prompt(model)
+    output = model.model.get_image_features(shown["pixel_values"], shown["image_position_ids"], return_dict=True)
+    features = output.pooler_output
+    parts = features if isinstance(features, (list, tuple)) else [features]  # one entry a picture in later releases
+    return torch.cat([part.flatten() for part in parts]).float().cpu()
 
 
 def gemma4_audio_prompt(model: Any, seed: int = 11) -> dict[str, torch.Tensor]:

@@ -100,6 +100,18 @@ def packed_bytes(model: nn.Module) -> int:
     return sum(p.numel() * p.element_size() for p in model.parameters() if p.dtype == torch.uint8)
 
 
+def quant_state_bytes(model: nn.Module) -> int:
+    """Sum the bytes of what 4-bit weights carry outside of the parameters: block scales and code books."""
+    total = 0
+    for parameter in model.parameters():
+        state = getattr(parameter, "quant_state", None)
+        while state is not None:
+            parts = (getattr(state, name, None) for name in ("absmax", "code", "offset"))
+            total += sum(part.numel() * part.element_size() for part in parts if isinstance(part, torch.Tensor))
+            state = getattr(state, "state2", None)
+    return total
+
+
 def bytes_by_dtype(model: nn.Module) -> dict[str, int]:
     """Return dtype → bytes over all parameters and buffers, the largest first."""
     total: Counter[str] = Counter()
