@@ -1,0 +1,1 @@
+"""Contexts made of records, and the texts made of contexts: HTML, Markdown, the terminal's summary."""

@@ -1,0 +1,118 @@
+"""The report as Markdown that fits into a GitHub issue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from harness.report.html import mark
+from harness.report.templating import environment
+from harness.report.views import Column, Difference, Group, ReportContext, Row, Word
+
+LIMIT = 65_000  # characters; GitHub refuses an issue body of 65,536
+CELL_LIMIT = 300  # characters of any text that comes from a scenario
+FEW = 12
+PLAIN = {Word.PASS, Word.SKIP}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What one rendering shows, and what it says was left out."""
+
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    groups: tuple[Group, ...]
+    differences: tuple[Difference, ...]
+    versions: bool = True
+    text_limit: int = CELL_LIMIT
+    left_out: tuple[str, ...] = ()
+
+
+def render(context: ReportContext, limit: int = LIMIT) -> str:
+    """Return the text, always shorter than ``limit`` characters; what is least useful goes first and is named."""
+    text = ""
+    for selection in _ever_shorter(context):
+        text = _render(context, selection)
+        if len(text) < limit:
+            return text
+    end = "\n\n(the rest is left out)\n"
+    return text[: max(limit - len(end) - 1, 0)] + end
+
+
+def _ever_shorter(context: ReportContext) -> Iterator[Selection]:
+    """Yield selections, each smaller than the one before.
+
+    Left out in this order: the version table, the rows without a failure, long texts, groups and differences beyond a
+    dozen, rows beyond ever fewer, columns beyond ever fewer.
+    """
+    chosen = Selection(context.rows, context.columns, context.groups, context.differences)
+    yield chosen
+    chosen = _without(chosen, "the table of versions", versions=False)
+    yield chosen
+    telling = tuple(row for row in chosen.rows if not all(box.word in PLAIN for box in row.boxes))
+    gone = len(chosen.rows) - len(telling)
+    if gone:
+        chosen = _without(chosen, f"{gone} scenarios that pass or do not apply everywhere", rows=telling)
+        yield chosen
+    chosen = _without(chosen, f"texts beyond {FEW * 8} characters", text_limit=FEW * 8)
+    yield chosen
+    if len(chosen.groups) > FEW or len(chosen.differences) > FEW:
+        gone_groups, gone_changes = max(len(chosen.groups) - FEW, 0), max(len(chosen.differences) - FEW, 0)
+        what = f"{gone_groups} groups of failures, {gone_changes} changes between releases"
+        chosen = _without(chosen, what, groups=chosen.groups[:FEW], differences=chosen.differences[:FEW])
+        yield chosen
+    for few in (80, 40, 20, 10, 5):
+        if len(chosen.rows) > few:
+            rest = f"all scenarios beyond the first {few} that remained"
+            yield _without(chosen, rest, rows=chosen.rows[:few])
+    chosen = replace(chosen, rows=chosen.rows[:5])
+    for few in (40, 20, 10, 5, 1):
+        if len(chosen.columns) > few:
+            rest = f"all but {min(len(chosen.rows), 5)} scenarios, and all cells beyond the first {few}"
+            yield _without(chosen, rest, columns=chosen.columns[:few])
+
+
+def _without(selection: Selection, what: str, **changes: object) -> Selection:
+    return replace(selection, **changes, left_out=(*selection.left_out, what))  # type: ignore[arg-type]
+
+
+def _render(context: ReportContext, selection: Selection) -> str:
+    named = {column.id: f"c{number}" for number, column in enumerate(context.columns, start=1)}
+    return (
+        environment(escape=False)
+        .get_template("matrix.md.j2")
+        .render(
+            report=context,
+            shown=selection,
+            counts=context.counts(),
+            words=list(Word),
+            mark=mark,
+            text=lambda value: escaped(_cut(value, selection.text_limit)),
+            code=lambda value: code(_cut(value, selection.text_limit)),
+            names=named,
+            packages=_packages(selection.columns),
+            unavailable=[column for column in context.columns if column.unavailable],
+        )
+    )
+
+
+def _packages(columns: Sequence[Column]) -> list[str]:
+    return list(dict.fromkeys(name for column in columns for name, _ in column.pins))
+
+
+def _cut(value: object, limit: int) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]|~#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+
+
+def escaped(value: str) -> str:
+    """Escape a text for a table's box: nothing in it ends the box, starts markup, or mentions anybody."""
+    return value.translate(SPECIAL).replace("@", "@\u200b")
+
+
+def code(value: str) -> str:
+    """Write a text as code inside a table's box: its own pipes and backticks cannot end it."""
+    return f"`{value.replace('`', chr(0x2BC)).replace('|', chr(92) + '|')}`" if value else ""

@@ -1,0 +1,72 @@
+"""The summary on the terminal: outcomes per cell, and what changes between releases."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.views import Column, ReportContext, Word
+from harness.verdict.compare import Change
+
+STYLES = {
+    Word.PASS: "green",
+    Word.FAIL: "red",
+    Word.ERROR: "yellow",
+    Word.SKIP: "dim",
+    Word.MISS: "magenta",
+    Word.FLAKY: "cyan",
+}
+CHANGE_STYLES = {Change.REGRESSION: "red", Change.FIXED: "green", Change.CHANGED_FAILURE: "yellow"}
+MOST = 12  # differences on one screen
+PLAIN_WIDTH = 120  # columns where there is no terminal to ask
+
+
+def print_summary(context: ReportContext, console: Console) -> None:
+    """Write both tables to ``console``; rich leaves colours out where it is no terminal."""
+    console.print(_counts(context))
+    shown = context.differences[:MOST]
+    for each in shown:
+        where = f" (with {'; '.join(each.where)})" if each.where else ""
+        line = Text.assemble(
+            (f"{each.change:15}", CHANGE_STYLES.get(each.change, "")),
+            f" {each.axis}  ",
+            (f"{each.report_row or '–'} {each.scenario}", "bold"),
+            f"  {each.sentence}{where}",
+        )
+        console.print(line, soft_wrap=True)
+    if len(context.differences) > len(shown):
+        console.print(f"and {len(context.differences) - len(shown)} more changes between releases, in the report")
+    if not shown:
+        console.print("No scenario answers differently in neighbouring releases.")
+
+
+def summary_text(context: ReportContext, width: int = PLAIN_WIDTH) -> str:
+    """Return the same as plain text, for a log or a pipe."""
+    stream = StringIO()
+    print_summary(context, Console(file=stream, width=width, force_terminal=False, color_system=None))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def _counts(context: ReportContext) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("cell")
+    for word in Word:
+        table.add_column(f"{word.glyph} {word}", justify="right", header_style=STYLES[word])
+    for index, column in enumerate(context.columns):
+        words = [row.boxes[index].word for row in context.rows]
+        numbers = [_number(words.count(word), word) for word in Word]
+        table.add_row(Text(_name(column), overflow="fold"), *numbers)
+    return table
+
+
+def _name(column: Column) -> str:
+    note = " (reference)" if column.reference else " (not set up)" if column.unavailable else ""
+    return column.name + note
+
+
+def _number(count: int, word: Word) -> Text:
+    return Text(str(count), style=STYLES[word]) if count else Text("·", style="dim")
