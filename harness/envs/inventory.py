@@ -1,4 +1,4 @@
-"""List, measure and remove what lies in the cache: environments and locks."""
+"""List, measure and remove what lies in the cache: environments, checkpoints and locks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,15 @@ def env_size(folder: Path) -> int:
 def list_environments(root: Path) -> list[Stored]:
     """List the environments below ``root``, the longest unused first."""
     folders = [path for path in root.glob("*") if path.is_dir()]
-    return sorted((_environment(folder) for folder in folders), key=lambda stored: stored.last_used)
+    found = [_stored(folder, whole=(folder / STAMP).exists()) for folder in folders]
+    return sorted(found, key=lambda stored: stored.last_used)
+
+
+def list_checkpoints(root: Path) -> list[Stored]:
+    """List the built checkpoints below ``root``, the longest unused first."""
+    folders = [path for path in root.glob("*") if path.is_dir()]
+    found = [_stored(folder, whole=(folder / LAST_USED).exists()) for folder in folders]
+    return sorted(found, key=lambda stored: stored.last_used)
 
 
 def list_locks(cache: Path) -> list[Stored]:
@@ -44,17 +52,17 @@ def list_locks(cache: Path) -> list[Stored]:
     return sorted((Stored(path, stat.st_size, stat.st_mtime) for path, stat in files), key=lambda one: one.last_used)
 
 
-def _environment(folder: Path) -> Stored:
+def _stored(folder: Path, *, whole: bool) -> Stored:
     used = folder / LAST_USED
     moment = (used if used.exists() else folder).stat().st_mtime
-    return Stored(folder, env_size(folder), moment, whole=(folder / STAMP).exists())
+    return Stored(folder, env_size(folder), moment, whole)
 
 
 def remove(stored: Stored) -> None:
-    """Remove an environment or a lock; a half-removed environment has no stamp and is not used any more.
+    """Remove an environment, a checkpoint or a lock; a half-removed environment has no stamp and is not used any more.
 
     Raises:
-        InfrastructureError: the environment is being built at this moment.
+        InfrastructureError: it is being built at this moment.
     """
     if not stored.path.is_dir():
         stored.path.unlink(missing_ok=True)
@@ -62,7 +70,8 @@ def remove(stored: Stored) -> None:
     lock = Path(f"{stored.path}.lock")
     try:
         with FileLock(lock, timeout=0):
-            (stored.path / STAMP).unlink(missing_ok=True)
+            for mark in (STAMP, LAST_USED):
+                (stored.path / mark).unlink(missing_ok=True)
             shutil.rmtree(stored.path)
     except Timeout as error:
         raise InfrastructureError(f"{stored.path.name} is in use by another process: it was not removed") from error

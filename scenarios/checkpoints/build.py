@@ -38,23 +38,38 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def main() -> None:
-    """Read the command line and write the folder."""
+    """Read the command line and write one folder, or all folders of a plan, for the imports cost more than a tiny model."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--definition", type=Path, required=True)
+    parser.add_argument("--definition", type=Path)
     parser.add_argument("--size", choices=["tiny", "full"], default="tiny")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--base", type=Path, help="the built base checkpoint of an adapter")
+    parser.add_argument("--plan", type=Path, help="a JSON list of {definition, size, out, base}, built in order")
     arguments = parser.parse_args()
-    definition = tomllib.loads(arguments.definition.read_text(encoding="utf-8"))
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    if arguments.size not in definition:
-        parser.error(f"{arguments.definition} has no [{arguments.size}] table")
-    if definition["kind"] == "model":
-        build_model(definition, definition[arguments.size], arguments.out)
-    elif arguments.base is None:
-        parser.error(f"{arguments.definition} is an adapter: --base must name its built base, {definition['base']}")
+    if arguments.plan is not None:
+        orders = json.loads(arguments.plan.read_text(encoding="utf-8"))
+    elif arguments.definition is None or arguments.out is None:
+        parser.error("--definition and --out, or --plan, are needed")
     else:
-        build_adapter(definition, definition[arguments.size], arguments.base, arguments.out)
+        orders = [{name: getattr(arguments, name) for name in ("definition", "size", "out", "base")}]
+    for order in orders:
+        base = None if order["base"] is None else Path(order["base"])
+        build(Path(order["definition"]), order["size"], Path(order["out"]), base)
+
+
+def build(file: Path, size: str, out: Path, base: Path | None) -> None:
+    """Write the folder of one definition."""
+    definition = tomllib.loads(file.read_text(encoding="utf-8"))
+    out.mkdir(parents=True, exist_ok=True)
+    if size not in definition:
+        raise SystemExit(f"{file.name} has no [{size}] table")
+    if definition["kind"] == "model":
+        build_model(definition, definition[size], out)
+    elif base is None:
+        raise SystemExit(f"{file.name} is an adapter: --base must name its built base, {definition['base']}")
+    else:
+        build_adapter(definition, definition[size], base, out)
+    print(f"built {file.stem} ({size})", flush=True)
 
 
 # --- models --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,83 @@
+"""Arguments that several verbs take, and their conversion."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+DEFAULT_MATRIX = "quickstart"
+REPORTS = Path("reports")
+Verbs = Any  # argparse's action for sub-commands has no public type
+UNITS = {"": 1, "B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
+
+
+def default_matrix() -> str:
+    """Return the matrix that ``HARNESS_MATRIX`` names, else the quickstart."""
+    return os.environ.get("HARNESS_MATRIX") or DEFAULT_MATRIX
+
+
+def add_matrix(verb: argparse.ArgumentParser) -> None:
+    """Add the matrix and the selection of cells and scenarios."""
+    verb.add_argument(
+        "matrix",
+        nargs="?",
+        default=default_matrix(),
+        metavar="MATRIX",
+        help="a matrix file or the name of one in matrices/ (default: $HARNESS_MATRIX or quickstart)",
+    )
+    verb.add_argument(
+        "--scenarios",
+        action="append",
+        default=[],
+        metavar="FILE[::TEST]",
+        help="scenarios instead of the matrix's own (repeatable)",
+    )
+    verb.add_argument(
+        "--cells", action="append", default=[], metavar="ID", help="only these cells: ids or patterns (repeatable)"
+    )
+
+
+def add_reports(verb: argparse.ArgumentParser) -> None:
+    """Add the folder of run folders."""
+    verb.add_argument("--reports", type=Path, default=REPORTS, metavar="DIR", help="where run folders lie (reports/)")
+
+
+def add_json(verb: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    verb.add_argument("--json", action="store_true", help="write one JSON value to standard output")
+
+
+def positive(text: str) -> int:
+    """Read a whole number above zero."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds above zero."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above zero")
+    return number
+
+
+def size(text: str) -> int:
+    """Read bytes: ``500M``, ``20GB``, ``1000``."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text} is not a size (for example 20GB)")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+def age(text: str) -> float:
+    """Read days: ``14d``, ``2w``, ``12h``."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text} is not an age (for example 14d)")
+    return float(match[1]) * DAYS[match[2]]

@@ -1,0 +1,38 @@
+"""``harness doctor``: what is wrong with this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.markup import escape
+
+from harness.cli.arguments import Verbs, add_json
+from harness.envs.doctor import Level, examine
+from harness.envs.places import Places
+from harness.errors import ExitCode
+
+GLYPHS = {Level.OK: "[green]✔ ok  [/]", Level.WARN: "[yellow]⚠ warn[/]", Level.BAD: "[red]✘ bad [/]"}
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser("doctor", help="what is wrong with this machine: uv, index, driver, GPU, disk")
+    add_json(verb)
+    verb.set_defaults(verb=diagnose)
+
+
+def diagnose(options: argparse.Namespace) -> ExitCode:
+    """Print the findings; 4 when one of them stands in the way of a run."""
+    findings = examine(Places.of_user().root)
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        console = Console()
+        for finding in findings:
+            advice = f"\n       → {escape(finding.advice)}" if finding.advice else ""
+            console.print(f"{GLYPHS[finding.level]} {escape(finding.what)}{advice}", highlight=False, soft_wrap=True)
+    bad = any(finding.level is Level.BAD for finding in findings)
+    return ExitCode.INCOMPLETE if bad else ExitCode.COMPLETE

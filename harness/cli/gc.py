@@ -1,0 +1,86 @@
+"""``harness gc``: old environments and checkpoints, by size and age."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.arguments import Verbs, add_json, age, size
+from harness.envs.inventory import Stored, list_checkpoints, list_environments, list_locks, remove
+from harness.envs.places import Places
+from harness.errors import ExitCode
+
+DAY = 86_400.0
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser("gc", help="list or remove environments, checkpoints and locks by size and age")
+    verb.add_argument("--older-than", type=age, metavar="AGE", help="remove what was not used for so long (14d, 2w)")
+    verb.add_argument("--keep", type=size, metavar="SIZE", help="remove the longest unused until this much is left")
+    verb.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    add_json(verb)
+    verb.set_defaults(verb=collect)
+
+
+def collect(options: argparse.Namespace) -> ExitCode:
+    """List what is stored and remove what the limits name; without a limit nothing is removed."""
+    places = Places.of_user()
+    stored = [*list_environments(places.envs), *list_checkpoints(places.checkpoints), *list_locks(places.locks)]
+    stored.sort(key=lambda one: one.last_used)
+    doomed = choose(stored, now=time.time(), older_than=options.older_than, keep=options.keep)
+    if not options.dry_run:
+        for one in doomed:
+            remove(one)
+    if options.json:
+        rows = [
+            {"path": str(one.path), "size": one.size, "last_used": one.last_used, "removed": one in doomed}
+            for one in stored
+        ]
+        print(json.dumps(rows, indent=1))
+    else:
+        _print(stored, doomed, dry=options.dry_run)
+    return ExitCode.COMPLETE
+
+
+def choose(
+    stored: Sequence[Stored], *, now: float, older_than: float | None = None, keep: int | None = None
+) -> list[Stored]:
+    """Return what to remove, the longest unused first.
+
+    Args:
+        stored: what there is, the longest unused first; half-built things always go where there is a limit.
+        now: seconds since 1970.
+        older_than: days without use after which a thing goes.
+        keep: bytes that may stay; the longest unused go until no more is left.
+    """
+    if older_than is None and keep is None:
+        return []
+    doomed = [
+        one for one in stored if not one.whole or (older_than is not None and now - one.last_used > older_than * DAY)
+    ]
+    left = sum(one.size for one in stored) - sum(one.size for one in doomed)
+    for one in stored:
+        if keep is None or left <= keep:
+            break
+        if one not in doomed:
+            doomed.append(one)
+            left -= one.size
+    return doomed
+
+
+def _print(stored: Sequence[Stored], doomed: Sequence[Stored], *, dry: bool) -> None:
+    console = Console()
+    table = Table("what", "size", "unused for", "", box=None)
+    for one in stored:
+        days = (time.time() - one.last_used) / DAY
+        fate = ("would be removed" if dry else "removed") if one in doomed else ("" if one.whole else "half-built")
+        table.add_row(f"{one.path.parent.name}/{one.path.name}", f"{one.size / 1e6:.1f} MB", f"{days:.1f} d", fate)
+    console.print(table, highlight=False)
+    total, freed = (sum(one.size for one in part) / 1e6 for part in (stored, doomed))
+    console.print(f"{total:.0f} MB stored, {freed:.0f} MB {'would be ' if dry else ''}freed", highlight=False)

@@ -1,0 +1,70 @@
+"""``harness plan``: cells, locks, what is reused, what cannot be resolved and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.arguments import Verbs, add_json, add_matrix
+from harness.envs.lock import Lock
+from harness.envs.places import Places
+from harness.envs.stamp import STAMP
+from harness.errors import ExitCode
+from harness.matrix.model import load_matrix
+from harness.session.plan import Plan, PlannedCell, make_plan
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser("plan", help="show cells, locks, what is reused and what cannot be resolved")
+    add_matrix(verb)
+    add_json(verb)
+    verb.set_defaults(verb=show_plan)
+
+
+def show_plan(options: argparse.Namespace) -> ExitCode:
+    """Print the plan; 4 when the index could not be asked for a cell."""
+    places = Places.of_user()
+    plan = make_plan(load_matrix(options.matrix), places, scenarios=options.scenarios, cells=options.cells)
+    rows = [_describe(planned, places) for planned in plan.cells]
+    if options.json:
+        scenarios = [info.model_dump(mode="json", exclude={"nodeid"}) for info in plan.scenarios]
+        answer = {"matrix": plan.matrix.name, "cells": rows, "scenarios": scenarios, "warnings": plan.warnings}
+        print(json.dumps(answer, indent=1))
+    else:
+        _print(plan, rows)
+    offline = any(getattr(planned.lock, "network", False) for planned in plan.cells)
+    return ExitCode.INCOMPLETE if offline else ExitCode.COMPLETE
+
+
+def _describe(planned: PlannedCell, places: Places) -> dict[str, Any]:
+    cell, lock = planned.cell, planned.lock
+    row: dict[str, Any] = {
+        "id": cell.id,
+        "reference": cell.reference,
+        "python": cell.python,
+        "pins": {pin.package: pin.label for pin in cell.pins},
+        "variables": dict(cell.variables),
+    }
+    if not isinstance(lock, Lock):
+        return {**row, "lock": None, "environment": "unsolvable", "why": lock.sentence}
+    built = (places.envs / lock.hash / STAMP).exists()
+    return {**row, "lock": lock.hash, "packages": lock.packages, "environment": "reused" if built else "to be built"}
+
+
+def _print(plan: Plan, rows: list[dict[str, Any]]) -> None:
+    console = Console()
+    table = Table("cell", "lock", "environment", title=plan.matrix.title or plan.matrix.name, title_justify="left")
+    for row in rows:
+        name = row["id"] + ("  (reference)" if row["reference"] else "")
+        table.add_row(name, row["lock"] or "–", row.get("why") or row["environment"])
+    console.print(table, highlight=False)
+    locks = {row["lock"] for row in rows if row["lock"]}
+    count = f"{len(rows)} cells, {len(locks)} environments, {len(plan.scenarios)} scenarios in {len(plan.files)} files"
+    console.print(count, highlight=False)
+    for warning in plan.warnings:
+        console.print(f"note: {warning}", highlight=False, markup=False)
