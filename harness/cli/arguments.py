@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from harness.runner.gpus import read_gpus
+
 DEFAULT_MATRIX = "quickstart"
 REPORTS = Path("reports")
 Verbs = Any  # argparse's action for sub-commands has no public type
@@ -81,3 +83,8 @@ def age(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text} is not an age (for example 14d)")
     return float(match[1]) * DAYS[match[2]]
+
+
+def default_jobs() -> int:
+    """Return how many cells run at once: one a GPU; on the CPU as many as there are cores, two at most."""
+    return len(read_gpus()) or min(2, os.cpu_count() or 1)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.report.html import mark
+from harness.report.links import tracker_url
 from harness.report.templating import environment
 from harness.report.views import Column, Difference, Group, ReportContext, Row, Word
 
@@ -89,6 +90,7 @@ def _render(context: ReportContext, selection: Selection) -> str:
             mark=mark,
             text=lambda value: escaped(_cut(value, selection.text_limit)),
             code=lambda value: code(_cut(value, selection.text_limit)),
+            tracker=tracker,
             names=named,
             packages=_packages(selection.columns),
             unavailable=[column for column in context.columns if column.unavailable],
@@ -111,6 +113,11 @@ SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]|~#"} | {"<
 def escaped(value: str) -> str:
     """Escape a text for a table's box: nothing in it ends the box, starts markup, or mentions anybody."""
     return value.translate(SPECIAL).replace("@", "@\u200b")
+
+
+def tracker(value: str) -> str:
+    """Write a tracker so that GitHub links it; a text that is none is escaped like any other."""
+    return value if tracker_url(value) else escaped(_cut(value, CELL_LIMIT))
 
 
 def code(value: str) -> str:

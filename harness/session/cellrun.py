@@ -45,7 +45,6 @@ def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
         outcome = UNRESOLVED if getattr(lock, "network", False) else UNSOLVABLE
         context.journal.attempt(not_started(cell, "*", outcome, getattr(lock, "sentence", "")))
         return
-    (folder / "lock.txt").write_text(lock.text, encoding="utf-8")
     try:
         built = job.environment.result()
     except HarnessError as failed:

@@ -38,6 +38,7 @@ class PlannedCell:
             variables=dict(cell.variables),
             reference=cell.reference,
             lock=lock.hash if isinstance(lock, Lock) else None,
+            lock_base=lock.base if isinstance(lock, Lock) else None,
             unsolvable=lock.sentence if isinstance(lock, Unsolvable) else None,
             versions=lock.packages if isinstance(lock, Lock) else {},
             planned=cell,

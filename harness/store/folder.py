@@ -7,12 +7,13 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from harness.errors import ConfigError
-from harness.store.journal import attempts
-from harness.store.records import SCHEMA_VERSION, AttemptRecord, RunRecord
+from harness.store.journal import attempts, read
+from harness.store.records import SCHEMA_VERSION, AttemptRecord, CellRecord, RunRecord
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class RunFolder:
         self.record_file.write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
     def read_record(self) -> RunRecord:
-        """Read ``run.json``.
+        """Read ``run.json``, with the versions that the cells were then really seen to have.
 
         Raises:
             ConfigError: it is missing, or not of a schema this version reads.
@@ -59,7 +60,21 @@ class RunFolder:
             raise ConfigError(f"{self.record_file}: {where}: {first['msg']}") from invalid
         if record.schema_version > SCHEMA_VERSION:
             raise ConfigError(f"{self.record_file} has schema {record.schema_version}, newer than {SCHEMA_VERSION}")
-        return record
+        seen = {event["cell"]: event["versions"] for event in self.events("versions")}
+        return record.model_copy(
+            update={"cells": tuple(_as_seen(cell, seen.get(cell.id, {})) for cell in record.cells)}
+        )
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """Return the journal's events of one kind, oldest first."""
+        return [event for event in read(self.journal_file) if event.get("event") == kind]
+
+    def collected(self) -> dict[str, set[str]]:
+        """Return which scenarios each cell listed, in all its collections."""
+        found: dict[str, set[str]] = {}
+        for event in self.events("collected"):
+            found.setdefault(event["cell"], set()).update(scenario["id"] for scenario in event["scenarios"])
+        return found
 
     def attempts(self) -> list[AttemptRecord]:
         """Return every attempt of the journal, in the order it was written."""
@@ -102,3 +117,8 @@ def folder_name(text: str) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text.replace("::", ".")).strip("-.")
     faithful = name == text.replace("::", ".") and len(name) <= 100  # noqa: PLR2004  # well under every file system's limit
     return name if faithful else f"{name[:90]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def _as_seen(cell: CellRecord, seen: dict[str, str]) -> CellRecord:
+    versions = {name: seen.get(name, version) for name, version in cell.versions.items()}
+    return cell.model_copy(update={"versions": versions})

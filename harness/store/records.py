@@ -106,6 +106,7 @@ class CellRecord(Record):
     variables: dict[str, str] = Field(default_factory=dict)
     reference: bool = False
     lock: str | None = None  # hash; None when unsolvable
+    lock_base: str | None = None  # the base interpreter that the lock builds on
     unsolvable: str | None = None  # the resolver's sentence
     versions: dict[str, str] = Field(default_factory=dict)  # the whole lock: package -> version
     planned: Cell | None = None  # the pins themselves, so that a run can be resumed as it was planned
@@ -144,3 +145,6 @@ class RunRecord(Record):
     host: HostRecord
     harness_version: str
     command: tuple[str, ...] = ()  # how to run it again
+    selection: tuple[str, ...] = ()  # scenarios named instead of the matrix's own
+    keyword: str = ""
+    markers: str = ""

@@ -1,0 +1,74 @@
+"""Show a run as it goes: a bar on a terminal, one line per event elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+def sentence(event: str, fields: Mapping[str, Any]) -> str | None:
+    """Say one journal event in one line, or nothing when a person need not hear it."""
+    match event:
+        case "environment_started":
+            return f"{fields['cell']}: environment {fields['lock']} …"
+        case "environment":
+            return f"{fields['cell']}: environment {'reused' if fields['reused'] else 'built'} in {fields['seconds']:.1f} s"
+        case "checkpoints_started":
+            return f"checkpoints: {', '.join(fields['names'])} …"
+        case "checkpoints" if fields["built"]:
+            return f"checkpoints: {len(fields['built'])} built"
+        case "launcher" if fields["fallback"]:
+            return f"{fields['cell']}: fresh interpreters, for {fields['fallback']}"
+        case "attempt":
+            record = fields["record"]
+            detail = f"  {record['detail']}" if not record["outcome"].startswith(("pass", "skip")) else ""
+            return f"{record['cell']}: {record['scenario']} {record['outcome']} {record['seconds']:.1f} s{detail[:160]}"
+    return None
+
+
+class Show:
+    """Listens to the journal of a run; one attempt may be expected in every cell for every scenario planned."""
+
+    def __init__(self, console: Console, expected: int) -> None:
+        """Show on ``console``; ``expected`` is the first guess at the number of attempts."""
+        self._console = console
+        self._guard = threading.Lock()
+        self._expected = expected
+        self._done = 0
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self._bar = Progress(*columns, console=console, transient=True)
+            self._task = self._bar.add_task("attempts", total=expected)
+
+    def __enter__(self) -> Show:
+        """Begin to show."""
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Hear one event."""
+        text = sentence(event, fields)
+        with self._guard:
+            self._done += event == "attempt" and fields["record"]["attempt"] > 0
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, completed=self._done, total=max(self._expected, self._done))
+                if text is not None and ("…" in text or " fail:" in text or " error:" in text):
+                    self._bar.console.print(text, highlight=False, markup=False, overflow="ellipsis", no_wrap=True)
+            elif text is not None:
+                count = f"[{self._done}/{max(self._expected, self._done)}] " if event == "attempt" else ""
+                self._console.print(f"{count}{text}", highlight=False, markup=False, soft_wrap=True)

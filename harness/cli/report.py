@@ -1,0 +1,37 @@
+"""``harness report``: rebuild all views of a run from its journal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from rich.console import Console
+
+from harness.cli.arguments import Verbs, add_json, add_reports
+from harness.errors import ExitCode
+from harness.matrix.places import short
+from harness.report.summary import print_summary
+from harness.report.write import write_views
+from harness.store.folder import find
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser("report", help="rebuild table, HTML and Markdown of a run from its journal")
+    verb.add_argument("run", metavar="RUN", nargs="?", default="latest", help="a run folder, its name, or latest")
+    add_reports(verb)
+    add_json(verb)
+    verb.set_defaults(verb=report)
+
+
+def report(options: argparse.Namespace) -> ExitCode:
+    """Write the views and say where they lie."""
+    folder = find(options.run, options.reports)
+    views = write_views(folder)
+    if options.json:
+        print(json.dumps({"run": str(folder.path), "html": str(views.html), "markdown": str(views.markdown)}, indent=1))
+        return ExitCode.COMPLETE
+    console = Console()
+    print_summary(views.context, console)
+    console.print(f"HTML      {short(views.html)}\nMarkdown  {short(views.markdown)}", highlight=False, soft_wrap=True)
+    return ExitCode.COMPLETE

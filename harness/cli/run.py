@@ -1,0 +1,124 @@
+"""``harness run``: install, run, render; or go on with a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.cli.arguments import Verbs, add_json, add_matrix, add_reports, default_jobs, positive, seconds
+from harness.cli.progress import Show
+from harness.envs.places import Places
+from harness.errors import ExitCode
+from harness.matrix.model import load_matrix
+from harness.matrix.places import short
+from harness.report.summary import print_summary
+from harness.report.write import Views, write_views
+from harness.runner.isolation import Isolation
+from harness.session.begin import begin, extend
+from harness.session.conclude import Conclusion, conclude
+from harness.session.context import Options
+from harness.session.isolation_check import isolation_differences
+from harness.session.plan import Plan, make_plan
+from harness.session.resume import plan_again, run_to_resume
+from harness.session.run import run_plan
+from harness.store.folder import RunFolder
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser("run", help="install, run and report a matrix, or go on with a run")
+    add_matrix(verb)
+    verb.add_argument("-k", dest="keyword", default="", metavar="EXPRESSION", help="only these scenarios, as in pytest")
+    verb.add_argument("-m", dest="markers", default="", metavar="EXPRESSION", help="only these markers, as in pytest")
+    again = verb.add_mutually_exclusive_group()
+    for flag, text in {
+        "--resume": "go on with a run (MATRIX may be a run folder; default: the newest run of the matrix)",
+        "--only-missing": "the same, with the cells that the matrix got since",
+        "--retry-failed": "run again what is red in that run; attempts that disagree are flaky",
+    }.items():
+        again.add_argument(flag, action="store_true", help=text)
+    verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt (default: the matrix's)")
+    verb.add_argument("--repeat", type=positive, default=1, metavar="N", help="attempts per scenario and cell")
+    verb.add_argument("--jobs", type=positive, metavar="N", help="cells at once (default: one a GPU; without, 2)")
+    verb.add_argument("--isolation", type=Isolation, choices=list(Isolation), default=Isolation.FORK)
+    verb.add_argument("--check-isolation", action="store_true", help="run both ways and compare outcomes and figures")
+    verb.add_argument("--fail-on", choices=("regression", "failure"), help="exit with 1 when there is one")
+    add_reports(verb)
+    add_json(verb)
+    verb.set_defaults(verb=run)
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Run and render; what is printed last is where the report lies."""
+    places = Places.of_user()
+    console = Console(stderr=True) if options.json else Console()
+    plan, folder = _plan(options, places)
+    record = folder.read_record()
+    for warning in plan.warnings:
+        console.print(f"note: {warning}", highlight=False, markup=False)
+    console.print(f"{len(plan.cells)} cells, {len(plan.scenarios)} scenarios → {short(folder.path)}", highlight=False)
+    how = Options(
+        keyword=options.keyword or record.keyword or plan.matrix.keyword,
+        markers=options.markers or record.markers or plan.matrix.markers,
+        timeout=options.timeout,
+        repeat=options.repeat,
+        jobs=options.jobs or default_jobs(),
+        isolation=options.isolation,
+        check_isolation=options.check_isolation,
+        retry_failed=options.retry_failed,
+    )
+    with Show(console, len(plan.cells) * len(plan.scenarios) * options.repeat) as show:
+        whole = run_plan(plan, folder, places, how, show)
+    return _finish(options, folder, console, whole=whole)
+
+
+def _plan(options: argparse.Namespace, places: Places) -> tuple[Plan, RunFolder]:
+    """Plan a new run, or find the one to go on with."""
+    if options.resume or options.only_missing or options.retry_failed:
+        given = Path(options.matrix)
+        named = (given / "run.json").exists() or (options.reports / given / "run.json").exists()
+        matrix = None if named else load_matrix(options.matrix)
+        folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
+        if matrix is None or not options.only_missing:
+            return plan_again(folder, places), folder
+        plan = make_plan(matrix, places, scenarios=options.scenarios, cells=options.cells)
+        extend(plan, folder)
+        return plan, folder
+    plan = make_plan(load_matrix(options.matrix), places, scenarios=options.scenarios, cells=options.cells)
+    keyword, markers = options.keyword or plan.matrix.keyword, options.markers or plan.matrix.markers
+    folder = begin(plan, options.reports, selection=options.scenarios, keyword=keyword, markers=markers)
+    return plan, folder
+
+
+def _finish(options: argparse.Namespace, folder: RunFolder, console: Console, *, whole: bool) -> ExitCode:
+    """Render, print and reduce to an exit code."""
+    views = write_views(folder)
+    result = conclude(folder.read_record().cells, folder.collected(), folder.attempts())
+    code = result.exit_code(options.fail_on, whole=whole)
+    differences = isolation_differences(folder.attempts()) if options.check_isolation else []
+    if differences and code is ExitCode.COMPLETE:
+        code = ExitCode.INCOMPLETE
+    if options.json:
+        paths = {"run": str(folder.path), "html": str(views.html), "markdown": str(views.markdown)}
+        print(json.dumps({**paths, "exit_code": code, **asdict(result), "isolation": differences}, indent=1))
+        return code
+    print_summary(views.context, console)
+    for text in differences:
+        console.print(f"isolation: {text}", highlight=False, markup=False)
+    if options.check_isolation and not differences:
+        console.print("isolation: fork and fresh interpreter agree in every outcome and figure", highlight=False)
+    _print_end(console, result, views, folder, whole=whole)
+    return code
+
+
+def _print_end(console: Console, result: Conclusion, views: Views, folder: RunFolder, *, whole: bool) -> None:
+    if not whole:
+        console.print(f"interrupted; to go on: harness run --resume {short(folder.path)}", highlight=False)
+    if result.missing:
+        places = ", ".join(f"{scenario} in {cell}" for cell, scenario in result.missing[:5])
+        console.print(f"{len(result.missing)} missing: {places}{' …' if len(result.missing) > 5 else ''}", markup=False)  # noqa: PLR2004
+    console.print(f"HTML      {short(views.html)}\nMarkdown  {short(views.markdown)}", highlight=False, soft_wrap=True)

@@ -1,0 +1,79 @@
+"""Begin a run: make its folder and write down what is planned before anything is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from harness.envs.lock import Lock
+from harness.matrix.places import short
+from harness.session.machine import describe_host
+from harness.session.plan import Plan
+from harness.store.folder import RunFolder, create
+from harness.store.records import RunRecord
+
+DISTRIBUTION = "hf-regression-matrix"
+
+
+def begin(
+    plan: Plan, reports: Path, *, selection: Sequence[str] = (), keyword: str = "", markers: str = ""
+) -> RunFolder:
+    """Make the run folder of a plan, with ``run.json`` and every lock."""
+    started = datetime.now(UTC)
+    cells = tuple(planned.record() for planned in plan.cells)
+    digest = hashlib.sha256(json.dumps([cell.id for cell in cells]).encode()).hexdigest()
+    folder = create(reports, plan.matrix.name, started, digest)
+    file = short(plan.matrix.path)
+    chosen = [word for entry in selection for word in ("--scenarios", entry)]
+    chosen += [word for flag, value in (("-k", keyword), ("-m", markers)) if value for word in (flag, value)]
+    folder.write_record(
+        RunRecord(
+            name=plan.matrix.name,
+            title=plan.matrix.title,
+            started=started,
+            matrix=json.loads(json.dumps(plan.matrix.raw, default=str)),
+            matrix_file=file,
+            scenarios=() if keyword or markers else plan.scenarios,  # pytest alone knows what a keyword selects
+            cells=cells,
+            axes=tuple(dict.fromkeys(axis for planned in plan.cells for axis in planned.cell.axes)),
+            host=describe_host(),
+            harness_version=harness_version(),
+            command=("harness", "run", file, *chosen),
+            selection=tuple(selection),
+            keyword=keyword,
+            markers=markers,
+        )
+    )
+    write_locks(plan, folder)
+    return folder
+
+
+def extend(plan: Plan, folder: RunFolder) -> None:
+    """Add the cells of a plan that a run does not have yet (``--only-missing`` after the matrix grew)."""
+    record = folder.read_record()
+    known = {cell.id for cell in record.cells}
+    added = tuple(planned.record() for planned in plan.cells if planned.cell.id not in known)
+    if added:
+        folder.write_record(record.model_copy(update={"cells": (*record.cells, *added)}))
+    write_locks(plan, folder)
+
+
+def write_locks(plan: Plan, folder: RunFolder) -> None:
+    """Write each cell's ``lock.txt``."""
+    for planned in plan.cells:
+        if isinstance(planned.lock, Lock):
+            path = folder.cell(planned.cell.id) / "lock.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(planned.lock.text, encoding="utf-8")
+
+
+def harness_version() -> str:
+    """Return our own version, or ``checkout`` when nobody installed us."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "checkout"
