@@ -44,7 +44,7 @@ def test_numbers_do_not_matter(message, numbers):
         ("see https://huggingface.co/docs/x for more", "see <url> for more"),
         ("torch.Size([4096, 11008]) vs [3, 4]", "torch.Size(…) vs [N]"),
         ("unexpected keyword argument '_is_hf_initialized'", "unexpected keyword argument '_is_hf_initialized'"),
-        ("Target module Gemma4ClippableLinear(\n  (linear): Linear4bit(in=64)\n) is not", 
+        ("Target module Gemma4ClippableLinear(\n  (linear): Linear4bit(in=64)\n) is not",
          "Target module Gemma4ClippableLinear(…) is not"),
         ("X.__new__() got 'a'", "X.__new__() got 'a'"),
         ("name '" + "n" * 50 + "' is long", "name '…' is long"),

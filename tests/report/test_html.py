@@ -1,0 +1,89 @@
+"""The page is one file, safe against what scenarios print, and large tables stay possible."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+from harness.report.context import build
+from harness.report.html import render
+from harness.report.links import tracker_url
+from harness.report.payload import page_data
+
+
+class Outline(HTMLParser):
+    """Collect what a browser would load and run."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.addresses, self.data, self._inside = [], [], "", False
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in {"src", "href", "srcset", "data", "action"}]
+        self._inside = tag == "script" and ("id", "data") in attrs
+
+    def handle_endtag(self, tag):
+        self._inside = False
+
+    def handle_data(self, data):
+        if self._inside:
+            self.data += data
+
+
+def outline(page):
+    found = Outline()
+    found.feed(page)
+    return found
+
+
+def test_hostile_text_stays_text(context):
+    found = outline(render(context))
+    assert found.tags.count("script") == 2
+    assert "img" not in found.tags
+    assert json.loads(found.data) == json.loads(page_data(context))
+    texts = [box.get("detail", "") for row in json.loads(found.data)["rows"] for box in row["boxes"]]
+    assert any("</script><script>window.stolen = 1</script>" in text for text in texts)
+
+
+def test_the_data_cannot_end_its_element(context):
+    assert not re.search(r"[<>&\u2028\u2029]", page_data(context))
+
+
+def test_nothing_is_loaded_from_anywhere(context):
+    page = render(context)
+    found = outline(page)
+    assert all(each.startswith(("data:", "https://github.com/")) for each in found.addresses)
+    assert not {"iframe", "object", "embed", "base", "form", "img"} & set(found.tags)
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_only_trackers_become_links():
+    assert tracker_url("huggingface/transformers#44387") == "https://github.com/huggingface/transformers/issues/44387"
+    assert tracker_url("javascript:alert(1)") is None
+    assert tracker_url("a/b#1\n") is None
+    assert tracker_url(None) is None
+
+
+def test_every_box_says_its_word(context):
+    said = re.findall(r'class="box (\w+)".*?</span> (\w+)</span>', render(context))
+    assert len(said) == len(context.rows) * len(context.columns)
+    assert all(style == word for style, word in said)
+
+
+def test_sixty_cells_by_eighty_scenarios_fit(make_run, make_cell, make_attempt, make_info):
+    cells = tuple(make_cell(f"5.{minor}.{patch}", "1.0") for minor in range(12) for patch in range(5))
+    infos = tuple(make_info(f"many::test_{number}", None, "title") for number in range(80))
+    attempts = [
+        make_attempt(where, info.id, figures={f"cuda_reserved.p{number}": number for number in range(10)})
+        for where in cells
+        for info in infos
+    ]
+    page = render(build(make_run(cells=cells, scenarios=infos), attempts))
+    assert page.count('class="box pass"') == 4800
+    assert 'class="matrix dense"' in page
+    assert len(page) < 15_000_000
+
+
+def test_an_empty_run_renders(make_run):
+    assert "Nothing failed" in render(build(make_run(scenarios=(), cells=()), []))
