@@ -38,7 +38,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def main() -> None:
-    """Read the command line and write one folder, or all folders of a plan, for the imports cost more than a tiny model."""
+    """Write one folder, or all folders of a plan: the imports cost more than a tiny model."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--definition", type=Path)
     parser.add_argument("--size", choices=["tiny", "full"], default="tiny")
