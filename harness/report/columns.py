@@ -64,6 +64,11 @@ def version_differences(cell: CellRecord, reference: CellRecord) -> tuple[Versio
     )
 
 
+def pinned_packages(found: Sequence[Column]) -> list[str]:
+    """Return what is pinned in any of the columns, in the order of the first that pins it."""
+    return list(dict.fromkeys(name for column in found for name, _ in column.pins))
+
+
 def header(found: Sequence[Column], axes: Sequence[str]) -> tuple[HeaderRow, ...]:
     """Merge neighbouring columns that share a label on an axis and on every axis outside it."""
     rows = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from harness.report.columns import pinned_packages
 from harness.report.payload import page_data
 from harness.report.templating import environment
 from harness.report.views import Box, Column, ReportContext, Row, Word
@@ -22,6 +23,7 @@ def render(context: ReportContext) -> str:
             report=context,
             counts=context.counts(),
             words=list(Word),
+            packages=pinned_packages(context.columns),
             marks=MARKS,
             mark=mark,
             dense=len(context.columns) > DENSE_FROM,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from harness.report.columns import pinned_packages
 from harness.report.html import mark
 from harness.report.links import tracker_url
 from harness.report.templating import environment
@@ -92,14 +93,10 @@ def _render(context: ReportContext, selection: Selection) -> str:
             code=lambda value: code(_cut(value, selection.text_limit)),
             tracker=tracker,
             names=named,
-            packages=_packages(selection.columns),
+            packages=pinned_packages(selection.columns),
             unavailable=[column for column in context.columns if column.unavailable],
         )
     )
-
-
-def _packages(columns: Sequence[Column]) -> list[str]:
-    return list(dict.fromkeys(name for column in columns for name, _ in column.pins))
 
 
 def _cut(value: object, limit: int) -> str:
