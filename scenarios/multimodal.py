@@ -44,6 +44,15 @@ def test_gemma4_generates(probe, checkpoint, modality):
     expect_it_runs(probe, model, make)
 
 
+@scenario(row="B1", needs=["transformers>=5.5"], checkpoints=["gemma-4-e2b"])
+def test_gemma4_loads_with_sdpa(probe, checkpoint):
+    """Gemma 4 in 4-bit accepts attn_implementation="sdpa", as the reporters passed it; naming none is the control."""
+    import_bitsandbytes(probe)
+    with probe.phase("load"):
+        model = load_in_4bit(checkpoint("gemma-4-e2b"), {"": probe.device}, attn_implementation="sdpa")
+    expect_it_runs(probe, model, prompt)
+
+
 @scenario(row="B2", checkpoints=["gemma-3-4b"])
 @pytest.mark.parametrize("modality", ["text", "image"])
 def test_gemma3_generates(probe, checkpoint, modality):
