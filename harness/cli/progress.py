@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -13,22 +13,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 def sentence(event: str, fields: Mapping[str, Any]) -> str | None:
     """Say one journal event in one line, or nothing when a person need not hear it."""
+    text = None
     match event:
         case "environment_started":
-            return f"{fields['cell']}: environment {fields['lock']} …"
+            text = f"{fields['cell']}: environment {fields['lock']} …"
         case "environment":
-            return f"{fields['cell']}: environment {'reused' if fields['reused'] else 'built'} in {fields['seconds']:.1f} s"
+            how = "reused" if fields["reused"] else "built"
+            text = f"{fields['cell']}: environment {how} in {fields['seconds']:.1f} s"
         case "checkpoints_started":
-            return f"checkpoints: {', '.join(fields['names'])} …"
+            text = f"checkpoints: {', '.join(fields['names'])} …"
         case "checkpoints" if fields["built"]:
-            return f"checkpoints: {len(fields['built'])} built"
+            text = f"checkpoints: {len(fields['built'])} built"
         case "launcher" if fields["fallback"]:
-            return f"{fields['cell']}: fresh interpreters, for {fields['fallback']}"
+            text = f"{fields['cell']}: fresh interpreters, for {fields['fallback']}"
         case "attempt":
             record = fields["record"]
             detail = f"  {record['detail']}" if not record["outcome"].startswith(("pass", "skip")) else ""
-            return f"{record['cell']}: {record['scenario']} {record['outcome']} {record['seconds']:.1f} s{detail[:160]}"
-    return None
+            text = f"{record['cell']}: {record['scenario']} {record['outcome']} {record['seconds']:.1f} s{detail[:160]}"
+    return text
 
 
 class Show:
@@ -47,7 +49,7 @@ class Show:
             self._bar = Progress(*columns, console=console, transient=True)
             self._task = self._bar.add_task("attempts", total=expected)
 
-    def __enter__(self) -> Show:
+    def __enter__(self) -> Self:
         """Begin to show."""
         if self._bar is not None:
             self._bar.start()

@@ -1,0 +1,80 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [ # the same list as in pyproject.toml: tests/test_project.py compares them
+#   "filelock>=3.16",
+#   "jinja2>=3.1",
+#   "nox[uv]>=2025.5.1",
+#   "packaging>=24",
+#   "pandas>=2.2",
+#   "pip>=25.3",
+#   "platformdirs>=4",
+#   "psutil>=6",
+#   "pyarrow>=17",
+#   "pydantic>=2.9",
+#   "rich>=13",
+# ]
+#
+# [tool.nox]
+# script-venv-backend = "virtualenv" # pip reads the user's pip.conf, where company mirrors live; uv would not
+# ///
+"""The sessions: the matrix, each of its cells, and the tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import nox
+
+from harness.cli.arguments import default_matrix
+from harness.envs.places import Places
+from harness.errors import HarnessError
+from harness.matrix.model import load_matrix
+from harness.matrix.plan import plan_cells
+
+nox.needs_version = ">=2025.5.1"
+nox.options.sessions = ["matrix"]
+nox.options.error_on_missing_interpreters = True
+
+HARNESS = (sys.executable, "-m", "harness.cli.main")
+
+
+def cell_ids() -> tuple[list[str], str]:
+    """Return the ids of the default matrix's cells, or none and the sentence that says why."""
+    try:
+        matrix = load_matrix(default_matrix())
+        return [cell.id for cell in plan_cells(matrix, cache=Places.of_user().releases).cells], ""
+    except HarnessError as error:
+        return [], str(error)
+
+
+CELLS, WHY_NOT = cell_ids()
+
+
+@nox.session(venv_backend="none")
+def matrix(session: nox.Session) -> None:
+    """Run a matrix: `nox -s matrix -- matrices/other.toml --scenarios FILE -k WORD` (default: $HARNESS_MATRIX)."""
+    session.run(*HARNESS, "run", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("cell", [nox.param(cell, id=cell) for cell in CELLS] or [nox.param("", id="none")])
+def cell(session: nox.Session, cell: str) -> None:
+    """Build one cell of $HARNESS_MATRIX, run its scenarios and report it."""
+    if not cell:
+        session.error(WHY_NOT)
+    session.run(*HARNESS, "run", default_matrix(), "--cells", cell, *session.posargs)
+
+
+@nox.session(venv_backend="virtualenv")  # pip honours pip.conf
+def tests(session: nox.Session) -> None:
+    """Lint, types, unit tests, then tests that install real releases, then the report in a browser."""
+    session.install("-e", ".", *nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test"))
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    for marker in ("not integration and not browser", "integration", "browser"):
+        session.run("pytest", "-m", marker, "--durations=5", env={"HARNESS_CACHE": os.environ.get("HARNESS_CACHE", "")})
