@@ -26,6 +26,8 @@ import sys
 
 import nox
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # nox in its own environment does not look here
+
 from harness.cli.arguments import default_matrix
 from harness.envs.places import Places
 from harness.errors import HarnessError
