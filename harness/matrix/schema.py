@@ -86,7 +86,14 @@ class Checkpoints(Table):
 class Preload(Table):
     """What the fork server imports before it forks, and what it must never import (an import that touches the GPU)."""
 
-    modules: Annotated[tuple[str, ...], Field(strict=False)] = ("torch", "transformers", "accelerate", "peft", "pytest")
+    modules: Annotated[tuple[str, ...], Field(strict=False)] = (
+        "torch",
+        "transformers",
+        "accelerate",
+        "peft",
+        "pytest",
+        "torch._inductor.compile_fx",  # more than half of what importing bitsandbytes costs, and safe to share
+    )
     never: Annotated[tuple[str, ...], Field(strict=False)] = ("bitsandbytes",)
 
 
