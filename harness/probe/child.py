@@ -10,6 +10,7 @@ import pytest
 
 from harness.probe.events import EventFile
 from harness.probe.plugin import CollectPlugin, ProbePlugin, read_request
+from harness.probe.preload import preload
 
 INI = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytest.ini")
 
@@ -19,6 +20,8 @@ def run(request: dict[str, Any]) -> int:
     os.environ.update(request.get("environment", {}))
     events = EventFile(os.path.join(request["folder"], "events.jsonl"))
     events.write("started", pid=os.getpid(), op=request["op"], isolation=request["isolation"])
+    if request["isolation"] == "spawn":  # a fork has paid for it
+        preload(request["preload"])
     plugin: object
     arguments = ["-c", INI, f"--rootdir={request['root']}", "-p", "no:cacheprovider", "-q"]
     if request["op"] == "collect":

@@ -121,6 +121,10 @@ class CollectPlugin:
             self.events.write("failure", nodeid=report.nodeid, **describe(cause, "collect", self.root))
         return report
 
+    def pytest_sessionstart(self) -> None:
+        """Write the versions that this process really sees."""
+        self.events.write("versions", versions=versions())
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Write every selected scenario."""
         for item in session.items:

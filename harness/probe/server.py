@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import json
 import os
 import signal
 import sys
-import time
 from typing import IO, Any
 
 from harness.probe.child import run
-from harness.probe.failures import describe
-from harness.probe.plugin import versions
+from harness.probe.preload import preload
 
 
 def serve(requests: IO[str], replies: IO[str]) -> None:
@@ -36,19 +33,6 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)  # what the attempt left running
         _reply(replies, event="exited", status=status, peak_rss=usage.ru_maxrss * 1024)
-
-
-def preload(modules: list[str]) -> dict[str, Any]:
-    """Import ``modules``; one that fails is reported and left to the attempts, which fail with their own frames."""
-    seconds, failures = {}, {}
-    for module in modules:
-        started = time.perf_counter()
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # noqa: BLE001  # whatever an import raises is a finding, not our error
-            failures[module] = describe(error, "import", "")
-        seconds[module] = round(time.perf_counter() - started, 3)
-    return {"seconds": seconds, "failures": failures, "versions": versions()}
 
 
 def broken_promises(never: list[str]) -> list[str]:

@@ -27,6 +27,10 @@ class NoCleanFork(Exception):
     """The server cannot promise a clean fork; the text says why."""
 
 
+class ServerDied(NoCleanFork):
+    """It did not even get ready: an import may have killed it."""
+
+
 @dataclass(frozen=True)
 class Ready:
     """What the server said when it was ready: seconds per import, imports that failed, promises it cannot keep."""
@@ -77,7 +81,7 @@ class ForkLauncher:
         self._pump.drain()
         self._pump.direct(None)
         if message is None:
-            raise NoCleanFork(f"the fork server did not get ready ({self._obituary()})")
+            raise ServerDied(f"the fork server did not get ready ({self._obituary()})")
         del message["event"]
         ready = Ready(**message)
         if ready.broken_promises:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from harness.runner.forkserver import ForkLauncher, NoCleanFork, Ready
+from harness.runner.forkserver import ForkLauncher, NoCleanFork, Ready, ServerDied
 from harness.runner.launch import Launcher
 from harness.runner.spawn import SpawnLauncher
 
@@ -40,8 +40,12 @@ def open_launcher(
     never: Sequence[str],
     cancel: threading.Event,
 ) -> Opened:
-    """Open what ``wanted`` names; a fork server that cannot keep its promise gives way to fresh interpreters."""
-    fresh = SpawnLauncher(python, environment)
+    """Open what ``wanted`` names; a fork server that cannot keep its promise gives way to fresh interpreters.
+
+    Fresh interpreters import ``preload`` before the attempt, as the server does, so that phases measure the same; not
+    where an import killed the server, for then only the attempts that need that import shall die of it.
+    """
+    fresh = SpawnLauncher(python, environment, preload)
     if wanted is Isolation.SPAWN:
         return Opened(fresh)
     if os.name == "nt":
@@ -49,6 +53,9 @@ def open_launcher(
     server = ForkLauncher(python, environment, folder)
     try:
         return Opened(server, server.prepare(preload, never, cancel))
+    except ServerDied as why:
+        server.close()
+        return Opened(SpawnLauncher(python, environment), fallback=str(why))
     except NoCleanFork as why:
         server.close()
         return Opened(fresh, fallback=str(why))

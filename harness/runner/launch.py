@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -36,8 +36,8 @@ class Request:
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def as_json(self, isolation: str) -> dict[str, Any]:
-        """Return what the child reads."""
+    def as_json(self, isolation: str, preload: Sequence[str] = ()) -> dict[str, Any]:
+        """Return what the child reads; a fresh interpreter imports ``preload`` first."""
         return {
             "op": self.op,
             "folder": str(self.folder),
@@ -49,13 +49,14 @@ class Request:
             "checkpoints": dict(self.checkpoints),
             "environment": dict(self.environment),
             "isolation": isolation,
+            "preload": list(preload),
         }
 
-    def write(self, isolation: str) -> Path:
+    def write(self, isolation: str, preload: Sequence[str] = ()) -> Path:
         """Write the request into its folder, which is made; return the file."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "request.json"
-        path.write_text(json.dumps(self.as_json(isolation), indent=1), encoding="utf-8")
+        path.write_text(json.dumps(self.as_json(isolation, preload), indent=1), encoding="utf-8")
         return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,14 +20,15 @@ class SpawnLauncher:
 
     isolation = "spawn"
 
-    def __init__(self, python: Path, environment: dict[str, str]) -> None:
-        """Keep the cell's interpreter and the environment its processes get."""
+    def __init__(self, python: Path, environment: dict[str, str], preload: Sequence[str] = ()) -> None:
+        """Keep the cell's interpreter, the environment of its processes, and what they import before the attempt."""
+        self._preload = tuple(preload)
         self._python = python
         self._environment = environment
 
     def run(self, request: Request, cancel: threading.Event) -> Finished:
         """Run one request to its end, its deadline or ``cancel``."""
-        path = request.write(self.isolation)
+        path = request.write(self.isolation, self._preload)
         log = CappedLog(request.folder / "output.log")
         started, begun, kills = datetime.now(UTC), time.monotonic(), oom_kill_count()
         with subprocess.Popen(

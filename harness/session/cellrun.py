@@ -150,8 +150,7 @@ class _CellRun:
         for failure, file in zip(events.failures, events.failed_files, strict=True):
             journal.attempt(uncollected(self.cell, file, failure, self.under_test, relative))
         if not events.finished and not finished.exit.interrupted:
-            reason = Reason.TIMEOUT if finished.exit.timed_out else Reason.CRASH
-            outcome = Outcome(Status.FAIL, Stage.COLLECT, reason)
+            outcome = _uncollectable(finished)
             detail = f"the collection did not end ({_ending(finished)})"
             journal.attempt(not_started(self.cell, "*", outcome, detail, folder=relative))
         expected = [_info(event).model_dump(mode="json") for event in events.collected]
@@ -209,6 +208,13 @@ def _busy(gpus: Sequence[Gpu]) -> bool:
 
 def _used(gpus: Sequence[Gpu]) -> dict[str, int]:
     return {"cuda_device_used.before": sum(gpu.used for gpu in gpus)} if gpus else {}
+
+
+def _uncollectable(finished: Finished) -> Outcome:
+    """Blame the software for a crash or a hang, the probe for an end of its own making."""
+    if finished.exit.code is not None or finished.exit.note:
+        return Outcome(Status.ERROR, Stage.COLLECT, Reason.EXCEPTION)
+    return Outcome(Status.FAIL, Stage.COLLECT, Reason.TIMEOUT if finished.exit.timed_out else Reason.CRASH)
 
 
 def _ending(finished: Finished) -> str:

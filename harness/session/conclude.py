@@ -62,7 +62,7 @@ def conclude(
     missing += [place for place, result in results.items() if place[1] != "*" and _is(result, Status.MISS)]
     return Conclusion(
         missing=tuple(dict.fromkeys(missing)),
-        infrastructure=tuple(place for place, result in results.items() if _has(result, INFRASTRUCTURE)),
+        infrastructure=tuple(place for place, result in results.items() if _is_infrastructure(place, result)),
         failed=tuple(place for place, result in results.items() if _is(result, Status.FAIL, Status.ERROR)),
         regressed=_regressed(cells, results),
         flaky=tuple(place for place, result in results.items() if result.flaky),
@@ -105,5 +105,7 @@ def _is(result: Result, *statuses: Status) -> bool:
     return result.outcome is not None and result.outcome.status in statuses
 
 
-def _has(result: Result, reasons: Collection[Reason]) -> bool:
-    return any(outcome.reason in reasons for outcome in result.outcomes)
+def _is_infrastructure(place: Place, result: Result) -> bool:
+    """Tell whether the network, a busy card, or the harness itself (a whole cell in error) stood in the way."""
+    whole_cell = place[1] == "*" and _is(result, Status.ERROR)
+    return whole_cell or any(outcome.reason in INFRASTRUCTURE for outcome in result.outcomes)

@@ -22,7 +22,7 @@ def run_to_resume(name: str, reports: Path, matrix: str | None) -> RunFolder:
     """
     if matrix is None:
         return find(name, reports)
-    for path in sorted(reports.glob("*/run.json"), reverse=True):
+    for path in sorted(reports.absolute().glob("*/run.json"), reverse=True):
         folder = RunFolder(path.parent)
         if folder.read_record().name == matrix:
             return folder

@@ -18,7 +18,7 @@ from harness.store.records import SCHEMA_VERSION, AttemptRecord, CellRecord, Run
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run on disk, ``reports/<UTC time>-<matrix>-<short hash>/``."""
+    """One run on disk, ``reports/<UTC time>-<matrix>-<short hash>/``; ``path`` is absolute."""
 
     path: Path
 
@@ -85,7 +85,7 @@ def create(root: Path, matrix: str, started: datetime, digest: str) -> RunFolder
     """Make a new run folder below ``root``; two runs that begin in one second get different names."""
     stem = f"{started:%Y%m%dT%H%M%SZ}-{folder_name(matrix)}-{digest[:6]}"
     for number in range(1, 100):
-        path = root / (stem if number == 1 else f"{stem}.{number}")
+        path = root.absolute() / (stem if number == 1 else f"{stem}.{number}")
         try:
             path.mkdir(parents=True)
         except FileExistsError:
@@ -101,8 +101,8 @@ def find(text: str, root: Path) -> RunFolder:
         ConfigError: none or several match.
     """
     if (Path(text) / "run.json").exists():
-        return RunFolder(Path(text))
-    runs = sorted((path.parent for path in root.glob("*/run.json")), key=lambda run: run.name)
+        return RunFolder(Path(text).absolute())
+    runs = sorted((path.parent for path in root.absolute().glob("*/run.json")), key=lambda run: run.name)
     if text == "latest" and runs:
         return RunFolder(runs[-1])
     matching = [run for run in runs if run.name.startswith(text) or run.name.endswith(text)]

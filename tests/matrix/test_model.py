@@ -71,7 +71,7 @@ def test_what_is_left_out_has_its_default(read):
     matrix = read('[pins]\ntorch = "2.13.0"\n')
     assert (matrix.python, matrix.base, matrix.as_of, matrix.timeout) == (None, None, None, 600)
     assert (matrix.checkpoints.size, matrix.checkpoints.weights) == ("tiny", "synthetic")
-    assert matrix.preload.modules == ("torch", "transformers", "accelerate", "peft", "pytest")
+    assert {"torch", "transformers", "pytest"} <= set(matrix.preload.modules)
     assert matrix.preload.never == ("bitsandbytes",)
 
 

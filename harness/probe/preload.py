@@ -1,0 +1,24 @@
+"""Import before the attempt what every attempt imports, so that no phase pays for it."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from harness.probe.failures import describe
+from harness.probe.plugin import versions
+
+
+def preload(modules: Sequence[str]) -> dict[str, Any]:
+    """Import ``modules``; one that fails is reported and left to the attempts, which fail with their own frames."""
+    seconds, failures = {}, {}
+    for module in modules:
+        started = time.perf_counter()
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # noqa: BLE001  # whatever an import raises is a finding, not our error
+            failures[module] = describe(error, "import", "")
+        seconds[module] = round(time.perf_counter() - started, 3)
+    return {"seconds": seconds, "failures": failures, "versions": versions()}
