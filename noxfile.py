@@ -79,4 +79,4 @@ def tests(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     for marker in ("not integration and not browser", "integration", "browser"):
-        session.run("pytest", "-m", marker, "--durations=5", env={"HARNESS_CACHE": os.environ.get("HARNESS_CACHE", "")})
+        session.run("pytest", "-m", marker, "--durations=5")
