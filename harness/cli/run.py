@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     record = folder.read_record()
     for warning in plan.warnings:
         console.print(f"note: {warning}", highlight=False, markup=False)
-    console.print(f"{len(plan.cells)} cells, {len(plan.scenarios)} scenarios → {short(folder.path)}", highlight=False)
+    size = f"{count(plan.cells, 'cell')}, {count(plan.scenarios, 'scenario')}"
+    console.print(f"{size} → {short(folder.path)}", highlight=False, soft_wrap=True)
     how = Options(
         keyword=options.keyword or record.keyword or plan.matrix.keyword,
         markers=options.markers or record.markers or plan.matrix.markers,
@@ -116,9 +118,14 @@ def _finish(options: argparse.Namespace, folder: RunFolder, console: Console, *,
 
 
 def _print_end(console: Console, result: Conclusion, views: Views, folder: RunFolder, *, whole: bool) -> None:
-    if not whole:
-        console.print(f"interrupted; to go on: harness run --resume {short(folder.path)}", highlight=False)
-    if result.missing:
-        places = ", ".join(f"{scenario} in {cell}" for cell, scenario in result.missing[:5])
-        console.print(f"{len(result.missing)} missing: {places}{' …' if len(result.missing) > 5 else ''}", markup=False)  # noqa: PLR2004
-    console.print(f"HTML      {short(views.html)}\nMarkdown  {short(views.markdown)}", highlight=False, soft_wrap=True)
+    lines = [] if whole else [f"interrupted; to go on: harness run --resume {short(folder.path)}"]
+    if whole and result.missing:
+        lines += [f"{count(result.missing, 'result')} missing; to get them: harness run --resume {short(folder.path)}"]
+    lines += [f"HTML      {short(views.html)}", f"Markdown  {short(views.markdown)}"]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def count(things: Sequence[object], noun: str) -> str:
+    """Write a number of things: ``1 cell``, ``3 cells``."""
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -8,7 +8,7 @@ from statistics import median
 from harness.store.records import AttemptRecord
 from harness.verdict.compare import figure_changed
 
-ABSOLUTE_BYTES = 64 * 1024 * 1024  # of host memory: what another allocation order may leave behind
+ABSOLUTE_BYTES = 128 * 1024 * 1024  # of memory: the largest of 66 pairs on a 2-core CPU host differed by 67 MiB
 RELATIVE = 0.05  # transformers 5 loads with threads: CUDA reserved memory varies by up to 4 %
 COMPARED = ("cuda_", "x.", "host_anon_added.")  # seconds and resident totals differ by design
 

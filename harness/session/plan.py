@@ -94,8 +94,9 @@ def select_cells(cells: Sequence[Cell], wanted: Sequence[str]) -> tuple[Cell, ..
     """
     for pattern in wanted:
         if not any(matches(cell.id, pattern) for cell in cells):
-            near = nearest(pattern, [cell.id for cell in cells])
-            hint = f"; the nearest is {near}" if near else ""
+            ids = [cell.id for cell in cells]
+            near = nearest(pattern, ids)
+            hint = f"; the nearest is {near}" if near else f"; there are {', '.join(ids[:5])}{' …' if ids[5:] else ''}"
             raise NothingSelectedError(f"no cell is called {pattern}{hint}")
     chosen = [cell for cell in cells if not wanted or any(matches(cell.id, pattern) for pattern in wanted)]
     return tuple(sorted(chosen, key=lambda cell: not cell.reference))
