@@ -1,0 +1,121 @@
+import pytest
+
+from harness.envs import pipconfig
+from harness.envs.pipconfig import parse, translate
+
+
+def test_sections_are_merged_in_pips_order():
+    listing = "\n".join(  # noqa: FLY002  # one line a setting, as pip prints it
+        [
+            "global.index-url='https://global.example/simple'",
+            "install.index-url='https://install.example/simple'",
+            "download.find-links='/not/for/us'",
+            "global.retries='3'",
+            ":env:.retries='7'",
+        ]
+    )
+    assert parse(listing) == {"index-url": "https://install.example/simple", "retries": "7"}
+
+
+def test_values_over_several_lines_are_one_setting():
+    settings = parse("global.extra-index-url='\\nhttps://a.example/simple\\nhttps://b.example/simple'")
+    carried = translate(settings, {})
+    assert dict(carried.env)["UV_INDEX"] == "https://a.example/simple https://b.example/simple"
+
+
+def test_timeout_counts_under_both_of_its_names():
+    assert parse(":env:.default-timeout='180'") == {"timeout": "180"}
+
+
+def test_extra_indexes_are_equal_to_the_main_one():
+    carried = translate({"index-url": "https://a.example/simple", "extra-index-url": "https://b.example/simple"}, {})
+    env = dict(carried.env)
+    assert env["UV_DEFAULT_INDEX"] == "https://a.example/simple"
+    assert env["UV_INDEX"] == "https://b.example/simple"
+    assert env["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+
+
+def test_a_local_index_is_carried_and_a_missing_one_reported():
+    settings = {"extra-index-url": "file:///there/simple file:///gone/simple"}
+    carried = translate(settings, {}, exists=lambda place: place == "/there/simple")
+    assert dict(carried.env)["UV_INDEX"] == "file:///there/simple"
+    assert carried.dropped == ("the extra index file:///gone/simple is not carried: there is no such folder",)
+
+
+def test_find_links_are_arguments_and_missing_folders_are_left_out():
+    settings = {"find-links": "/wheels https://w.example/list.html /gone"}
+    carried = translate(settings, {}, exists=lambda place: place == "/wheels")
+    assert carried.args == ("--find-links", "/wheels", "--find-links", "https://w.example/list.html")
+    assert carried.dropped == ("find-links /gone is not carried: there is no such folder",)
+
+
+def test_a_password_reaches_uv_but_no_sentence_and_no_argument():
+    settings = {
+        "index-url": "https://me:secret@a.example/simple",
+        "extra-index-url": "https://me:secret@b.example/simple",
+        "proxy": "http://me:secret@proxy.example:8080",
+    }
+    carried = translate(settings, {})
+    assert "secret" not in " ".join((*carried.carried, *carried.dropped, *carried.args))
+    assert "https://***@a.example/simple" in " ".join(carried.carried)
+    assert dict(carried.env)["UV_DEFAULT_INDEX"] == "https://me:secret@a.example/simple"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "variable", "expected"),
+    [
+        ("cert", "/ca.pem", "SSL_CERT_FILE", "/ca.pem"),
+        ("client-cert", "/me.pem", "SSL_CLIENT_CERT", "/me.pem"),
+        ("trusted-host", "a.example\nb.example:8080", "UV_INSECURE_HOST", "a.example b.example:8080"),
+        ("proxy", "proxy.example:8080", "HTTPS_PROXY", "http://proxy.example:8080"),
+        ("timeout", "180", "UV_HTTP_TIMEOUT", "180"),
+        ("retries", "2", "UV_HTTP_RETRIES", "2"),
+    ],
+)
+def test_what_uv_takes_as_a_variable(setting, value, variable, expected):
+    carried = translate({setting: value}, {})
+    assert dict(carried.env)[variable] == expected
+    assert carried.dropped == ()
+
+
+def test_the_users_own_uv_setting_wins_and_is_reported():
+    own = {"UV_DEFAULT_INDEX": "https://own.example/simple"}
+    carried = translate({"index-url": "https://pip.example/simple"}, own)
+    assert "UV_DEFAULT_INDEX" not in dict(carried.env)
+    assert carried.dropped == ("pip's index-url gives way to UV_DEFAULT_INDEX, which is set for uv",)
+
+
+def test_an_index_strategy_of_the_users_own_stays():
+    own = {"UV_INDEX_STRATEGY": "first-index"}
+    carried = translate({"extra-index-url": "https://b.example/simple"}, own)
+    assert "UV_INDEX_STRATEGY" not in dict(carried.env)
+
+
+def test_certificates_of_the_system_are_trusted_as_pip_trusts_them():
+    assert dict(translate({}, {}).env) == {"UV_SYSTEM_CERTS": "1"}
+    assert translate({}, {"SSL_CERT_FILE": "/ca.pem"}).env == ()
+
+
+def test_what_has_no_counterpart_is_named_and_what_does_not_matter_is_not():
+    carried = translate({"pre": "true", "use-feature": "fast-deps", "progress-bar": "off", "no-index": "false"}, {})
+    assert carried.dropped == (
+        "pip's pre is not carried: a matrix names its pre-releases",
+        "pip's use-feature is not carried: uv has nothing that means the same",
+    )
+
+
+def test_only_binary_and_no_index_mean_the_same():
+    carried = translate({"only-binary": ":all:", "no-binary": "a,b", "no-index": "yes"}, {})
+    assert carried.args == ("--no-binary", "a", "--no-binary", "b", "--no-index", "--only-binary", ":all:")
+
+
+def test_pips_configuration_is_read_with_its_variables(monkeypatch, tmp_path):
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    monkeypatch.delenv("UV_INDEX_URL", raising=False)
+    pipconfig.read.cache_clear()
+    try:
+        assert dict(pipconfig.read().env)["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+    finally:
+        pipconfig.read.cache_clear()

@@ -1,0 +1,74 @@
+"""What holds over the whole project: rooms, dependencies, shipped matrices."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from harness.matrix.model import load_matrix
+from harness.session.plan import read_scenarios
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ["matrix", "envs", "probe", "runner", "store", "verdict", "session", "search", "report", "cli"]
+MODULES = sorted((ROOT / "harness").rglob("*.py"))
+UNIX_ONLY = {"fcntl", "resource", "pwd", "grp", "termios", "pty", "tty"}
+
+
+def imports(path, *, top_only=False):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+def room_of(path):
+    parts = path.relative_to(ROOT / "harness").parts
+    return parts[0] if len(parts) > 1 else None
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path)], ids=str)
+def test_a_room_imports_only_from_rooms_above_it(path):
+    own = room_of(path)
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("harness.") and name != "harness.errors"}
+    allowed = {"probe"} if own == "probe" else set(ROOMS[: ROOMS.index(own) + 1]) - {"probe"}
+    assert used <= allowed
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) == "probe"], ids=str)
+def test_the_probe_needs_nothing_but_pytest_and_what_is_under_test(path):
+    used = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
+    assert used <= {"pytest", "packaging", "torch", "harness"}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) != "probe"], ids=str)
+def test_host_rooms_import_neither_torch_nor_what_only_unix_has(path):
+    assert "torch" not in {name.split(".")[0] for name in imports(path)}
+    assert not UNIX_ONLY & set(imports(path, top_only=True))
+
+
+def test_the_noxfile_asks_for_what_the_project_asks_for():
+    block = re.search(r"# /// script\n(.*?)# ///", (ROOT / "noxfile.py").read_text(), re.DOTALL)[1]
+    script = tomllib.loads("".join(f"{line[2:]}\n" for line in block.splitlines()))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert script["dependencies"] == project["dependencies"]
+    assert script["requires-python"] == project["requires-python"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "matrices").glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_matrices_name_scenarios_and_checkpoints_that_exist(path):
+    _, infos = read_scenarios(load_matrix(path))
+    known = {file.stem for file in (ROOT / "scenarios" / "checkpoints").glob("*.toml")}
+    assert infos
+    assert {name for info in infos for name in info.checkpoints} <= known
+
+
+def test_every_row_of_this_stage_is_in_the_catalogue():
+    _, infos = read_scenarios(load_matrix(ROOT / "matrices" / "catalogue.toml"))
+    wanted = {"A3", "A4", "A5", "A6", "A7", "B1", "B2", "B3", "C2", "D1", "D2", "D4", "D5", "D6", "E1", "E2", "E3"}
+    assert wanted <= {info.row for info in infos}
