@@ -1,0 +1,119 @@
+"""What is to be done, what is missing, what it amounts to: values in, values out."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from harness.errors import ExitCode, NothingSelectedError
+from harness.matrix.cell import Cell, Pin
+from harness.runner.isolation import Isolation
+from harness.session.conclude import conclude
+from harness.session.context import Options
+from harness.session.isolation_check import isolation_differences
+from harness.session.plan import select_cells
+from harness.session.todo import plan_attempts
+from harness.store.records import AttemptRecord, CellRecord, ScenarioInfo
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+GOOD, BAD = (
+    CellRecord(id=name, labels={}, pins={}, python="3.11", reference=name == "good") for name in ("good", "bad")
+)
+
+
+def row(outcome, cell="good", scenario="a::t", number=1, **facts):
+    return AttemptRecord(cell=cell, scenario=scenario, attempt=number, outcome=outcome, started=NOW, seconds=1, **facts)
+
+
+def todo(done, **options):
+    isolation = options.pop("isolation_now", Isolation.FORK)
+    planned = plan_attempts("good", [ScenarioInfo(id="a::t", nodeid="a.py::t")], Options(**options), done, isolation)
+    return [one.number for one in planned]
+
+
+@pytest.mark.parametrize(
+    ("done", "options", "numbers"),
+    [
+        ([], {}, [1]),
+        ([], {"repeat": 3}, [1, 2, 3]),
+        ([row("pass:check")], {}, []),
+        ([row("pass:check")], {"repeat": 3}, [2, 3]),
+        ([row("miss:run:interrupted")], {}, [2]),
+        ([row("fail:run:oom")], {}, []),
+        ([row("fail:run:oom")], {"retry_failed": True}, [2]),
+        ([row("fail:run:oom"), row("pass:check", number=2)], {"retry_failed": True}, []),
+        ([row("pass:check", cell="bad")], {}, [1]),
+        ([row("pass:check", isolation="fork")], {"check_isolation": True, "isolation_now": Isolation.SPAWN}, [2]),
+        ([row("pass:check", isolation="fork")], {"check_isolation": True}, []),
+    ],
+)
+def test_only_what_is_missing_or_asked_for_again_is_run(done, options, numbers):
+    assert todo(done, **options) == numbers
+
+
+@pytest.mark.parametrize(
+    ("attempts", "collected", "fail_on", "code"),
+    [
+        ([row("pass:check")], {"good": ["a::t"]}, None, ExitCode.COMPLETE),
+        ([row("fail:run:oom")], {"good": ["a::t"]}, None, ExitCode.COMPLETE),
+        ([row("fail:run:oom")], {"good": ["a::t"]}, "failure", ExitCode.REGRESSION),
+        ([row("fail:run:oom")], {"good": ["a::t"]}, "regression", ExitCode.COMPLETE),
+        ([row("pass:check"), row("fail:run:oom", number=2)], {"good": ["a::t"]}, "failure", ExitCode.REGRESSION),
+        ([row("pass:check")], {"good": ["a::t", "a::u"]}, None, ExitCode.INCOMPLETE),
+        ([row("pass:check")], {}, None, ExitCode.INCOMPLETE),
+        ([row("skip:run:no_gpu")], {"good": ["a::t"]}, None, ExitCode.INCOMPLETE),
+        ([row("miss:run:interrupted")], {"good": ["a::t"]}, None, ExitCode.INCOMPLETE),
+        ([row("error:run:network")], {"good": ["a::t"]}, None, ExitCode.INCOMPLETE),
+        ([row("error:resolve:network", scenario="*", number=0)], {}, None, ExitCode.INCOMPLETE),
+        ([row("fail:resolve:unsolvable", scenario="*", number=0)], {}, None, ExitCode.COMPLETE),
+        ([], {"good": []}, None, ExitCode.NOTHING_SELECTED),
+    ],
+)
+def test_the_exit_code_says_how_the_run_ended(attempts, collected, fail_on, code):
+    assert conclude([GOOD], collected, attempts).exit_code(fail_on, whole=True) is code
+
+
+def test_an_interrupted_run_says_so_whatever_it_has():
+    done = conclude([GOOD], {"good": ["a::t"]}, [row("pass:check")])
+    assert done.exit_code(None, whole=False) is ExitCode.INTERRUPTED
+
+
+def test_a_regression_is_red_where_the_reference_is_green():
+    listed = {"good": ["a::t", "a::u"], "bad": ["a::t", "a::u"]}
+    attempts = [
+        row("pass:check"),
+        row("fail:run:oom", cell="bad"),
+        row("fail:run:oom", scenario="a::u"),
+        row("fail:run:oom", cell="bad", scenario="a::u"),
+    ]
+    done = conclude([GOOD, BAD], listed, attempts)
+    assert done.regressed == (("bad", "a::t"),)
+    assert done.exit_code("regression", whole=True) is ExitCode.REGRESSION
+
+
+def test_isolations_must_agree_in_outcome_and_figures():
+    forked = row("pass:check", isolation="fork", figures={"x.n": 3, "seconds.load": 1.0, "host_anon_added.load": 10})
+    fresh = forked.model_copy(update={"isolation": "spawn", "figures": {"x.n": 3, "seconds.load": 9.0}})
+    assert isolation_differences([forked]) == []
+    fresh_equal = fresh.model_copy(update={"figures": {**forked.figures, "seconds.load": 9.0}})
+    assert isolation_differences([forked, fresh_equal]) == []
+    (missing,) = isolation_differences([forked, fresh])
+    assert "host_anon_added.load is [10] by fork, [] in a fresh interpreter" in missing
+    other = fresh_equal.model_copy(update={"figures": {**fresh_equal.figures, "x.n": 4}})
+    assert "x.n is [3] by fork, [4]" in isolation_differences([forked, other])[0]
+    red = row("fail:run:oom", isolation="spawn")
+    assert "pass:check by fork, fail:run:oom in a fresh" in isolation_differences([forked, red])[0]
+
+
+def cells():
+    return [
+        Cell(python="3.11", pins=(Pin("six", version, f"six=={version}"),), axes=("six",), reference=version == "2")
+        for version in ("1", "2", "3")
+    ]
+
+
+def test_cells_are_selected_by_id_and_pattern_reference_first():
+    everything = cells()
+    assert [cell.label("six") for cell in select_cells(everything, [])] == ["2", "1", "3"]
+    assert [cell.label("six") for cell in select_cells(everything, ["six-3-*", everything[0].id])] == ["1", "3"]
+    with pytest.raises(NothingSelectedError, match="no cell is called six-9; "):
+        select_cells(everything, ["six-9"])
