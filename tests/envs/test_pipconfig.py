@@ -5,15 +5,12 @@ from harness.envs.pipconfig import parse, translate
 
 
 def test_sections_are_merged_in_pips_order():
-    listing = "\n".join(  # noqa: FLY002  # one line a setting, as pip prints it
-        [
-            "global.index-url='https://global.example/simple'",
-            "install.index-url='https://install.example/simple'",
-            "download.find-links='/not/for/us'",
-            "global.retries='3'",
-            ":env:.retries='7'",
-        ]
-    )
+    listing = """global.index-url='https://global.example/simple'
+install.index-url='https://install.example/simple'
+download.find-links='/not/for/us'
+global.retries='3'
+:env:.retries='7'
+"""
     assert parse(listing) == {"index-url": "https://install.example/simple", "retries": "7"}
 
 
