@@ -98,6 +98,8 @@ def environment(probe: Path, variables: Mapping[str, str]) -> dict[str, str]:
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # lets `is_available()` answer without making a CUDA context
         "TOKENIZERS_PARALLELISM": "false",
     }
+    # numpy and scipy start a pool of threads when they are imported; a server with threads promises no clean fork
+    found.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name, value in variables.items():
         if value:
             found[name] = value

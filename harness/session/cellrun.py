@@ -142,7 +142,7 @@ class _CellRun:
         events = read_events(folder)
         self._journal_collection(events, finished)
         self._write_env(events)
-        return [_info(event) for event in events.collected]
+        return [collected_info(event) for event in events.collected]
 
     def _journal_collection(self, events: ProbeEvents, finished: Finished) -> None:
         relative = (self.folder / f"collect-{self.isolation}").relative_to(self.context.folder.path).as_posix()
@@ -153,7 +153,7 @@ class _CellRun:
             outcome = _uncollectable(finished)
             detail = f"the collection did not end ({_ending(finished)})"
             journal.attempt(not_started(self.cell, "*", outcome, detail, folder=relative))
-        expected = [_info(event).model_dump(mode="json") for event in events.collected]
+        expected = [collected_info(event).model_dump(mode="json") for event in events.collected]
         journal.write("collected", cell=self.cell, isolation=self.isolation, scenarios=expected)
 
     def _write_env(self, events: ProbeEvents) -> None:
@@ -191,7 +191,7 @@ class _CellRun:
         self.context.journal.attempt(record.model_copy(update={"figures": {**record.figures, **_used(before)}}))
 
 
-def _info(event: dict[str, Any]) -> ScenarioInfo:
+def collected_info(event: dict[str, Any]) -> ScenarioInfo:
     """Return a collected scenario; its id leaves the folder out, its node id has it in full."""
     test = event["nodeid"].partition("::")[2]
     path = Path(event["path"])
