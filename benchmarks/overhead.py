@@ -31,9 +31,10 @@ from harness.envs.places import Places
 from harness.errors import ConfigError, HarnessError, InfrastructureError
 from harness.matrix.model import Matrix, load_matrix
 from harness.matrix.plan import plan_cells
-from harness.runner.isolation import Isolation, Opened, open_launcher
-from harness.runner.launch import Request, environment
+from harness.runner.isolation import Isolation, open_launcher
+from harness.runner.launch import Launcher, Request, environment
 from harness.runner.probe_path import probe_path
+from harness.runner.spawn import SpawnLauncher
 from harness.session.machine import describe_host
 from harness.session.plan import read_scenarios
 
@@ -96,15 +97,17 @@ class Measured:
 
     def ratios(self) -> dict[str, float]:
         """Return how many times dearer the other way is."""
-        fork, fresh, uv, pip, plain = self.ways
+        fork, fresh, bare, uv, pip, plain = self.ways
+        shared = self.server.amortized(fork)
         return {
             "fresh interpreter : fork, seconds": fresh.median / fork.median,
-            "fresh interpreter : fork with its share of the server, seconds": fresh.median
-            / self.server.amortized(fork),
+            "fresh interpreter : fork with its share of the server, seconds": fresh.median / shared,
+            "fresh interpreter that preloads nothing : fork, seconds": bare.median / fork.median,
+            "fresh interpreter that preloads nothing : fork with its share, seconds": bare.median / shared,
             "pip : uv, seconds": pip.median / uv.median,
             "pip --no-compile : uv, seconds": plain.median / uv.median,
             "pip : uv, bytes": (pip.size or 0) / (uv.size or 1),
-            "pip : uv after an attempt, bytes": (pip.size or 0) / self.with_bytecode,
+            "pip : uv after the attempts, bytes": (pip.size or 0) / self.with_bytecode,
         }
 
 
@@ -194,8 +197,11 @@ def pip_install(python: Path, folder: Path, lock: Path, options: Sequence[str], 
     return time.monotonic() - started
 
 
-def attempt_ways(matrix: Matrix, built: Environment, places: Places, scratch: Path) -> tuple[tuple[Way, Way], float]:
-    """Run the scenario in turn by fork and in a fresh interpreter, byte code compiled; return the server's start too.
+def attempt_ways(matrix: Matrix, built: Environment, places: Places, scratch: Path) -> tuple[tuple[Way, ...], float]:
+    """Run the scenario by fork and in fresh interpreters in turn, byte code compiled.
+
+    Returns:
+        The ways, and the seconds until the fork server was ready.
 
     Raises:
         InfrastructureError: a clean fork cannot be promised here.
@@ -203,48 +209,44 @@ def attempt_ways(matrix: Matrix, built: Environment, places: Places, scratch: Pa
     scenario = scratch / "tiny.py"
     scenario.write_text(SCENARIO, encoding="utf-8")
     variables = environment(probe_path(places.probe), {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"})
-    fresh = open_way(Isolation.SPAWN, matrix, built, variables, scratch)
-    attempt(fresh, scenario, scratch / "warm-spawn")
+    fresh = SpawnLauncher(built.python, variables, matrix.preload.modules)
+    attempt(fresh, scenario, scratch / "warm")
     started = time.monotonic()
-    fork = open_way(Isolation.FORK, matrix, built, variables, scratch)
-    start = time.monotonic() - started
-    try:
-        if fork.fallback:
-            raise InfrastructureError(f"no clean fork here: {fork.fallback}")
-        attempt(fork, scenario, scratch / "warm-fork")
-        turns = [
-            [attempt(way, scenario, scratch / f"{name}-{turn}") for name, way in (("fork", fork), ("spawn", fresh))]
-            for turn in range(ATTEMPTS)
-        ]
-    finally:
-        fork.launcher.close()
-    forked, spawned = zip(*turns, strict=True)
-    return (Way("attempt by fork", forked), Way("attempt in a fresh interpreter", spawned)), start
-
-
-def open_way(
-    isolation: Isolation, matrix: Matrix, built: Environment, variables: dict[str, str], scratch: Path
-) -> Opened:
-    """Open a launcher as a run does."""
-    return open_launcher(
+    opened = open_launcher(
         built.python,
         variables,
         scratch / "server",
-        wanted=isolation,
+        wanted=Isolation.FORK,
         preload=matrix.preload.modules,
         never=matrix.preload.never,
         cancel=threading.Event(),
     )
+    start = time.monotonic() - started
+    ways: dict[str, Launcher] = {
+        "by fork": opened.launcher,
+        "in a fresh interpreter": fresh,
+        "in one that preloads nothing": SpawnLauncher(built.python, variables),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    try:
+        if opened.fallback:
+            raise InfrastructureError(f"no clean fork here: {opened.fallback}")
+        for turn in range(ATTEMPTS + 1):  # the first turn is a warm-up
+            for number, (name, launcher) in enumerate(ways.items()):
+                seconds[name].append(attempt(launcher, scenario, scratch / f"attempt-{turn}-{number}"))
+    finally:
+        opened.launcher.close()
+    return tuple(Way(f"attempt {name}", tuple(done[1:])) for name, done in seconds.items()), start
 
 
-def attempt(way: Opened, scenario: Path, folder: Path) -> float:
+def attempt(launcher: Launcher, scenario: Path, folder: Path) -> float:
     """Run the scenario once and return its seconds.
 
     Raises:
         InfrastructureError: it did not pass, so that its time means nothing.
     """
     request = Request("run", folder, str(scenario.parent), 600.0, nodeid=f"{scenario}::test_tiny_forward")
-    done = way.launcher.run(request, threading.Event())
+    done = launcher.run(request, threading.Event())
     if done.exit.code != 0:
         tail = (folder / "output.log").read_text(encoding="utf-8", errors="replace")[-600:]
         raise InfrastructureError(f"the attempt did not pass: {tail}")
