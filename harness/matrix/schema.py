@@ -84,16 +84,14 @@ class Checkpoints(Table):
 
 
 class Preload(Table):
-    """What the fork server imports before it forks, and what it must never import (an import that touches the GPU)."""
+    """What the fork server imports before it forks, and what it must never import (an import that touches the GPU).
 
-    modules: Annotated[tuple[str, ...], Field(strict=False)] = (
-        "torch",
-        "transformers",
-        "accelerate",
-        "peft",
-        "pytest",
-        "torch._inductor.compile_fx",  # more than half of what importing bitsandbytes costs, and safe to share
-    )
+    ``without_gpu`` is imported too where there is no GPU: ``torch._inductor.compile_fx`` is more than half of what
+    importing bitsandbytes costs, but it wakes the CUDA driver where there is one.
+    """
+
+    modules: Annotated[tuple[str, ...], Field(strict=False)] = ("torch", "transformers", "accelerate", "peft", "pytest")
+    without_gpu: Annotated[tuple[str, ...], Field(strict=False)] = ("torch._inductor.compile_fx",)
     never: Annotated[tuple[str, ...], Field(strict=False)] = ("bitsandbytes",)
 
 

@@ -17,6 +17,8 @@ from typing import IO, Any
 from harness.probe.child import run
 from harness.probe.preload import preload
 
+HOUSEKEEPING = frozenset({"jemalloc_bg_thd"})  # jemalloc has fork handlers of its own; pyarrow brings it
+
 
 def serve(requests: IO[str], replies: IO[str]) -> None:
     """Preload what the first line asks for, say whether a fork is clean, then serve a request a line."""
@@ -41,10 +43,18 @@ def broken_promises(never: list[str]) -> list[str]:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         broken.append("CUDA is initialized")
-    threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
-    if threads > 1:
-        broken.append(f"{threads} threads are running")
+    if len(threads()) > 1:
+        broken.append(f"{len(threads())} threads are running: {', '.join(sorted(set(threads())))}")
     return broken
+
+
+def threads() -> list[str]:
+    """Return the names of this process's threads, less those that allocators keep and stop around a fork themselves."""
+    found = []
+    for task in os.listdir("/proc/self/task") if os.path.isdir("/proc/self/task") else []:
+        with contextlib.suppress(OSError), open(f"/proc/self/task/{task}/comm", encoding="utf-8") as name:
+            found.append(name.read().strip())
+    return [name for name in found if name not in HOUSEKEEPING]
 
 
 def _child(request: dict[str, Any], control: tuple[IO[str], IO[str]]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.envs.build import Environment
+from harness.envs.bytecode import borrow_bytecode
 from harness.envs.lock import Lock, Unsolvable
 from harness.errors import HarnessError
 from harness.runner.gpus import Gpu, read_gpus
@@ -51,6 +52,8 @@ def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
         outcome = INSTALL_NETWORK if getattr(failed, "network", False) else NOT_INSTALLED
         context.journal.attempt(not_started(cell, "*", outcome, str(failed), folder=f"cells/{cell}"))
         return
+    if not built.reused:
+        borrow_bytecode(built.folder)  # what neighbours have compiled since it was built
     for isolation in _isolations(context):
         if not context.cancel.is_set():
             _CellRun(context, job.planned, built, slot, isolation).run()

@@ -11,6 +11,7 @@ from harness.verdict.compare import figure_changed
 ABSOLUTE_BYTES = 128 * 1024 * 1024  # of memory: the largest of 66 pairs on a 2-core CPU host differed by 67 MiB
 RELATIVE = 0.05  # transformers 5 loads with threads: CUDA reserved memory varies by up to 4 %
 COMPARED = ("cuda_", "x.", "host_anon_added.")  # seconds and resident totals differ by design
+NOT_OURS = "device_used"  # the driver counts every process on the card
 
 
 def isolation_differences(attempts: Iterable[AttemptRecord]) -> list[str]:
@@ -32,7 +33,9 @@ def _differences(forked: Sequence[AttemptRecord], fresh: Sequence[AttemptRecord]
     if outcomes[0] != outcomes[1]:
         return [f"{' and '.join(outcomes[0])} by fork, {' and '.join(outcomes[1])} in a fresh interpreter"]
     found = []
-    names = {name for attempt in forked for name in attempt.figures if name.startswith(COMPARED)}
+    names = {
+        name for attempt in forked for name in attempt.figures if name.startswith(COMPARED) and NOT_OURS not in name
+    }
     for name in sorted(names):
         before, after = (
             [attempt.figures[name] for attempt in way if name in attempt.figures] for way in (forked, fresh)

@@ -42,13 +42,14 @@ def run_plan(plan: Plan, folder: RunFolder, places: Places, options: Options, li
     try:
         journal.write("run_started", jobs=options.jobs, isolation=options.isolation)
         maker = _Maker(plan, folder, places, journal)
+        preload = plan.matrix.preload
         context = RunContext(
             folder=folder,
             journal=journal,
             options=options,
             selection=tuple(f"{file.path}::{file.test}" if file.test else str(file.path) for file in plan.files),
-            preload=plan.matrix.preload.modules,
-            never=plan.matrix.preload.never,
+            preload=(*preload.modules, *(() if read_gpus() else preload.without_gpu)),
+            never=preload.never,
             timeout=options.timeout or plan.matrix.timeout,
             offline=plan.matrix.checkpoints.weights != "hub",
             probe=probe_path(places.probe),

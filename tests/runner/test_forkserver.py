@@ -29,7 +29,7 @@ def test_a_second_thread_breaks_the_promise(probe_folder, tmp_path):
     settings = environment(probe_folder, {})
     settings["PYTHONPATH"] += f":{tmp_path}"
     server = ForkLauncher(Path(sys.executable), settings, tmp_path / "server")
-    with pytest.raises(NoCleanFork, match="2 threads are running"):
+    with pytest.raises(NoCleanFork, match="2 threads are running: python"):
         server.prepare(["threaded"], [], threading.Event())
     server.close()
 
