@@ -82,7 +82,8 @@ def _plan(options: argparse.Namespace, places: Places) -> tuple[Plan, RunFolder]
     """Plan a new run, or find the one to go on with."""
     if options.resume or options.only_missing or options.retry_failed:
         given = Path(options.matrix)
-        named = (given / "run.json").exists() or (options.reports / given / "run.json").exists()
+        runs = (given, options.reports / given)
+        named = options.matrix == "latest" or any((run / "run.json").exists() for run in runs)
         matrix = None if named else load_matrix(options.matrix)
         folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
         if matrix is None or not options.only_missing:

@@ -85,14 +85,14 @@ class Probe:
         finally:
             self.cuda.settle()
             seconds = time.perf_counter() - started
-            anon_peak = peak.stop()
+            anon_peak, now = peak.stop(), host()
             devices = self.cuda.devices()
             self.cuda.empty_cache()
             self._events.write(
                 "phase_end",
                 phase=label,
                 seconds=seconds,
-                host={**host(), "anon_peak": anon_peak},
+                host={**now, "anon_peak": max(anon_peak, now.get("anon", 0))},
                 cuda=devices,
                 cuda_emptied=self.cuda.devices(),
             )

@@ -23,7 +23,15 @@ def run(request: dict[str, Any]) -> int:
     if request["isolation"] == "spawn":  # a fork has paid for it
         preload(request["preload"])
     plugin: object
-    arguments = ["-c", INI, f"--rootdir={request['root']}", "-p", "no:cacheprovider", "-q"]
+    arguments = [
+        "-c",
+        INI,
+        f"--rootdir={request['root']}",
+        f"--confcutdir={request['root']}",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+    ]
     if request["op"] == "collect":
         plugin = CollectPlugin(events, request["root"])
         arguments += ["--collect-only", "--continue-on-collection-errors", *_selection(request), *request["files"]]

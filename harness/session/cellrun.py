@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from harness.runner.isolation import Isolation, open_launcher
 from harness.runner.launch import Finished, Launcher, Request, environment
 from harness.session.assemble import (
     INSTALL_NETWORK,
+    NOT_BUILT,
     NOT_INSTALLED,
     UNRESOLVED,
     UNSOLVABLE,
@@ -51,6 +54,9 @@ def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
     except HarnessError as failed:
         outcome = INSTALL_NETWORK if getattr(failed, "network", False) else NOT_INSTALLED
         context.journal.attempt(not_started(cell, "*", outcome, str(failed), folder=f"cells/{cell}"))
+        return
+    except (OSError, subprocess.SubprocessError) as broken:  # a full disk, an interpreter that is gone
+        context.journal.attempt(not_started(cell, "*", NOT_BUILT, str(broken), folder=f"cells/{cell}"))
         return
     if not built.reused:
         borrow_bytecode(built.folder)  # what neighbours have compiled since it was built
@@ -186,7 +192,7 @@ class _CellRun:
             checkpoints={name: checkpoints[name] for name in info.checkpoints},
         )
         launcher = self.ready()
-        before = read_gpus()
+        before = visible_gpus(read_gpus(), self.slot)
         self.context.journal.write("attempt_started", cell=self.cell, scenario=info.id, attempt=todo.number)
         finished = launcher.run(request, self.context.cancel)
         attempt = Attempt(self.cell, info, todo.number, self.under_test)
@@ -203,6 +209,15 @@ def collected_info(event: dict[str, Any]) -> ScenarioInfo:
         nodeid=f"{path}::{test}",
         **{name: event[name] for name in ("row", "title", "tracker", "needs", "checkpoints", "timeout")},
     )
+
+
+def visible_gpus(gpus: Sequence[Gpu], slot: Mapping[str, str]) -> list[Gpu]:
+    """Return the GPUs that the slot's attempts may use, by index or beginning of their UUID."""
+    chosen = slot.get("CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES"))
+    if chosen is None:
+        return list(gpus)
+    names = [name for name in chosen.split(",") if name]
+    return [gpu for gpu in gpus if any(name == str(gpu.index) or gpu.uuid.startswith(name) for name in names)]
 
 
 def _busy(gpus: Sequence[Gpu]) -> bool:

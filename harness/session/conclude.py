@@ -57,7 +57,7 @@ def conclude(
     ``collected`` maps a cell to the scenarios it listed. A cell that listed nothing and has no row for itself is
     missing as a whole; a listed scenario without an attempt that ended is missing.
     """
-    results = results_of(attempts)
+    results = results_of(standing(attempts))
     missing = [place for cell in cells for place in _missing(cell.id, collected.get(cell.id), results)]
     missing += [place for place, result in results.items() if place[1] != "*" and _is(result, Status.MISS)]
     return Conclusion(
@@ -69,6 +69,18 @@ def conclude(
         passed=sum(_is(result, Status.PASS) for result in results.values()),
         attempts=len(attempts),
     )
+
+
+def standing(attempts: Sequence[AttemptRecord]) -> list[AttemptRecord]:
+    """Leave out rows for a whole cell or file (attempt 0) that a later row of the cell or file has overtaken."""
+    kept: list[AttemptRecord] = []
+    overtaken: set[Place] = set()
+    for attempt in reversed(attempts):
+        file = attempt.scenario.partition("::")[0]
+        if attempt.attempt or (attempt.cell, attempt.scenario) not in overtaken:
+            kept.append(attempt)
+        overtaken |= {(attempt.cell, "*"), (attempt.cell, file)}
+    return kept[::-1]
 
 
 def results_of(attempts: Sequence[AttemptRecord]) -> dict[Place, Result]:

@@ -6,7 +6,9 @@ import pytest
 
 from harness.errors import ExitCode, NothingSelectedError
 from harness.matrix.cell import Cell, Pin
+from harness.runner.gpus import Gpu
 from harness.runner.isolation import Isolation
+from harness.session.cellrun import visible_gpus
 from harness.session.conclude import conclude
 from harness.session.context import Options
 from harness.session.isolation_check import isolation_differences
@@ -65,6 +67,18 @@ def test_only_what_is_missing_or_asked_for_again_is_run(done, options, numbers):
         ([row("error:run:network")], {"good": ["a::t"]}, None, ExitCode.INCOMPLETE),
         ([row("error:resolve:network", scenario="*", number=0)], {}, None, ExitCode.INCOMPLETE),
         ([row("fail:resolve:unsolvable", scenario="*", number=0)], {}, None, ExitCode.COMPLETE),
+        (
+            [row("error:resolve:network", scenario="*", number=0), row("pass:check")],
+            {"good": ["a::t"]},
+            None,
+            ExitCode.COMPLETE,
+        ),
+        (
+            [row("pass:check"), row("error:resolve:network", scenario="*", number=0)],
+            {"good": ["a::t"]},
+            None,
+            ExitCode.INCOMPLETE,
+        ),
         ([], {"good": []}, None, ExitCode.NOTHING_SELECTED),
     ],
 )
@@ -102,6 +116,19 @@ def test_isolations_must_agree_in_outcome_and_figures():
     assert "x.n is [3] by fork, [4]" in isolation_differences([forked, other])[0]
     red = row("fail:run:oom", isolation="spawn")
     assert "pass:check by fork, fail:run:oom in a fresh" in isolation_differences([forked, red])[0]
+
+
+def gpu(index):
+    return Gpu(index=index, uuid=f"GPU-{index}aaa", name="GPU", total=10, used=0, driver="1")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "indexes"), [(None, [0, 1]), ("1", [1]), ("GPU-0a", [0]), ("1,0", [0, 1]), ("", [])]
+)
+def test_only_the_slots_own_cards_can_be_busy(chosen, indexes, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    slot = {} if chosen is None else {"CUDA_VISIBLE_DEVICES": chosen}
+    assert [card.index for card in visible_gpus([gpu(0), gpu(1)], slot)] == indexes
 
 
 def cells():
