@@ -13,7 +13,7 @@ from harness.runner.gpus import read_gpus
 DEFAULT_MATRIX = "quickstart"
 REPORTS = Path("reports")
 Verbs = Any  # argparse's action for sub-commands has no public type
-UNITS = {"": 1, "B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
 
 
@@ -70,8 +70,8 @@ def seconds(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """Read bytes: ``500M``, ``20GB``, ``1000``."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
+    """Read bytes: ``500M``, ``20GB``, ``1.5GiB``, ``1000``."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?|[KMGT]i)B?", text.strip(), re.IGNORECASE)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text} is not a size (for example 20GB)")
     return int(float(match[1]) * UNITS[match[2].upper()])

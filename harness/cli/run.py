@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_matrix, add_reports, default_jobs, positive, seconds
+from harness.cli.arguments import Verbs, add_json, add_matrix, add_reports, default_jobs, positive, seconds, size
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ExitCode
@@ -21,7 +21,7 @@ from harness.report.write import Views, write_views
 from harness.runner.isolation import Isolation
 from harness.session.begin import begin, extend
 from harness.session.conclude import Conclusion, conclude
-from harness.session.context import Options
+from harness.session.context import BUSY_BYTES, Options
 from harness.session.isolation_check import isolation_differences
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import plan_again, run_to_resume
@@ -45,6 +45,13 @@ def register(verbs: Verbs) -> None:
     verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt (default: the matrix's)")
     verb.add_argument("--repeat", type=positive, default=1, metavar="N", help="attempts per scenario and cell")
     verb.add_argument("--jobs", type=positive, metavar="N", help="cells at once (default: one a GPU; without, 2)")
+    verb.add_argument(
+        "--gpu-busy",
+        type=size,
+        default=BUSY_BYTES,
+        metavar="SIZE",
+        help="a card with more than this in use before an attempt is busy: its memory results count for nothing (1GiB)",
+    )
     verb.add_argument("--isolation", type=Isolation, choices=list(Isolation), default=Isolation.FORK)
     verb.add_argument("--check-isolation", action="store_true", help="run both ways and compare outcomes and figures")
     verb.add_argument("--fail-on", choices=("regression", "failure"), help="exit with 1 when there is one")
@@ -72,6 +79,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         isolation=options.isolation,
         check_isolation=options.check_isolation,
         retry_failed=options.retry_failed,
+        busy_bytes=options.gpu_busy,
     )
     with Show(console, len(plan.cells) * len(plan.scenarios) * options.repeat) as show:
         whole = run_plan(plan, folder, places, how, show)

@@ -11,7 +11,8 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 from harness.probe.events import EventFile
-from harness.probe.memory import Cuda, HostPeak, host
+from harness.probe.memory import Cuda, HostPeak, host, initialized_torch
+from harness.probe.placement import placement
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
@@ -56,6 +57,7 @@ class Probe:
         """Write everything to ``events`` as it happens."""
         self._events = events
         self._phase: str | None = None
+        self._told_allocator = False
         self._phases_seen: dict[str, int] = {}
         self.failed: list[str] = []
         self.explained_skip = False
@@ -88,6 +90,7 @@ class Probe:
             anon_peak, now = peak.stop(), host()
             devices = self.cuda.devices()
             self.cuda.empty_cache()
+            self._tell_allocator()
             self._events.write(
                 "phase_end",
                 phase=label,
@@ -102,14 +105,33 @@ class Probe:
         """Keep a figure of the scenario's own: a number becomes the column ``x.<name>``, anything else a note."""
         self._events.write("record", name=name, value=value)
 
-    def expect(self, text: str, condition: object, detail: object = "") -> bool:
+    def _tell_allocator(self) -> None:
+        """Write the allocator's settings once CUDA is there: variables that it ignored are not in them."""
+        if not self._told_allocator and initialized_torch() is not None:
+            self._told_allocator = True
+            self._events.write("allocator", settings=self.cuda.allocator_settings())
+
+    def placement(self, model: Any, stage: str, keys: Sequence[str] = ()) -> dict[str, Any]:
+        """Write down where a model lies after ``stage``, and return it: see :func:`harness.probe.placement.placement`.
+
+        ``keys`` are names that were given to the load (a device map's, a skip list's): those that name no module are
+        listed.
+        """
+        found = placement(model, keys)
+        self._events.write("placement", stage=stage, placement=found)
+        return found
+
+    def expect(self, text: str, condition: object, detail: object = "", *, about: str = "") -> bool:
         """State an expectation in words and go on; the test is red at its end if any did not hold.
+
+        ``about="memory"`` says that the answer means nothing on a card that others use too: there the attempt is
+        ``error:run:gpu_busy``, whether it held or not.
 
         Returns:
             Whether it held.
         """
         held = bool(condition)
-        self._events.write("expect", text=text, held=held, detail=str(detail))
+        self._events.write("expect", text=text, held=held, detail=str(detail), about=about)
         if not held:
             self.failed.append(f"{text} ({detail})" if detail != "" else text)
         return held

@@ -36,7 +36,7 @@ def run(request: dict[str, Any]) -> int:
         plugin = CollectPlugin(events, request["root"])
         arguments += ["--collect-only", "--continue-on-collection-errors", *_selection(request), *request["files"]]
     else:
-        plugin = ProbePlugin(events, request["root"], request["checkpoints"])
+        plugin = ProbePlugin(events, request)
         report = os.path.join(request["folder"], "report.json")
         arguments += ["-p", "pytest_metadata.plugin", "-p", "pytest_jsonreport.plugin", "--json-report"]
         arguments += [f"--json-report-file={report}", "--tb=short", "-s", request["nodeid"]]

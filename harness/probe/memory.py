@@ -1,8 +1,8 @@
 """Read memory from inside an attempt: host pages from the kernel, CUDA bytes from torch's allocator and the driver.
 
 All figures are bytes. Host figures come from ``/proc/self/status`` (Linux; elsewhere there are none): ``RssAnon`` is
-what the process really holds, ``RssFile`` are mapped files that the kernel may drop. Device use is the driver's
-total minus free (``cudaMemGetInfo``): it counts every process on the card.
+what the process really holds, ``RssFile`` are mapped files that the kernel may drop. Device use is NVML's, which counts
+every process on the card, or the driver's total minus free (``cudaMemGetInfo``); each figure names its source.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 import threading
 from typing import Any
+
+from harness.probe import nvml
 
 SAMPLE_SECONDS = 0.01
 
@@ -82,14 +84,22 @@ class Cuda:
         """Highest ``reserved`` since the phase began."""
         return self._sum("max_memory_reserved")
 
+    def __init__(self) -> None:
+        """Know nothing yet about what was in use before this process had a context."""
+        self._before: dict[str, int] = {}
+
     def devices(self) -> list[dict[str, Any]]:
-        """Return one mapping a device: index, name, allocator figures, ``device_used`` with its source."""
+        """Return one mapping a device: index, name, allocator figures, device and process use with their sources.
+
+        ``retries`` counts how often the allocator had to give its cache back to the driver to satisfy a request,
+        ``ooms`` how often that was in vain; both since the process began.
+        """
         torch = initialized_torch()
         if torch is None:
             return []
         rows = []
         for index in range(torch.cuda.device_count()):
-            free, total = torch.cuda.mem_get_info(index)
+            stats = torch.cuda.memory_stats(index)
             rows.append(
                 {
                     "index": index,
@@ -98,11 +108,46 @@ class Cuda:
                     "allocated_peak": torch.cuda.max_memory_allocated(index),
                     "reserved": torch.cuda.memory_reserved(index),
                     "reserved_peak": torch.cuda.max_memory_reserved(index),
-                    "device_used": total - free,
-                    "device_used_source": "cudaMemGetInfo",
+                    "active": stats.get("active_bytes.all.current", 0),
+                    "active_peak": stats.get("active_bytes.all.peak", 0),
+                    "retries": stats.get("num_alloc_retries", 0),
+                    "ooms": stats.get("num_ooms", 0),
+                    **self._driver(torch, index),
                 }
             )
         return rows
+
+    def _driver(self, torch: Any, index: int) -> dict[str, Any]:
+        """Return what is in use on the card and by this process, each with its source."""
+        uuid = gpu_uuid(torch, index)
+        used, source = nvml.device_used(uuid), "nvml"
+        if used is None:
+            free, total = torch.cuda.mem_get_info(index)
+            used, source = total - free, "cudaMemGetInfo"
+        own, own_source = nvml.process_used(uuid), "nvml"
+        if own is None:
+            own, own_source = max(0, used - self._before.get(uuid, 0)), f"{source} minus what was in use before"
+        return {
+            "device_used": used,
+            "device_used_source": source,
+            "process_used": own,
+            "process_used_source": own_source,
+        }
+
+    def remember_before(self, used: dict[str, int]) -> None:
+        """Take UUID → bytes in use before this process had a context: what is added to it is this process's."""
+        self._before = dict(used)
+
+    def allocator_settings(self) -> dict[str, Any] | None:
+        """Return the caching allocator's effective settings, whichever variable they came from; None if not told."""
+        torch = initialized_torch()
+        snapshot = getattr(getattr(torch, "_C", None), "_cuda_memorySnapshot", None)
+        if snapshot is None:
+            return None
+        try:
+            return dict(snapshot(None)["allocator_settings"])
+        except (TypeError, KeyError, RuntimeError):  # an interface of torch that is not public: it may move
+            return None
 
     def reset_peaks(self) -> None:
         """Start counting peaks anew on every device."""
@@ -122,3 +167,9 @@ class Cuda:
         torch = initialized_torch()
         if torch is not None:
             torch.cuda.empty_cache()
+
+
+def gpu_uuid(torch: Any, index: int) -> str:
+    """Return a device's UUID as the driver writes it (``GPU-…``); empty where torch does not tell."""
+    uuid = str(getattr(torch.cuda.get_device_properties(index), "uuid", ""))
+    return uuid if not uuid or uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"

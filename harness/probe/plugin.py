@@ -14,6 +14,7 @@ import pytest
 from harness.probe.api import Probe, unmet
 from harness.probe.events import EventFile
 from harness.probe.failures import describe
+from harness.probe.memory import initialized_torch
 
 EXPLICIT_FOLDERS = ("/", ".", "~")  # a checkpoint named by one of these beginnings is a path of the user's own
 
@@ -23,14 +24,15 @@ class CheckpointNotDeclared(Exception):
 
 
 class ProbePlugin:
-    """One attempt's plugin; ``checkpoints`` maps names to folders, ``root`` is the scenario's folder."""
+    """One attempt's plugin; its ``checkpoints`` map names to folders, its ``root`` is the scenario's folder."""
 
-    def __init__(self, events: EventFile, root: str, checkpoints: dict[str, str]) -> None:
-        """Keep what the fixtures hand out."""
+    def __init__(self, events: EventFile, request: dict[str, Any]) -> None:
+        """Keep what the fixtures hand out; ``request`` is what the host wrote, see :func:`read_request`."""
         self.events = events
-        self.root = root
-        self.checkpoints = checkpoints
+        self.root = request["root"]
+        self.checkpoints: dict[str, str] = request["checkpoints"]
         self._probe = Probe(events)
+        self._probe.cuda.remember_before(request.get("used_before", {}))
 
     @pytest.fixture
     def probe(self) -> Probe:
@@ -95,6 +97,10 @@ class ProbePlugin:
         """Write the versions that this process really sees."""
         self.events.write("versions", versions=versions())
 
+    def pytest_sessionfinish(self) -> None:
+        """Write whether the attempt ended up on CUDA: what torch has initialized, not what the scenario meant."""
+        self.events.write("ran_on", device="cpu" if initialized_torch() is None else "cuda")
+
 
 class CollectPlugin:
     """Write one ``collected`` event per scenario, and a ``failure`` per file that cannot be collected."""
@@ -151,7 +157,10 @@ def versions() -> dict[str, str]:
 
 
 def read_request(path: str) -> dict[str, Any]:
-    """Read a request that the host wrote: ``nodeid``, ``folder``, ``root``, ``checkpoints``, ``environment``."""
+    """Read a request that the host wrote: ``nodeid``, ``folder``, ``root``, ``checkpoints``, ``environment``.
+
+    ``used_before`` maps GPU UUIDs to the bytes in use before the attempt, where there are GPUs.
+    """
     with open(path, encoding="utf-8") as file:
         request: dict[str, Any] = json.load(file)
     return request

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 
 FIELDS = ("index", "uuid", "name", "memory.total", "memory.used", "driver_version")
+PROCESS_FIELDS = ("gpu_uuid", "pid", "process_name", "used_memory")
 MIB = 1024 * 1024
 
 
@@ -23,22 +24,35 @@ class Gpu:
     driver: str
 
 
+@dataclass(frozen=True)
+class GpuProcess:
+    """A process that computes on a GPU: program without its folder, bytes held (None where the driver hides them)."""
+
+    uuid: str
+    pid: int
+    name: str
+    used: int | None
+
+
 def read_gpus() -> tuple[Gpu, ...]:
-    """Ask ``nvidia-smi``; empty where there is none or it fails."""
+    """Ask ``nvidia-smi`` for the cards; empty where there is none or it fails."""
+    return parse(_ask(f"--query-gpu={','.join(FIELDS)}"))
+
+
+def read_processes() -> tuple[GpuProcess, ...]:
+    """Ask ``nvidia-smi`` who computes on the cards; in a container it may list nobody though memory is in use."""
+    return parse_processes(_ask(f"--query-compute-apps={','.join(PROCESS_FIELDS)}"))
+
+
+def _ask(question: str) -> str:
     program = _program()
     if program is None:
-        return ()
+        return ""
+    command = [program, question, "--format=csv,noheader,nounits"]
     try:
-        answer = subprocess.run(
-            [program, f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=30,
-        )
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
     except (OSError, subprocess.SubprocessError):
-        return ()
-    return parse(answer.stdout)
+        return ""
 
 
 def parse(text: str) -> tuple[Gpu, ...]:
@@ -48,6 +62,20 @@ def parse(text: str) -> tuple[Gpu, ...]:
         index, uuid, name, total, used, driver = (part.strip() for part in line.split(","))
         if index.isdigit() and total.isdigit() and used.isdigit():
             found.append(Gpu(int(index), uuid, name, int(total) * MIB, int(used) * MIB, driver))
+    return tuple(found)
+
+
+def parse_processes(text: str) -> tuple[GpuProcess, ...]:
+    """Read the comma-separated answer; a program's name may hold commas itself."""
+    found = []
+    for line in text.splitlines():
+        uuid, _, rest = line.partition(",")
+        pid, _, rest = rest.partition(",")
+        name, _, used = rest.rpartition(",")
+        if pid.strip().isdigit():
+            program = name.strip().replace("\\", "/").rsplit("/", 1)[-1]
+            held = int(used) * MIB if used.strip().isdigit() else None
+            found.append(GpuProcess(uuid.strip(), int(pid), program, held))
     return tuple(found)
 
 

@@ -65,11 +65,15 @@ def assemble(attempt: Attempt, finished: Finished, folder: Path, run: Path, *, g
         seconds=round(finished.seconds, 3),
         isolation=finished.isolation,
         simulated="; ".join(events.simulated) or None,
+        ran_on=events.ran_on,
         exit=finished.exit,
         failure=events.failures[0] if events.failures else None,
         expectations=tuple(events.expectations),
         figures=events.figures,
         notes=events.notes,
+        placements=events.placements,
+        allocator=events.allocator,
+        sources=events.sources,
         folder=folder.relative_to(run).as_posix(),
     )
 

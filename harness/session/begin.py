@@ -10,19 +10,23 @@ from importlib import metadata
 from pathlib import Path
 
 from harness.envs.lock import Lock
-from harness.matrix.places import short
+from harness.errors import ConfigError
+from harness.matrix.places import find, own_root, short
 from harness.session.machine import describe_host
 from harness.session.plan import Plan
 from harness.store.folder import RunFolder, create
 from harness.store.records import RunRecord
+from harness.verdict.known import parse
 
 DISTRIBUTION = "hf-regression-matrix"
+KNOWN_ISSUES = "known_issues.toml"
 
 
 def begin(
     plan: Plan, reports: Path, *, selection: Sequence[str] = (), keyword: str = "", markers: str = ""
 ) -> RunFolder:
     """Make the run folder of a plan, with ``run.json`` and every lock."""
+    issues = known_issues(plan.matrix.path.parent)
     started = datetime.now(UTC)
     cells = tuple(planned.record() for planned in plan.cells)
     digest = hashlib.sha256(json.dumps([cell.id for cell in cells]).encode()).hexdigest()
@@ -48,8 +52,27 @@ def begin(
             markers=markers,
         )
     )
+    folder.known_issues_file.write_text(issues, encoding="utf-8")
     write_locks(plan, folder)
     return folder
+
+
+def known_issues(beside: Path) -> str:
+    """Return the text of the known issues that hold for a matrix: the file beside it, else the harness's own.
+
+    Raises:
+        ConfigError: an entry is wrong; a known issue without a tracker is.
+    """
+    places = (find(KNOWN_ISSUES, beside), own_root() / "scenarios" / KNOWN_ISSUES)
+    for path in places:
+        if path is not None and path.is_file():
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"{short(path)} cannot be read: {error}") from error
+            parse(text, short(path))
+            return text
+    return ""
 
 
 def extend(plan: Plan, folder: RunFolder) -> None:

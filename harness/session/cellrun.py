@@ -14,7 +14,7 @@ from harness.envs.build import Environment
 from harness.envs.bytecode import borrow_bytecode
 from harness.envs.lock import Lock, Unsolvable
 from harness.errors import HarnessError
-from harness.runner.gpus import Gpu, read_gpus
+from harness.runner.gpus import Gpu, read_gpus, read_processes
 from harness.runner.isolation import Isolation, open_launcher
 from harness.runner.launch import Finished, Launcher, Request, environment
 from harness.session.assemble import (
@@ -34,9 +34,7 @@ from harness.session.plan import PlannedCell
 from harness.session.todo import Todo, plan_attempts
 from harness.store.events import ProbeEvents
 from harness.store.outcome import Outcome, Reason, Stage, Status
-from harness.store.records import ScenarioInfo
-
-BUSY_BYTES = 1024**3  # a card with more than this in use before an attempt is not ours alone
+from harness.store.records import GpuBefore, ScenarioInfo
 
 
 def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
@@ -183,6 +181,8 @@ class _CellRun:
         info = todo.scenario
         folder = self.context.folder.attempt(self.cell, info.id, todo.number)
         checkpoints = self.context.checkpoints.result() if info.checkpoints else {}
+        launcher = self.ready()
+        before = gpus_before(visible_gpus(read_gpus(), self.slot))
         request = Request(
             "run",
             folder,
@@ -190,14 +190,15 @@ class _CellRun:
             info.timeout or self.context.timeout,
             nodeid=info.nodeid,
             checkpoints={name: checkpoints[name] for name in info.checkpoints},
+            used_before={gpu.uuid: gpu.used for gpu in before},
         )
-        launcher = self.ready()
-        before = visible_gpus(read_gpus(), self.slot)
         self.context.journal.write("attempt_started", cell=self.cell, scenario=info.id, attempt=todo.number)
         finished = launcher.run(request, self.context.cancel)
         attempt = Attempt(self.cell, info, todo.number, self.under_test)
-        record = assemble(attempt, finished, folder, self.context.folder.path, gpu_busy=_busy(before))
-        self.context.journal.attempt(record.model_copy(update={"figures": {**record.figures, **_used(before)}}))
+        busy = any(gpu.used > self.context.options.busy_bytes for gpu in before)
+        record = assemble(attempt, finished, folder, self.context.folder.path, gpu_busy=busy)
+        figures = {**record.figures, **_used(before)}
+        self.context.journal.attempt(record.model_copy(update={"figures": figures, "gpus_before": before}))
 
 
 def collected_info(event: dict[str, Any]) -> ScenarioInfo:
@@ -220,11 +221,23 @@ def visible_gpus(gpus: Sequence[Gpu], slot: Mapping[str, str]) -> list[Gpu]:
     return [gpu for gpu in gpus if any(name == str(gpu.index) or gpu.uuid.startswith(name) for name in names)]
 
 
-def _busy(gpus: Sequence[Gpu]) -> bool:
-    return any(gpu.used > BUSY_BYTES for gpu in gpus)
+def gpus_before(gpus: Sequence[Gpu]) -> tuple[GpuBefore, ...]:
+    """Write down what is in use on the cards, and by whom as far as the driver tells."""
+    processes = read_processes() if any(gpu.used for gpu in gpus) else ()
+    return tuple(
+        GpuBefore(
+            uuid=gpu.uuid,
+            total=gpu.total,
+            used=gpu.used,
+            processes=tuple(
+                {"pid": one.pid, "name": one.name, "used": one.used} for one in processes if one.uuid == gpu.uuid
+            ),
+        )
+        for gpu in gpus
+    )
 
 
-def _used(gpus: Sequence[Gpu]) -> dict[str, int]:
+def _used(gpus: Sequence[GpuBefore]) -> dict[str, int]:
     return {"cuda_device_used.before": sum(gpu.used for gpu in gpus)} if gpus else {}
 
 

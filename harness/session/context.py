@@ -14,10 +14,12 @@ from harness.session.plan import PlannedCell
 from harness.store.folder import RunFolder
 from harness.store.journal import Journal
 
+BUSY_BYTES = 1024**3  # a card with more than this in use before an attempt is not ours alone
+
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: what the command line says beyond the matrix. Times in seconds."""
+    """How to run: what the command line says beyond the matrix. Times in seconds, memory in bytes."""
 
     keyword: str = ""
     markers: str = ""
@@ -27,6 +29,7 @@ class Options:
     isolation: Isolation = Isolation.FORK
     check_isolation: bool = False
     retry_failed: bool = False
+    busy_bytes: int = BUSY_BYTES
 
 
 @dataclass(frozen=True)

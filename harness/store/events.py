@@ -9,7 +9,19 @@ from typing import Any
 
 from harness.store.records import Expectation, Failure
 
-CUDA_FIGURES = ("allocated", "allocated_peak", "reserved", "reserved_peak", "device_used")
+CUDA_FIGURES = (
+    "allocated",
+    "allocated_peak",
+    "reserved",
+    "reserved_peak",
+    "active",
+    "active_peak",
+    "device_used",
+    "process_used",
+    "retries",
+)
+EMPTIED = ("allocated", "reserved", "device_used")  # read again once the cache was given back
+SOURCED = ("device_used", "process_used")
 
 
 @dataclass
@@ -24,11 +36,20 @@ class ProbeEvents:
     figures: dict[str, float | int] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     simulated: list[str] = field(default_factory=list)
+    device: str = ""  # cuda or cpu, from the probe's last event or from the figures of its phases
+    placements: dict[str, Any] = field(default_factory=dict)
+    allocator: dict[str, Any] | None = None
+    sources: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     failed_files: list[str] = field(default_factory=list)  # file stems of failed collections, beside ``failures``
     collected: list[dict[str, Any]] = field(default_factory=list)
     open_phase: Mapping[str, Any] | None = None  # the start of the phase in which it was killed
     phases: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # as the probe wrote them: memory.json
+
+    @property
+    def ran_on(self) -> str:
+        """Say where it ran: ``cuda``, ``cpu`` for real, ``simulated``; nothing where it died before that was known."""
+        return "simulated" if self.simulated else self.device
 
 
 def digest(events: Iterable[Mapping[str, Any]]) -> ProbeEvents:
@@ -40,6 +61,7 @@ def digest(events: Iterable[Mapping[str, Any]]) -> ProbeEvents:
 
 
 def _take(found: ProbeEvents, event: Mapping[str, Any]) -> None:
+    """Take an event that says what came of the attempt; the others are facts about it."""
     match event.get("event"):
         case "finished":
             found.finished = True
@@ -52,23 +74,41 @@ def _take(found: ProbeEvents, event: Mapping[str, Any]) -> None:
             found.failures.append(Failure.model_validate(known))
             found.failed_files.append(PurePath(str(event.get("nodeid", "")).split("::", 1)[0]).stem)
         case "expect":
-            found.expectations.append(
-                Expectation(text=event["text"], held=event["held"], detail=event.get("detail", ""))
-            )
+            known = {name: event[name] for name in Expectation.model_fields if name in event}
+            found.expectations.append(Expectation.model_validate(known))
+        case "collected":
+            found.collected.append(dict(event))
+        case _:
+            _take_fact(found, event)
+
+
+def _take_fact(found: ProbeEvents, event: Mapping[str, Any]) -> None:
+    match event.get("event"):
         case "record":
             _record(found, str(event["name"]), event["value"])
         case "simulated":
             found.simulated.append(str(event["what"]))
+        case "ran_on":
+            found.device = str(event["device"])
+        case "placement":
+            found.placements[str(event["stage"])] = event["placement"]
+        case "allocator":
+            found.allocator = event["settings"]
         case "versions":
             found.versions = dict(event["versions"])
-        case "collected":
-            found.collected.append(dict(event))
         case "phase_start":
             found.open_phase = event
         case "phase_end":
-            found.figures |= phase_figures(found.open_phase or {}, event)
-            found.phases[str(event["phase"])] = event
-            found.open_phase = None
+            _end_phase(found, event)
+
+
+def _end_phase(found: ProbeEvents, event: Mapping[str, Any]) -> None:
+    found.figures |= phase_figures(found.open_phase or {}, event)
+    for device in event.get("cuda", []):
+        found.device = "cuda"
+        found.sources |= {f"cuda_{name}": str(device.get(f"{name}_source", "")) for name in SOURCED}
+    found.phases[str(event["phase"])] = event
+    found.open_phase = None
 
 
 def _record(found: ProbeEvents, name: str, value: Any) -> None:
@@ -81,7 +121,8 @@ def _record(found: ProbeEvents, name: str, value: Any) -> None:
 def phase_figures(start: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, float | int]:
     """Flatten one ``phase_end`` into ``<figure>.<phase>``: seconds, host bytes, CUDA bytes summed over devices.
 
-    ``host_anon_added`` is what the phase itself left behind in anonymous memory.
+    ``host_anon_added`` is what the phase itself left behind in anonymous memory. ``cuda_<figure>_emptied`` was read
+    after ``empty_cache()``. ``cuda_retries`` counts allocations that had to wait for the cache to be given back.
     With several devices each one's figures stand beside the sums as ``cuda<index>_<figure>.<phase>``.
     """
     phase, devices, emptied = event["phase"], event.get("cuda", []), event.get("cuda_emptied", [])
@@ -92,8 +133,11 @@ def phase_figures(start: Mapping[str, Any], event: Mapping[str, Any]) -> dict[st
     if not devices:
         return figures
     for name in CUDA_FIGURES:
-        figures[f"cuda_{name}.{phase}"] = sum(device[name] for device in devices)
+        told = [device for device in devices if name in device]  # an older probe told less
+        if told:
+            figures[f"cuda_{name}.{phase}"] = sum(device[name] for device in told)
         if len(devices) > 1:
-            figures |= {f"cuda{device['index']}_{name}.{phase}": device[name] for device in devices}
-    figures[f"cuda_reserved_emptied.{phase}"] = sum(device["reserved"] for device in emptied)
+            figures |= {f"cuda{device['index']}_{name}.{phase}": device[name] for device in told}
+    for name in EMPTIED:
+        figures[f"cuda_{name}_emptied.{phase}"] = sum(device.get(name, 0) for device in emptied)
     return figures

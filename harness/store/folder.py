@@ -32,6 +32,11 @@ class RunFolder:
         """The truth."""
         return self.path / "journal.jsonl"
 
+    @property
+    def known_issues_file(self) -> Path:
+        """The known issues as they stood when the run began; empty or missing where none were."""
+        return self.path / "known_issues.toml"
+
     def cell(self, cell: str) -> Path:
         """Where a cell's lock, install log and attempts lie."""
         return self.path / "cells" / cell

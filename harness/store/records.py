@@ -47,6 +47,7 @@ class Expectation(Record):
     text: str
     held: bool
     detail: str = ""
+    about: str = ""  # ``memory``: the answer means nothing on a card that others use too
 
 
 class ScenarioInfo(Record):
@@ -60,6 +61,15 @@ class ScenarioInfo(Record):
     needs: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     timeout: float | None = None  # seconds
+
+
+class GpuBefore(Record):
+    """One card as it was before an attempt began; bytes."""
+
+    uuid: str
+    total: int
+    used: int
+    processes: tuple[dict[str, Any], ...] = ()  # of others: pid, name, used
 
 
 class AttemptRecord(Record):
@@ -76,6 +86,7 @@ class AttemptRecord(Record):
     seconds: float
     isolation: str = ""  # fork, spawn, or empty when no process was started
     simulated: str | None = None  # what was simulated, in words
+    ran_on: str = ""  # cuda, cpu, simulated; empty where it was killed before anybody knew
     exit: ProcessExit = ProcessExit()
     failure: Failure | None = None
     expectations: tuple[Expectation, ...] = ()
@@ -83,6 +94,10 @@ class AttemptRecord(Record):
         default_factory=dict
     )  # ``<figure>.<phase>`` (bytes, seconds) and ``x.<name>``
     notes: dict[str, Any] = Field(default_factory=dict)  # what ``probe.record`` got that is not a number
+    placements: dict[str, Any] = Field(default_factory=dict)  # stage -> where the model lay, as the probe wrote it
+    gpus_before: tuple[GpuBefore, ...] = ()
+    allocator: dict[str, Any] | None = None  # the effective settings of torch's caching allocator
+    sources: dict[str, str] = Field(default_factory=dict)  # figure -> who told it, where there are several who could
     folder: str | None = None  # relative to the run folder
     known_issue: str | None = None
 

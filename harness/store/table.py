@@ -22,6 +22,7 @@ TEXT = (
     "signature",
     "detail",
     "simulated",
+    "ran_on",
     "isolation",
 )
 
@@ -30,9 +31,9 @@ def load(run: str | Path) -> pd.DataFrame:
     """Return the table of a run folder; built from the journal where ``results.parquet`` is missing or older.
 
     Columns: ``cell``, one per package by its index name, ``python``, ``gpu``, one per variable, ``scenario``, ``row``,
-    ``attempt``, ``outcome``, ``stage``, ``status``, ``reason``, ``signature``, ``detail``, ``simulated``,
-    ``isolation``, ``started`` (UTC), ``seconds``, then figures as ``<figure>.<phase>`` (bytes; ``seconds.*``: seconds)
-    and a scenario's own as ``x.<name>``.
+    ``attempt``, ``outcome``, ``stage``, ``status``, ``reason``, ``signature``, ``detail``, ``simulated``, ``ran_on``
+    (``cuda``, ``cpu``, ``simulated``), ``isolation``, ``started`` (UTC), ``seconds``, then figures as
+    ``<figure>.<phase>`` (bytes; ``seconds.*``: seconds) and a scenario's own as ``x.<name>``.
 
     Raises:
         ConfigError: the folder is not a run.
@@ -53,7 +54,7 @@ def build(run: RunRecord, attempts: Sequence[AttemptRecord]) -> pd.DataFrame:
     rows = [_row(cells[attempt.cell], attempt, packages, variables, gpu) for attempt in attempts]
     figures = sorted({name for attempt in attempts for name in attempt.figures})
     fixed = ["cell", *packages, "python", "gpu", *variables, "scenario", "row", "attempt", "outcome", "stage", "status"]
-    fixed += ["reason", "signature", "detail", "simulated", "isolation", "started", "seconds"]
+    fixed += ["reason", "signature", "detail", "simulated", "ran_on", "isolation", "started", "seconds"]
     frame = pd.DataFrame(rows, columns=[*fixed, *figures])
     texts = dict.fromkeys([*TEXT, *packages, "python", "gpu", *variables], "string")
     return frame.astype({**texts, "attempt": "int64", "seconds": "float64"}).astype(_figure_types(attempts, figures))
@@ -87,6 +88,7 @@ def _row(
         "signature": attempt.signature,
         "detail": attempt.detail,
         "simulated": attempt.simulated,
+        "ran_on": attempt.ran_on or None,
         "isolation": attempt.isolation or None,
         "started": pd.Timestamp(attempt.started).tz_convert("UTC"),
         "seconds": attempt.seconds,

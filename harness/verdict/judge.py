@@ -37,6 +37,8 @@ def judge(evidence: Evidence, under_test: Collection[str]) -> Judgement:  # noqa
     died by any other signal                                     ``fail:run:crash``
     an exception (the first one written)                         see :func:`_judge_failure`
     an expectation that does not hold, though nothing was raised ``fail:check:assertion``
+    an expectation about memory, on a card that was not free     ``error:run:gpu_busy``
+    before, and nothing worse than such expectations
     skipped with a reason, exit code 0 (or 5: nothing to run)    ``skip:run:<reason>``
     report *passed*, probe's ``passed`` and exit code 0          ``pass:check``
     never started                                                ``miss:run:interrupted``
@@ -60,12 +62,23 @@ def judge(evidence: Evidence, under_test: Collection[str]) -> Judgement:  # noqa
         return _ended(evidence, Reason.HOST_OOM)
     if ended.signal is not None:
         return _ended(evidence, Reason.CRASH)
+    if evidence.gpu_busy and _only_memory(evidence):
+        text = "the card was not free before the attempt, so its memory figures prove nothing"
+        return Judgement(Outcome(Status.ERROR, evidence.at, Reason.GPU_BUSY), "gpu_busy", text)
     if evidence.failures:
         return _judge_failure(evidence, evidence.failures[0], under_test)
     if any(not each.held for each in evidence.expectations):
         known = expectation_signature(evidence.expectations)
         return Judgement(Outcome(Status.FAIL, Stage.CHECK, Reason.ASSERTION), known.id, known.summary)
     return _judge_quiet(evidence)
+
+
+def _only_memory(evidence: Evidence) -> bool:
+    """Tell whether memory is asked about, and whether nothing broke that has to do with anything else."""
+    broken = [each for each in evidence.expectations if not each.held]
+    raised = [each for each in evidence.failures if short_type(each) != "ExpectationFailed"]
+    asked = any(each.about == "memory" for each in evidence.expectations)
+    return asked and not raised and all(each.about == "memory" for each in broken)
 
 
 def _judge_quiet(evidence: Evidence) -> Judgement:  # noqa: PLR0911  # one return a row of the table

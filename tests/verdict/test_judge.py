@@ -174,3 +174,28 @@ def test_pytest_that_ran_nothing_is_an_error_of_the_script():
 
 def test_collecting_has_its_own_stage():
     assert outcome(exit=ProcessExit(timed_out=True), stage="collect") == "fail:collect:timeout"
+
+
+@pytest.mark.parametrize(
+    ("held", "about", "expected"),
+    [
+        ((True,), ("memory",), "error:run:gpu_busy"),  # green, but it proves nothing
+        ((False,), ("memory",), "error:run:gpu_busy"),
+        ((False, False), ("memory", ""), "fail:check:assertion"),  # something else broke too
+        ((True,), ("",), "pass:check"),
+    ],
+)
+def test_memory_on_a_busy_card_proves_nothing(held, about, expected):
+    stated = tuple(Expectation(text="t", held=each, about=what) for each, what in zip(held, about, strict=True))
+    red = not all(held)
+    failures = (raised("harness.probe.api.ExpectationFailed", "t"),) if red else ()
+    evidence = Evidence(
+        ProcessExit(code=1 if red else 0),
+        "failed" if red else "passed",
+        failures,
+        expectations=stated,
+        finished=True,
+        passed=not red,
+        gpu_busy=True,
+    )
+    assert str(judge(evidence, UNDER_TEST).outcome) == expected

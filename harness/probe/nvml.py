@@ -1,0 +1,76 @@
+"""Ask NVIDIA's management library what is in use on a card: through ctypes, for a cell need not hold its binding.
+
+The calls and structures are those of NVML's C interface (``nvml.h``): ``nvmlDeviceGetMemoryInfo`` (total, free, used)
+and ``nvmlDeviceGetComputeRunningProcesses_v3`` (process id, bytes). All figures are bytes. Nothing here raises: what
+cannot be asked is None, and the caller says where its figure came from instead. In a container the process ids that the
+driver knows are often not those that the process itself sees; then there is no figure for the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from typing import Any
+
+LIBRARY = "libnvidia-ml.so.1"
+NOT_AVAILABLE = 2**64 - 1  # NVML's word for a process whose memory it does not know
+MOST_PROCESSES = 256
+
+
+class _Memory(ctypes.Structure):
+    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
+
+
+class _Process(ctypes.Structure):
+    _fields_ = (
+        ("pid", ctypes.c_uint),
+        ("used", ctypes.c_ulonglong),
+        ("gpu_instance", ctypes.c_uint),
+        ("compute_instance", ctypes.c_uint),
+    )
+
+
+def device_used(uuid: str) -> int | None:
+    """Return the bytes in use on the card with this UUID, by all processes; None where NVML does not tell."""
+    library, handle, memory = _library(), _handle(uuid), _Memory()
+    if library is None or handle is None or library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) != 0:
+        return None
+    return int(memory.used)
+
+
+def process_used(uuid: str, pid: int | None = None) -> int | None:
+    """Return the bytes that one process (this one by default) holds on the card, its CUDA context included.
+
+    None where NVML does not tell or does not know the process by this id.
+    """
+    handle = _handle(uuid)
+    ask = getattr(_library(), "nvmlDeviceGetComputeRunningProcesses_v3", None)
+    if handle is None or ask is None:
+        return None
+    count, found = ctypes.c_uint(MOST_PROCESSES), (_Process * MOST_PROCESSES)()
+    if ask(handle, ctypes.byref(count), found) != 0:
+        return None
+    wanted = os.getpid() if pid is None else pid
+    used = [int(one.used) for one in found[: count.value] if one.pid == wanted and one.used != NOT_AVAILABLE]
+    return sum(used) if used else None
+
+
+@functools.cache
+def _library() -> Any | None:
+    """Load and start NVML, once a process; None where there is no driver."""
+    try:
+        library = ctypes.CDLL(LIBRARY)
+        started = library.nvmlInit_v2()
+    except (OSError, AttributeError):
+        return None
+    return library if started == 0 else None
+
+
+@functools.cache
+def _handle(uuid: str) -> ctypes.c_void_p | None:
+    library, handle = _library(), ctypes.c_void_p()
+    if library is None:
+        return None
+    found = library.nvmlDeviceGetHandleByUUID(uuid.encode(), ctypes.byref(handle))
+    return handle if found == 0 else None

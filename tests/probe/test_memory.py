@@ -1,0 +1,135 @@
+"""Memory readings: where there is no driver nothing is invented; with a mocked GPU every figure names its source."""
+
+import ctypes
+import types
+
+import pytest
+
+from harness.probe import memory, nvml
+from harness.probe.placement import placement
+
+
+@pytest.fixture
+def no_nvml(monkeypatch):
+    monkeypatch.setattr(nvml, "_library", lambda: None)
+    nvml._handle.cache_clear()
+
+
+@pytest.fixture
+def mocked_gpu(monkeypatch):
+    """Torch with one CUDA device, as far as the readings ask."""
+    cuda = types.SimpleNamespace(
+        is_initialized=lambda: True,
+        device_count=lambda: 1,
+        mem_get_info=lambda index: (60, 100),
+        get_device_name=lambda index: "mock",
+        get_device_properties=lambda index: types.SimpleNamespace(uuid="aa-bb"),
+        memory_stats=lambda index: {"active_bytes.all.current": 5, "active_bytes.all.peak": 6, "num_alloc_retries": 2},
+        memory_allocated=lambda index: 4,
+        max_memory_allocated=lambda index: 7,
+        memory_reserved=lambda index: 8,
+        max_memory_reserved=lambda index: 9,
+    )
+    settings = {"allocator_settings": {"expandable_segments": False}}
+    private = types.SimpleNamespace(_cuda_memorySnapshot=lambda mempool: settings)
+    monkeypatch.setitem(memory.sys.modules, "torch", types.SimpleNamespace(cuda=cuda, _C=private))
+
+
+class MockedNvml:
+    """NVML with one card, one process of ours and one of somebody else."""
+
+    def __init__(self, own_pid):
+        self.own_pid = own_pid
+
+    def nvmlDeviceGetHandleByUUID(self, uuid, handle):  # noqa: N802
+        return 0 if uuid == b"GPU-aa-bb" else 6
+
+    def nvmlDeviceGetMemoryInfo(self, handle, info):  # noqa: N802
+        ctypes.cast(info, ctypes.POINTER(nvml._Memory)).contents.used = 42
+        return 0
+
+    def nvmlDeviceGetComputeRunningProcesses_v3(self, handle, count, found):  # noqa: N802
+        found[0].pid, found[0].used = self.own_pid, 30
+        found[1].pid, found[1].used = 1, nvml.NOT_AVAILABLE
+        ctypes.cast(count, ctypes.POINTER(ctypes.c_uint)).contents.value = 2
+        return 0
+
+
+def test_without_cuda_there_are_no_devices(monkeypatch):
+    monkeypatch.delitem(memory.sys.modules, "torch", raising=False)
+    assert memory.Cuda().devices() == []
+    assert memory.Cuda().allocator_settings() is None
+
+
+def test_without_nvml_a_mocked_gpus_figures_say_where_they_come_from(mocked_gpu, no_nvml):
+    cuda = memory.Cuda()
+    cuda.remember_before({"GPU-aa-bb": 15})
+    (row,) = cuda.devices()
+    assert (row["device_used"], row["device_used_source"]) == (40, "cudaMemGetInfo")
+    assert (row["process_used"], row["process_used_source"]) == (25, "cudaMemGetInfo minus what was in use before")
+    assert (row["active_peak"], row["retries"], row["ooms"]) == (6, 2, 0)
+    assert cuda.allocator_settings() == {"expandable_segments": False}
+
+
+@pytest.mark.parametrize(
+    ("pid", "used", "source"), [(None, 30, "nvml"), (999999999, 42, "nvml minus what was in use before")]
+)
+def test_with_a_mocked_nvml_the_process_is_asked_for_by_its_id(mocked_gpu, monkeypatch, pid, used, source):
+    library = MockedNvml(memory.nvml.os.getpid() if pid is None else pid)
+    monkeypatch.setattr(nvml, "_library", lambda: library)
+    nvml._handle.cache_clear()
+    (row,) = memory.Cuda().devices()
+    nvml._handle.cache_clear()
+    assert (row["device_used"], row["device_used_source"]) == (42, "nvml")
+    assert (row["process_used"], row["process_used_source"]) == (used, source)
+
+
+class Tensor:
+    def __init__(self, count, dtype, device, size):
+        self.dtype, self.device, self._count, self._size = f"torch.{dtype}", device, count, size
+
+    def numel(self):
+        return self._count
+
+    def element_size(self):
+        return self._size
+
+
+class Module:
+    def __init__(self, **facts):
+        self.__dict__.update(facts)
+
+
+class AlignDevicesHook:
+    pass
+
+
+class SequentialHook:
+    def __init__(self, *hooks):
+        self.hooks = hooks
+
+
+def test_placement_lists_bytes_keys_that_name_nothing_and_hooks():
+    parts = {"": Module(), "head": Module(_hf_hook=SequentialHook(AlignDevicesHook(), AlignDevicesHook()))}
+    model = Module(
+        named_modules=parts.items,
+        named_parameters=lambda: [
+            ("head.weight", Tensor(10, "uint8", "cuda:0", 1)),
+            ("e", Tensor(3, "bfloat16", "meta", 2)),
+        ],
+        named_buffers=lambda: [("b", Tensor(2, "uint8", "cuda:0", 1))],
+        hf_device_map={"head": 0, "gone": "cpu", "e": "disk"},
+    )
+    found = placement(model, ["", "model.multi_modal_projector"])
+    assert found["bytes"] == {"cuda:0": {"uint8": 12}, "meta": {"bfloat16": 6}}
+    assert found["largest"][0] == {"name": "head.weight", "dtype": "uint8", "device": "cuda:0", "bytes": 10}
+    assert found["hf_device_map"] == {"head": "0", "gone": "cpu", "e": "disk"}
+    assert found["keys_without_module"] == ["model.multi_modal_projector", "gone"]
+    assert found["hooks"] == {"AlignDevicesHook": 2}
+
+
+def test_a_model_without_a_map_has_none():
+    model = Module(
+        named_modules=lambda: [("", Module())], named_parameters=list, named_buffers=list, hf_device_map=None
+    )
+    assert placement(model)["hf_device_map"] is None
