@@ -11,6 +11,7 @@ from device_maps import (
     Place,
     away,
     distance,
+    expect_only_gpus,
     expect_same_logits,
     expect_split,
     layers_split,
@@ -92,14 +93,24 @@ def test_split_decoder_with_offload_keywords(probe, checkpoint, tmp_path):
     """A split 4-bit decoder takes an adapter with the offload keywords that reporters were told to add."""
     import_bitsandbytes(probe)
     base, adapter = checkpoint("qwen2.5-7b"), checkpoint("qwen2.5-7b-lora")
-    keywords = {
-        "offload_dir": str(tmp_path),
-        "offload_buffers": True,
-        "ephemeral_gpu_offload": True,
-        "torch_device": probe.device,
-        "max_memory": spilling(base, SPLIT_SHARE),
-    }
+    keywords = offload_keywords(probe, tmp_path, max_memory=spilling(base, SPLIT_SHARE))
     on_a_split_base(probe, base, adapter, layers_split(base, main_device(probe)), **keywords)
+
+
+@scenario(row="D3", tracker="huggingface/peft#3169", needs=["cuda:2"], checkpoints=["qwen2.5-7b", "qwen2.5-7b-lora"])
+@pytest.mark.parametrize("offload", [False, True], ids=["plain", "offload-keywords"])
+def test_split_decoder_beside_another_gpu(probe, checkpoint, tmp_path, offload):
+    """A base split between GPU 0 and the CPU takes an adapter without touching the second GPU, which no map names."""
+    import_bitsandbytes(probe)
+    base, adapter = checkpoint("qwen2.5-7b"), checkpoint("qwen2.5-7b-lora")
+    keywords = offload_keywords(probe, tmp_path) if offload else {}
+    on_a_split_base(probe, base, adapter, layers_split(base, 0), **keywords)
+
+
+def offload_keywords(probe: Any, folder: Any, **limits: Any) -> dict[str, Any]:
+    """Return the offload keywords of the reports."""
+    wanted = {"offload_dir": str(folder), "offload_buffers": True, "ephemeral_gpu_offload": True}
+    return {**wanted, "torch_device": probe.device, **limits}
 
 
 # --- D4: the map given twice ---------------------------------------------------------------------------------------
@@ -212,6 +223,8 @@ def on_a_split_base(
     with probe.phase("adapter"):
         adapted = PeftModel.from_pretrained(model, adapter, **keywords).eval()
     record_placement(probe, adapted, "adapter")
+    if probe.device != "cpu":
+        expect_only_gpus(probe, {place for place in split.values() if isinstance(place, int)})
     if "max_memory" in keywords:
         expect_split(probe, adapted)
     expect_all_adapted(probe, adapted, adapter)

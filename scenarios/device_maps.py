@@ -55,6 +55,7 @@ def places(model: Any) -> dict[str, int]:
 def record_placement(probe: Any, model: Any, stage: str) -> None:
     """Record where the model lies and how many layers are in 4-bit; state that some are."""
     names = linear4bit_names(model)
+    probe.placement(model, stage)
     probe.record(f"linear4bit_{stage}", len(names))
     probe.record(f"places_{stage}", places(model))
     probe.record(f"meta_parameters_{stage}", sum(p.device.type == "meta" for p in model.parameters()))
@@ -64,6 +65,13 @@ def record_placement(probe: Any, model: Any, stage: str) -> None:
 def expect_split(probe: Any, model: Any) -> None:
     """State that the model really lies in two places: a split that did not happen proves nothing."""
     probe.expect("the model lies in two places", len(places(model)) > 1, places(model))
+
+
+def expect_only_gpus(probe: Any, wanted: set[int]) -> None:
+    """State that nothing was ever allocated on a GPU that the map does not name."""
+    strays = {index: peak for index, peak in probe.cuda.highest.items() if index not in wanted}
+    probe.record("gpus_outside_the_map", strays)
+    probe.expect("nothing lands on a GPU outside the map", not strays, strays)
 
 
 def distance(found: torch.Tensor, wanted: torch.Tensor) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
+from device_maps import checkpoint_bytes
+from materialized import watch_quantization
 from quantized import (
     NEVER_QUANTIZED,
     bytes_by_dtype,
@@ -13,8 +14,8 @@ from quantized import (
     devices_in_use,
     greedy,
     import_bitsandbytes,
-    largest_parameters,
     load_in_4bit,
+    load_plain,
     model_class,
     packed_bytes,
     plain_linear_names,
@@ -26,6 +27,93 @@ from harness.probe import scenario
 
 REMEDIES = ("ram", "offload", "max_memory")  # a clear refusal names one of them
 LINEARS_PER_LAYER = 7  # q, k, v, o, gate, up, down
+GIB = 2**30
+BLOCKS = 64 * 2**20  # bytes that the allocator's block sizes and the CUDA libraries may add, whatever the model
+
+
+@scenario(row="A1", tracker="huggingface/transformers#44387", needs=["cuda"], checkpoints=["qwen2.5-7b"])
+@pytest.mark.parametrize("double_quant", [False, True])
+def test_reserved(probe, checkpoint, double_quant):
+    """A 4-bit load with device_map="auto" reserves about what it allocates, not what the unquantized model needs."""
+    import_bitsandbytes(probe)
+    folder = checkpoint("qwen2.5-7b")
+    if checkpoint_bytes(folder) < GIB:
+        probe.not_applicable("the allocator's blocks are larger than this checkpoint: build it with size = full")
+    with probe.phase("load"):
+        model = load_in_4bit(folder, "auto", double_quant=double_quant)
+        allocated, reserved = probe.cuda.allocated, probe.cuda.reserved
+    probe.placement(model, "load")
+    probe.record("linear4bit", count_linear4bit(model))
+    probe.record("bf16_bytes", checkpoint_bytes(folder))
+    probe.record("reserved_over_allocated", reserved / allocated)
+    probe.expect("every decoder layer is Linear4bit", count_linear4bit(model) == expected_linear4bit(model))
+    probe.expect(
+        "reserved is at most 1.5 times allocated",
+        reserved <= 1.5 * allocated + BLOCKS,
+        f"{reserved / GIB:.2f} GiB reserved, {allocated / GIB:.2f} GiB allocated",
+        about="memory",
+    )
+    with probe.phase("generate"):
+        probe.record("tokens", greedy(model, prompt(model)))
+
+
+@scenario(row="A1", needs=["cuda"], checkpoints=["qwen2.5-7b"])
+def test_reserved_unquantized(probe, checkpoint):
+    """Control: the same load without quantization allocates the checkpoint, and reserves little more."""
+    folder = checkpoint("qwen2.5-7b")
+    size = checkpoint_bytes(folder)
+    with probe.phase("load"):
+        load_plain(folder, "auto")
+        allocated, reserved = probe.cuda.allocated, probe.cuda.reserved
+    probe.record("bf16_bytes", size)
+    detail = f"{reserved} reserved, {allocated} allocated, checkpoint {size}"
+    probe.expect("allocated is the checkpoint", abs(allocated - size) <= 0.02 * size + BLOCKS, detail)
+    probe.expect(
+        "reserved is at most 1.5 times allocated", reserved <= 1.5 * allocated + BLOCKS, detail, about="memory"
+    )
+
+
+@scenario(row="A2", tracker="huggingface/transformers#43032", needs=["cuda"], checkpoints=["qwen2.5-7b"])
+@pytest.mark.parametrize("device_map", ["auto", "one-device"])
+def test_peak_while_loading(probe, checkpoint, device_map):
+    """While a 4-bit load runs, the GPU never holds nearly as much as the unquantized model."""
+    import_bitsandbytes(probe)
+    folder = checkpoint("qwen2.5-7b")
+    size = checkpoint_bytes(folder)
+    with probe.phase("load"):
+        model = load_in_4bit(folder, "auto" if device_map == "auto" else {"": probe.device})
+        peak = probe.cuda.allocated_peak
+    probe.record("linear4bit", count_linear4bit(model))
+    probe.record("bf16_bytes", size)
+    probe.record("peak_over_bf16", peak / size)
+    probe.expect("every decoder layer is Linear4bit", count_linear4bit(model) == expected_linear4bit(model))
+    probe.expect(
+        "peak allocated is below three quarters of the bf16 size",
+        peak < 0.75 * size + BLOCKS,
+        f"{peak / GIB:.2f} of {size / GIB:.2f} GiB",
+    )
+
+
+@scenario(row="A2", tracker="huggingface/transformers#43032", checkpoints=["qwen2.5-7b"])
+@pytest.mark.parametrize("device_map", ["auto", "one-device"])
+def test_weights_are_quantized_as_they_come(probe, checkpoint, device_map):
+    """The form for hosts: at no time does more than half of the checkpoint lie in memory as unquantized tensors."""
+    import_bitsandbytes(probe)
+    folder = checkpoint("qwen2.5-7b")
+    size = checkpoint_bytes(folder)
+    with probe.phase("load"), watch_quantization() as seen:
+        model = load_in_4bit(folder, "auto" if device_map == "auto" else {"": probe.device})
+    probe.record("linear4bit", count_linear4bit(model))
+    probe.record("quantizations", seen.quantized)
+    probe.record("unquantized_at_first_bytes", seen.first_bytes)
+    probe.record("unquantized_at_first_tensors", seen.first_tensors)
+    probe.record("unquantized_at_most_bytes", seen.most_bytes)
+    probe.record("share_at_first", seen.first_bytes / size)
+    probe.record("share_at_most", seen.most_bytes / size)
+    probe.expect("every decoder layer was quantized", seen.quantized >= count_linear4bit(model) > 0, seen.quantized)
+    probe.expect(
+        "less than half of the checkpoint lies unquantized at any time", seen.most_bytes < 0.5 * size, seen.most_bytes
+    )
 
 
 def expected_linear4bit(model: Any) -> int:
@@ -74,10 +162,7 @@ def test_nothing_quantizable_stays_in_bf16(probe, checkpoint):
     import_bitsandbytes(probe)
     with probe.phase("load"):
         model = load_in_4bit(checkpoint("qwen2.5-7b"), "auto")
-    largest = largest_parameters(model)
-    probe.record("largest_parameters", largest)
-    probe.record("bytes_by_dtype", bytes_by_dtype(model))
-    probe.record("devices", devices_in_use(model))
+    largest = probe.placement(model, "load")["largest"]
     probe.record("linear4bit", count_linear4bit(model))
     probe.expect("every decoder layer is Linear4bit", count_linear4bit(model) == expected_linear4bit(model))
     left = plain_linear_names(model)
@@ -99,7 +184,7 @@ def test_device_map_is_kept(probe, checkpoint):
     with probe.phase("load"):
         model = load_in_4bit(checkpoint("qwen2.5-7b"), "auto")
     places = getattr(model, "hf_device_map", None)
-    probe.record("hf_device_map", str(places))
+    probe.placement(model, "load")
     probe.record("linear4bit", count_linear4bit(model))
     probe.expect("hf_device_map is a dict", isinstance(places, dict), type(places).__name__)
     if isinstance(places, dict):
@@ -138,11 +223,6 @@ def test_budget_too_small(probe, checkpoint, cpu_offload):
     probe.record("error", f"{type(error).__name__}: {error}")
     clear = isinstance(error, (ValueError, MemoryError)) and any(word in str(error).lower() for word in REMEDIES)
     probe.expect("the error says what to do", clear, f"{type(error).__name__}: {str(error)[:200]}")
-
-
-def checkpoint_bytes(folder: str) -> int:
-    """Return the bytes of a checkpoint's weight files."""
-    return sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
 
 
 @scenario(row="A7", checkpoints=["qwen2.5-7b"])

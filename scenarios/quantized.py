@@ -120,20 +120,6 @@ def bytes_by_dtype(model: nn.Module) -> dict[str, int]:
     return dict(total.most_common())
 
 
-def largest_parameters(model: nn.Module, count: int = 5) -> list[dict[str, Any]]:
-    """Return name, dtype, device and bytes of the parameters that take most."""
-    rows = [
-        {
-            "name": name,
-            "dtype": str(p.dtype).removeprefix("torch."),
-            "device": str(p.device),
-            "bytes": p.numel() * p.element_size(),
-        }
-        for name, p in model.named_parameters()
-    ]
-    return sorted(rows, key=lambda row: (-row["bytes"], row["name"]))[:count]
-
-
 def tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield every parameter and buffer once, tied ones under their first name."""
     yield from model.named_parameters()

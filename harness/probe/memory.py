@@ -87,6 +87,7 @@ class Cuda:
     def __init__(self) -> None:
         """Know nothing yet about what was in use before this process had a context."""
         self._before: dict[str, int] = {}
+        self.highest: dict[int, int] = {}  # device index -> most bytes allocated in any phase, where there were any
 
     def devices(self) -> list[dict[str, Any]]:
         """Return one mapping a device: index, name, allocator figures, device and process use with their sources.
@@ -100,12 +101,15 @@ class Cuda:
         rows = []
         for index in range(torch.cuda.device_count()):
             stats = torch.cuda.memory_stats(index)
+            peak = int(torch.cuda.max_memory_allocated(index))
+            if peak:
+                self.highest[index] = max(peak, self.highest.get(index, 0))
             rows.append(
                 {
                     "index": index,
                     "name": torch.cuda.get_device_name(index),
                     "allocated": torch.cuda.memory_allocated(index),
-                    "allocated_peak": torch.cuda.max_memory_allocated(index),
+                    "allocated_peak": peak,
                     "reserved": torch.cuda.memory_reserved(index),
                     "reserved_peak": torch.cuda.max_memory_reserved(index),
                     "active": stats.get("active_bytes.all.current", 0),

@@ -69,6 +69,7 @@ def test_without_nvml_a_mocked_gpus_figures_say_where_they_come_from(mocked_gpu,
     assert (row["process_used"], row["process_used_source"]) == (25, "cudaMemGetInfo minus what was in use before")
     assert (row["active_peak"], row["retries"], row["ooms"]) == (6, 2, 0)
     assert cuda.allocator_settings() == {"expandable_segments": False}
+    assert cuda.highest == {0: 7}
 
 
 @pytest.mark.parametrize(
