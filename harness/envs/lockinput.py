@@ -95,7 +95,7 @@ def gather(cell: Cell, carried: Carried, environ: Mapping[str, str]) -> LockInpu
         base=base,
         layer=tuple(layer.items()),
         contents=tuple(_contents(pin.requirement) for pin in own if _folder(pin.requirement)),
-        settings=_settings(carried, environ),
+        settings=index_settings(carried, environ),
     )
 
 
@@ -171,7 +171,7 @@ def _is_left_out(path: Path) -> bool:
     return any(part in LEFT_OUT or part.endswith((".egg-info", ".pyc")) for part in path.parts)
 
 
-def _settings(carried: Carried, environ: Mapping[str, str]) -> tuple[str, ...]:
+def index_settings(carried: Carried, environ: Mapping[str, str]) -> tuple[str, ...]:
     """List the index settings, and the wheels that local folders offer: a new wheel there is a new input."""
     own = [f"{name}={value}" for name, value in environ.items() if name.startswith("UV_") and name not in UNIMPORTANT]
     added = [f"{name}={value}" for name, value in carried.env if name not in UNIMPORTANT]

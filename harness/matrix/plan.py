@@ -38,7 +38,7 @@ class Entry:
     text: str
 
 
-def plan_cells(matrix: Matrix, *, cache: Path) -> Expansion:
+def plan_cells(matrix: Matrix, *, cache: Path, base: BaseInterpreter | None = None) -> Expansion:
     """Expand a matrix.
 
     Exact pins need no network; ranges and ``latest`` need the index, ``dev``, ``git:`` and ``pr:`` their repository.
@@ -46,13 +46,14 @@ def plan_cells(matrix: Matrix, *, cache: Path) -> Expansion:
     Args:
         matrix: The matrix as read.
         cache: Folder where answers of the network are kept for an hour.
+        base: What the base interpreter has, where it cannot be asked; by default it is asked.
 
     Raises:
         ConfigError: an expression means nothing; file, key and value are in the sentence.
         NothingSelectedError: everything is excluded.
         InfrastructureError: the index or a repository cannot be reached and no older answer is kept.
     """
-    outside = Outside(matrix, cache)
+    outside = Outside(matrix, cache, base)
     resolve = Located(matrix, outside.resolver())
     try:
         ground = _ground(matrix, outside, resolve)
@@ -71,6 +72,7 @@ class Outside:
 
     matrix: Matrix
     cache: Path
+    told: BaseInterpreter | None = None
 
     def resolver(self) -> Resolver:
         """Return a resolver that asks these sources."""
@@ -94,6 +96,8 @@ class Outside:
     @cached_property
     def base(self) -> BaseInterpreter:
         """The base interpreter of ``installed`` pins."""
+        if self.told is not None:
+            return self.told
         if self.matrix.base is None:
             raise ConfigError('needs the key base, the interpreter that has the package (base = "python3")')
         return ask_interpreter(self.matrix.base, self.matrix.path.parent)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from harness.report import html, markdown
 from harness.report.context import build
 from harness.report.views import ReportContext
-from harness.store import table
 from harness.store.folder import RunFolder
 
 
@@ -24,11 +24,16 @@ class Views:
 def write_views(folder: RunFolder) -> Views:
     """Rebuild ``results.parquet``, ``results.csv``, ``matrix.html`` and ``matrix.md``.
 
+    A machine that only runs a bundle may lack pandas: the two tables are then left to ``harness report`` at home.
+
     Raises:
         ConfigError: the folder is not a run.
     """
     record, attempts = folder.read_record(), folder.attempts()
-    table.write(record, attempts, folder.path)
+    if find_spec("pandas") and find_spec("pyarrow"):
+        from harness.store import table
+
+        table.write(record, attempts, folder.path)
     context = build(record, attempts)
     views = Views(folder.path / "matrix.html", folder.path / "matrix.md", context)
     views.html.write_text(html.render(context), encoding="utf-8")

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.envs.bundle.stored import opened
 from harness.envs.lock import Lock, Unsolvable, resolve_cells
 from harness.envs.places import Places
 from harness.errors import NothingSelectedError
 from harness.matrix.cell import Cell
 from harness.matrix.model import Matrix
 from harness.matrix.places import ScenarioFile, find_scenarios, nearest
-from harness.matrix.plan import plan_cells
+from harness.matrix.plan import Expansion, plan_cells
 from harness.session.catalogue import read_catalogue
 from harness.store.records import CellRecord, ScenarioInfo
 
@@ -70,9 +71,10 @@ def make_plan(matrix: Matrix, places: Places, *, scenarios: Sequence[str] = (), 
         NothingSelectedError: no cell has such an id, or no file has a test.
     """
     files, infos = read_scenarios(matrix, scenarios)
-    expansion = plan_cells(matrix, cache=places.releases)
+    bundle = opened()
+    expansion = plan_cells(matrix, cache=places.releases) if bundle is None else Expansion(bundle.cells())
     chosen = select_cells(expansion.cells, cells)
-    locks = resolve_cells(chosen, cache=places.locks, jobs=LOCK_JOBS)
+    locks = resolve_cells(chosen, cache=places.locks, jobs=LOCK_JOBS) if bundle is None else bundle.locks(chosen)
     planned = tuple(PlannedCell(cell, locks[cell.id]) for cell in chosen)
     return Plan(matrix, planned, files, infos, tuple(expansion.warnings))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from harness.envs.build import Environment, build
+from harness.envs.bundle.stored import opened
 from harness.envs.lock import Lock, resolve_cells
 from harness.envs.places import Places
 from harness.errors import InfrastructureError
@@ -111,7 +112,9 @@ class _Maker:
 
     def _builder(self, shelf: Shelf) -> Path:
         cell = builder_cell(shelf)
-        lock = resolve_cells([cell], cache=self.places.locks, jobs=1)[cell.id]
+        bundle = opened()
+        found = resolve_cells([cell], cache=self.places.locks, jobs=1) if bundle is None else bundle.locks([cell])
+        lock = found[cell.id]
         if not isinstance(lock, Lock):
             raise InfrastructureError(f"the environment that builds checkpoints cannot be resolved: {lock.sentence}")
         return build(lock, self.places.envs, self.folder.path / "checkpoints-install.log").python

@@ -1,0 +1,93 @@
+"""``harness bundle``: pack a matrix for a machine without a package index."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+from rich.console import Console
+
+from harness.cli.arguments import Verbs, add_json, add_matrix
+from harness.envs.bundle.freeze import read_freeze
+from harness.envs.bundle.target import Target
+from harness.envs.bundle.wheelhouse import cuda_version
+from harness.envs.places import Places
+from harness.errors import ConfigError, ExitCode
+from harness.matrix.model import load_matrix
+from harness.matrix.places import short
+from harness.session.bundle import Order, make_bundle
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser("bundle", help="pack a matrix for a machine without a package index")
+    add_matrix(verb)
+    verb.add_argument(
+        "-o", "--output", type=Path, default=Path("bundle.tar.xz"), metavar="FILE", help="(bundle.tar.xz)"
+    )
+    verb.add_argument(
+        "--python", metavar="X.Y", help="the other machine's Python (default: the matrix's, else this one)"
+    )
+    verb.add_argument("--platform", default="linux-x86_64", help="linux-x86_64 (default) or linux-aarch64")
+    verb.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="take it from the other machine's base (torch)",
+    )
+    verb.add_argument("--base-freeze", type=Path, metavar="FILE", help="what that base has: `pip list --format=freeze`")
+    verb.add_argument("--cuda", type=_cuda, metavar="130", help="keep one CUDA version of bitsandbytes, and the CPU's")
+    verb.add_argument("--checkpoints", action="store_true", help="build the checkpoints here and bring them along")
+    verb.add_argument(
+        "--with-report", action="store_true", help="bring pandas and pyarrow, so that tables are made there"
+    )
+    verb.add_argument("--with-torch", action="store_true", help="bring the torch that the index gives")
+    add_json(verb)
+    verb.set_defaults(verb=bundle)
+
+
+def bundle(options: argparse.Namespace) -> ExitCode:
+    """Write the bundle and say how it is run."""
+    console = Console(stderr=True)
+    matrix = load_matrix(options.matrix)
+    if options.output.is_dir() or not options.output.name.endswith(".tar.xz"):
+        raise ConfigError(f"--output {options.output} must be a file that ends with .tar.xz")
+    order = Order(
+        target=Target(options.python or matrix.python or HERE, options.platform),
+        base=read_freeze(options.base_freeze) if options.base_freeze else {},
+        exclude=tuple(dict.fromkeys(str(canonicalize_name(name)) for name in options.exclude)),
+        cuda=options.cuda,
+        scenarios=tuple(options.scenarios),
+        cells=tuple(options.cells),
+        tables=options.with_report,
+        torch=options.with_torch,
+        checkpoints=options.checkpoints,
+    )
+    out = options.output.absolute()
+
+    def said(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    made = make_bundle(matrix, order, out, Places.of_user(), said)
+    for note in made.notes:
+        said(f"note: {note}")
+    if options.json:
+        content = {"bundle": str(out), "bytes": made.size, "cells": made.cells, "wheels": made.wheels}
+        print(json.dumps({**content, "notes": made.notes}, indent=1))
+        return ExitCode.COMPLETE
+    said(f"{made.cells} cells, {made.wheels} wheels, {made.size / 1e6:.1f} MB → {short(out)}")
+    said(f"there: mkdir b && tar -xJf {out.name} -C b && b/run")
+    return ExitCode.COMPLETE
+
+
+def _cuda(text: str) -> str:
+    try:
+        return cuda_version(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a CUDA version (for example 130)") from None

@@ -1,0 +1,198 @@
+"""Run the matrix of this bundle where there is no package index: ``run [--base PYTHON] [options of harness run]``.
+
+This file lies at the top of a bundle and needs nothing but a Python. It makes an environment for the harness beside
+itself, from the wheels here and with uv where there is one (else with venv and the pip in the bundle), and then calls
+``harness run``, which builds the environments of the cells in the same way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ASK = """
+import json, os, sys
+paths = [p for p in sys.path if os.path.basename(p.rstrip("/")) in ("site-packages", "dist-packages")]
+print(json.dumps(["%d.%d" % sys.version_info[:2], paths]))
+"""
+DROPPED = ("PIP_", "UV_", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "NOX")
+USAGE = 2
+
+
+class Refused(Exception):
+    """One sentence for the user; the exit code is 2."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the harness's environment, run the matrix, and return the exit code of ``harness run``."""
+    options, rest = read_arguments(arguments)
+    try:
+        base = find_base(options.base)
+        manifest = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))
+        paths = ask(base, manifest["python"])
+        work = (options.work or HERE / "work").absolute()
+        variables = environment(os.environ, base, work)
+        python = host(base, paths, work, variables)
+        bring_checkpoints(Path(variables["HARNESS_CACHE"]))
+    except Refused as error:
+        sys.stderr.write(f"run: {error}\n")
+        return USAGE
+    reports = options.reports.absolute()
+    chosen = [word for entry in options.scenarios for word in ("--scenarios", from_here(entry))]
+    if not chosen:
+        chosen = [word for entry in manifest["selection"] for word in ("--scenarios", entry)]
+    command = [python, "-m", "harness.cli.main", "run", manifest["matrix"], "--reports", reports, *chosen, *rest]
+    code = subprocess.call([str(word) for word in command], cwd=HERE, env=variables)
+    if options.pack is not None:
+        pack(reports, options.pack)
+    return code
+
+
+def read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """Take what this file needs; everything else goes to ``harness run``."""
+    parser = argparse.ArgumentParser(prog="run", description=__doc__.split("\n", 1)[0], allow_abbrev=False)
+    parser.add_argument("--base", default="python3", help="the Python that has torch (default: python3)")
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="for environments and checkpoints (default: work/ here)"
+    )
+    parser.add_argument("--pack", type=Path, metavar="FILE", help="also write the run folder as one .tar.gz")
+    parser.add_argument(
+        "--reports", type=Path, default=Path("reports"), metavar="DIR", help="where the run folder goes"
+    )
+    parser.add_argument(
+        "--scenarios", action="append", default=[], metavar="FILE[::TEST]", help="instead of the matrix's"
+    )
+    parser.epilog = "Other options are those of `harness run`: --cells, -k, --repeat, --jobs, --timeout, …"
+    return parser.parse_known_args(arguments)
+
+
+def find_base(given: str) -> str:
+    """Return the interpreter's path, links kept: a link is what makes a virtual environment."""
+    found = shutil.which(given) or (given if Path(given).is_file() else None)
+    if found is None:
+        raise Refused(f"--base {given} is neither a file nor a command on the search path")
+    return os.path.abspath(found)
+
+
+def ask(base: str, wanted: str) -> list[str]:
+    """Return the package folders of the base.
+
+    Raises:
+        Refused: it does not start, or its version is not the one that the wheels are for.
+    """
+    try:
+        done = subprocess.run([base, "-c", ASK], capture_output=True, text=True, check=True)
+        version, paths = json.loads(done.stdout.splitlines()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
+        raise Refused(f"{base} is not a Python that answers ({type(error).__name__})") from None
+    if version != wanted:
+        raise Refused(f"the bundle is for Python {wanted}, and {base} is Python {version}; name another with --base")
+    return list(paths)
+
+
+def environment(own: os._Environ[str] | dict[str, str], base: str, work: Path) -> dict[str, str]:
+    """Return variables with which neither pip nor uv looks anywhere but into this bundle."""
+    kept = {name: value for name, value in own.items() if not name.startswith(DROPPED)}
+    kept.setdefault("HARNESS_CACHE", str(work / "cache"))
+    return {
+        **kept,
+        "HARNESS_BUNDLE": str(HERE),
+        "HARNESS_BUNDLE_BASE": base,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": (HERE / "wheels").as_uri(),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_CACHE_DIR": str(work / "uv"),
+        "UV_NO_CONFIG": "1",
+        "UV_OFFLINE": "1",
+    }
+
+
+def host(base: str, paths: list[str], work: Path, variables: dict[str, str]) -> Path:
+    """Return the interpreter of the harness's environment, made now if need be.
+
+    The base's packages stay visible behind its own, so that tables are written where the base has pandas.
+    """
+    folder = work / "host"
+    python = folder / "bin" / "python"
+    mark = folder / "made-from"
+    wanted = hashlib.sha256((HERE / "host.txt").read_bytes() + f"{base}{HERE}".encode()).hexdigest()
+    if mark.exists() and mark.read_text(encoding="utf-8") == wanted:
+        return python
+    shutil.rmtree(folder, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    sys.stderr.write("making the harness's environment\n")
+    install = ["--no-deps", "--require-hashes", "--no-index", "--find-links", str(HERE / "wheels")]
+    install += ["-r", str(HERE / "host.txt")]
+    uv = shutil.which("uv")
+    if uv is not None:
+        call([uv, "venv", "--quiet", "--no-project", "--python", base, str(folder)], variables)
+        call([uv, "pip", "install", "--quiet", "--python", str(python), *install], variables)
+    else:
+        call([base, "-m", "venv", "--without-pip", str(folder)], variables)
+        pip = next((HERE / "wheels").glob("pip-*.whl"))
+        call([str(python), str(pip / "pip"), "install", "--quiet", *install], variables)
+    site = next(folder.glob("lib/python3*/site-packages"))
+    (site / "harness-bundle.pth").write_text(f"{HERE / 'app'}\n", encoding="utf-8")
+    lines = "".join(f"import site; site.addsitedir({path!r})\n" for path in paths)
+    (site / "zz-harness-base.pth").write_text(lines, encoding="utf-8")
+    mark.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def call(command: list[str], variables: dict[str, str]) -> None:
+    """Run a step of the installation.
+
+    Raises:
+        Refused: it failed; its last line is in the sentence.
+    """
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        text = " ".join((done.stderr.strip() or done.stdout.strip() or "no reason given").split())
+        raise Refused(f"{Path(command[0]).name} could not make the harness's environment: {text[:1000]}")
+
+
+def bring_checkpoints(cache: Path) -> None:
+    """Put the checkpoints of the bundle where the harness looks for them; linked where possible."""
+    for folder in sorted((HERE / "checkpoints").glob("*")):
+        target = cache / "checkpoints" / folder.name
+        if target.exists():
+            continue
+        scratch = target.with_name(f"{folder.name}.part")
+        shutil.rmtree(scratch, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copytree(folder, scratch, copy_function=os.link)
+        except (OSError, shutil.Error):
+            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.copytree(folder, scratch)
+        scratch.rename(target)
+
+
+def from_here(entry: str) -> str:
+    """Make a scenario that lies in the current folder absolute, for the harness runs in the bundle's folder."""
+    name, separator, test = entry.partition("::")
+    return f"{Path(name).absolute()}{separator}{test}" if Path(name).exists() else entry
+
+
+def pack(reports: Path, target: Path) -> None:
+    """Write the newest run folder as one archive, to be unpacked at home."""
+    runs = sorted(reports.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    if runs:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(target, "w:gz") as tar:
+            tar.add(runs[-1].parent, runs[-1].parent.name)
+        sys.stderr.write(f"packed {runs[-1].parent.name} into {target}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""Lock cells for another machine: from wheels alone, without what that machine's base already has."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from harness.envs import lockcache
+from harness.envs.bundle.target import Target
+from harness.envs.explain import is_network, paragraph
+from harness.envs.lock import RESOLVE_SECONDS, Unsolvable, compile_arguments
+from harness.envs.lockinput import PROBE_REQUIREMENTS, LockInput, index_settings, until
+from harness.envs.pipconfig import Carried
+from harness.envs.uvcommand import environment, need_uv, run_uv
+from harness.matrix.cell import Cell
+
+JOBS = 4
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """Resolves requirements for one target; ``base`` is name → version of what its base is known to have."""
+
+    target: Target
+    base: Mapping[str, str]
+    cache: Path
+    carried: Carried
+
+    def cells(self, cells: Iterable[Cell]) -> dict[str, str | Unsolvable]:
+        """Return cell id → requirements file with hashes, or why there is none.
+
+        Raises:
+            ConfigError: ``as_of`` is no date.
+            InfrastructureError: uv is missing.
+        """
+        need_uv()
+        questions = {cell.id: (self._question(cell), left_to_base(cell)) for cell in cells}
+        with ThreadPoolExecutor(JOBS) as pool:
+            answers = pool.map(lambda item: self._cached(*item), questions.values())
+            return dict(zip(questions, answers, strict=True))
+
+    def plain(self, requirements: Sequence[str]) -> str | Unsolvable:
+        """Resolve requirements that belong to no cell: the harness's own."""
+        return self._cached(self._input(tuple(sorted(requirements)), (), None, ()), ())
+
+    def _question(self, cell: Cell) -> LockInput:
+        own = [pin for pin in cell.pins if not pin.installed]
+        wanted = (*sorted(pin.requirement for pin in own), *PROBE_REQUIREMENTS)
+        pinned = tuple(sorted(pin.package for pin in own))
+        return self._input(wanted, pinned, until(cell.as_of), left_to_base(cell))
+
+    def _input(
+        self, wanted: tuple[str, ...], pinned: tuple[str, ...], as_of: str | None, left: tuple[str, ...]
+    ) -> LockInput:
+        settings = (
+            *index_settings(self.carried, os.environ),
+            *self.target.uv_arguments(),
+            *(f"left to base: {name}=={self.base.get(name, '')}" for name in left),
+        )
+        return LockInput(
+            requirements=wanted,
+            pinned=pinned,
+            python=self.target.python,
+            full_python=None,
+            program=None,
+            platform=self.target.platform,
+            as_of=as_of,
+            base=None,
+            layer=(),
+            contents=(),
+            settings=settings,
+        )
+
+    def _cached(self, question: LockInput, left: Sequence[str]) -> str | Unsolvable:
+        self.cache.mkdir(parents=True, exist_ok=True)
+        path = self.cache / f"{question.digest}.json"
+        entry = lockcache.load(path)
+        if entry is not None and entry.fresh(forever=question.as_of is not None):
+            return Unsolvable(entry.sentence or "") if entry.text is None else entry.text
+        with tempfile.TemporaryDirectory(prefix="harness-lock-") as folder:
+            answer = self._ask(question, left, Path(folder))
+        if isinstance(answer, Unsolvable) and answer.network:
+            return answer
+        lockcache.save(path, answer if isinstance(answer, str) else None, getattr(answer, "sentence", None))
+        return answer
+
+    def _ask(self, question: LockInput, left: Sequence[str], folder: Path) -> str | Unsolvable:
+        arguments = [*compile_arguments(question), *self.target.uv_arguments(), *self.carried.args]
+        (folder / "cell.in").write_text("".join(f"{line}\n" for line in question.requirements), encoding="utf-8")
+        known = {name: self.base[name] for name in left if _on_an_index(name, self.base.get(name, ""))}
+        constraints = "".join(f"{name}=={version}\n" for name, version in known.items())
+        (folder / "base.txt").write_text(constraints, encoding="utf-8")
+        (folder / "left.txt").write_text("".join(f"{name}\n" for name in left if name not in known), encoding="utf-8")
+        arguments += ["--constraints", "base.txt", "--excludes", "left.txt"]
+        arguments += [word for name in known for word in ("--no-emit-package", name)]
+        answer = run_uv(arguments, environment(self.carried), folder, RESOLVE_SECONDS)
+        if answer.code == 0:
+            return answer.output
+        return Unsolvable(paragraph(answer.errors), network=is_network(answer.errors))
+
+
+def left_to_base(cell: Cell) -> tuple[str, ...]:
+    """Return which packages a cell takes from the other machine's base."""
+    return tuple(sorted(pin.package for pin in cell.pins if pin.installed))
+
+
+def _on_an_index(name: str, version: str) -> bool:
+    """Tell whether a version can be a constraint; torch never: resolving it means resolving its CUDA packages."""
+    return bool(version) and name != "torch" and Version(version).local is None

@@ -1,0 +1,45 @@
+"""The machine that a bundle is made for, in the words of uv and of pip."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.errors import ConfigError
+
+NEWEST_GLIBC = 28  # what uv takes as given of a Linux whose glibc it cannot ask
+OLDEST_GLIBC = 5
+PROCESSORS = {"linux-x86_64": "x86_64", "linux-aarch64": "aarch64"}
+LEGACY = {"x86_64": ("manylinux2014", "manylinux2010", "manylinux1", "linux"), "aarch64": ("manylinux2014", "linux")}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Python (``3.12``) on a platform (``linux-x86_64``, glibc 2.28 or newer)."""
+
+    python: str
+    platform: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no wheel could be chosen for.
+
+        Raises:
+            ConfigError: the Python is not ``<major>.<minor>``, or the platform is unknown.
+        """
+        if not re.fullmatch(r"3\.\d{1,2}", self.python):
+            raise ConfigError(f'--python "{self.python}" is not a version such as 3.12')
+        if self.platform not in PROCESSORS:
+            raise ConfigError(f'--platform "{self.platform}" is not one of {", ".join(PROCESSORS)}')
+
+    def uv_arguments(self) -> list[str]:
+        """Return how ``uv pip compile`` is told to resolve for this machine, from wheels alone."""
+        triple = f"{PROCESSORS[self.platform]}-unknown-linux-gnu"
+        return ["--python-platform", triple, "--only-binary", ":all:"]
+
+    def pip_arguments(self) -> list[str]:
+        """Return how ``pip download`` is told to fetch for this machine; pip wants each glibc by its number."""
+        processor = PROCESSORS[self.platform]
+        tags = [f"manylinux_2_{minor}_{processor}" for minor in range(NEWEST_GLIBC, OLDEST_GLIBC - 1, -1)]
+        tags += [f"{name}_{processor}" for name in LEGACY[processor]]
+        python = ["--python-version", self.python, "--implementation", "cp", "--only-binary", ":all:"]
+        return [*python, *(word for tag in tags for word in ("--platform", tag))]

@@ -1,0 +1,267 @@
+"""Make a bundle of a matrix: cells locked for another machine, their wheels, scenarios, checkpoints and the harness."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.envs import pipconfig
+from harness.envs.build import build
+from harness.envs.bundle import manifest
+from harness.envs.bundle.archive import write_archive
+from harness.envs.bundle.manifest import Manifest, Stored
+from harness.envs.bundle.program import copy_program, own_requirements, safe_name
+from harness.envs.bundle.resolve import Resolver, left_to_base
+from harness.envs.bundle.stored import installed_pin
+from harness.envs.bundle.target import Target
+from harness.envs.bundle.wheelhouse import Wheelhouse, make_wheelhouse
+from harness.envs.lock import Lock, Unsolvable, packages_of, resolve_cells
+from harness.envs.places import Places
+from harness.errors import ConfigError, InfrastructureError
+from harness.matrix.base import BaseInterpreter
+from harness.matrix.cell import Cell
+from harness.matrix.model import WEIGHTS, Matrix
+from harness.matrix.places import ScenarioFile, find, own_root
+from harness.matrix.plan import plan_cells
+from harness.session.begin import KNOWN_ISSUES, harness_version, known_issues
+from harness.session.checkpoints import Shelf, builder_cell, open_shelf
+from harness.session.plan import read_scenarios, select_cells
+
+UNKNOWN = "unknown"  # the version of a base's package that nobody told
+Said = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to bundle, beyond the matrix.
+
+    ``base`` is name → version of what the other machine has, empty where nobody told; ``exclude`` names packages to be
+    taken from there; ``cuda`` thins bitsandbytes to one library.
+    """
+
+    target: Target
+    base: Mapping[str, str] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    cuda: str | None = None
+    scenarios: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
+    tables: bool = False
+    torch: bool = False
+    checkpoints: bool = False
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished bundle: its size and number of wheels, and what its user should know."""
+
+    size: int
+    wheels: int
+    cells: int
+    notes: tuple[str, ...]
+
+
+def make_bundle(matrix: Matrix, order: Order, out: Path, places: Places, said: Said) -> Made:
+    """Write the bundle of a matrix to ``out``.
+
+    Raises:
+        ConfigError: the matrix cannot be bundled so; one sentence says why.
+        InfrastructureError: the index cannot be reached, or the disk is in the way.
+    """
+    if matrix.checkpoints.weights not in WEIGHTS:
+        raise ConfigError(
+            f'[checkpoints] weights = "{matrix.checkpoints.weights}": a bundle carries no folder of weights'
+        )
+    files, infos = read_scenarios(matrix, order.scenarios)
+    issues = known_issues(matrix.path.parent)
+    cells, notes = plan_for(matrix, order, places)
+    names = list(dict.fromkeys(name for info in infos for name in info.checkpoints))
+    shelf = open_shelf(places.checkpoints, {file.path.parent for file in files}, matrix.checkpoints.size)
+    wanted = shelf.with_bases(names) if matrix.checkpoints.weights == "synthetic" else []
+    said(f"locking {len(cells)} cells for Python {order.target.python} on {order.target.platform}")
+    resolver = Resolver(order.target, order.base, places.locks, pipconfig.read())
+    stored = _locked(cells, resolver, order)
+    builder = _builder(shelf, resolver, order, cells) if wanted and not order.checkpoints else None
+    host = _must(resolver.plain(own_requirements(tables=order.tables)), "the harness's own needs")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
+        folder = Path(scratch)
+        texts = [one.text for one in (*stored, *([builder] if builder else [])) if one.text is not None]
+        wheels = make_wheelhouse(
+            [*texts, host],
+            order.target,
+            folder / manifest.WHEELS,
+            places.root / "wheels",
+            cuda=order.cuda,
+            said=said,
+        )
+        copy_program(folder)
+        (folder / manifest.HOST_LOCK).write_text(wheels.relock(host), encoding="utf-8")
+        if wanted and order.checkpoints:
+            _copy_checkpoints(shelf, wanted, places, folder, said)
+        Manifest(
+            harness_version=harness_version(),
+            python=order.target.python,
+            platform=order.target.platform,
+            matrix=_copy_matrix(matrix, issues, folder),
+            selection=_copy_scenarios(files, folder),
+            needs_base=any(one.from_base for one in stored),
+            base={name: order.base[name] for one in stored for name in one.from_base if order.base.get(name)},
+            cells=tuple(_relocked(one, wheels) for one in stored),
+            builder=None if builder is None else _relocked(builder, wheels),
+        ).write(folder)
+        total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        said(f"compressing {total / 1e6:.0f} MB")
+        size = write_archive(folder, out, _percent(said, total))
+        count = len(list((folder / manifest.WHEELS).glob("*.whl")))
+    sentences = [f"{one.cell.id} has no lock: {one.sentence}" for one in stored if one.text is None]
+    return Made(size, count, len(stored), (*notes, *sentences))
+
+
+def plan_for(matrix: Matrix, order: Order, places: Places) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
+    """Expand a matrix for the target, with what ``exclude`` names taken from its base.
+
+    Raises:
+        ConfigError: an excluded package is an axis, or a cell wants another Python.
+    """
+    for name in order.exclude:
+        if name in matrix.axes:
+            raise ConfigError(f"--exclude {name}: it is an axis of {matrix.name}, and the base has it only once")
+    pins = {**matrix.pins, **dict.fromkeys(order.exclude, "installed")}
+    python = matrix.python or order.target.python
+    asked = matrix.model_copy(update={"pins": pins, "python": python})
+    packages = dict(order.base) or dict.fromkeys(matrix.packages, UNKNOWN) | dict.fromkeys(order.exclude, UNKNOWN)
+    told = BaseInterpreter(Path(matrix.base or "python3"), order.target.python, packages)
+    expansion = plan_cells(asked, cache=places.releases, base=told)
+    cells = select_cells(expansion.cells, order.cells)
+    for cell in cells:
+        if cell.python != order.target.python:
+            raise ConfigError(
+                f"{cell.id} wants Python {cell.python}, and the bundle is for {order.target.python}: "
+                "a bundle is for one Python (--python, --cells)"
+            )
+    return cells, tuple(expansion.warnings)
+
+
+def _locked(cells: Sequence[Cell], resolver: Resolver, order: Order) -> tuple[Stored, ...]:
+    answers = resolver.cells(cells)
+    for cell in cells:
+        _refuse(cell.id, answers[cell.id], order)
+    if not any(isinstance(answer, str) for answer in answers.values()):
+        raise ConfigError(f"no cell has a resolution; {cells[0].id}: {getattr(answers[cells[0].id], 'sentence', '')}")
+    return tuple(_stored(cell, answers[cell.id], left_to_base(cell)) for cell in cells)
+
+
+def _stored(cell: Cell, answer: str | Unsolvable, from_base: tuple[str, ...]) -> Stored:
+    if isinstance(answer, Unsolvable):
+        return Stored(cell=cell, sentence=answer.sentence, from_base=from_base)
+    return Stored(cell=cell, text=answer, from_base=from_base)
+
+
+def _refuse(name: str, answer: str | Unsolvable, order: Order) -> None:
+    """Refuse what a person would not want to carry, or what no network means."""
+    if isinstance(answer, Unsolvable):
+        if answer.network:
+            raise InfrastructureError(f"{name} cannot be locked: {answer.sentence}")
+        if "no usable wheels" in answer.sentence or "no wheels" in answer.sentence:
+            raise ConfigError(f"{name}: a bundle holds wheels only, for {order.target.platform}: {answer.sentence}")
+        return
+    found = packages_of(answer)
+    cuda = [package for package in found if package.startswith("nvidia-")]
+    if "torch" in found and not order.torch:
+        also = f" and {len(cuda)} CUDA packages" if cuda else ""
+        raise ConfigError(
+            f"{name} would bring torch {found['torch']}{also}: leave it to the other machine "
+            'with --exclude torch or torch = "installed", or ask for it with --with-torch'
+        )
+
+
+def _builder(shelf: Shelf, resolver: Resolver, order: Order, cells: Sequence[Cell]) -> Stored:
+    """Lock the environment that builds checkpoints, on the base's torch where the cells stand on it."""
+    cell = replace(builder_cell(shelf), python=order.target.python)
+    left = {name for one in cells for name in left_to_base(one)}
+    pins = tuple(installed_pin(pin.package, UNKNOWN) if pin.package in left else pin for pin in cell.pins)
+    standing = replace(cell, pins=pins)
+    answer = resolver.cells([standing])[standing.id]
+    _refuse("the environment that builds checkpoints", answer, order)
+    return Stored(
+        cell=cell, text=_must(answer, "the environment that builds checkpoints"), from_base=left_to_base(standing)
+    )
+
+
+def _must(answer: str | Unsolvable, what: str) -> str:
+    if isinstance(answer, Unsolvable):
+        raise InfrastructureError(f"{what} cannot be locked: {answer.sentence}")
+    return answer
+
+
+def _relocked(stored: Stored, wheels: Wheelhouse) -> Stored:
+    return stored if stored.text is None else stored.model_copy(update={"text": wheels.relock(stored.text)})
+
+
+def _copy_matrix(matrix: Matrix, issues: str, folder: Path) -> str:
+    target = folder / "matrices" / matrix.path.name
+    target.parent.mkdir()
+    shutil.copyfile(matrix.path, target)
+    if find(KNOWN_ISSUES, matrix.path.parent) is not None:
+        (target.parent / KNOWN_ISSUES).write_text(issues, encoding="utf-8")
+    return target.relative_to(folder).as_posix()
+
+
+def _copy_scenarios(files: Iterable[ScenarioFile], folder: Path) -> tuple[str, ...]:
+    """Copy the folders of a user's own scenarios; the harness's own travel with it. Return all of them by place."""
+    own = own_root() / "scenarios"
+    places: dict[Path, Path] = {}
+    entries = []
+    for file in files:
+        parent = file.path.parent
+        if parent == own:
+            place = Path(manifest.PROGRAM, "scenarios")
+        elif parent in places:
+            place = places[parent]
+        else:
+            place = places[parent] = Path("scenarios", f"{len(places)}-{safe_name(parent.name)}")
+            _copy_folder(parent, folder / place)
+        entries.append(f"{(place / file.path.name).as_posix()}{f'::{file.test}' if file.test else ''}")
+    return tuple(entries)
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy the Python files and the checkpoint definitions beside a scenario, nothing else that lies there."""
+    target.mkdir(parents=True)
+    for path in sorted(source.glob("*.py")):
+        shutil.copyfile(path, target / path.name)
+    if (source / "checkpoints").is_dir():
+        shutil.copytree(source / "checkpoints", target / "checkpoints", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _copy_checkpoints(shelf: Shelf, names: Sequence[str], places: Places, folder: Path, said: Said) -> None:
+    """Build the checkpoints here, as a run would, and copy them."""
+
+    def python() -> Path:
+        cell = builder_cell(shelf)
+        lock = resolve_cells([cell], cache=places.locks, jobs=1)[cell.id]
+        if not isinstance(lock, Lock):
+            raise InfrastructureError(f"the environment that builds checkpoints cannot be resolved: {lock.sentence}")
+        return build(lock, places.envs, places.root / "checkpoints-install.log").python
+
+    said(f"checkpoints: {', '.join(names)}")
+    shelf.provide(names, python, places.root / "checkpoints.log")
+    for name in names:
+        source = shelf.folder(name)
+        shutil.copytree(source, folder / manifest.CHECKPOINTS / source.name)
+
+
+def _percent(said: Said, total: int) -> Callable[[int], None]:
+    """Say every tenth of the way."""
+    tenths = [0]
+
+    def hear(done: int) -> None:
+        now = done * 10 // max(1, total)
+        if now > tenths[0]:
+            tenths[0] = now
+            said(f"compressed {now * 10} %")
+
+    return hear
