@@ -35,8 +35,21 @@ BLOCKS = 64 * 2**20  # bytes that the allocator's block sizes and the CUDA libra
 @pytest.mark.parametrize("double_quant", [False, True])
 def test_reserved(probe, checkpoint, double_quant):
     """A 4-bit load with device_map="auto" reserves about what it allocates, not what the unquantized model needs."""
+    model = load_and_compare_reserved(probe, checkpoint("qwen2.5-7b"), double_quant=double_quant)
+    probe.expect("every decoder layer is Linear4bit", count_linear4bit(model) == expected_linear4bit(model))
+
+
+@scenario(row="A1", tracker="huggingface/transformers#44387", needs=["cuda"], checkpoints=["gemma-3-12b"])
+def test_reserved_gemma3(probe, checkpoint):
+    """The same for Gemma 3 12B, whose 4-bit load a 12 GB card could hold and then could not."""
+    model = load_and_compare_reserved(probe, checkpoint("gemma-3-12b"))
+    left = plain_linear_names(model)
+    probe.expect("no linear layer stays unquantized", not left, left[:5])
+
+
+def load_and_compare_reserved(probe: Any, folder: str, *, double_quant: bool = False) -> Any:
+    """Load in 4-bit with ``device_map="auto"``, state that reserved is near allocated, generate; return the model."""
     import_bitsandbytes(probe)
-    folder = checkpoint("qwen2.5-7b")
     if checkpoint_bytes(folder) < GIB:
         probe.not_applicable("the allocator's blocks are larger than this checkpoint: build it with size = full")
     with probe.phase("load"):
@@ -46,7 +59,7 @@ def test_reserved(probe, checkpoint, double_quant):
     probe.record("linear4bit", count_linear4bit(model))
     probe.record("bf16_bytes", checkpoint_bytes(folder))
     probe.record("reserved_over_allocated", reserved / allocated)
-    probe.expect("every decoder layer is Linear4bit", count_linear4bit(model) == expected_linear4bit(model))
+    probe.expect("something is in 4-bit", count_linear4bit(model))
     probe.expect(
         "reserved is at most 1.5 times allocated",
         reserved <= 1.5 * allocated + BLOCKS,
@@ -55,6 +68,7 @@ def test_reserved(probe, checkpoint, double_quant):
     )
     with probe.phase("generate"):
         probe.record("tokens", greedy(model, prompt(model)))
+    return model
 
 
 @scenario(row="A1", needs=["cuda"], checkpoints=["qwen2.5-7b"])
@@ -154,6 +168,30 @@ def test_four_counts_agree(probe, checkpoint):
     with probe.phase("generate"):
         tokens = greedy(model, prompt(model))
     probe.expect("generates", len(tokens) == 8, tokens)
+
+
+@scenario(row="A3", tracker="huggingface/transformers#44387", checkpoints=["gemma-3-12b"])
+def test_gemma3_is_quantized(probe, checkpoint):
+    """Gemma 3 with device_map="auto": every linear layer but the head is packed, and what is resident says so."""
+    import_bitsandbytes(probe)
+    with probe.phase("load"):
+        model = load_in_4bit(checkpoint("gemma-3-12b"), "auto")
+        allocated = probe.cuda.allocated
+    probe.placement(model, "load")
+    left, count = plain_linear_names(model), count_linear4bit(model)
+    resident, packed = sum(bytes_by_dtype(model).values()), packed_bytes(model)
+    unquantized = resident - packed + 4 * packed  # two bytes a weight instead of half a byte
+    probe.record("linear4bit", count)
+    probe.record("packed_bytes", packed)
+    probe.record("resident_bytes", resident)
+    probe.expect("some layers are Linear4bit", count, count)
+    probe.expect("no linear layer stays unquantized", not left, left[:5])
+    probe.expect("resident bytes are well below bf16", resident < 0.75 * unquantized, f"{resident} of {unquantized}")
+    if probe.device != "cpu":
+        held = resident + quant_state_bytes(model)
+        probe.expect("allocated memory matches them", allocated <= 1.1 * held + BLOCKS, f"{allocated} vs {held}")
+    with probe.phase("generate"):
+        probe.record("tokens", greedy(model, prompt(model)))
 
 
 @scenario(row="A4", tracker="huggingface/transformers#44387", checkpoints=["qwen2.5-7b"])

@@ -9,7 +9,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 WORDS = ("latest", "dev", "installed")
-FORMS = "5.1.0, >=5.0,<5.7, 5.1.x, latest, latest:6, dev, git:<ref>, pr:<number>, path:<folder>, installed"
+FORMS = "5.1.0, >=5.0,<5.7, 5.1.x, 5.x.x, latest, latest:6, dev, git:<ref>, pr:<number>, path:<folder>, installed"
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,10 @@ class Exact:
 
 @dataclass(frozen=True)
 class Range:
-    """Every release in a specifier set: ``>=5.0,<5.7``, ``5.1.x``."""
+    """Every release in a specifier set: ``>=5.0,<5.7``, ``5.1.x``; or each minor's newest patch in it: ``5.x.x``."""
 
     specifiers: SpecifierSet
+    newest_patches: bool = False
 
     @property
     def prereleases(self) -> bool:
@@ -93,6 +94,8 @@ def parse(text: str) -> Expression:  # noqa: PLR0911 - one return a form
 
 
 def _release(text: str) -> Expression:
+    if major := re.fullmatch(r"(\d+)\.x\.x", text):
+        return Range(SpecifierSet(f"=={major[1]}.*"), newest_patches=True)
     if wildcard := re.fullmatch(r"(\d+(?:\.\d+)*)\.[x*]", text):
         return Range(SpecifierSet(f"=={wildcard[1]}.*"))
     if text[:1] in tuple("<>=!~"):

@@ -62,6 +62,8 @@ class Resolver:
         stood = tuple(release for release in known if not self._too_new(release))
         offered = tuple(release for release in stood if release.yanked is None)
         chosen = in_range(offered, wanted) if isinstance(wanted, Range) else newest_patches(offered, wanted.minors)
+        if isinstance(wanted, Range) and wanted.newest_patches:
+            chosen = newest_patches(chosen, len(chosen))
         if not chosen:
             raise ConfigError(
                 f"no release of {package} matches{self._day()}{_near(known, wanted, dated=self.as_of is not None)}"

@@ -11,7 +11,7 @@ from harness.verdict.compare import figure_changed
 ABSOLUTE_BYTES = 128 * 1024 * 1024  # of memory: the largest of 66 pairs on a 2-core CPU host differed by 67 MiB
 RELATIVE = 0.05  # transformers 5 loads with threads: CUDA reserved memory varies by up to 4 %
 COMPARED = ("cuda_", "x.", "host_anon_added.")  # seconds and resident totals differ by design
-NOT_OURS = "device_used"  # the driver counts every process on the card
+NOT_OURS = ("device_used", "process_used")  # the driver counts neighbours, and contexts that grow with libraries
 
 
 def isolation_differences(attempts: Iterable[AttemptRecord]) -> list[str]:
@@ -34,7 +34,10 @@ def _differences(forked: Sequence[AttemptRecord], fresh: Sequence[AttemptRecord]
         return [f"{' and '.join(outcomes[0])} by fork, {' and '.join(outcomes[1])} in a fresh interpreter"]
     found = []
     names = {
-        name for attempt in forked for name in attempt.figures if name.startswith(COMPARED) and NOT_OURS not in name
+        name
+        for attempt in forked
+        for name in attempt.figures
+        if name.startswith(COMPARED) and not any(part in name for part in NOT_OURS)
     }
     for name in sorted(names):
         before, after = (

@@ -28,6 +28,7 @@ from harness.matrix.expression import (
         ("5.1.x", Range(SpecifierSet("==5.1.*"))),
         ("5.x", Range(SpecifierSet("==5.*"))),
         ("5.1.*", Range(SpecifierSet("==5.1.*"))),
+        ("5.x.x", Range(SpecifierSet("==5.*"), newest_patches=True)),
         ("latest", Latest(1)),
         ("latest:6", Latest(6)),
         ("dev", Commit("dev")),
