@@ -88,7 +88,12 @@ def build_model(definition: dict[str, Any], size: dict[str, Any], out: Path) -> 
     write_json(out / "generation_config.json", {"bos_token_id": bos, "eos_token_id": eos, "pad_token_id": 0})
     shapes = model_shapes(meta_model(out))
     fill, spread, rename = (definition.get(table, {}) for table in ("fill", "spread", "rename"))
-    tensors = {published(name, rename): (name, shape) for name, shape in shapes.items()}
+    tensors = {
+        key: (name, part)
+        for name, shape in shapes.items()
+        for key, part in unfused(name, shape, definition.get("unfuse", {})).items()
+    }
+    tensors = {published(key, rename): found for key, found in tensors.items()}
 
     def make(name: str, shape: tuple[int, ...]) -> torch.Tensor:
         constant = first_match(fill, name)
@@ -140,6 +145,22 @@ def published(name: str, rename: dict[str, str]) -> str:
         if re.search(pattern, name):
             return re.sub(pattern, text, name, count=1)
     return name
+
+
+def unfused(name: str, shape: tuple[int, ...], unfuse: dict[str, list[str]]) -> Shapes:
+    """Return the published weights of a parameter that holds all experts, one of each kind an expert; else itself.
+
+    Such a parameter has the shape experts × rows × columns; where it holds several weights, they share the rows.
+    """
+    for pattern, texts in unfuse.items():
+        if re.search(pattern, name):
+            experts, rows, columns = shape
+            return {
+                re.sub(pattern, text.format(expert), name): (rows // len(texts), columns)
+                for expert in range(experts)
+                for text in texts
+            }
+    return {name: shape}
 
 
 def first_match(table: dict[str, float], name: str, default: float | None = None) -> Any:
