@@ -106,7 +106,7 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, places: Places, said: S
             python=order.target.python,
             platform=order.target.platform,
             matrix=_copy_matrix(matrix, issues, folder),
-            selection=_copy_scenarios(files, folder),
+            selection=_copy_scenarios(files, folder, chosen=bool(order.scenarios)),
             needs_base=any(one.from_base for one in stored),
             base={name: order.base[name] for one in stored for name in one.from_base if order.base.get(name)},
             cells=tuple(_relocked(one, wheels) for one in stored),
@@ -210,8 +210,11 @@ def _copy_matrix(matrix: Matrix, issues: str, folder: Path) -> str:
     return target.relative_to(folder).as_posix()
 
 
-def _copy_scenarios(files: Iterable[ScenarioFile], folder: Path) -> tuple[str, ...]:
-    """Copy the folders of a user's own scenarios; the harness's own travel with it. Return all of them by place."""
+def _copy_scenarios(files: Iterable[ScenarioFile], folder: Path, *, chosen: bool) -> tuple[str, ...]:
+    """Copy the folders of a user's own scenarios, for the harness's own travel with it.
+
+    Returns all of them by place; none where the matrix's own entries lead to the harness's own there as here.
+    """
     own = own_root() / "scenarios"
     places: dict[Path, Path] = {}
     entries = []
@@ -225,7 +228,7 @@ def _copy_scenarios(files: Iterable[ScenarioFile], folder: Path) -> tuple[str, .
             place = places[parent] = Path("scenarios", f"{len(places)}-{safe_name(parent.name)}")
             _copy_folder(parent, folder / place)
         entries.append(f"{(place / file.path.name).as_posix()}{f'::{file.test}' if file.test else ''}")
-    return tuple(entries)
+    return tuple(entries) if places or chosen else ()
 
 
 def _copy_folder(source: Path, target: Path) -> None:

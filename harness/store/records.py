@@ -99,6 +99,7 @@ class AttemptRecord(Record):
     allocator: dict[str, Any] | None = None  # the effective settings of torch's caching allocator
     sources: dict[str, str] = Field(default_factory=dict)  # figure -> who told it, where there are several who could
     folder: str | None = None  # relative to the run folder
+    part: str = ""  # in a merged run: the run it was taken from
     known_issue: str | None = None
 
     @field_validator("outcome", mode="before")
@@ -145,6 +146,15 @@ class HostRecord(Record):
     gpus: tuple[GpuRecord, ...] = ()
 
 
+class PartRecord(Record):
+    """One run that a merged run was made of: its folder's name, its machine and its cells."""
+
+    run: str
+    started: datetime
+    host: HostRecord
+    cells: tuple[str, ...]
+
+
 class RunRecord(Record):
     """``run.json``: the matrix as read, the cells as planned, the machine."""
 
@@ -163,3 +173,4 @@ class RunRecord(Record):
     selection: tuple[str, ...] = ()  # scenarios named instead of the matrix's own
     keyword: str = ""
     markers: str = ""
+    parts: tuple[PartRecord, ...] = ()  # what it was merged from; empty for a run of one machine

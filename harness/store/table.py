@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.store.folder import RunFolder
-from harness.store.records import AttemptRecord, CellRecord, RunRecord
+from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
 
 TEXT = (
     "cell",
@@ -48,10 +48,13 @@ def load(run: str | Path) -> pd.DataFrame:
 def build(run: RunRecord, attempts: Sequence[AttemptRecord]) -> pd.DataFrame:
     """Make the table from the records; columns are typed even where every value is missing."""
     cells = {cell.id: cell for cell in run.cells}
-    gpu = ", ".join(sorted({gpu.name for gpu in run.host.gpus})) or None
+    gpus = {part.run: gpu_names(part.host) for part in run.parts}
+    gpu = gpu_names(run.host)
     packages = sorted({name for cell in run.cells for name in cell.pins})
     variables = sorted({name for cell in run.cells for name in cell.variables})
-    rows = [_row(cells[attempt.cell], attempt, packages, variables, gpu) for attempt in attempts]
+    rows = [
+        _row(cells[attempt.cell], attempt, packages, variables, gpus.get(attempt.part, gpu)) for attempt in attempts
+    ]
     figures = sorted({name for attempt in attempts for name in attempt.figures})
     fixed = ["cell", *packages, "python", "gpu", *variables, "scenario", "row", "attempt", "outcome", "stage", "status"]
     fixed += ["reason", "signature", "detail", "simulated", "ran_on", "isolation", "started", "seconds"]
@@ -66,6 +69,11 @@ def write(run: RunRecord, attempts: Sequence[AttemptRecord], folder: Path) -> pd
     frame.to_parquet(folder / "results.parquet", index=False)
     frame.to_csv(folder / "results.csv", index=False)
     return frame
+
+
+def gpu_names(host: HostRecord) -> str | None:
+    """Return the models of a machine's GPUs, None where it has none."""
+    return ", ".join(sorted({gpu.name for gpu in host.gpus})) or None
 
 
 def _row(

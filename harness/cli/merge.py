@@ -1,0 +1,43 @@
+"""``harness merge``: one run folder of several that ran parts of a matrix."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.cli.arguments import Verbs, add_json, add_reports
+from harness.errors import ExitCode
+from harness.matrix.places import short
+from harness.report.summary import print_summary
+from harness.report.write import write_views
+from harness.store.folder import find
+from harness.store.merge import merge
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser("merge", help="make one run of several that ran parts of a matrix")
+    verb.add_argument("runs", metavar="RUN", nargs="+", help="run folders or their names")
+    verb.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the new run folder")
+    add_reports(verb)
+    add_json(verb)
+    verb.set_defaults(verb=merge_runs)
+
+
+def merge_runs(options: argparse.Namespace) -> ExitCode:
+    """Merge, render, and say what sets the parts apart."""
+    merged = merge([find(run, options.reports) for run in options.runs], options.output)
+    views = write_views(merged.folder)
+    if options.json:
+        paths = {"run": str(merged.folder.path), "html": str(views.html), "markdown": str(views.markdown)}
+        print(json.dumps({**paths, "notes": merged.notes}, indent=1))
+        return ExitCode.COMPLETE
+    console = Console()
+    print_summary(views.context, console)
+    for note in merged.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"HTML      {short(views.html)}\nMarkdown  {short(views.markdown)}", highlight=False, soft_wrap=True)
+    return ExitCode.COMPLETE
