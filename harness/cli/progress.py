@@ -22,6 +22,8 @@ def sentence(event: str, fields: Mapping[str, Any]) -> str | None:
             text = f"{fields['cell']}: environment {how} in {fields['seconds']:.1f} s"
         case "checkpoints_started":
             text = f"checkpoints: {', '.join(fields['names'])} …"
+        case "checkpoint":
+            text = f"checkpoint {fields['text']} …"
         case "checkpoints" if fields["built"]:
             text = f"checkpoints: {len(fields['built'])} built"
         case "launcher" if fields["fallback"]:

@@ -1,36 +1,39 @@
-"""Checkpoints and adapters: made once by a pinned builder environment, kept by the hash of what they are made from."""
+"""Checkpoints and adapters: made once by a builder of their own, kept by the hash of what they are made from."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import subprocess
-import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
-from harness.errors import ConfigError, InfrastructureError
-from harness.matrix.cell import Cell, Pin
+from harness.envs.stamp import LAST_USED
+from harness.errors import ConfigError
+from harness.matrix.cell import Cell
 from harness.matrix.places import nearest, own_root, short
-
-BUILD_SECONDS = 3600.0
-LAST_USED = "last-used"
+from harness.session import builder
+from harness.session.builder import Say, run_builder
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One ``<name>.toml``: a model's geometry, or an adapter over the checkpoint named ``base``."""
+    """One ``<name>.toml``: a model's geometry, or an adapter over the checkpoint named ``base``.
+
+    ``stated`` is size → bytes of the weights, where the file says so.
+    """
 
     name: str
     file: Path
     base: str | None
     hub: str | None
+    kind: str = "model"
+    stated: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,26 @@ class Shelf:
     size: str
 
     def folder(self, name: str) -> Path:
-        """Return where a checkpoint lies once it is built: its name, size and the hash of all that shapes its bytes."""
+        """Return where a checkpoint lies once it is built: its name, size and the hash of all that shapes its bytes.
+
+        The interpreter that a user names instead of the pinned one does not change it: ``builder.json`` in the folder
+        says which versions drew the weights.
+        """
         return self.root / f"{name}-{self.size}-{self._key(name)}"
 
     def _key(self, name: str) -> str:
         definition = self.definitions[name]
         digest = hashlib.sha256()
-        for path in (definition.file, self.builder / "build.py", self.builder / "builder.txt"):
+        for path in (definition.file, *sorted(self.builder.glob("*.py")), self.builder / "builder.txt"):
             digest.update(path.read_bytes() + b"\0")
         digest.update(self.size.encode())
         if definition.base is not None:
             digest.update(self._key(definition.base).encode())
         return digest.hexdigest()[:12]
+
+    def is_built(self, name: str) -> bool:
+        """Say whether a checkpoint is there in full; its mark comes after everything else."""
+        return (self.folder(name) / LAST_USED).exists()
 
     def with_bases(self, names: Iterable[str]) -> list[str]:
         """Return the names and the bases of adapters among them, bases first.
@@ -74,12 +85,15 @@ class Shelf:
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Return which of the names (bases included) must be built, in the order to build them."""
-        return [name for name in self.with_bases(names) if not (self.folder(name) / LAST_USED).exists()]
+        return [name for name in self.with_bases(names) if not self.is_built(name)]
 
-    def provide(self, names: Sequence[str], python: Callable[[], Path], log: Path) -> dict[str, str]:
+    def provide(
+        self, names: Sequence[str], python: Callable[[], Path], log: Path, say: Say = lambda text: None
+    ) -> dict[str, str]:
         """Build what is missing and return name → folder.
 
-        ``python`` is called only when something must be built and returns the builder's interpreter.
+        ``python`` is called only when something must be built and returns the builder's interpreter; ``say`` hears the
+        builder's progress, a line at a time. What an interrupted build finished is used again.
 
         Raises:
             ConfigError: a name has no definition.
@@ -88,47 +102,33 @@ class Shelf:
         self.root.mkdir(parents=True, exist_ok=True)
         if self.missing(names):
             with FileLock(self.root / f"{self.size}.lock"):
-                self._build(self.missing(names), python, log)
+                self._build(self.missing(names), python, log, say)
         found = {name: self.folder(name) for name in names}
         for folder in found.values():
             (folder / LAST_USED).touch()
         return {name: str(folder) for name, folder in found.items()}
 
-    def _build(self, names: Sequence[str], python: Callable[[], Path], log: Path) -> None:
+    def _build(self, names: Sequence[str], python: Callable[[], Path], log: Path, say: Say) -> None:
         if not names:
             return
-        with tempfile.TemporaryDirectory(dir=self.root, prefix="building-") as scratch:
-            folders = {name: Path(scratch, name) for name in names}
-            order = [
-                {
-                    "definition": str(self.definitions[name].file),
-                    "size": self.size,
-                    "out": str(folders[name]),
-                    "base": self._base_folder(name, folders),
-                }
-                for name in names
-            ]
+        orders = [self._order(name) for name in names]
+        with tempfile.TemporaryDirectory() as scratch:
             plan = Path(scratch, "plan.json")
-            plan.write_text(json.dumps(order), encoding="utf-8")
-            _run_builder([str(python()), str(self.builder / "build.py"), "--plan", str(plan)], log)
-            for name in names:
-                (folders[name] / LAST_USED).touch()
-                shutil.rmtree(self.folder(name), ignore_errors=True)
-                folders[name].rename(self.folder(name))
+            plan.write_text(json.dumps(orders), encoding="utf-8")
+            command = [str(python()), str(self.builder / "build.py"), "--plan", str(plan)]
+            before = {name for name in names if self.folder(name).exists()}  # without a mark: half removed
+            try:
+                run_builder(command, names, log, say)
+                before = set()
+            finally:  # a folder gets its name when it is whole, also when the build stopped at a later one
+                for name in names:
+                    if name not in before and self.folder(name).exists():
+                        (self.folder(name) / LAST_USED).touch()
 
-    def _base_folder(self, name: str, building: Mapping[str, Path]) -> str | None:
-        base = self.definitions[name].base
-        return None if base is None else str(building.get(base, self.folder(base)))
-
-
-def _run_builder(command: list[str], log: Path) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
-        try:
-            subprocess.run(command, stdout=output, stderr=output, check=True, timeout=BUILD_SECONDS)
-        except (OSError, subprocess.SubprocessError) as error:
-            last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [str(error)])[-1]
-            raise InfrastructureError(f"the checkpoints could not be built: {last} ({log})") from error
+    def _order(self, name: str) -> dict[str, str | None]:
+        definition = self.definitions[name]
+        base = None if definition.base is None else str(self.folder(definition.base))
+        return {"definition": str(definition.file), "size": self.size, "out": str(self.folder(name)), "base": base}
 
 
 def open_shelf(root: Path, scenario_folders: Iterable[Path], size: str) -> Shelf:
@@ -145,24 +145,30 @@ def read_definition(file: Path) -> Definition:
     """Read the part of a definition that the host needs.
 
     Raises:
-        ConfigError: it is not TOML.
+        ConfigError: it is not TOML, or says something of the wrong kind.
     """
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{short(file)} is not valid TOML: {error}") from error
-    return Definition(file.stem, file, raw.get("base"), raw.get("hub"))
+    sizes = {size: raw[size].get("bytes") for size in ("tiny", "full") if isinstance(raw.get(size), dict)}
+    wrong = [size for size, stated in sizes.items() if stated is not None and not isinstance(stated, int)]
+    if wrong:
+        raise ConfigError(f"{short(file)}: bytes in [{wrong[0]}] is not a whole number")
+    stated = {size: stated for size, stated in sizes.items() if stated is not None}
+    return Definition(file.stem, file, _text(raw, "base", file), _text(raw, "hub", file), raw.get("kind", ""), stated)
+
+
+def _text(raw: Mapping[str, Any], name: str, file: Path) -> str | None:
+    found = raw.get(name)
+    if found is not None and not isinstance(found, str):
+        raise ConfigError(f"{short(file)}: {name} is not a text")
+    return found
 
 
 def builder_cell(shelf: Shelf) -> Cell:
     """Return the builder environment as a cell, so that it is locked and built like any other."""
-    lines = (shelf.builder / "builder.txt").read_text(encoding="utf-8").splitlines()
-    requirements = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    pins = tuple(
-        Pin(name, version, f"{name}=={version}")
-        for name, _, version in (requirement.partition("==") for requirement in requirements)
-    )
-    return Cell(python=f"{sys.version_info.major}.{sys.version_info.minor}", pins=pins)
+    return builder.builder_cell(shelf.builder)
 
 
 def of_weights(weights: str, folder: Path | None, names: Iterable[str], shelf: Shelf) -> dict[str, str] | None:

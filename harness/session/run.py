@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 
 from harness.envs.build import Environment, build
-from harness.envs.bundle.stored import opened
-from harness.envs.lock import Lock, resolve_cells
+from harness.envs.lock import Lock
 from harness.envs.places import Places
-from harness.errors import InfrastructureError
 from harness.matrix.model import weights_folder
 from harness.runner.gpus import read_gpus
 from harness.runner.probe_path import probe_path
+from harness.session.builder import builder_python
 from harness.session.cellrun import run_cell
-from harness.session.checkpoints import Shelf, builder_cell, of_weights, open_shelf
+from harness.session.checkpoints import of_weights, open_shelf
 from harness.session.context import CellJob, Options, RunContext
 from harness.session.plan import Plan
 from harness.store.folder import RunFolder
@@ -106,18 +104,14 @@ class _Maker:
         missing = shelf.missing(names)
         if missing:
             self.journal.write("checkpoints_started", names=missing)
-        found = shelf.provide(names, lambda: self._builder(shelf), self.folder.path / "checkpoints.log")
+        found = shelf.provide(
+            names,
+            lambda: builder_python(shelf.builder, self.places, self.folder.path / "checkpoints-install.log"),
+            self.folder.path / "checkpoints.log",
+            lambda text: self.journal.write("checkpoint", text=text),
+        )
         self.journal.write("checkpoints", names=names, built=missing)
         return found
-
-    def _builder(self, shelf: Shelf) -> Path:
-        cell = builder_cell(shelf)
-        bundle = opened()
-        found = resolve_cells([cell], cache=self.places.locks, jobs=1) if bundle is None else bundle.locks([cell])
-        lock = found[cell.id]
-        if not isinstance(lock, Lock):
-            raise InfrastructureError(f"the environment that builds checkpoints cannot be resolved: {lock.sentence}")
-        return build(lock, self.places.envs, self.folder.path / "checkpoints-install.log").python
 
 
 def _run_cells(context: RunContext, jobs: list[CellJob]) -> bool:

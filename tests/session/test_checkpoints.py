@@ -1,22 +1,30 @@
-"""The shelf builds what is missing once, bases first, and leaves nothing half-built."""
+"""The shelf builds what is missing once, bases first, says how far it is, and keeps what was finished."""
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
+from harness.envs.places import Places
 from harness.errors import ConfigError, InfrastructureError
-from harness.session.checkpoints import Definition, Shelf, builder_cell, of_weights, open_shelf
+from harness.session.builder import builder_python, named_python
+from harness.session.checkpoints import Definition, Shelf, builder_cell, of_weights, open_shelf, read_definition
+from harness.session.shelflist import bytes_to_write, entries
 
 BUILDER = """
 import json, pathlib, sys
 for order in json.loads(pathlib.Path(sys.argv[2]).read_text()):
-    if "bad" in order["definition"]:
+    name = pathlib.Path(order["definition"]).stem
+    print(f"{name}: 1.0 MB, 9.0 GiB free", flush=True)
+    print("a library says something")
+    if name == "bad":
         sys.exit("the geometry is wrong")
     out = pathlib.Path(order["out"])
     out.mkdir()
     base = order["base"] and sorted(path.name for path in pathlib.Path(order["base"]).iterdir())
     (out / "weights").write_text(f"{order['size']} {base}")
+    (out / "builder.json").write_text('{"torch": "2.0"}')
 """
 
 
@@ -30,17 +38,18 @@ def shelf(tmp_path):
     for name, base in (("model", None), ("adapter", "model"), ("bad", None)):
         file = builder / f"{name}.toml"
         file.write_text(f'kind = "{name}"\n')
-        definitions[name] = Definition(name, file, base, "org/model" if name == "model" else None)
+        hub = "org/model" if name == "model" else None
+        definitions[name] = Definition(name, file, base, hub, "model", {"tiny": 1000})
     return Shelf(tmp_path / "shelf", builder, definitions, "tiny")
 
 
-def provide(shelf, *names):
-    return shelf.provide(names, lambda: Path(sys.executable), shelf.root / "log")
+def provide(shelf, *names, say=lambda text: None):
+    return shelf.provide(names, lambda: Path(sys.executable), shelf.root / "log", say)
 
 
 def test_bases_are_built_first_and_nothing_is_built_twice(shelf):
     found = provide(shelf, "adapter")
-    assert Path(found["adapter"], "weights").read_text().startswith("tiny ['weights'")
+    assert Path(found["adapter"], "weights").read_text().startswith("tiny ['builder.json', 'weights'")
     assert shelf.missing(["adapter", "model"]) == []
 
     def never():
@@ -49,20 +58,35 @@ def test_bases_are_built_first_and_nothing_is_built_twice(shelf):
     assert shelf.provide(["adapter"], never, shelf.root / "log") == found
 
 
+def test_progress_is_heard_and_the_rest_is_only_logged(shelf):
+    heard = []
+    provide(shelf, "model", say=heard.append)
+    assert heard == ["model: 1.0 MB, 9.0 GiB free"]
+    assert "a library says something" in (shelf.root / "log").read_text()
+
+
 def test_what_shapes_the_bytes_names_the_folder(shelf):
     before = {name: shelf.folder(name) for name in ("model", "adapter")}
     shelf.definitions["model"].file.write_text('kind = "model"\nlayers = 2\n')
     assert shelf.folder("model") != before["model"]
     assert shelf.folder("adapter") != before["adapter"], "an adapter's base is part of it"
-    changed = shelf.folder("model")
-    (shelf.builder / "builder.txt").write_text("six==1.17.0\n")
-    assert shelf.folder("model") != changed
+    for name, text in (("builder.txt", "six==1.17.0\n"), ("other.py", "pass\n")):
+        changed = shelf.folder("model")
+        (shelf.builder / name).write_text(text)
+        assert shelf.folder("model") != changed
 
 
-def test_a_builder_that_fails_leaves_nothing_and_says_why(shelf):
+def test_a_builder_that_fails_says_why_and_keeps_what_it_finished(shelf):
     with pytest.raises(InfrastructureError, match="could not be built: the geometry is wrong"):
         provide(shelf, "model", "bad")
-    assert [path.name for path in shelf.root.iterdir() if path.is_dir()] == []
+    assert shelf.missing(["model", "bad"]) == ["bad"]
+
+
+def test_a_folder_that_was_there_without_its_mark_is_not_taken_for_built(shelf):
+    shelf.folder("model").mkdir(parents=True)  # what a removal left behind
+    with pytest.raises(InfrastructureError):
+        provide(shelf, "bad", "model")
+    assert shelf.missing(["model"]) == ["model"]
 
 
 def test_an_unknown_checkpoint_names_the_nearest(shelf):
@@ -77,13 +101,25 @@ def test_weights_from_a_folder_or_the_hub_need_no_builder(shelf, tmp_path):
     assert of_weights("mine", tmp_path / "mine", ["model"], shelf) == {"model": str(tmp_path / "mine" / "model")}
     with pytest.raises(ConfigError, match="adapter is not there; it needs the folder"):
         of_weights("mine", tmp_path / "mine", ["adapter"], shelf)
+    with pytest.raises(ConfigError, match='adapter is not there; it needs "hub" in'):
+        of_weights("hub", None, ["adapter"], shelf)
 
 
 def test_the_shipped_builder_is_pinned_exactly(tmp_path):
-    shelf = open_shelf(tmp_path, [], "tiny")
-    assert {"qwen2.5-7b", "gemma-4-e2b", "gemma-4-e2b-lora"} <= shelf.definitions.keys()
-    cell = builder_cell(shelf)
+    cell = builder_cell(open_shelf(tmp_path, [], "tiny"))
+    assert {pin.package for pin in cell.pins} == {"transformers", "torch", "safetensors"}
     assert all(pin.requirement == f"{pin.package}=={pin.label}" and pin.label for pin in cell.pins)
+
+
+def test_every_shipped_model_has_both_sizes_and_states_the_bytes_of_the_full_one(tmp_path):
+    shelf = open_shelf(tmp_path, [], "full")
+    models = {name for name, one in shelf.definitions.items() if one.kind == "model"}
+    assert models == {
+        *("qwen2.5-7b", "qwen2.5-1.5b", "llama-3.2-1b", "qwen3-moe"),
+        *("gemma-3-4b", "gemma-3-12b", "gemma-4-e2b", "gemma-4-e4b"),
+    }
+    assert all(shelf.definitions[name].stated["full"] > 2**31 for name in models)
+    assert all(shelf.definitions[name].hub for name in models - {"qwen3-moe"})
 
 
 def test_definitions_beside_a_users_scenario_win(tmp_path):
@@ -91,3 +127,59 @@ def test_definitions_beside_a_users_scenario_win(tmp_path):
     mine.mkdir()
     (mine / "qwen2.5-7b.toml").write_text('kind = "model"\n')
     assert open_shelf(tmp_path, [tmp_path], "tiny").definitions["qwen2.5-7b"].file == mine / "qwen2.5-7b.toml"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("kind = ", "is not valid TOML"),
+        ("base = 3", "base is not a text"),
+        ("hub = ['a']", "hub is not a text"),
+        ("[full]\nbytes = 'many'", r"bytes in \[full\] is not a whole number"),
+    ],
+)
+def test_a_definition_that_says_nonsense_is_one_sentence(tmp_path, text, sentence):
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(ConfigError, match=sentence):
+        read_definition(tmp_path / "x.toml")
+
+
+def test_the_list_tells_what_is_built_by_whom_and_what_the_rest_will_take(shelf):
+    provide(shelf, "model")
+    rows = {entry.definition.name: entry.copies[0] for entry in entries([shelf])}
+    assert rows["model"].built
+    assert rows["model"].builder == {"torch": "2.0"}
+    assert rows["model"].bytes == sum(path.stat().st_size for path in shelf.folder("model").iterdir())
+    assert (rows["adapter"].built, rows["adapter"].bytes) == (False, 1000)
+
+
+def test_room_is_asked_for_before_anything_is_built(shelf):
+    begun = shelf.folder("adapter").with_name(f"building-{shelf.folder('adapter').name}")
+    begun.mkdir(parents=True)
+    (begun / "weights").write_bytes(b"x" * 400)
+    assert bytes_to_write(shelf, ["adapter"]) == 1600, "its base is to be built too, and it is begun"
+    many = Definition("model", shelf.definitions["model"].file, None, None, "model", {"tiny": 2**60})
+    full = Shelf(shelf.root, shelf.builder, {"model": many}, "tiny")
+    with pytest.raises(InfrastructureError, match=r"1073741824.00 GiB are to be written and .* free: make room"):
+        bytes_to_write(full, ["model"])
+
+
+def test_an_interpreter_of_the_users_own_is_checked_before_it_is_used(shelf, tmp_path):
+    (shelf.builder / "builder.txt").write_text("pytest==1\n")
+    environ = {"HARNESS_BUILDER_PYTHON": sys.executable}
+    found = builder_python(shelf.builder, Places(tmp_path), tmp_path / "log", environ)
+    assert found == Path(sys.executable).absolute(), "whatever its versions are"
+    (shelf.builder / "builder.txt").write_text("pytest==1\nno-such-package==2\n")
+    with pytest.raises(ConfigError, match=r"HARNESS_BUILDER_PYTHON: .* has no no-such-package"):
+        builder_python(shelf.builder, Places(tmp_path), tmp_path / "log", environ)
+    with pytest.raises(ConfigError, match="--python: there is no interpreter /no/python"):
+        named_python("/no/python", shelf.builder, "--python")
+    with pytest.raises(ConfigError, match="is not a Python interpreter that runs"):
+        named_python("true", shelf.builder, "--python")
+
+
+def test_a_named_interpreter_finds_the_same_folder(shelf):
+    """The key is of the definition: a run on a machine without an index finds what another interpreter built there."""
+    found = provide(shelf, "model")
+    assert found["model"] == str(shelf.folder("model"))
+    assert json.loads(Path(found["model"], "builder.json").read_text()) == {"torch": "2.0"}

@@ -1,0 +1,130 @@
+"""``harness checkpoint``: which checkpoints there are, and build some before a run needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.arguments import Verbs, add_json
+from harness.envs.places import Places
+from harness.errors import ConfigError, ExitCode
+from harness.matrix.places import short
+from harness.session.builder import VARIABLE, builder_python, named_python
+from harness.session.checkpoints import Shelf, open_shelf
+from harness.session.shelflist import SIZES, Copy, Entry, bytes_to_write, entries, free_bytes, human
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb and its two actions."""
+    verb = verbs.add_parser("checkpoint", help="list or build the models and adapters that scenarios load")
+    actions = verb.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="every definition, its sizes, and what is built")
+    listing.set_defaults(verb=show)
+    building = actions.add_parser("build", help="build checkpoints, or go on with an interrupted build")
+    building.add_argument("names", nargs="*", metavar="NAME", help="which; an adapter brings its base")
+    building.add_argument("--all", action="store_true", help="every one that has this size")
+    building.add_argument("--size", choices=SIZES, default="tiny", help="tiny (default) or the real shape")
+    building.add_argument(
+        "--python",
+        metavar="PATH",
+        help=f"an interpreter with torch, transformers and safetensors to build with (default: ${VARIABLE}, else the "
+        "pinned environment)",
+    )
+    building.set_defaults(verb=build)
+    for action in (listing, building):
+        action.add_argument(
+            "--scenarios",
+            action="append",
+            default=[],
+            type=Path,
+            metavar="FILE",
+            help="take the definitions in checkpoints/ beside this file too (repeatable)",
+        )
+        add_json(action)
+
+
+def show(options: argparse.Namespace) -> ExitCode:
+    """Print the definitions and their copies."""
+    shelves = [_shelf(options, size) for size in SIZES]
+    found = entries(shelves)
+    if options.json:
+        print(json.dumps([_row(entry) for entry in found], indent=1))
+        return ExitCode.COMPLETE
+    table = Table("name", "kind", *SIZES, "hub or base", box=None)
+    for entry in found:
+        one = entry.definition
+        source = one.hub or (f"on {one.base}" if one.base else "")
+        table.add_row(one.name, one.kind, *(_cell(copy) for copy in entry.copies), source)
+    console = Console()
+    console.print(table, highlight=False)
+    where = f"✔ built, in {short(shelves[0].root)}; without a mark: what it will take"
+    console.print(where, highlight=False, soft_wrap=True)
+    return ExitCode.COMPLETE
+
+
+def _cell(copy: Copy) -> str:
+    size = "–" if copy.bytes is None else human(copy.bytes)
+    return f"✔ {size}" if copy.built else f"  {size}"
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    one = entry.definition
+    sizes = {
+        copy.size: {
+            "built": copy.built,
+            "bytes": copy.bytes,
+            "folder": str(copy.folder),
+            "builder": dict(copy.builder),
+        }
+        for copy in entry.copies
+    }
+    return {
+        "name": one.name,
+        "kind": one.kind,
+        "base": one.base,
+        "hub": one.hub,
+        "definition": str(one.file),
+        "sizes": sizes,
+    }
+
+
+def build(options: argparse.Namespace) -> ExitCode:
+    """Build what is missing of the names, saying what it takes before and how far it is meanwhile."""
+    places, shelf = Places.of_user(), _shelf(options, options.size)
+    names = sorted(shelf.definitions) if options.all else list(dict.fromkeys(options.names))
+    if not names or (options.all and options.names):
+        raise ConfigError("name the checkpoints to build, or give --all (harness checkpoint list shows them)")
+    console = Console(stderr=True) if options.json else Console()
+    missing, log = shelf.missing(names), places.root / "checkpoints.log"
+    needed = bytes_to_write(shelf, names)
+    if missing:
+        stated = f", {human(needed)}" if needed else ""
+        free = human(free_bytes(shelf.root))
+        _say(console, f"to build ({shelf.size}): {', '.join(missing)}{stated}; {free} free in {short(shelf.root)}")
+    given = named_python(options.python, shelf.builder, "--python") if options.python else None
+    install = places.root / "checkpoints-install.log"
+    found = shelf.provide(
+        names,
+        lambda: given or builder_python(shelf.builder, places, install),
+        log,
+        lambda text: _say(console, text),
+    )
+    if options.json:
+        print(json.dumps(found, indent=1))
+    else:
+        for name, folder in found.items():
+            _say(console, f"{name}  {short(Path(folder))}")
+    return ExitCode.COMPLETE
+
+
+def _shelf(options: argparse.Namespace, size: str) -> Shelf:
+    return open_shelf(Places.of_user().checkpoints, {file.absolute().parent for file in options.scenarios}, size)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
