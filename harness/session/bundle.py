@@ -181,8 +181,9 @@ def _refuse(name: str, answer: str | Unsolvable, order: Order) -> None:
 def _builder(shelf: Shelf, resolver: Resolver, order: Order, cells: Sequence[Cell]) -> Stored:
     """Lock the environment that builds checkpoints, on the base's torch where the cells stand on it."""
     cell = replace(builder_cell(shelf), python=order.target.python)
-    left = {name for one in cells for name in left_to_base(one)}
-    pins = tuple(installed_pin(pin.package, UNKNOWN) if pin.package in left else pin for pin in cell.pins)
+    left = sorted({name for one in cells for name in left_to_base(one)})
+    kept = [pin for pin in cell.pins if pin.package not in left]
+    pins = (*kept, *(installed_pin(name, UNKNOWN) for name in left))
     standing = replace(cell, pins=pins)
     answer = resolver.cells([standing])[standing.id]
     _refuse("the environment that builds checkpoints", answer, order)
