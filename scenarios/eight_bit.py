@@ -21,7 +21,6 @@ from device_maps import (
 )
 from quantized import (
     DeviceMap,
-    bytes_by_dtype,
     greedy,
     import_bitsandbytes,
     load_plain,
@@ -125,8 +124,8 @@ def record_8bit(probe: Any, model: Any) -> None:
     """Record what is in 8-bit and where it lies; state that every layer of the decoder is."""
     count = count_linear8bit(model)
     probe.record("linear8bit", count)
+    probe.placement(model, "load")
     probe.record("places", places(model))
-    probe.record("bytes_by_dtype", bytes_by_dtype(model))
     wanted = LINEARS_PER_LAYER * model.config.num_hidden_layers
     probe.expect("every decoder layer is Linear8bitLt", count == wanted, f"{count} of {wanted}")
 
