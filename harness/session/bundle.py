@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.envs import pipconfig
-from harness.envs.build import build
 from harness.envs.bundle import manifest
 from harness.envs.bundle.archive import write_archive
 from harness.envs.bundle.manifest import Manifest, Stored
-from harness.envs.bundle.program import copy_program, own_requirements, safe_name
+from harness.envs.bundle.program import copy_program, own_requirements
 from harness.envs.bundle.resolve import Resolver, left_to_base
 from harness.envs.bundle.stored import installed_pin
 from harness.envs.bundle.target import Target
 from harness.envs.bundle.wheelhouse import Wheelhouse, make_wheelhouse
-from harness.envs.lock import Lock, Unsolvable, packages_of, resolve_cells
+from harness.envs.lock import Unsolvable, packages_of
 from harness.envs.places import Places
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.base import BaseInterpreter
 from harness.matrix.cell import Cell
 from harness.matrix.model import WEIGHTS, Matrix
-from harness.matrix.places import ScenarioFile, find, own_root
 from harness.matrix.plan import plan_cells
-from harness.session.begin import KNOWN_ISSUES, harness_version, known_issues
+from harness.session.begin import harness_version, known_issues
+from harness.session.bundle_files import copy_checkpoints, copy_matrix, copy_scenarios
 from harness.session.checkpoints import Shelf, builder_cell, open_shelf
 from harness.session.plan import read_scenarios, select_cells
 
@@ -100,13 +98,13 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, places: Places, said: S
         copy_program(folder)
         (folder / manifest.HOST_LOCK).write_text(wheels.relock(host), encoding="utf-8")
         if wanted and order.checkpoints:
-            _copy_checkpoints(shelf, wanted, places, folder, said)
+            copy_checkpoints(shelf, wanted, places, folder, said)
         Manifest(
             harness_version=harness_version(),
             python=order.target.python,
             platform=order.target.platform,
-            matrix=_copy_matrix(matrix, issues, folder),
-            selection=_copy_scenarios(files, folder, chosen=bool(order.scenarios)),
+            matrix=copy_matrix(matrix, issues, folder),
+            selection=copy_scenarios(files, folder, chosen=bool(order.scenarios)),
             needs_base=any(one.from_base for one in stored),
             base={name: order.base[name] for one in stored for name in one.from_base if order.base.get(name)},
             cells=tuple(_relocked(one, wheels) for one in stored),
@@ -200,62 +198,6 @@ def _must(answer: str | Unsolvable, what: str) -> str:
 
 def _relocked(stored: Stored, wheels: Wheelhouse) -> Stored:
     return stored if stored.text is None else stored.model_copy(update={"text": wheels.relock(stored.text)})
-
-
-def _copy_matrix(matrix: Matrix, issues: str, folder: Path) -> str:
-    target = folder / "matrices" / matrix.path.name
-    target.parent.mkdir()
-    shutil.copyfile(matrix.path, target)
-    if find(KNOWN_ISSUES, matrix.path.parent) is not None:
-        (target.parent / KNOWN_ISSUES).write_text(issues, encoding="utf-8")
-    return target.relative_to(folder).as_posix()
-
-
-def _copy_scenarios(files: Iterable[ScenarioFile], folder: Path, *, chosen: bool) -> tuple[str, ...]:
-    """Copy the folders of a user's own scenarios, for the harness's own travel with it.
-
-    Returns all of them by place; none where the matrix's own entries lead to the harness's own there as here.
-    """
-    own = own_root() / "scenarios"
-    places: dict[Path, Path] = {}
-    entries = []
-    for file in files:
-        parent = file.path.parent
-        if parent == own:
-            place = Path(manifest.PROGRAM, "scenarios")
-        elif parent in places:
-            place = places[parent]
-        else:
-            place = places[parent] = Path("scenarios", f"{len(places)}-{safe_name(parent.name)}")
-            _copy_folder(parent, folder / place)
-        entries.append(f"{(place / file.path.name).as_posix()}{f'::{file.test}' if file.test else ''}")
-    return tuple(entries) if places or chosen else ()
-
-
-def _copy_folder(source: Path, target: Path) -> None:
-    """Copy the Python files and the checkpoint definitions beside a scenario, nothing else that lies there."""
-    target.mkdir(parents=True)
-    for path in sorted(source.glob("*.py")):
-        shutil.copyfile(path, target / path.name)
-    if (source / "checkpoints").is_dir():
-        shutil.copytree(source / "checkpoints", target / "checkpoints", ignore=shutil.ignore_patterns("__pycache__"))
-
-
-def _copy_checkpoints(shelf: Shelf, names: Sequence[str], places: Places, folder: Path, said: Said) -> None:
-    """Build the checkpoints here, as a run would, and copy them."""
-
-    def python() -> Path:
-        cell = builder_cell(shelf)
-        lock = resolve_cells([cell], cache=places.locks, jobs=1)[cell.id]
-        if not isinstance(lock, Lock):
-            raise InfrastructureError(f"the environment that builds checkpoints cannot be resolved: {lock.sentence}")
-        return build(lock, places.envs, places.root / "checkpoints-install.log").python
-
-    said(f"checkpoints: {', '.join(names)}")
-    shelf.provide(names, python, places.root / "checkpoints.log")
-    for name in names:
-        source = shelf.folder(name)
-        shutil.copytree(source, folder / manifest.CHECKPOINTS / source.name)
 
 
 def _percent(said: Said, total: int) -> Callable[[int], None]:

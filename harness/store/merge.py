@@ -117,13 +117,16 @@ def united(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str])
             "axes": tuple(dict.fromkeys(axis for _, record in records for axis in record.axes)),
             "host": _machine([record.host for _, record in records], tuple(gpus.values())),
             "parts": tuple(
-                PartRecord(
-                    run=name, started=record.started, host=record.host, cells=tuple(cell.id for cell in record.cells)
-                )
-                for name, (_, record) in zip(names, records, strict=True)
+                part for name, (_, record) in zip(names, records, strict=True) for part in _parts(name, record)
             ),
         }
     )
+
+
+def _parts(name: str, record: RunRecord) -> tuple[PartRecord, ...]:
+    """Return a run as a part; one that was merged before stays the parts it had."""
+    cells = tuple(cell.id for cell in record.cells)
+    return record.parts or (PartRecord(run=name, started=record.started, host=record.host, cells=cells),)
 
 
 def _machine(hosts: Sequence[HostRecord], gpus: tuple[GpuRecord, ...]) -> HostRecord:
@@ -166,7 +169,7 @@ def renumbered(
         match event:
             case {"event": "attempt", "record": dict(record)}:
                 number = _number(record, before)
-                changed = {**record, "attempt": number, "part": part}
+                changed = {**record, "attempt": number, "part": record.get("part") or part}
                 if record.get("folder") and number != record["attempt"]:
                     changed["folder"] = f"{record['folder'].rpartition('/')[0]}/{number}"
                 yield {**event, "record": changed}

@@ -1,5 +1,7 @@
 """Run the matrix of this bundle where there is no package index: ``run [--base PYTHON] [options of harness run]``.
 
+After ``--`` another command of the harness may stand: ``run -- checkpoint build qwen2.5-7b --size full``.
+
 This file lies at the top of a bundle and needs nothing but a Python. It makes an environment for the harness beside
 itself, from the wheels here and with uv where there is one (else with venv and the pip in the bundle), and then calls
 ``harness run``, which builds the environments of the cells in the same way.
@@ -17,6 +19,7 @@ import sys
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ASK = """
@@ -34,7 +37,9 @@ class Refused(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the harness's environment, run the matrix, and return the exit code of ``harness run``."""
-    options, rest = read_arguments(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    given, other = (given[: given.index("--")], given[given.index("--") + 1 :]) if "--" in given else (given, [])
+    options, rest = read_arguments(given)
     try:
         base = find_base(options.base)
         manifest = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))
@@ -47,17 +52,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"run: {error}\n")
         return USAGE
     reports = options.reports.absolute()
-    chosen = [word for entry in options.scenarios for word in ("--scenarios", from_here(entry))]
-    if not chosen:
-        chosen = [word for entry in manifest["selection"] for word in ("--scenarios", entry)]
-    command = [python, "-m", "harness.cli.main", "run", manifest["matrix"], "--reports", reports, *chosen, *rest]
-    code = subprocess.call([str(word) for word in command], cwd=HERE, env=variables)
+    words = other or run_words(manifest, options.scenarios, reports, rest)
+    code = subprocess.call([str(python), "-m", "harness.cli.main", *words], cwd=HERE, env=variables)
     if options.pack is not None:
         pack(reports, options.pack)
     return code
 
 
-def read_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+def run_words(manifest: dict[str, Any], scenarios: list[str], reports: Path, rest: list[str]) -> list[str]:
+    """Return the command that runs the matrix of the bundle, with the scenarios that came with it."""
+    entries = [from_here(entry) for entry in scenarios] or manifest["selection"]
+    chosen = [word for entry in entries for word in ("--scenarios", entry)]
+    return ["run", manifest["matrix"], "--reports", str(reports), *chosen, *rest]
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Take what this file needs; everything else goes to ``harness run``."""
     parser = argparse.ArgumentParser(prog="run", description=__doc__.split("\n", 1)[0], allow_abbrev=False)
     parser.add_argument("--base", default="python3", help="the Python that has torch (default: python3)")

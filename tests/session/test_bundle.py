@@ -1,0 +1,170 @@
+"""What a bundle refuses, what it takes from the other machine's base, and which files travel."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import main
+from harness.envs.bundle.target import Target
+from harness.envs.lock import Unsolvable
+from harness.envs.places import Places
+from harness.errors import ConfigError, InfrastructureError
+from harness.matrix.model import load_matrix
+from harness.matrix.places import find_scenarios
+from harness.session.bundle import Order, _refuse, make_bundle, plan_for
+from harness.session.bundle_files import copy_matrix, copy_scenarios
+
+LINUX = Target("3.12", "linux-x86_64")
+
+
+def write(folder: Path, text: str = "", *, scenarios: str = '["case.py"]', top: str = "") -> Path:
+    (folder / "case.py").write_text("def test_one():\n    pass\n")
+    path = folder / "mine.toml"
+    path.write_text(f'name = "mine"\nscenarios = {scenarios}\n{top}\n[axes]\niniconfig = ["2.0.0", "2.1.0"]\n{text}')
+    return path
+
+
+def plan(folder: Path, order: Order, *arguments, **words):
+    return plan_for(load_matrix(write(folder, *arguments, **words)), order, Places(folder / "cache"))[0]
+
+
+def test_cells_are_planned_for_the_other_machine_s_python(tmp_path):
+    assert [cell.python for cell in plan(tmp_path, Order(LINUX))] == ["3.12", "3.12"]
+
+
+def test_a_matrix_for_another_python_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"wants Python 3\.11, and the bundle is for 3\.12"):
+        plan(tmp_path, Order(LINUX), top='python = "3.11"')
+
+
+def test_an_excluded_package_is_taken_from_the_base_whatever_the_matrix_pins(tmp_path):
+    order = Order(LINUX, base={"torch": "2.11.0", "numpy": "2.5.2"}, exclude=("torch", "numpy"))
+    (cell, _) = plan(tmp_path, order, '[pins]\ntorch = "2.13.0"\n')
+    assert {pin.package: pin.label for pin in cell.pins if pin.installed} == {
+        "numpy": "installed@2.5.2",
+        "torch": "installed@2.11.0",
+    }
+
+
+def test_without_a_freeze_the_base_s_versions_are_unknown_until_there(tmp_path):
+    (cell, _) = plan(tmp_path, Order(LINUX), '[pins]\ntorch = "installed"\n')
+    assert cell.label("torch") == "installed@unknown"
+
+
+def test_a_freeze_that_lacks_what_the_matrix_takes_is_one_sentence(tmp_path):
+    with pytest.raises(ConfigError, match="has no torch"):
+        plan(tmp_path, Order(LINUX, base={"numpy": "1"}), '[pins]\ntorch = "installed"\n')
+
+
+def test_an_axis_cannot_be_left_to_the_base(tmp_path):
+    with pytest.raises(ConfigError, match="--exclude iniconfig: it is an axis of mine"):
+        plan(tmp_path, Order(LINUX, exclude=("iniconfig",)))
+
+
+def test_a_folder_of_weights_is_refused(tmp_path):
+    (tmp_path / "weights").mkdir()
+    matrix = load_matrix(write(tmp_path, '[checkpoints]\nweights = "weights"\n'))
+    with pytest.raises(ConfigError, match="carries no folder of weights"):
+        make_bundle(matrix, Order(LINUX), tmp_path / "x.tar.xz", Places(tmp_path / "cache"), print)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "sentence"),
+    [
+        (
+            Unsolvable("docopt==0.6.2 has no usable wheels"),
+            ConfigError,
+            r"c: a bundle holds wheels only.*docopt==0\.6\.2",
+        ),
+        (Unsolvable("dns error", network=True), InfrastructureError, "c cannot be locked: dns error"),
+        (
+            "torch==2.13.0 \\\n    --hash=sha256:aa\nnvidia-cublas==1 \\\n    --hash=sha256:bb\n",
+            ConfigError,
+            r"c would bring torch 2\.13\.0 and 1 CUDA packages: leave it .* --exclude torch",
+        ),
+    ],
+)
+def test_what_cannot_or_should_not_travel_is_one_sentence(answer, error, sentence):
+    with pytest.raises(error, match=sentence):
+        _refuse("c", answer, Order(LINUX))
+
+
+def test_torch_travels_when_asked_for_and_an_unsolvable_cell_is_kept():
+    _refuse("c", "torch==2.13.0 \\\n    --hash=sha256:aa\n", Order(LINUX, torch=True))
+    _refuse("c", Unsolvable("six==9 was not found"), Order(LINUX))
+
+
+def test_own_scenarios_travel_with_their_neighbours_and_checkpoints_only(tmp_path):
+    matrix = write(tmp_path)
+    (tmp_path / "shared.py").touch()
+    (tmp_path / "secrets.txt").touch()
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "mine.toml").touch()
+    files = find_scenarios(["case.py::test_one", "scenarios/load_4bit"], matrix)
+    out = tmp_path / "out"
+    place = f"scenarios/0-{tmp_path.name}"
+    assert copy_scenarios(files, out, chosen=False) == (f"{place}/case.py::test_one", "app/scenarios/load_4bit.py")
+    copied = sorted(path.relative_to(out / place).as_posix() for path in (out / place).rglob("*") if path.is_file())
+    assert copied == ["case.py", "checkpoints/mine.toml", "shared.py"]
+
+
+def test_the_harness_s_own_scenarios_need_no_selection(tmp_path):
+    files = find_scenarios(["scenarios/load_4bit"], tmp_path / "m.toml")
+    assert copy_scenarios(files, tmp_path, chosen=False) == ()
+    assert copy_scenarios(files, tmp_path, chosen=True) == ("app/scenarios/load_4bit.py",)
+
+
+def test_known_issues_travel_only_where_the_matrix_has_its_own(tmp_path):
+    matrix = load_matrix(write(tmp_path))
+    (tmp_path / "known_issues.toml").write_text("# none\n")
+    out = tmp_path / "out"
+    out.mkdir()
+    assert copy_matrix(matrix, "# none\n", out) == "matrices/mine.toml"
+    assert (out / "matrices" / "known_issues.toml").read_text() == "# none\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-o", "x.zip"], "must be a file that ends with .tar.xz"),
+        (["--platform", "beos"], '--platform "beos" is not one of'),
+        (["--base-freeze", "nothing.txt"], "nothing.txt cannot be read"),
+        (["--python", "three"], '--python "three" is not a version'),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_sentence(arguments, sentence, tmp_path, capsys):
+    assert main(["bundle", str(write(tmp_path)), *arguments]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_an_unknown_cuda_version_is_a_usage_error(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exited:
+        main(["bundle", str(write(tmp_path)), "--cuda", "latest"])
+    assert exited.value.code == 2
+    assert "latest is not a CUDA version" in capsys.readouterr().err
+
+
+def test_a_plan_reads_cells_and_locks_from_the_bundle(tmp_path, monkeypatch):
+    """No index is asked: the stored lock is taken although such a release does not exist."""
+    from harness.envs.bundle.manifest import Manifest, Stored
+    from harness.matrix.cell import Cell, Pin
+    from harness.session.plan import make_plan
+
+    cell = Cell(python="3.11", pins=(Pin("iniconfig", "99.0", "iniconfig==99.0"),), axes=("iniconfig",))
+    manifest = Manifest(
+        harness_version="1",
+        python="3.11",
+        platform="linux-x86_64",
+        matrix="mine.toml",
+        needs_base=False,
+        cells=(Stored(cell=cell, text="iniconfig==99.0 \\\n    --hash=sha256:aa\n"),),
+    )
+    manifest.write(tmp_path)
+    monkeypatch.setenv("HARNESS_BUNDLE", str(tmp_path))
+    made = make_plan(load_matrix(write(tmp_path)), Places(tmp_path / "cache"))
+    (planned,) = made.cells
+    assert planned.cell == cell
+    assert json.dumps(planned.record().versions) == '{"iniconfig": "99.0"}'
