@@ -119,18 +119,19 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, places: Places, said: S
 
 
 def plan_for(matrix: Matrix, order: Order, places: Places) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
-    """Expand a matrix for the target, with what ``exclude`` names taken from its base.
+    """Expand a matrix for the target, with what ``exclude`` names taken from its base, and a pinned torch too.
 
     Raises:
         ConfigError: an excluded package is an axis, or a cell wants another Python.
     """
+    excluded = dict.fromkeys([*order.exclude, *(["torch"] if "torch" in matrix.pins and not order.torch else [])])
     for name in order.exclude:
         if name in matrix.axes:
             raise ConfigError(f"--exclude {name}: it is an axis of {matrix.name}, and the base has it only once")
-    pins = {**matrix.pins, **dict.fromkeys(order.exclude, "installed")}
+    pins = {**matrix.pins, **dict.fromkeys(excluded, "installed")}
     python = matrix.python or order.target.python
     asked = matrix.model_copy(update={"pins": pins, "python": python})
-    packages = dict(order.base) or dict.fromkeys(matrix.packages, UNKNOWN) | dict.fromkeys(order.exclude, UNKNOWN)
+    packages = dict(order.base) or dict.fromkeys([*matrix.packages, *excluded], UNKNOWN)
     told = BaseInterpreter(Path(matrix.base or "python3"), order.target.python, packages)
     expansion = plan_cells(asked, cache=places.releases, base=told)
     cells = select_cells(expansion.cells, order.cells)
@@ -140,7 +141,9 @@ def plan_for(matrix: Matrix, order: Order, places: Places) -> tuple[tuple[Cell, 
                 f"{cell.id} wants Python {cell.python}, and the bundle is for {order.target.python}: "
                 "a bundle is for one Python (--python, --cells)"
             )
-    return cells, tuple(expansion.warnings)
+    overruled = [name for name in excluded if matrix.pins.get(name, "installed") != "installed"]
+    notes = (f"{name} is taken from the other machine, whatever the matrix pins" for name in overruled)
+    return cells, (*expansion.warnings, *notes)
 
 
 def _locked(cells: Sequence[Cell], resolver: Resolver, order: Order) -> tuple[Stored, ...]:
