@@ -77,8 +77,9 @@ def test_reserved_unquantized(probe, checkpoint):
     folder = checkpoint("qwen2.5-7b")
     size = checkpoint_bytes(folder)
     with probe.phase("load"):
-        load_plain(folder, "auto")
+        model = load_plain(folder, "auto")
         allocated, reserved = probe.cuda.allocated, probe.cuda.reserved
+    probe.placement(model, "load")
     probe.record("bf16_bytes", size)
     detail = f"{reserved} reserved, {allocated} allocated, checkpoint {size}"
     probe.expect("allocated is the checkpoint", abs(allocated - size) <= 0.02 * size + BLOCKS, detail)

@@ -1,0 +1,47 @@
+"""Planted failures for the CUDA rows of scenarios/load_4bit.py: every test of this file must come out red."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.probe import scenario
+from harness.probe.memory import Cuda
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scenarios"))
+import load_4bit
+
+GIB = 2**30
+
+
+@pytest.fixture
+def mocked_gpu(monkeypatch, probe):
+    """Let the CUDA figures be those of the report's bad release for the Qwen2.5-7B shape, in GiB."""
+    probe.simulated("a GPU with the memory figures of the report's bad release")
+    monkeypatch.setattr(load_4bit, "checkpoint_bytes", lambda folder: int(14.19 * GIB))
+    for name, gib in {"allocated": 5.46, "allocated_peak": 14.2, "reserved": 13.83}.items():
+        monkeypatch.setattr(Cuda, name, property(lambda self, gib=gib: int(gib * GIB)))
+
+
+@scenario(row="A1", checkpoints=["qwen2.5-7b"])
+def test_reserved_as_unquantized_with_a_mocked_gpu(probe, checkpoint, mocked_gpu):
+    """What is reserved is what the unquantized model needs."""
+    load_4bit.test_reserved(probe, checkpoint, double_quant=False)
+
+
+@scenario(row="A1", checkpoints=["gemma-3-12b"])
+def test_gemma3_reserved_as_unquantized_with_a_mocked_gpu(probe, checkpoint, mocked_gpu):
+    """The same for Gemma 3."""
+    load_4bit.test_reserved_gemma3(probe, checkpoint)
+
+
+@scenario(row="A1", checkpoints=["qwen2.5-7b"])
+def test_control_reserves_without_need_with_a_mocked_gpu(probe, checkpoint, mocked_gpu):
+    """The unquantized control allocates less than it should, and reserves more."""
+    load_4bit.test_reserved_unquantized(probe, checkpoint)
+
+
+@scenario(row="A2", checkpoints=["qwen2.5-7b"])
+def test_peak_like_unquantized_with_a_mocked_gpu(probe, checkpoint, mocked_gpu):
+    """The peak while loading is what the unquantized model needs."""
+    load_4bit.test_peak_while_loading(probe, checkpoint, device_map="auto")
