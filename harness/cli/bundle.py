@@ -28,7 +28,7 @@ def register(verbs: Verbs) -> None:
     verb = verbs.add_parser("bundle", help="pack a matrix for a machine without a package index")
     add_matrix(verb)
     verb.add_argument(
-        "-o", "--output", type=Path, default=Path("bundle.tar.xz"), metavar="FILE", help="(bundle.tar.xz)"
+        "-o", "--output", type=Path, default=Path("bundle.tar.xz"), metavar="FILE", help="default: bundle.tar.xz"
     )
     verb.add_argument(
         "--python", metavar="X.Y", help="the other machine's Python (default: the matrix's, else this one)"
@@ -39,7 +39,7 @@ def register(verbs: Verbs) -> None:
         action="append",
         default=[],
         metavar="PACKAGE",
-        help="take it from the other machine's base (torch)",
+        help="take it from the other machine's base (a pinned torch always is)",
     )
     verb.add_argument("--base-freeze", type=Path, metavar="FILE", help="what that base has: `pip list --format=freeze`")
     verb.add_argument("--cuda", type=_cuda, metavar="130", help="keep one CUDA version of bitsandbytes, and the CPU's")
@@ -47,7 +47,9 @@ def register(verbs: Verbs) -> None:
     verb.add_argument(
         "--with-report", action="store_true", help="bring pandas and pyarrow, so that tables are made there"
     )
-    verb.add_argument("--with-torch", action="store_true", help="bring the torch that the index gives")
+    verb.add_argument(
+        "--with-torch", action="store_true", help="bring the torch that the index gives, instead of the base's"
+    )
     add_json(verb)
     verb.set_defaults(verb=bundle)
 

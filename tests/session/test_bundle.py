@@ -47,6 +47,15 @@ def test_an_excluded_package_is_taken_from_the_base_whatever_the_matrix_pins(tmp
     }
 
 
+def test_a_pinned_torch_is_left_to_the_base_unless_it_is_to_travel(tmp_path):
+    matrix = load_matrix(write(tmp_path, '[pins]\ntorch = "2.13.0"\n'))
+    (left, _), notes = plan_for(matrix, Order(LINUX), Places(tmp_path / "cache"))
+    assert left.label("torch") == "installed@unknown"
+    assert notes == ("torch is taken from the other machine, whatever the matrix pins",)
+    (kept, _), notes = plan_for(matrix, Order(LINUX, torch=True), Places(tmp_path / "cache"))
+    assert (kept.label("torch"), notes) == ("2.13.0", ())
+
+
 def test_without_a_freeze_the_base_s_versions_are_unknown_until_there(tmp_path):
     (cell, _) = plan(tmp_path, Order(LINUX), '[pins]\ntorch = "installed"\n')
     assert cell.label("torch") == "installed@unknown"
