@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from harness.report.figures import figures
-from harness.report.views import Box, Check, KnownFailure, Try, Word
+from harness.report.facts import Check, Known, KnownFailure, Try
+from harness.report.figures import figures, spreads
+from harness.report.standing import known
+from harness.report.views import Box, Word
+from harness.report.where import placements, ran_on, where
 from harness.store.outcome import Outcome, Reason, Stage, Status
 from harness.store.records import AttemptRecord, CellRecord, Frame
 from harness.verdict.compare import Change, Result, compare, result_of
+from harness.verdict.known import KnownIssue
 from harness.verdict.signature import recognise
 
 LAST_FRAMES = 8
@@ -54,8 +58,20 @@ class Seen:
         )
 
 
-def box(scenario: str, cell: CellRecord, seen: Seen, reference: Seen | None, matrix_file: str) -> Box:
-    """Make the box of one scenario in one cell; ``reference`` is the same scenario in its reference cell."""
+@dataclass(frozen=True)
+class Surroundings:
+    """What every box of a run is judged beside: the matrix file, the known issues, the GPUs (UUID → name)."""
+
+    matrix_file: str
+    issues: tuple[KnownIssue, ...] = ()
+    gpus: Mapping[str, str] = field(default_factory=dict)
+
+
+def box(scenario: str, cell: CellRecord, seen: Seen, reference: Seen | None, around: Surroundings) -> Box:
+    """Make the box of one scenario in one cell; ``reference`` is the same scenario in its reference cell.
+
+    Figures are over all attempts, everything else that only one attempt can say is the telling one's.
+    """
     telling, result = seen.telling, seen.result
     shown = Box(
         cell=cell.id,
@@ -65,12 +81,13 @@ def box(scenario: str, cell: CellRecord, seen: Seen, reference: Seen | None, mat
         applies_to=seen.applies_to,
         change=change_between(reference, seen) if reference else None,
         signature=seen.signature,
-        commands=_commands(scenario, cell.id, matrix_file),
+        known=_known(scenario, cell, seen, around),
+        commands=_commands(scenario, cell.id, around.matrix_file),
     )
     if telling is None:
         return shown
-    compared = reference.telling if reference else None
     fields = {
+        "ran_on": ran_on(telling),
         "simulated": telling.simulated,
         "seconds": telling.seconds,
         "detail": telling.detail,
@@ -78,11 +95,22 @@ def box(scenario: str, cell: CellRecord, seen: Seen, reference: Seen | None, mat
         if telling.failure
         else (),
         "checks": tuple(Check(each.text, each.held, each.detail) for each in telling.expectations),
-        "figures": figures(telling.figures, compared.figures if compared else {}),
+        "figures": figures(spreads(seen.attempts), spreads(reference.attempts if reference else ())),
         "notes": tuple((name, _note(value)) for name, value in telling.notes.items()),
+        "where": where(telling, around.gpus),
+        "placements": placements(telling),
         "tries": tuple(_try(each) for each in seen.attempts),
     }
     return Box(**{**shown.__dict__, **fields})
+
+
+def _known(scenario: str, cell: CellRecord, seen: Seen, around: Surroundings) -> Known | None:
+    """Ask the known issues; a cell in which nothing could be started says nothing about any of them."""
+    if seen.applies_to == "cell":
+        return None
+    failure = seen.signature
+    names = [name for name in (failure.rule, failure.id) if name] if failure else []
+    return known(around.issues, scenario, cell, seen.result.outcome, names)
 
 
 def word_of(result: Result) -> Word:
@@ -138,12 +166,21 @@ def _links(attempt: AttemptRecord) -> tuple[str, ...]:
     return tuple(quote(f"{attempt.folder}/{name}") for name in names)
 
 
+def command_templates(matrix_file: str) -> tuple[tuple[str, str, str], ...]:
+    """Return the commands that run one box again, as what stands before the cell, before the test and after it."""
+    heads = (["harness", "run", matrix_file], ["python3", "-m", "nox", "-s", "matrix", "--", matrix_file])
+    return tuple((f"{shlex.join(head)} --cells ", " -k ", "") for head in heads)
+
+
+def test_of(scenario: str) -> str:
+    """Return the name by which pytest's ``-k`` finds a scenario."""
+    return scenario.rsplit("::", 1)[-1].split("[", 1)[0]
+
+
 def _commands(scenario: str, cell: str, matrix_file: str) -> tuple[str, ...]:
-    test = scenario.rsplit("::", 1)[-1].split("[", 1)[0]
-    tail = ["--cells", cell, "-k", test]
-    return (
-        shlex.join(["harness", "run", matrix_file, *tail]),
-        shlex.join(["python3", "-m", "nox", "-s", "matrix", "--", matrix_file, *tail]),
+    names = shlex.quote(cell), shlex.quote(test_of(scenario))
+    return tuple(
+        f"{before}{names[0]}{between}{names[1]}{after}" for before, between, after in command_templates(matrix_file)
     )
 
 

@@ -6,19 +6,22 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from harness.report.boxes import Seen, box, latest
+from harness.report.boxes import Seen, Surroundings, box, latest
 from harness.report.columns import columns, header, ordered_cells, reference_of
 from harness.report.differences import Lookup, differences
 from harness.report.figures import human_bytes
 from harness.report.groups import groups
+from harness.report.memory import memory
+from harness.report.standing import announcements
 from harness.report.views import ReportContext, Row
 from harness.store.records import AttemptRecord, HostRecord, RunRecord, ScenarioInfo
+from harness.verdict.known import KnownIssue
 
 WHOLE_CELL = "*"  # the scenario of an attempt that speaks for a cell in which nothing could be started
 
 
-def build(run: RunRecord, attempts: Sequence[AttemptRecord]) -> ReportContext:
-    """Make the context of a report.
+def build(run: RunRecord, attempts: Sequence[AttemptRecord], issues: Sequence[KnownIssue] = ()) -> ReportContext:
+    """Make the context of a report; ``issues`` are the known issues as they stood when the run began.
 
     A scenario without any attempt in a cell is a miss there, never green. Attempts whose scenario is ``*`` speak for
     the whole cell, those whose scenario is a file's stem for every scenario of the file that has none of its own.
@@ -28,7 +31,9 @@ def build(run: RunRecord, attempts: Sequence[AttemptRecord]) -> ReportContext:
     seen = {(info.id, cell.id): _speaking(recorded, info.id, cell.id) for info in infos for cell in run.cells}
     unavailable = {cell: found[-1].detail for (scenario, cell), found in recorded.items() if scenario == WHOLE_CELL}
     cells = columns(run, {cell: why for cell, why in unavailable.items() if not _started(recorded, cell)})
-    rows = tuple(_row(run, info, seen) for info in infos)
+    gpus = {gpu.uuid: gpu.name for gpu in run.host.gpus}
+    around = Surroundings(run.matrix_file, tuple(issues), gpus)
+    rows = tuple(_row(run, info, seen, around) for info in infos)
     return ReportContext(
         name=run.name,
         title=run.title or run.name,
@@ -43,6 +48,8 @@ def build(run: RunRecord, attempts: Sequence[AttemptRecord]) -> ReportContext:
         rows=rows,
         groups=groups(rows, len(cells)),
         differences=differences(run, rows, seen),
+        memory=memory(rows),
+        announcements=announcements(rows, cells),
     )
 
 
@@ -100,12 +107,12 @@ def _report_order(row: str | None) -> tuple[str, int, str]:
     return (letters or "~", int(number or 0), rest)
 
 
-def _row(run: RunRecord, info: ScenarioInfo, seen: Lookup) -> Row:
+def _row(run: RunRecord, info: ScenarioInfo, seen: Lookup, around: Surroundings) -> Row:
     boxes = []
     for cell in ordered_cells(run):
         reference = reference_of(cell, run)
         compared = seen[info.id, reference.id] if reference else None
-        boxes.append(box(info.id, cell, seen[info.id, cell.id], compared, run.matrix_file))
+        boxes.append(box(info.id, cell, seen[info.id, cell.id], compared, around))
     return Row(info.id, info.row, info.title, info.tracker, tuple(boxes))
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from harness.report.views import Figure
-from harness.verdict.compare import figure_changed
+from harness.report.facts import Figure
+from harness.store.outcome import Status
+from harness.store.records import AttemptRecord
+from harness.verdict.noise import Spread, changed, spread
 
 KIB = 1024
+COUNTS = ("_retries", "_ooms")  # the figures of CUDA that are no bytes
 MEMORY_ABSOLUTE = 1024 * KIB  # bytes; below this a difference is the allocator's
 MEMORY_RELATIVE = 0.05
 SECONDS_ABSOLUTE = 1.0
 SECONDS_RELATIVE = 0.25
+BOUNDS = {  # unit -> absolute, relative; counts are exact
+    "bytes": (MEMORY_ABSOLUTE, MEMORY_RELATIVE),
+    "s": (SECONDS_ABSOLUTE, SECONDS_RELATIVE),
+    "": (0.0, 0.0),
+}
 OWN = "x"  # a scenario's own figures are named ``x.<name>``
 
 NAMES = {
@@ -20,7 +28,13 @@ NAMES = {
     "reserved": "reserved",
     "reserved_peak": "reserved, peak",
     "reserved_emptied": "reserved, cache emptied",
+    "allocated_emptied": "allocated, cache emptied",
+    "active": "active",
+    "active_peak": "active, peak",
     "device_used": "in use on the device",
+    "device_used_emptied": "in use on the device, cache emptied",
+    "process_used": "in use by the process",
+    "retries": "allocation retries",
     "anon": "anonymous pages",
     "anon_peak": "anonymous pages, peak",
     "anon_added": "anonymous pages, added",
@@ -29,28 +43,39 @@ NAMES = {
 }
 
 
-def figures(measured: Mapping[str, float], reference: Mapping[str, float]) -> tuple[Figure, ...]:
-    """Pair every figure of an attempt with the reference cell's, in the order they were measured."""
+def spreads(attempts: Sequence[AttemptRecord]) -> dict[str, Spread]:
+    """Reduce each figure over all attempts that have it, in the order they were measured.
+
+    Every attempt that was not interrupted counts, whatever its outcome: a load that then fails has still been measured,
+    and a figure of fewer attempts says so by its count.
+    """
+    values: dict[str, list[float]] = {}
+    for attempt in attempts:
+        if attempt.outcome.status is not Status.MISS:
+            for name, value in attempt.figures.items():
+                values.setdefault(name, []).append(value)
+    return {name: spread(found) for name, found in values.items()}
+
+
+def figures(measured: Mapping[str, Spread], reference: Mapping[str, Spread]) -> tuple[Figure, ...]:
+    """Pair every figure of a box with the reference cell's, in the order they were measured."""
     return tuple(_figure(name, value, reference.get(name)) for name, value in measured.items())
 
 
-def _figure(full: str, value: float, reference: float | None) -> Figure:
+def _figure(full: str, value: Spread, reference: Spread | None) -> Figure:
     head, _, tail = full.partition(".")
     name, phase = (tail, "") if head == OWN else (head, tail)
     unit = unit_of(full)
-    changed = False
-    if reference is not None and unit == "bytes":
-        changed = figure_changed(reference, value, absolute=MEMORY_ABSOLUTE, relative=MEMORY_RELATIVE)
-    elif reference is not None and unit == "s":
-        changed = figure_changed(reference, value, absolute=SECONDS_ABSOLUTE, relative=SECONDS_RELATIVE)
-    elif reference is not None:
-        changed = reference != value
-    return Figure(name, phase, unit, value, reference, changed)
+    absolute, relative = BOUNDS[unit]
+    moved = reference is not None and changed(reference, value, absolute=absolute, relative=relative)
+    return Figure(name, phase, unit, value, reference, moved)
 
 
 def unit_of(name: str) -> str:
     """Return ``bytes``, ``s`` or nothing, by the name of a figure."""
     head, _, tail = name.partition(".")
+    if head.startswith("cuda") and head.endswith(COUNTS):
+        return ""
     if head.startswith(("cuda", "host_")) or (head == OWN and tail.endswith(("bytes", "_memory"))):
         return "bytes"
     return "s" if head == "seconds" or (head == OWN and tail.endswith("seconds")) else ""

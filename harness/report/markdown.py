@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.report.columns import pinned_packages
-from harness.report.html import mark
+from harness.report.figures import human
+from harness.report.html import BADGES, mark, measure_name
 from harness.report.links import tracker_url
 from harness.report.templating import environment
-from harness.report.views import Column, Difference, Group, ReportContext, Row, Word
+from harness.report.views import Column, Difference, Group, MemoryLine, MemoryTable, ReportContext, Row, Word
 
 LIMIT = 65_000  # characters; GitHub refuses an issue body of 65,536
 CELL_LIMIT = 300  # characters of any text that comes from a scenario
@@ -25,6 +26,7 @@ class Selection:
     columns: tuple[Column, ...]
     groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
+    memory: tuple[MemoryTable, ...] = ()
     versions: bool = True
     text_limit: int = CELL_LIMIT
     left_out: tuple[str, ...] = ()
@@ -44,12 +46,14 @@ def render(context: ReportContext, limit: int = LIMIT) -> str:
 def _ever_shorter(context: ReportContext) -> Iterator[Selection]:
     """Yield selections, each smaller than the one before.
 
-    Left out in this order: the version table, the rows without a failure, long texts, groups and differences beyond a
-    dozen, rows beyond ever fewer, columns beyond ever fewer.
+    Left out in this order: the version table, memory where nothing moved, the rows without a failure, long texts, all
+    memory, groups and differences beyond a dozen, rows beyond ever fewer, columns beyond ever fewer.
     """
-    chosen = Selection(context.rows, context.columns, context.groups, context.differences)
+    chosen = Selection(context.rows, context.columns, context.groups, context.differences, context.memory)
     yield chosen
     chosen = _without(chosen, "the table of versions", versions=False)
+    yield chosen
+    chosen = _less_memory(chosen)
     yield chosen
     telling = tuple(row for row in chosen.rows if not all(box.word in PLAIN for box in row.boxes))
     gone = len(chosen.rows) - len(telling)
@@ -58,6 +62,9 @@ def _ever_shorter(context: ReportContext) -> Iterator[Selection]:
         yield chosen
     chosen = _without(chosen, f"texts beyond {FEW * 8} characters", text_limit=FEW * 8)
     yield chosen
+    if chosen.memory:
+        chosen = _without(chosen, "memory", memory=())
+        yield chosen
     if len(chosen.groups) > FEW or len(chosen.differences) > FEW:
         gone_groups, gone_changes = max(len(chosen.groups) - FEW, 0), max(len(chosen.differences) - FEW, 0)
         what = f"{gone_groups} groups of failures, {gone_changes} changes between releases"
@@ -72,6 +79,13 @@ def _ever_shorter(context: ReportContext) -> Iterator[Selection]:
         if len(chosen.columns) > few:
             rest = f"all but {min(len(chosen.rows), 5)} scenarios, and all cells beyond the first {few}"
             yield _without(chosen, rest, columns=chosen.columns[:few])
+
+
+def _less_memory(selection: Selection) -> Selection:
+    """Leave out the memory of scenarios where nothing moved."""
+    telling = tuple(table for table in selection.memory if table.telling)
+    gone = len(selection.memory) - len(telling)
+    return _without(selection, f"memory of {gone} scenarios where nothing moved", memory=telling) if gone else selection
 
 
 def _without(selection: Selection, what: str, **changes: object) -> Selection:
@@ -89,6 +103,8 @@ def _render(context: ReportContext, selection: Selection) -> str:
             counts=context.counts(),
             words=list(Word),
             mark=mark,
+            badges=BADGES,
+            memory=[line for table in selection.memory for line in memory_lines(table)],
             text=lambda value: escaped(_cut(value, selection.text_limit)),
             code=lambda value: code(_cut(value, selection.text_limit)),
             tracker=tracker,
@@ -97,6 +113,41 @@ def _render(context: ReportContext, selection: Selection) -> str:
             unavailable=[column for column in context.columns if column.unavailable],
         )
     )
+
+
+def memory_lines(table: MemoryTable) -> list[tuple[str, tuple[str, ...]]]:
+    """Return a memory table turned around: one line a measure with a text for every cell."""
+    lines = [
+        (measure_name(name), tuple(_measured(line, place) for line in table.lines))
+        for place, name in enumerate(table.measures)
+    ]
+    if any(line.ratio for line in table.lines):
+        lines.append(
+            ("reserved ÷ allocated", tuple(f"{line.ratio:.2f}" if line.ratio else "–" for line in table.lines))
+        )
+    if any(line.reserved_share for line in table.lines):
+        lines.append(("reserved, of bf16", tuple(_reserved(line) for line in table.lines)))
+        lines.append(("peak, of bf16", tuple(_share(line.peak_share) for line in table.lines)))
+    where = f"{code(table.scenario)} {escaped(table.phase)}"
+    return [(f"{escaped(table.report_row or '')} | {where} | {name}", texts) for name, texts in lines]
+
+
+def _measured(line: MemoryLine, place: int) -> str:
+    figure = line.figures[place]
+    if figure is None:
+        return "–"
+    sign = ""
+    if figure.changed and figure.reference is not None:
+        sign = " ↑" if figure.value > figure.reference.median else " ↓"
+    return f"{human(figure.value, figure.unit)}{sign}"
+
+
+def _share(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
+
+
+def _reserved(line: MemoryLine) -> str:
+    return f"**{_share(line.reserved_share)} ⚠**" if line.as_unquantized else _share(line.reserved_share)
 
 
 def _cut(value: object, limit: int) -> str:

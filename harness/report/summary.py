@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.report.views import Column, ReportContext, Word
 from harness.verdict.compare import Change
+from harness.verdict.known import State
 
 STYLES = {
     Word.PASS: "green",
@@ -40,8 +41,22 @@ def print_summary(context: ReportContext, console: Console) -> None:
         console.print(line, soft_wrap=True)
     if len(context.differences) > len(shown):
         console.print(f"and {len(context.differences) - len(shown)} more changes between releases, in the report")
+    _known(context, console)
     if not shown:
         console.print("No scenario answers differently in neighbouring releases.")
+
+
+def _known(context: ReportContext, console: Console) -> None:
+    """Say what became of the known issues, where any is about this run."""
+    states = context.standings()
+    if not any(states.values()):
+        return
+    known, gone, changed = (states[state] for state in (State.KNOWN, State.GONE, State.CHANGED))
+    console.print(f"Known issues: {known} red as written down, {gone} did not show, {changed} fail in another way.")
+    for each in context.announcements[:MOST]:
+        style = "green" if each.state is State.GONE else "red"
+        line = Text.assemble((f"{each.state:15}", style), f" known issue {each.entry.tracker} {each.sentence}")
+        console.print(line, soft_wrap=True)
 
 
 def summary_text(context: ReportContext, width: int = PLAIN_WIDTH) -> str:

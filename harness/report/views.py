@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.report.facts import Check, Entry, Figure, Known, KnownFailure, Placed, Try, Where
 from harness.verdict.compare import Change
+from harness.verdict.known import State
 
 
 class Word(StrEnum):
@@ -41,53 +43,6 @@ MEANINGS = {
 
 
 @dataclass(frozen=True)
-class KnownFailure:
-    """A signature with its name and tracker, where the rules know it."""
-
-    id: str
-    rule: str | None = None
-    tracker: str | None = None
-    summary: str = ""
-
-    @property
-    def key(self) -> str:
-        """Return what failures are grouped by: the rule where there is one, for it outlives a moved frame."""
-        return self.rule or self.id
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure beside the reference cell's; ``unit`` is ``bytes``, ``s`` or empty."""
-
-    name: str
-    phase: str
-    unit: str
-    value: float
-    reference: float | None = None
-    changed: bool = False
-
-
-@dataclass(frozen=True)
-class Check:
-    """One expectation of the scenario."""
-
-    text: str
-    held: bool
-    detail: str
-
-
-@dataclass(frozen=True)
-class Try:
-    """One attempt of a box, and where its files lie in the run folder."""
-
-    number: int
-    outcome: str
-    seconds: float
-    isolation: str
-    links: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Box:
     """One scenario in one cell. ``applies_to`` says whether the verdict is the scenario's, its file's or the cell's."""
 
@@ -97,7 +52,9 @@ class Box:
     label: str  # the reason in a word, empty for a pass
     applies_to: str = "scenario"
     change: Change | None = None  # against the reference cell; None there, or where there is none
+    ran_on: str = ""  # cuda, cpu, simulated; empty where nothing ran or nobody knows
     simulated: str | None = None
+    known: Known | None = None  # what became of a known issue here
     seconds: float = 0.0
     detail: str = ""
     signature: KnownFailure | None = None
@@ -105,6 +62,8 @@ class Box:
     checks: tuple[Check, ...] = ()
     figures: tuple[Figure, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
+    where: Where | None = None
+    placements: tuple[Placed, ...] = ()
     tries: tuple[Try, ...] = ()
     commands: tuple[str, ...] = ()
 
@@ -197,6 +156,60 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Announcement:
+    """A known issue that did not show, or that showed in another way, and where."""
+
+    state: State
+    entry: Entry
+    cells: tuple[str, ...]  # names
+    scenarios: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """Say it, without the tracker."""
+        cells, scenarios = "; ".join(self.cells), ", ".join(self.scenarios)
+        if self.state is State.GONE:
+            return f"did not show in {cells}: {scenarios}; remove the entry or narrow it ({self.entry.versions})"
+        return f"is known to fail as {self.entry.signature}, and fails in another way in {cells}: {scenarios}"
+
+
+@dataclass(frozen=True)
+class MemoryLine:
+    """One cell of a memory table; shares are of the model's bf16 size, where the scenario recorded it."""
+
+    cell: str
+    word: Word
+    figures: tuple[Figure | None, ...]  # one per measure of the table
+    ratio: float | None  # reserved by allocated
+    bf16: float | None = None  # bytes
+    reserved_share: float | None = None
+    peak_share: float | None = None
+    as_unquantized: bool = False  # reserved about the bf16 size, though less is allocated
+
+    @property
+    def moved(self) -> bool:
+        """Tell whether any figure changed against the reference."""
+        return any(each is not None and each.changed for each in self.figures)
+
+
+@dataclass(frozen=True)
+class MemoryTable:
+    """What one phase of one scenario took, one line per cell."""
+
+    scenario: str
+    report_row: str | None
+    title: str
+    phase: str
+    measures: tuple[str, ...]  # names of figures
+    lines: tuple[MemoryLine, ...]
+
+    @property
+    def telling(self) -> bool:
+        """Tell whether something moved or stands out."""
+        return any(line.moved or line.as_unquantized for line in self.lines)
+
+
+@dataclass(frozen=True)
 class ReportContext:
     """Everything a report says."""
 
@@ -213,8 +226,15 @@ class ReportContext:
     rows: tuple[Row, ...]
     groups: tuple[Group, ...]
     differences: tuple[Difference, ...]
+    memory: tuple[MemoryTable, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
 
     def counts(self) -> dict[Word, int]:
         """Count the boxes by word, every word present."""
         words = [box.word for row in self.rows for box in row.boxes]
         return {word: words.count(word) for word in Word}
+
+    def standings(self) -> dict[State, int]:
+        """Count the boxes that a known issue is about, every state present."""
+        states = [box.known.state for row in self.rows for box in row.boxes if box.known]
+        return {state: states.count(state) for state in State}

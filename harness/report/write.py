@@ -8,8 +8,10 @@ from pathlib import Path
 
 from harness.report import html, markdown
 from harness.report.context import build
+from harness.report.redact import paths_to_hide, redact, redacted
 from harness.report.views import ReportContext
 from harness.store.folder import RunFolder
+from harness.verdict.known import KnownIssue, parse
 
 
 @dataclass(frozen=True)
@@ -24,18 +26,35 @@ class Views:
 def write_views(folder: RunFolder) -> Views:
     """Rebuild ``results.parquet``, ``results.csv``, ``matrix.html`` and ``matrix.md``.
 
+    No view names a path of this machine; the journal keeps what was really said.
+
     A machine that only runs a bundle may lack pandas: the two tables are then left to ``harness report`` at home.
 
     Raises:
-        ConfigError: the folder is not a run.
+        ConfigError: the folder is not a run, or its known issues cannot be read.
     """
     record, attempts = folder.read_record(), folder.attempts()
+    hidden = paths_to_hide(record, folder.path)
     if find_spec("pandas") and find_spec("pyarrow"):
         from harness.store import table
 
-        table.write(record, attempts, folder.path)
-    context = build(record, attempts)
+        shown = [each.model_copy(update={"detail": redact(each.detail, hidden)}) for each in attempts]
+        table.write(record, shown, folder.path)
+    context = redacted(build(record, attempts, known_issues(folder)), hidden)
     views = Views(folder.path / "matrix.html", folder.path / "matrix.md", context)
     views.html.write_text(html.render(context), encoding="utf-8")
     views.markdown.write_text(markdown.render(context), encoding="utf-8")
     return views
+
+
+def known_issues(folder: RunFolder) -> tuple[KnownIssue, ...]:
+    """Read the known issues as they stood when the run began; a run without the file has none.
+
+    Raises:
+        ConfigError: an entry is wrong, as only a hand's edit can make it.
+    """
+    try:
+        text = folder.known_issues_file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ()
+    return parse(text, folder.known_issues_file.name)

@@ -13,6 +13,7 @@ from harness.store.records import (
     Expectation,
     Failure,
     Frame,
+    GpuBefore,
     GpuRecord,
     HostRecord,
     RunRecord,
@@ -104,12 +105,32 @@ def memory(reserved):
         "host_anon.load": 812 * 1024**2,
         "host_anon_peak.load": 1024**3 + 17,
         "cuda_allocated.load": int(5.46 * GIB),
+        "cuda_allocated_peak.load": int((reserved - 0.3) * GIB),
         "cuda_reserved.load": int(reserved * GIB),
         "seconds.generate": 1.2,
         "cuda_reserved_peak.generate": int((reserved + 0.4) * GIB),
         "x.linear4bit": 196,
+        "x.bf16_bytes": int(14.19 * GIB),
         "x.footprint_bytes": int(5.45 * GIB),
     }
+
+
+LAYERS = {f"model.layers.{number}": "0" for number in range(28)}
+PLACEMENT = {
+    "bytes": {"cpu": {"bfloat16": 1024}, "cuda:0": {"uint8": 4 * GIB, "bfloat16": GIB}},
+    "largest": [{"name": "lm_head.weight", "dtype": "bfloat16", "device": "cuda:0", "bytes": GIB}],
+    "hf_device_map": {"model.embed_tokens": "0", **LAYERS, "lm_head": "cpu"},
+    "keys_without_module": ["model.multi_modal_projector"],
+    "hooks": {"AlignDevicesHook": 30},
+}
+PROCESSES = ({"pid": 7, "name": "/opt/other/python3", "used": 2 * GIB}, {"pid": 8, "name": "X", "used": None})
+CUDA = {
+    "ran_on": "cuda",
+    "placements": {"load": PLACEMENT},
+    "gpus_before": (GpuBefore(uuid="GPU-1", total=140 * GIB, used=2 * GIB, processes=PROCESSES),),
+    "allocator": {"expandable_segments": False, "PYTORCH_ALLOC_CONF": "max_split_size_mb:64"},
+    "sources": {"cuda_device_used": "nvml", "cuda_process_used": ""},
+}
 
 
 def attempt(where, scenario, outcome="pass:check", number=1, **rest):
@@ -167,10 +188,11 @@ def attempts_in(where):  # noqa: PLR0912, PLR0915  # a list of what each release
             detail="does not hold: reserved near allocated",
             figures=figures,
             notes={"dtypes": {"uint8": 3}},
+            **CUDA,
             exit=ProcessExit(code=1),
         )
     else:
-        yield attempt(where, "load_4bit::test_reserved_memory", expectations=(held,), figures=figures)
+        yield attempt(where, "load_4bit::test_reserved_memory", expectations=(held,), figures=figures, **CUDA)
     yield attempt(where, "load_4bit::test_four_counts_agree", figures={"x.linear4bit": 196})
     if newest:
         dead = ProcessExit(signal=11)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.report.figures import delta, figure_name, figures, human, unit_of
-from harness.report.payload import exact
+from harness.report.figures import delta, figure_name, figures, human, spreads, unit_of
+from harness.verdict.noise import Spread, spread
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,6 @@ def test_human_units(value, unit, expected):
     assert human(value, unit) == expected
 
 
-def test_exact_figures_keep_every_digit():
-    assert exact(14849849425, "bytes") == "14,849,849,425 bytes"
-    assert exact(0.98765, "") == "0.98765"
-
-
 @pytest.mark.parametrize(
     ("value", "reference", "expected"),
     [
@@ -52,6 +47,8 @@ def test_deltas_carry_a_sign_and_a_share(value, reference, expected):
         ("cuda_reserved_peak.load", "bytes"),
         ("cuda1_allocated.load", "bytes"),
         ("host_anon.load", "bytes"),
+        ("cuda_retries.load", ""),
+        ("cuda1_retries.load", ""),
         ("seconds.load", "s"),
         ("x.footprint_bytes", "bytes"),
         ("x.linear4bit", ""),
@@ -70,7 +67,28 @@ def test_names_in_words():
 
 def test_small_movements_are_noise_and_counts_are_exact():
     found = figures(
-        {"host_anon.load": 103 * 1024**2, "x.linear4bit": 195, "seconds.load": 1.9},
-        {"host_anon.load": 100 * 1024**2, "x.linear4bit": 196, "seconds.load": 1.0},
+        alone({"host_anon.load": 103 * 1024**2, "x.linear4bit": 195, "seconds.load": 1.9}),
+        alone({"host_anon.load": 100 * 1024**2, "x.linear4bit": 196, "seconds.load": 1.0}),
     )
     assert [each.changed for each in found] == [False, True, False]
+
+
+def alone(measured):
+    return {name: spread([value]) for name, value in measured.items()}
+
+
+def test_a_movement_within_the_attempts_own_spread_is_noise():
+    reserved = Spread(13 * 1024**3, 6 * 1024**3, 14 * 1024**3, 3)
+    (found,) = figures({"cuda_reserved.load": reserved}, alone({"cuda_reserved.load": 7 * 1024**3}))
+    assert (found.value, found.spread.count, found.changed) == (13 * 1024**3, 3, False)
+
+
+def test_figures_are_medians_over_the_attempts_that_have_them(make_cell, make_attempt):
+    where = make_cell("5.0.0", "1.13.0")
+    attempts = [
+        make_attempt(where, "a::test", number=1, figures={"cuda_reserved.load": 1, "x.only": 1}),
+        make_attempt(where, "a::test", "fail:run:oom", number=2, figures={"cuda_reserved.load": 3}),
+        make_attempt(where, "a::test", number=3, figures={"cuda_reserved.load": 8}),
+        make_attempt(where, "a::test", "miss:run:interrupted", number=4, figures={"cuda_reserved.load": 99}),
+    ]
+    assert spreads(attempts) == {"cuda_reserved.load": Spread(3, 1, 8, 3), "x.only": Spread(1, 1, 1, 1)}

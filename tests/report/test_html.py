@@ -8,6 +8,8 @@ from harness.report.context import build
 from harness.report.html import render
 from harness.report.links import tracker_url
 from harness.report.payload import page_data
+from harness.store.events import CUDA_FIGURES, EMPTIED
+from harness.store.records import Expectation, GpuBefore
 
 
 class Outline(HTMLParser):
@@ -41,7 +43,7 @@ def test_hostile_text_stays_text(context):
     assert found.tags.count("script") == 2
     assert "img" not in found.tags
     assert json.loads(found.data) == json.loads(page_data(context))
-    texts = [box.get("detail", "") for row in json.loads(found.data)["rows"] for box in row["boxes"]]
+    texts = [text for text in json.loads(found.data)["shared"] if isinstance(text, str)]
     assert any("</script><script>window.stolen = 1</script>" in text for text in texts)
 
 
@@ -69,6 +71,66 @@ def test_every_box_says_its_word(context):
     said = re.findall(r'class="box (\w+)".*?</span> (\w+)</span>', render(context))
     assert len(said) == len(context.rows) * len(context.columns)
     assert all(style == word for style, word in said)
+
+
+def test_fifty_scenarios_by_twelve_cells_with_every_fact_stay_under_a_megabyte(
+    make_run, make_cell, make_attempt, make_info
+):
+    cells = tuple(make_cell("4.57.5" if not minor else f"5.{minor}.0", "1.0") for minor in range(12))
+    infos = tuple(
+        make_info(f"many::test_scenario_with_a_usual_name_{number}", f"G{number}", "A title as long as they are.")
+        for number in range(50)
+    )
+    attempts = [
+        make_attempt(where, info.id, number=number, **facts(place, row, number))
+        for place, where in enumerate(cells)
+        for row, info in enumerate(infos)
+        for number in (1, 2)
+    ]
+    page = render(build(make_run(cells=cells, scenarios=infos), attempts))
+    assert len(page.encode()) < 1_000_000
+
+
+def facts(cell, row, number):
+    """Return what a scenario on a GPU tells: four phases, a placement, allocator settings, expectations."""
+    names = [f"cuda_{name}" for name in CUDA_FIGURES] + [f"cuda_{name}_emptied" for name in EMPTIED]
+    phases = ("import", "load", "forward", "generate")
+    figures = {
+        f"{name}.{phase}": 5_862_649_856 + 4096 * (row * (cell // 4) + len(name)) for name in names for phase in phases
+    }
+    noisy = [f"{name}.{phase}" for name in ("host_anon", "host_anon_peak", "host_file") for phase in phases]
+    figures |= dict.fromkeys(noisy, 1_234_567_168 + 4096 * (cell + row * number))
+    figures |= {f"seconds.{phase}": 3.123456789 + cell / 7 + number / 11 for phase in phases}
+    layers = {f"model.layers.{layer}": 0 for layer in range(28)}
+    placed = {
+        "bytes": {"cuda:0": {"uint8": 3_000_000_000 + row, "bfloat16": 1_000_000_000 + cell % 3}},
+        "largest": [
+            {
+                "name": f"model.layers.{layer}.mlp.gate_proj.weight",
+                "dtype": "uint8",
+                "device": "cuda:0",
+                "bytes": 1 << 25,
+            }
+            for layer in range(5)
+        ],
+        "hf_device_map": {"model.embed_tokens": 0, **layers, "model.norm": 0, "lm_head": 0},
+        "keys_without_module": [],
+        "hooks": {"AlignDevicesHook": 30},
+    }
+    return {
+        "figures": figures,
+        "placements": {"load": placed, "forward": placed},
+        "ran_on": "cuda",
+        "allocator": {f"setting_{each}": each for each in range(12)},
+        "sources": {"cuda_device_used": "nvml", "cuda_process_used": "nvml minus what was in use before"},
+        "gpus_before": (GpuBefore(uuid="GPU-1", total=150_000_000_000, used=600_000_000 + cell * 1_048_576),),
+        "expectations": tuple(
+            Expectation(
+                text=f"an expectation in words {each}", held=True, detail=f"{row * 1_000_003 + cell} <= 9999999"
+            )
+            for each in range(4)
+        ),
+    }
 
 
 def test_sixty_cells_by_eighty_scenarios_fit(make_run, make_cell, make_attempt, make_info):

@@ -8,6 +8,54 @@
   const lines = [...table.querySelectorAll("tbody tr")];
   const width = data.columns.length;
 
+  const GLYPHS = Object.fromEntries([...document.querySelectorAll(".words .word")].map((each) => [each.dataset.word, each.querySelector(".glyph").textContent]));
+  boxes.forEach((each, index) => {
+    each.title = each.getAttribute("aria-label");
+    each.setAttribute("aria-haspopup", "dialog");
+    Object.assign(each.dataset, { row: Math.floor(index / width), column: index % width, word: each.classList[1] });
+    each.tabIndex = index ? -1 : 0;
+  });
+
+  // Figures travel as what they add to the row's box before, with how far the attempts lie below and above;
+  // a text is the length of a run of zeros.
+  const unpacked = (row) => {
+    const last = [...row.base];
+    const full = (list) => (list || []).flatMap((each) => (typeof each === "string" ? Array(Number(each)).fill(0) : [each]));
+    return row.boxes.map((box) => full(box.figures).map((each, index) => {
+      if (each === null) return null;
+      const [added, below, above] = Array.isArray(each) ? each : [each, 0, 0];
+      const value = last[index] = last[index] + added;
+      return below || above ? [value, box.count, value - below, value + above] : box.count > 1 ? [value, box.count] : value;
+    }));
+  };
+  const KIB = 1024;
+  const bytes = (value) => {
+    const sign = value < 0 ? "-" : "";
+    let size = Math.abs(value);
+    if (size < KIB) return `${sign}${size.toFixed(0)} B`;
+    for (const [unit, digits] of [["KiB", 1], ["MiB", 1], ["GiB", 2]]) {
+      size /= KIB;
+      if (Number(size.toFixed(digits)) < KIB || unit === "GiB") return `${sign}${size.toFixed(digits)} ${unit}`;
+    }
+    return "";
+  };
+  const human = (value, unit) => {
+    if (unit === "bytes") return bytes(value);
+    if (unit === "s") return `${value.toFixed(2)} s`;
+    return Number.isInteger(value) ? value.toLocaleString("en-US") : value.toLocaleString("en-US", { maximumSignificantDigits: 4 });
+  };
+  const exact = (value, unit) => `${value.toLocaleString("en-US", { maximumFractionDigits: 6 })} ${unit}`.trim();
+  const difference = (value, reference, unit) => {
+    if (value === reference) return "=";
+    const by = value - reference;
+    const percent = reference ? Math.round((100 * by) / reference) : 0;
+    const share = reference ? ` (${percent > 0 ? "+" : ""}${percent === 0 ? `${by > 0 ? "+" : "-"}0` : percent}%)` : "";
+    return `${by > 0 ? "+" : ""}${human(by, unit)}${share}`.replaceAll("-", "−");
+  };
+  const median = (told) => (Array.isArray(told) ? told[0] : told);
+  const spread = (told, unit) => (!Array.isArray(told) ? null
+    : told.length > 2 ? `${human(told[2], unit)} – ${human(told[3], unit)}, ${told[1]} attempts` : `${told[1]} attempts`);
+
   // Everything that comes from a scenario is put in as text, never as markup.
   const make = (tag, className, ...content) => {
     const element = document.createElement(tag);
@@ -49,26 +97,60 @@
     if (exact) made.title = exact;
     return made;
   };
-  const figureRows = (list) => {
+  const figureRows = (box) => {
     const rows = [];
+    const list = box.names.map((place, index) => ({ place, index })).filter((each) => box.figures[each.index] !== null)
+      .map(({ place, index }) => {
+        const [name, phase, unit] = data.figures[place];
+        return { name, phase, unit, told: box.figures[index], other: box.compared ? box.compared[index] : null, moved: (box.moved || []).includes(index) };
+      });
     for (const phase of [...new Set(list.map((each) => each.phase))]) {
       const head = make("th", "", phase ? `Phase ${phase}` : "Recorded by the scenario");
       head.colSpan = 4;
       head.scope = "colgroup";
       rows.push(make("tr", "phase", head));
-      for (const each of list.filter((one) => one.phase === phase)) {
-        rows.push(make("tr", "", make("td", "", each.name), cell(each.text, each.exact), make("td", "", each.reference || "–"),
-          make("td", each.changed ? "moved" : "", each.delta || (each.reference ? "=" : "–"))));
+      for (const { name, unit, told, other, moved } of list.filter((one) => one.phase === phase)) {
+        const value = cell(human(median(told), unit), exact(median(told), unit));
+        const range = spread(told, unit);
+        if (range) value.append(make("small", "", range));
+        const known = other !== null && other !== undefined;
+        rows.push(make("tr", "", make("td", "", name), value, known ? cell(human(median(other), unit), spread(other, unit)) : make("td", "", "–"),
+          make("td", moved ? "moved" : "", known ? difference(median(told), median(other), unit) : "–")));
       }
     }
     return rows;
   };
   const columnHeads = (...names) => make("thead", "", make("tr", "", ...names.map((name) => { const head = make("th", "", name); head.scope = "col"; return head; })));
-  const figures = (list) => section("Memory, time and figures", make("table", "figures", columnHeads("", "here", "reference", "difference"), make("tbody", "", ...figureRows(list))));
+  const figures = (box) => section("Memory, time and figures", make("table", "figures", columnHeads("", "here", "reference", "difference"), make("tbody", "", ...figureRows(box))));
   const notes = (list) => section("Notes of the scenario", make("table", "figures", make("tbody", "", ...list.map(([name, text]) => make("tr", "", make("td", "", name), make("td", "", text))))));
-  const tries = (list) => section("Attempts and their files", make("ul", "checks", ...list.map(([number, outcome, seconds, isolation, links]) =>
+  const known = (entry) => {
+    const said = { known: "Known issue: red as written down.", gone: "A known issue that did not show here: remove the entry or narrow it.", changed: "Known to fail, but fails in another way here." }[entry.state];
+    return make("p", `standing ${entry.state}`, make("b", "", said), " ", link(entry.tracker, entry.trackerUrl), entry.note ? ` — ${entry.note}` : "",
+      make("span", "under", ` (${entry.signature}; ${entry.versions}${entry.review_by ? `; review by ${entry.review_by}` : ""})`));
+  };
+  const pairs = (list) => make("table", "figures", make("tbody", "", ...list.map((texts) => make("tr", "", ...texts.map((text) => make("td", "", String(text)))))));
+  const fold = (title, ...content) => make("details", "fold", make("summary", "", title), ...content);
+  const ON = { cuda: "on a GPU", cpu: "on the CPU, for real", simulated: "with a part simulated" };
+  const card = (one) => make("p", "", `${one.name}: ${bytes(one.free)} of ${bytes(one.total)} were free before. `,
+    one.others.length ? `Others on the card: ${one.others.map(([name, used]) => `${name} (${used === null ? "size not told" : bytes(used)})`).join(", ")}.` : "No other program was listed on it.");
+  const where = (box) => section("Where it ran",
+    make("p", "", `Ran ${ON[box.ranOn] || "nobody knows where"}.`, box.simulated ? ` Simulated: ${box.simulated}` : ""),
+    ...(box.where ? box.where.cards.map(card) : []),
+    box.where && box.where.allocator.length ? fold("Effective allocator settings", pairs(box.where.allocator)) : null,
+    box.where && box.where.sources.length ? fold("Who told the device's figures", pairs(box.where.sources)) : null);
+  const placed = (one) => [
+    make("p", "under", make("b", "", `After ${one.stage}`)),
+    one.bytes.length ? pairs(one.bytes.map(([device, dtype, size]) => [device, dtype, bytes(size)])) : null,
+    one.unmatched.length ? make("p", "", `Keys that name no module: ${one.unmatched.join(", ")}`) : null,
+    one.device_map === null ? make("p", "", one.device_map_text ? `hf_device_map: ${one.device_map_text}` : "The model has no hf_device_map.")
+      : fold(`hf_device_map: ${one.device_map.map(([place, count]) => `${count} on ${place}`).join(", ") || "empty"}`, ...one.device_map.map(([place, , names]) => make("p", "", `${place}: ${names}`))),
+    one.largest.length ? fold("Largest parameters", pairs(one.largest.map((each) => [...each.slice(0, 3), bytes(each[3])]))) : null,
+    make("p", "", one.hooks.length ? `Hooks: ${one.hooks.map(([name, count]) => `${count} ${name}`).join(", ")}` : "No hooks."),
+  ];
+  const placements = (list) => section("Where the model lay", ...list.flatMap(placed));
+  const tries = (list, column) => section("Attempts and their files", make("ul", "checks", ...list.map(([number, outcome, seconds, isolation, files]) =>
     make("li", "", number ? `${number}. ` : "", make("code", "", outcome), `  ${seconds}${isolation ? `, ${isolation}` : ""} `,
-      make("span", "links", ...(links || []).map((path) => link(decodeURIComponent(path.split("/").pop()), path)))))));
+      make("span", "links", ...(files === null ? [] : data.shared[files][1]).map((name) => link(decodeURIComponent(name), `${column.folder}${data.shared[files][0]}/${name}`)))))));
   const versions = (list) => section("Versions that differ from the reference cell", make("table", "figures", columnHeads("", "here", "reference"),
     make("tbody", "", ...list.map(([name, here, there]) => make("tr", "", make("td", "", name), make("td", "", here || "not installed"), make("td", "", there || "not installed"))))));
 
@@ -80,22 +162,36 @@
       title,
       make("p", "under", [row.row, row.title].filter(Boolean).join(" · ")),
       make("p", "under", column.name),
-      make("p", `pill ${box.word}`, make("span", "", `${box.glyph} ${box.word}`), make("code", "", box.outcome)),
+      make("p", `pill ${box.word}`, make("span", "", `${GLYPHS[box.word]} ${box.word}`), make("code", "", box.outcome)),
       make("div", "facts-line", make("span", "", against(box, column)), box.seconds ? make("span", "", box.seconds) : null,
         row.tracker ? make("span", "", "written for ", link(row.tracker, row.trackerUrl)) : null),
-      box.simulated ? make("p", "under", `Simulated: ${box.simulated}`) : null,
+      box.known ? known(box.known) : null,
       APPLIES[box.appliesTo] ? make("p", "", APPLIES[box.appliesTo]) : null,
       box.detail ? make("p", "said-by", box.detail) : null,
       box.tries ? null : make("p", "", "There is no attempt on record: what is missing is never counted as passed."),
       ...(box.signature ? signature(box.signature) : []),
       ...(box.frames ? frames(box.frames) : []),
       ...(box.checks ? checks(box.checks) : []),
-      ...(box.figures ? figures(box.figures) : []),
+      ...(box.figures ? figures(box) : []),
+      ...(box.ranOn || box.where ? where(box) : []),
+      ...(box.placements ? placements(box.placements) : []),
       ...(box.notes ? notes(box.notes) : []),
-      ...(box.tries ? tries(box.tries) : []),
+      ...(box.tries ? tries(box.tries, column) : []),
       ...(column.versions.length ? versions(column.versions) : []),
-      ...section("Run it again", ...box.commands.map(command)),
+      ...section("Run it again", ...data.commands.map(([before, between, after]) => command(`${before}${column.cell}${between}${row.test}${after}`))),
     ].filter(Boolean);
+  };
+
+  // What many boxes say stands once, under its number.
+  const SHARED = ["simulated", "known", "detail", "signature", "frames", "checks", "notes", "where"];
+  const resolved = (box) => {
+    const made = { outcome: "pass:check", ...box };
+    for (const name of SHARED) if (name in made) made[name] = data.shared[made[name]];
+    if (made.placements) made.placements = made.placements.map((place) => data.shared[place]).map(([stage, bytesBy, largest, unmatched, map, text, hooks]) => ({
+      stage: data.shared[stage], bytes: bytesBy, largest: largest === null ? [] : data.shared[largest], unmatched,
+      device_map: map === null ? null : data.shared[map][0], device_map_text: text, hooks: hooks === null ? [] : data.shared[hooks],
+    }));
+    return made;
   };
 
   let current = null;
@@ -107,9 +203,13 @@
   const open = (button) => {
     current = button;
     const row = data.rows[button.dataset.row];
-    const box = { checks: null, ...row.boxes[button.dataset.column] };
-    for (const name of Object.keys(box)) if (Array.isArray(box[name]) && !box[name].length) box[name] = null;
-    body.replaceChildren(...details(row, data.columns[button.dataset.column], { ...box, commands: box.commands || [] }));
+    const column = data.columns[button.dataset.column];
+    const other = data.columns.findIndex((each) => each.id === column.comparedWith);
+    const packed = row.boxes[button.dataset.column];
+    const told = unpacked(row);
+    const box = { ...resolved(packed), word: button.dataset.word, names: row.figures, compared: other < 0 ? null : told[other] };
+    if (packed.figures) box.figures = told[button.dataset.column];
+    body.replaceChildren(...details(row, column, box));
     document.getElementById("previous").disabled = button.dataset.column === "0";
     document.getElementById("next").disabled = Number(button.dataset.column) === width - 1;
     if (!dialog.open) dialog.showModal();
@@ -156,19 +256,21 @@
   const words = [...document.querySelectorAll(".word")];
   const search = document.getElementById("text");
   const changed = document.getElementById("changed");
-  const said = (box) => [box.outcome, box.detail, box.signature && box.signature.id, box.signature && box.signature.rule];
+  const unknown = document.getElementById("unknown");
+  const said = (packed) => { const box = resolved(packed); return [box.outcome, box.detail, box.signature && box.signature.id, box.signature && box.signature.rule, box.known && box.known.tracker]; };
   const haystacks = data.rows.map((row) => [row.scenario, row.row, row.title, row.tracker, ...row.boxes.flatMap(said)].filter(Boolean).join("\n").toLowerCase());
   const filter = () => {
     const wanted = new Set(words.filter((each) => each.getAttribute("aria-pressed") === "true").map((each) => each.dataset.word));
     const needle = search.value.trim().toLowerCase();
-    const narrowed = wanted.size > 0 || changed.checked;
+    const quiet = unknown !== null && unknown.checked;
+    const narrowed = wanted.size > 0 || changed.checked || quiet;
     let shown = 0;
     for (const line of lines) {
       const row = Number(line.dataset.row);
       let matching = 0;
       for (let column = 0; column < width; column += 1) {
         const box = at(row, column);
-        const fits = (!wanted.size || wanted.has(box.dataset.word)) && (!changed.checked || "changed" in box.dataset);
+        const fits = (!wanted.size || wanted.has(box.dataset.word)) && (!changed.checked || "changed" in box.dataset) && !(quiet && box.classList.contains("known"));
         box.classList.toggle("dim", !fits);
         matching += fits;
       }
@@ -188,6 +290,7 @@
   }
   search.addEventListener("input", filter);
   changed.addEventListener("change", filter);
+  if (unknown) unknown.addEventListener("change", filter);
 
   const tabs = [...document.querySelectorAll("[role=tab]")];
   const select = (tab) => {
