@@ -182,8 +182,9 @@ def _put_on_base(python: Path, base: str, layer: dict[str, str]) -> list[str]:
     """Make the child see its base, and list what its packages miss in what the base gives it."""
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     done = subprocess.run([str(python), "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    own = list_packages(str(python))  # before it sees the base: what the base's packages miss is not the cell's fault
     write_pth(Path(done.stdout.strip()), read_base(base))
-    return unmet(list_packages(str(python)), layer)
+    return unmet(own, layer)
 
 
 def _note(log: Path, line: str) -> None:
