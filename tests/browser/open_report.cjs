@@ -64,6 +64,13 @@ async function main([executablePath, report, profile]) {
   await page.keyboard.press("ArrowRight");
   seen.tab = await focused();
   seen.groups = await page.locator("#panel-groups").innerText();
+  await page.locator("#tab-memory").click();
+  seen.memory = await page.locator("#panel-memory").innerText();
+  await page.locator("#tab-matrix").click();
+  await page.locator('.box.fail[aria-label^="load_4bit::test_reserved_memory"]').first().click();
+  await page.locator("#details details").evaluateAll((all) => { for (const each of all) each.open = true; });
+  seen.facts = await page.locator("#details").innerText();
+  seen.exact = await page.locator("#details .figures td[title]").evaluateAll((all) => all.map((each) => [each.textContent, each.title]));
   seen.images = await page.locator("img").count();
   await context.close();
   process.stdout.write(JSON.stringify(seen));

@@ -49,6 +49,7 @@ def test_a_person_reads_the_report(seen):
     assert_keyboard(seen)
     assert_filters(seen)
     assert_hostile_text_is_text(seen)
+    assert_facts(seen)
     assert "bnb-params4bit-hf-init" in seen["groups"]
 
 
@@ -95,3 +96,19 @@ def assert_hostile_text_is_text(seen):
     assert "</script><script>window.stolen = 1</script>" in seen["hostile"]
     assert seen["stolen"] is False
     assert seen["images"] == 0
+
+
+def assert_facts(seen):
+    assert "reserves as if nothing was quantized in transformers 5.0.0 · accelerate 1.11.0" in seen["memory"]
+    assert ["13.83 GiB", "14,849,849,425 bytes"] in seen["exact"]
+    for text in (
+        "+7.13 GiB (+106%)",
+        "Ran on a GPU.",
+        "NVIDIA H200: 138.00 GiB of 140.00 GiB were free before. Others on the card: python3 (2.00 GiB), X",
+        "max_split_size_mb:64",
+        "hf_device_map: 29 on 0, 1 on cpu",
+        "model.embed_tokens, model.layers.0–27",
+        "Keys that name no module: model.multi_modal_projector",
+        "Hooks: 30 AlignDevicesHook",
+    ):
+        assert text in seen["facts"]

@@ -131,21 +131,21 @@
   const pairs = (list) => make("table", "figures", make("tbody", "", ...list.map((texts) => make("tr", "", ...texts.map((text) => make("td", "", String(text)))))));
   const fold = (title, ...content) => make("details", "fold", make("summary", "", title), ...content);
   const ON = { cuda: "on a GPU", cpu: "on the CPU, for real", simulated: "with a part simulated" };
-  const card = (one) => make("p", "", `${one.name}: ${bytes(one.free)} of ${bytes(one.total)} were free before. `,
+  const card = (one) => make("p", "fact", `${one.name}: ${bytes(one.free)} of ${bytes(one.total)} were free before. `,
     one.others.length ? `Others on the card: ${one.others.map(([name, used]) => `${name} (${used === null ? "size not told" : bytes(used)})`).join(", ")}.` : "No other program was listed on it.");
   const where = (box) => section("Where it ran",
-    make("p", "", `Ran ${ON[box.ranOn] || "nobody knows where"}.`, box.simulated ? ` Simulated: ${box.simulated}` : ""),
+    make("p", "fact", `Ran ${ON[box.ranOn] || "nobody knows where"}.`, box.simulated ? ` Simulated: ${box.simulated}` : ""),
     ...(box.where ? box.where.cards.map(card) : []),
     box.where && box.where.allocator.length ? fold("Effective allocator settings", pairs(box.where.allocator)) : null,
     box.where && box.where.sources.length ? fold("Who told the device's figures", pairs(box.where.sources)) : null);
   const placed = (one) => [
     make("p", "under", make("b", "", `After ${one.stage}`)),
     one.bytes.length ? pairs(one.bytes.map(([device, dtype, size]) => [device, dtype, bytes(size)])) : null,
-    one.unmatched.length ? make("p", "", `Keys that name no module: ${one.unmatched.join(", ")}`) : null,
-    one.device_map === null ? make("p", "", one.device_map_text ? `hf_device_map: ${one.device_map_text}` : "The model has no hf_device_map.")
+    one.unmatched.length ? make("p", "fact", `Keys that name no module: ${one.unmatched.join(", ")}`) : null,
+    one.device_map === null ? make("p", "fact", one.device_map_text ? `hf_device_map: ${one.device_map_text}` : "The model has no hf_device_map.")
       : fold(`hf_device_map: ${one.device_map.map(([place, count]) => `${count} on ${place}`).join(", ") || "empty"}`, ...one.device_map.map(([place, , names]) => make("p", "", `${place}: ${names}`))),
     one.largest.length ? fold("Largest parameters", pairs(one.largest.map((each) => [...each.slice(0, 3), bytes(each[3])]))) : null,
-    make("p", "", one.hooks.length ? `Hooks: ${one.hooks.map(([name, count]) => `${count} ${name}`).join(", ")}` : "No hooks."),
+    make("p", "fact", one.hooks.length ? `Hooks: ${one.hooks.map(([name, count]) => `${count} ${name}`).join(", ")}` : "No hooks."),
   ];
   const placements = (list) => section("Where the model lay", ...list.flatMap(placed));
   const tries = (list, column) => section("Attempts and their files", make("ul", "checks", ...list.map(([number, outcome, seconds, isolation, files]) =>
