@@ -14,6 +14,7 @@ import pytest
 from harness.probe.api import Probe, unmet
 from harness.probe.events import EventFile
 from harness.probe.failures import describe
+from harness.probe.hub import snapshot
 from harness.probe.memory import initialized_torch
 
 EXPLICIT_FOLDERS = ("/", ".", "~")  # a checkpoint named by one of these beginnings is a path of the user's own
@@ -45,7 +46,8 @@ class ProbePlugin:
 
         def find(name: str) -> str:
             if name in self.checkpoints:
-                return self.checkpoints[name]
+                place = self.checkpoints[name]
+                return place if os.path.isabs(place) else snapshot(place)
             if name.startswith(EXPLICIT_FOLDERS) and os.path.isdir(os.path.expanduser(name)):
                 return os.path.expanduser(name)
             known = ", ".join(sorted(self.checkpoints)) or "none"

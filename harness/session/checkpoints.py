@@ -172,7 +172,7 @@ def builder_cell(shelf: Shelf) -> Cell:
 
 
 def of_weights(weights: str, folder: Path | None, names: Iterable[str], shelf: Shelf) -> dict[str, str] | None:
-    """Return name → place for weights that are not synthetic: hub names, or folders below ``folder``; else None.
+    """Return name → place for weights that are not synthetic: hub names, or absolute folders in ``folder``; else None.
 
     Raises:
         ConfigError: a checkpoint has no hub name, or no folder of that name.
@@ -181,7 +181,7 @@ def of_weights(weights: str, folder: Path | None, names: Iterable[str], shelf: S
         return None
     found = {}
     for name in shelf.with_bases(names):
-        place = shelf.definitions[name].hub if folder is None else str(folder / name)
+        place = shelf.definitions[name].hub if folder is None else str((folder / name).absolute())
         if place is None or (folder is not None and not Path(place).is_dir()):
             wanted = f"the folder {place}" if place else f'"hub" in {short(shelf.definitions[name].file)}'
             raise ConfigError(f'[checkpoints] weights = "{weights}": {name} is not there; it needs {wanted}')

@@ -35,7 +35,7 @@ from typing import Any
 
 import torch
 from geometry import adapter_weights, model_weights
-from shardfile import PART, Weights, files_of, finish, is_whole, split, sync_folder, write
+from shardfile import PART, SHARD_BYTES, Weights, files_of, finish, is_whole, split, sync_folder, write
 
 RECORD = "builder.json"
 PACKAGES = ("torch", "transformers", "safetensors")
@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--base", type=Path, help="the built base checkpoint of an adapter")
     parser.add_argument("--plan", type=Path, help="a JSON list of {definition, size, out, base}, built in order")
+    parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="the most that one file holds (4 GiB)")
     arguments = parser.parse_args()
     if arguments.plan is not None:
         orders = json.loads(arguments.plan.read_text(encoding="utf-8"))
@@ -62,7 +63,7 @@ def main() -> None:
     try:
         for order in orders:
             base = None if order["base"] is None else Path(order["base"])
-            build(Path(order["definition"]), order["size"], Path(order["out"]), base)
+            build(Path(order["definition"]), order["size"], Path(order["out"]), base, arguments.shard_bytes)
     except KeyboardInterrupt:
         sys.exit("interrupted: the shards that are whole are kept, and the same command goes on with them")
     except OSError as error:
@@ -71,7 +72,7 @@ def main() -> None:
         sys.exit("the disk is full: the shards that are whole are kept, and the same command goes on with them")
 
 
-def build(file: Path, size: str, out: Path, base: Path | None) -> None:
+def build(file: Path, size: str, out: Path, base: Path | None, shard_bytes: int = SHARD_BYTES) -> None:
     """Write the folder of one definition, or go on with it."""
     definition = tomllib.loads(file.read_text(encoding="utf-8"))
     if size not in definition:
@@ -87,11 +88,16 @@ def build(file: Path, size: str, out: Path, base: Path | None) -> None:
         if not weights:
             raise SystemExit(f"inject = {definition['inject']!r} matches no linear layer of {definition['base']}")
         write_json(scratch / "adapter_config.json", adapter_config(definition, definition[size]))
-    total = sum(weight.nbytes for weight in weights.values())
+    total = size_of(weights)
     stated = definition[size].get("bytes", total)
     if stated != total:
         raise SystemExit(f"{file.name} says bytes = {stated} in [{size}], but the weights take {total}")
-    write_shards(scratch, weights, file.stem, "model" if base is None else "adapter_model")
+    shards = split(weights, shard_bytes)
+    files = files_of(shards, "model" if base is None else "adapter_model")
+    write_shards(scratch, dict(zip(files, shards, strict=True)), file.stem)
+    if len(shards) > 1:
+        index = {key: name for name, shard in zip(files, shards, strict=True) for key in shard}
+        write_json(scratch / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": index})
     sync_folder(scratch)
     scratch.rename(out)
     say(file.stem, f"built ({size}, {human(total)})")
@@ -154,35 +160,27 @@ def adapter_config(definition: dict[str, Any], size: dict[str, Any]) -> dict[str
 # --- files ---------------------------------------------------------------------------------------------------------
 
 
-def write_shards(out: Path, weights: Weights, name: str, stem: str) -> None:
-    """Write the shards that are not there yet, and their index where there are several.
-
-    A shard is synced to the disk while the next one is drawn.
-    """
-    shards = split(weights)
-    files = files_of(shards, stem)
-    total = sum(weight.nbytes for weight in weights.values())
-    kept = {file for file, shard in zip(files, shards, strict=True) if is_whole(out / file, shard)}
-    remove_strangers(out, {*files})
-    check_space(out, name, sum(size_of(s) for f, s in zip(files, shards, strict=True) if f not in kept), total)
+def write_shards(out: Path, shards: dict[str, Weights], name: str) -> None:
+    """Write the files that are not there yet; one is synced to the disk while the next one is drawn."""
+    total = sum(map(size_of, shards.values()))
+    kept = {file for file, weights in shards.items() if is_whole(out / file, weights)}
+    remove_strangers(out, {*shards})
+    check_space(out, name, sum(size_of(weights) for file, weights in shards.items() if file not in kept), total)
     written = 0
     syncing: Future[None] | None = None
     with ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS)) as pool, ThreadPoolExecutor(1) as disk:
-        for number, (file, shard) in enumerate(zip(files, shards, strict=True), start=1):
+        for number, (file, weights) in enumerate(shards.items(), start=1):
             if file not in kept:
-                write(out / file, shard, pool)
+                write(out / file, weights, pool)
                 if syncing is not None:
                     syncing.result()
                 syncing = disk.submit(finish, out / file)
-            written += size_of(shard)
+            written += size_of(weights)
             if len(shards) > 1:
                 how = " (kept)" if file in kept else ""
                 say(name, f"shard {number} of {len(shards)}, {written / GIB:.1f} of {total / GIB:.1f} GiB{how}")
         if syncing is not None:
             syncing.result()
-    if len(shards) > 1:
-        index = {key: file for file, shard in zip(files, shards, strict=True) for key in shard}
-        write_json(out / f"{stem}.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": index})
 
 
 def remove_strangers(out: Path, files: set[str]) -> None:

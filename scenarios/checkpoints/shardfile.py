@@ -45,12 +45,12 @@ class Weight:
 Weights = Mapping[str, Weight]
 
 
-def split(weights: Weights) -> list[dict[str, Weight]]:
-    """Return the weights of each shard, in order: at most ``SHARD_BYTES``, but at least one tensor."""
+def split(weights: Weights, shard_bytes: int = SHARD_BYTES) -> list[dict[str, Weight]]:
+    """Return the weights of each shard, in order: at most ``shard_bytes``, but at least one tensor."""
     shards: list[dict[str, Weight]] = [{}]
     size = 0
     for key, weight in weights.items():
-        if shards[-1] and size + weight.nbytes > SHARD_BYTES:
+        if shards[-1] and size + weight.nbytes > shard_bytes:
             shards.append({})
             size = 0
         shards[-1][key] = weight
