@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.envs.bundle import launcher
-from harness.envs.bundle.archive import order, write_archive
+from harness.envs.bundle.archive import dictionary, order, write_archive
 from harness.envs.bundle.fetch import fetch, requirements
 from harness.envs.bundle.freeze import read_freeze
 from harness.envs.bundle.manifest import Manifest, Stored, read_manifest
@@ -208,6 +208,11 @@ def test_equal_folders_make_equal_archives_whatever_their_times_and_owners(tmp_p
     with tarfile.open(tmp_path / "1.tar.xz") as tar:
         assert {entry.name: entry.mode for entry in tar} == {"run": 0o755, "wheels/a-1.0-py3-none-any.whl": 0o644}
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize(("size", "found"), [(0, 2**20), (2**20 + 1, 2**21), (2**22, 2**22), (10**12, 2**28)])
+def test_the_dictionary_is_no_larger_than_it_has_to_be(size, found):
+    assert dictionary(size) == found
 
 
 def test_the_second_of_two_like_wheels_costs_almost_nothing(tmp_path):

@@ -11,7 +11,6 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 DICTIONARY = 256 * 2**20  # bytes: six stored transformers wheels, so that a release is a few changes to the one before
-FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": DICTIONARY}]
 BLOCK = 4 * 2**20
 Place = tuple[int, str, Version, str]
 
@@ -26,16 +25,23 @@ def order(path: str) -> Place:
     return 1, str(package), version, path
 
 
+def dictionary(size: int) -> int:
+    """Return the size of the dictionary (bytes) for so many bytes: not more, for packing takes 12 times it."""
+    return min(DICTIONARY, max(2**20, 1 << (size - 1).bit_length()))
+
+
 def write_archive(folder: Path, target: Path, said: Callable[[int], None] = lambda done: None) -> int:
     """Write everything below ``folder`` into ``target`` and return its size in bytes.
 
     ``said`` hears, after each file, how many bytes went in. A half-written archive never bears the name ``target``.
     """
     names = sorted((path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()), key=order)
+    total = sum((folder / name).stat().st_size for name in names)
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": dictionary(total)}]
     scratch = target.with_name(f"{target.name}.part")
     done = 0
     with (
-        lzma.open(scratch, "wb", format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, filters=FILTERS) as packed,
+        lzma.open(scratch, "wb", format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, filters=filters) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT, bufsize=BLOCK) as tar,
     ):
         for name in names:
