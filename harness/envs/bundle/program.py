@@ -17,7 +17,7 @@ from harness.errors import ConfigError
 from harness.matrix.places import own_root
 
 DISTRIBUTION = "hf-regression-matrix"
-TABLES = {"pandas", "pyarrow"}  # only the two tables need them, and they are larger than everything else
+TABLES = {"pandas", "pyarrow"}  # only the two tables need them
 START = '#!/bin/sh\nexec python3 "$(dirname "$0")/run.py" "$@"\n'
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
@@ -25,7 +25,7 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 def own_requirements(*, tables: bool) -> list[str]:
     """Return what the harness needs on the other machine.
 
-    uv is left out: it is larger than six releases of transformers together, and pip takes its place.
+    uv is left out: its program alone is almost as large as a release of transformers, and pip can take its place.
 
     Raises:
         ConfigError: the harness is neither a checkout nor installed.
