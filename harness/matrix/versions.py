@@ -86,7 +86,8 @@ class Resolver:
         for release in stood:
             concerned = wanted.holds(release.version) if isinstance(wanted, Range) else release.version > lowest
             if release.yanked is not None and concerned:
-                reason = f": {release.yanked.strip().rstrip('.')}" if release.yanked.strip() else ""
+                words = " ".join(release.yanked.split()).rstrip(".")
+                reason = f": {words}" if words else ""
                 self._warn(f"{package} {release.version} was yanked and is skipped{reason}")
         undated = [str(release.version) for release in chosen if release.uploaded is None]
         if self.as_of and undated:
