@@ -355,3 +355,37 @@ def test_the_other_machine_refuses_another_python_in_one_sentence(capsys, monkey
 def test_a_base_that_is_not_there_is_one_sentence(capsys):
     assert launcher.main(["--base", "/nowhere/python"]) == 2
     assert "neither a file nor a command" in capsys.readouterr().err
+
+
+def test_the_newest_run_is_packed_and_missing_tables_are_said(tmp_path, capsys):
+    for number, name in enumerate(("old", "new")):
+        (tmp_path / "reports" / name).mkdir(parents=True)
+        (tmp_path / "reports" / name / "run.json").touch()
+        os.utime(tmp_path / "reports" / name / "run.json", (number, number))
+    run = launcher.newest(tmp_path / "reports")
+    launcher.after(run, tmp_path / "out" / "run.tar.gz")
+    with tarfile.open(tmp_path / "out" / "run.tar.gz") as tar:
+        assert tar.getnames() == ["new", "new/run.json"]
+    assert "`harness report new` at home" in capsys.readouterr().err
+    launcher.after(launcher.newest(tmp_path / "nothing"), None)
+    assert not capsys.readouterr().err
+
+
+def test_scenarios_of_a_bundle_are_given_unless_others_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").touch()
+    manifest = {"matrix": "matrices/x.toml", "selection": ["scenarios/0-own/case.py"]}
+    start = ["run", "matrices/x.toml", "--reports", "/r"]
+    given = launcher.run_words(manifest, [], Path("/r"), ["--jobs", "2"])
+    assert given == [*start, "--scenarios", "scenarios/0-own/case.py", "--jobs", "2"]
+    given = launcher.run_words(manifest, ["mine.py::test_x", "scenarios/split"], Path("/r"), [])
+    assert given == [*start, "--scenarios", f"{tmp_path}/mine.py::test_x", "--scenarios", "scenarios/split"]
+
+
+def test_checkpoints_of_a_bundle_are_put_where_the_harness_looks_once(tmp_path, monkeypatch):
+    (tmp_path / "b" / "checkpoints" / "m-tiny-abc").mkdir(parents=True)
+    (tmp_path / "b" / "checkpoints" / "m-tiny-abc" / "config.json").write_text("{}")
+    monkeypatch.setattr(launcher, "HERE", tmp_path / "b")
+    for _ in range(2):
+        launcher.bring_checkpoints(tmp_path / "cache")
+    assert (tmp_path / "cache" / "checkpoints" / "m-tiny-abc" / "config.json").read_text() == "{}"

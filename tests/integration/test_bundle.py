@@ -173,3 +173,41 @@ def test_a_package_without_a_wheel_is_one_sentence(home):
     done = harness(home, "bundle", "source.toml", "--base-freeze", "freeze.txt", code=2)
     assert "a bundle holds wheels only" in done.stderr
     assert "docopt==0.6.2" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def torch_base(tmp_path_factory):
+    """Make a virtual environment with a torch, as an image has it."""
+    folder = tmp_path_factory.mktemp("image")
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "base")], check=True)
+    python = folder / "base" / "bin" / "python"
+    subprocess.run([str(python), "-m", "pip", "install", "-q", "torch==2.13.0", "numpy"], check=True)
+    return folder
+
+
+def test_a_release_of_transformers_runs_on_the_base_s_torch(torch_base, tmp_path):
+    (tmp_path / "stack.toml").write_text(
+        f"""
+name = "stack"
+python = "{PYTHON}"
+scenarios = ["scenarios/load_4bit::test_four_counts_agree"]
+[axes]
+transformers = ["5.6.2"]
+[pins]
+torch = "2.13.0"
+accelerate = "1.13.0"
+bitsandbytes = "0.49.2"
+peft = "0.19.1"
+"""
+    )
+    harness(tmp_path, "bundle", "stack.toml", "--exclude", "numpy", "--cuda", "130", "-o", "b.tar.xz")
+    with tarfile.open(tmp_path / "b.tar.xz") as tar:
+        names = tar.getnames()
+        tar.extractall(torch_base / "b", filter="data")
+    assert not [name for name in names if name.startswith(("wheels/torch-", "wheels/nvidia", "wheels/numpy-"))]
+    done = run(torch_base, "--json")
+    (attempt,) = RunFolder(Path(json.loads(done.stdout)["run"])).attempts()
+    assert str(attempt.outcome) == "pass:check", attempt.detail
+    assert attempt.figures["x.linear4bit"] > 0
+    (cell,) = RunFolder(Path(json.loads(done.stdout)["run"])).read_record().cells
+    assert cell.pins["torch"].startswith("installed@2.13.0")

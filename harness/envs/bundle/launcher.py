@@ -54,8 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = options.reports.absolute()
     words = other or run_words(manifest, options.scenarios, reports, rest)
     code = subprocess.call([str(python), "-m", "harness.cli.main", *words], cwd=HERE, env=variables)
-    if options.pack is not None:
-        pack(reports, options.pack)
+    after(newest(reports), options.pack)
     return code
 
 
@@ -193,14 +192,23 @@ def from_here(entry: str) -> str:
     return f"{Path(name).absolute()}{separator}{test}" if Path(name).exists() else entry
 
 
-def pack(reports: Path, target: Path) -> None:
-    """Write the newest run folder as one archive, to be unpacked at home."""
+def newest(reports: Path) -> Path | None:
+    """Return the run folder that was begun last."""
     runs = sorted(reports.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
-    if runs:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(target, "w:gz") as tar:
-            tar.add(runs[-1].parent, runs[-1].parent.name)
-        sys.stderr.write(f"packed {runs[-1].parent.name} into {target}\n")
+    return runs[-1].parent if runs else None
+
+
+def after(run: Path | None, archive: Path | None) -> None:
+    """Say what is left to do at home, and write the run folder as one archive where one is asked for."""
+    if run is None:
+        return
+    if not (run / "results.csv").exists():
+        sys.stderr.write(f"no pandas here, so no tables: `harness report {run.name}` at home writes them\n")
+    if archive is not None:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(run, run.name)
+        sys.stderr.write(f"packed {run.name} into {archive}\n")
 
 
 if __name__ == "__main__":
