@@ -12,7 +12,7 @@ from harness.errors import InfrastructureError
 from harness.session.checkpoints import Definition, Shelf
 
 SIZES = ("tiny", "full")
-RECORD = "builder.json"
+RECORD, PART = "builder.json", ".part"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def _copy(shelf: Shelf, name: str) -> Copy:
 
 
 def _bytes_in(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file() and path.suffix != PART)
 
 
 def _record(folder: Path) -> dict[str, str]:
@@ -67,7 +67,7 @@ def bytes_to_write(shelf: Shelf, names: Sequence[str]) -> int:
     needed = 0
     for name in shelf.missing(names):
         begun = shelf.folder(name).with_name(f"building-{shelf.folder(name).name}")
-        there = _bytes_in(begun) if begun.exists() else 0
+        there = _bytes_in(begun) if begun.exists() else 0  # without the shard that was being written: it is drawn again
         needed += max(0, shelf.definitions[name].stated.get(shelf.size, 0) - there)
     free = free_bytes(shelf.root)
     if needed > free:

@@ -157,6 +157,7 @@ def test_room_is_asked_for_before_anything_is_built(shelf):
     begun = shelf.folder("adapter").with_name(f"building-{shelf.folder('adapter').name}")
     begun.mkdir(parents=True)
     (begun / "weights").write_bytes(b"x" * 400)
+    (begun / "more.part").write_bytes(b"x" * 400)  # it will be drawn again
     assert bytes_to_write(shelf, ["adapter"]) == 1600, "its base is to be built too, and it is begun"
     many = Definition("model", shelf.definitions["model"].file, None, None, "model", {"tiny": 2**60})
     full = Shelf(shelf.root, shelf.builder, {"model": many}, "tiny")
