@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "scenarios" / "checkpoints"
-# 276 million weights: 0.51 GiB in files of 64 MiB, of which three tensors are larger than a file may be
+# 270 million weights: 0.5 GiB; two tensors are larger than a file of 64 MiB may be
 MIDDLE = """
 kind = "model"
 model_type = "qwen2"
@@ -113,7 +113,7 @@ def test_experts_are_written_one_by_one_as_published(python, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_model(python, middle, tmp_path):
-    """A model of 0.51 GiB, in files of any size, costs no more than the blocks of the threads that draw it."""
+    """A model of 0.5 GiB costs no more than the blocks of the threads that draw it."""
     small = peak_bytes(command(python, SHIPPED / "qwen2.5-7b.toml", tmp_path / "small"))
     large = peak_bytes(command(python, middle, tmp_path / "large"))
     written = (tmp_path / "large" / "model.safetensors").stat().st_size
@@ -150,7 +150,7 @@ def test_a_shard_of_the_wrong_length_is_written_again(python, middle, tmp_path):
     out = tmp_path / "out"
     build(python, middle, out, *limit)
     before = digests(out)
-    with (out / "model-00002-of-00009.safetensors").open("rb+") as file:
+    with (out / sorted(before)[1]).open("rb+") as file:
         file.truncate(1000)
     done = build(python, middle, out, *limit)
     assert done.stdout.count("(kept)") == len(before) - 1
