@@ -74,6 +74,7 @@ def test_torchao_int4(probe, checkpoint):
     nf4 = load_in_4bit(folder, {"": probe.device})
     keep_packed_layout(nf4)
     names, expected = linear4bit_names(nf4), packed_bytes(nf4) + quant_state_bytes(nf4)
+    grown = [layout.growth(nf4.get_submodule(name).in_features) for name in names]
     by_nf4 = distance(logits(nf4, inputs), wanted)
     del plain, nf4
     gc.collect()
@@ -87,7 +88,8 @@ def test_torchao_int4(probe, checkpoint):
     probe.record("bytes_torchao", held)
     probe.record("bytes_bitsandbytes", expected)
     probe.expect("the same layers are quantized", quantized == len(names) > 0, f"{quantized} of {len(names)}")
-    most = NEAR * expected * layout.bits / 4
+    probe.record("padding_grows_rows", max(grown))
+    most = NEAR * expected * layout.bits / 4 * max(grown)
     probe.expect(f"memory near NF4's, at {layout.bits} bits stored", held <= most, f"{held} bytes, allowed {most:.0f}")
     with probe.phase("forward"):
         apart = distance(logits(model, inputs), wanted)

@@ -20,18 +20,26 @@ OPAQUE_MODULE = "torchao.prototype.quantization.int4.inference_workflow"
 
 @dataclass(frozen=True)
 class Layout:
-    """One way to hold int4 weights: its name, its configuration, and the bits that a weight takes in it."""
+    """One way to hold int4 weights: name, configuration, bits a weight takes, and the multiple that rows are padded to.
+
+    Padding costs nothing at full size and most of the memory in tiny models.
+    """
 
     name: str
     make: Callable[[], Any]
     bits: int = 4
+    padded_columns: int = 1
+
+    def growth(self, columns: int) -> float:
+        """Return how many times larger a row of so many weights becomes by padding."""
+        return -(-columns // self.padded_columns) * self.padded_columns / columns
 
 
 def layouts() -> tuple[Layout, ...]:
     """Return the layouts in the order of preference: torchao's default, packed ones, and one byte a weight."""
     return (
         Layout("default", int4_config),
-        Layout("tile_packed_to_4d", lambda: int4_config(int4_packing_format="tile_packed_to_4d")),
+        Layout("tile_packed_to_4d", lambda: int4_config(int4_packing_format="tile_packed_to_4d"), padded_columns=1024),
         Layout("opaque", lambda: int4_config(int4_packing_format="opaque")),
         Layout("opaque, prototype", opaque_config),
         Layout("unpacked to int8", unpacked_config, bits=8),

@@ -15,7 +15,10 @@ NOT_OURS = ("device_used", "process_used")  # the driver counts neighbours, and 
 
 
 def isolation_differences(attempts: Iterable[AttemptRecord]) -> list[str]:
-    """Return one sentence per scenario and figure that depends on the isolation; empty when none does."""
+    """Return one sentence per scenario and figure that depends on the isolation, and per cell that never forked.
+
+    Empty only when there was something to compare and none of it differs.
+    """
     places: dict[tuple[str, str], dict[str, list[AttemptRecord]]] = {}
     for attempt in attempts:
         if attempt.isolation:
@@ -25,7 +28,11 @@ def isolation_differences(attempts: Iterable[AttemptRecord]) -> list[str]:
     for (cell, scenario), ways in places.items():
         if {"fork", "spawn"} <= ways.keys():
             found += [f"{cell} {scenario}: {text}" for text in _differences(ways["fork"], ways["spawn"])]
-    return found
+    for cell in dict.fromkeys(cell for cell, _ in places):
+        ways_seen = {way for (where, _), ways in places.items() if where == cell for way in ways}
+        if len(ways_seen) == 1:
+            found.append(f"{cell}: every attempt ran by {ways_seen.pop()}, nothing could be compared")
+    return found or ([] if places else ["no attempt ran, nothing could be compared"])
 
 
 def _differences(forked: Sequence[AttemptRecord], fresh: Sequence[AttemptRecord]) -> list[str]:

@@ -107,7 +107,9 @@ def test_a_regression_is_red_where_the_reference_is_green():
 def test_isolations_must_agree_in_outcome_and_figures():
     forked = row("pass:check", isolation="fork", figures={"x.n": 3, "seconds.load": 1.0, "host_anon_added.load": 10})
     fresh = forked.model_copy(update={"isolation": "spawn", "figures": {"x.n": 3, "seconds.load": 9.0}})
-    assert isolation_differences([forked]) == []
+    (never,) = isolation_differences([forked])
+    assert never == "good: every attempt ran by fork, nothing could be compared"
+    assert isolation_differences([]) == ["no attempt ran, nothing could be compared"]
     fresh_equal = fresh.model_copy(update={"figures": {**forked.figures, "seconds.load": 9.0}})
     assert isolation_differences([forked, fresh_equal]) == []
     (missing,) = isolation_differences([forked, fresh])
