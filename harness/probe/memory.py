@@ -2,7 +2,8 @@
 
 All figures are bytes. Host figures come from ``/proc/self/status`` (Linux; elsewhere there are none): ``RssAnon`` is
 what the process really holds, ``RssFile`` are mapped files that the kernel may drop. Device use is NVML's, which counts
-every process on the card, or the driver's total minus free (``cudaMemGetInfo``); each figure names its source.
+every process on the card, or the driver's total minus free (``cudaMemGetInfo``); each figure names its source. What
+nobody tells is left out.
 """
 
 from __future__ import annotations
@@ -98,18 +99,16 @@ class Cuda:
         torch = initialized_torch()
         if torch is None:
             return []
+        self._remember_peaks(torch)
         rows = []
         for index in range(torch.cuda.device_count()):
             stats = torch.cuda.memory_stats(index)
-            peak = int(torch.cuda.max_memory_allocated(index))
-            if peak:
-                self.highest[index] = max(peak, self.highest.get(index, 0))
             rows.append(
                 {
                     "index": index,
                     "name": torch.cuda.get_device_name(index),
                     "allocated": torch.cuda.memory_allocated(index),
-                    "allocated_peak": peak,
+                    "allocated_peak": torch.cuda.max_memory_allocated(index),
                     "reserved": torch.cuda.memory_reserved(index),
                     "reserved_peak": torch.cuda.max_memory_reserved(index),
                     "active": stats.get("active_bytes.all.current", 0),
@@ -121,22 +120,28 @@ class Cuda:
             )
         return rows
 
+    def _remember_peaks(self, torch: Any) -> None:
+        for index in range(torch.cuda.device_count()):
+            peak = int(torch.cuda.max_memory_allocated(index))
+            if peak:
+                self.highest[index] = max(peak, self.highest.get(index, 0))
+
     def _driver(self, torch: Any, index: int) -> dict[str, Any]:
-        """Return what is in use on the card and by this process, each with its source."""
-        uuid = gpu_uuid(torch, index)
-        used, source = nvml.device_used(uuid), "nvml"
+        """Return what is in use on the card and by this process, each with its source; nothing where nobody tells."""
+        uuid, reserved = gpu_uuid(torch, index), int(torch.cuda.memory_reserved(index))
+        used, source = nvml.device_used(uuid, _total(torch, index)), "nvml"
         if used is None:
+            if not reserved and index != torch.cuda.current_device():
+                return {}  # to ask CUDA about a card makes a context on it, and takes memory there
             free, total = torch.cuda.mem_get_info(index)
             used, source = total - free, "cudaMemGetInfo"
+        found = {"device_used": used, "device_used_source": source}
         own, own_source = nvml.process_used(uuid), "nvml"
-        if own is None:
-            own, own_source = max(0, used - self._before.get(uuid, 0)), f"{source} minus what was in use before"
-        return {
-            "device_used": used,
-            "device_used_source": source,
-            "process_used": own,
-            "process_used_source": own_source,
-        }
+        if own is None or own < reserved:  # a process outside of this container may have the same id
+            if uuid not in self._before:
+                return found
+            own, own_source = max(0, used - self._before[uuid]), f"{source} minus what was in use before"
+        return {**found, "process_used": own, "process_used_source": own_source}
 
     def remember_before(self, used: dict[str, int]) -> None:
         """Take UUID → bytes in use before this process had a context: what is added to it is this process's."""
@@ -145,18 +150,18 @@ class Cuda:
     def allocator_settings(self) -> dict[str, Any] | None:
         """Return the caching allocator's effective settings, whichever variable they came from; None if not told."""
         torch = initialized_torch()
-        snapshot = getattr(getattr(torch, "_C", None), "_cuda_memorySnapshot", None)
-        if snapshot is None:
+        if torch is None:
             return None
         try:
-            return dict(snapshot(None)["allocator_settings"])
-        except (TypeError, KeyError, RuntimeError):  # an interface of torch that is not public: it may move
+            return dict(torch.cuda.memory._snapshot()["allocator_settings"])  # noqa: SLF001 - nothing public tells them
+        except (AttributeError, TypeError, KeyError, RuntimeError):  # not public: it may move
             return None
 
     def reset_peaks(self) -> None:
-        """Start counting peaks anew on every device."""
+        """Start counting peaks anew on every device; ``highest`` keeps those that were."""
         torch = initialized_torch()
         if torch is not None:
+            self._remember_peaks(torch)
             for index in range(torch.cuda.device_count()):
                 torch.cuda.reset_peak_memory_stats(index)
 
@@ -177,3 +182,7 @@ def gpu_uuid(torch: Any, index: int) -> str:
     """Return a device's UUID as the driver writes it (``GPU-…``); empty where torch does not tell."""
     uuid = str(getattr(torch.cuda.get_device_properties(index), "uuid", ""))
     return uuid if not uuid or uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+
+
+def _total(torch: Any, index: int) -> int:
+    return int(torch.cuda.get_device_properties(index).total_memory)

@@ -16,6 +16,7 @@ from typing import Any
 LIBRARY = "libnvidia-ml.so.1"
 NOT_AVAILABLE = 2**64 - 1  # NVML's word for a process whose memory it does not know
 MOST_PROCESSES = 256
+ALIKE = 0.1  # share by which NVML's total may differ from CUDA's: it counts what the driver keeps for itself
 
 
 class _Memory(ctypes.Structure):
@@ -31,12 +32,16 @@ class _Process(ctypes.Structure):
     )
 
 
-def device_used(uuid: str) -> int | None:
-    """Return the bytes in use on the card with this UUID, by all processes; None where NVML does not tell."""
+def device_used(uuid: str, total: int) -> int | None:
+    """Return the bytes in use on the card with this UUID, by all processes; None where NVML does not tell.
+
+    ``total`` are the bytes of memory that CUDA sees there. NVML may know a part of a card (MIG) only by the UUID of the
+    whole card: then its figure is another's.
+    """
     library, handle, memory = _library(), _handle(uuid), _Memory()
     if library is None or handle is None or library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) != 0:
         return None
-    return int(memory.used)
+    return int(memory.used) if abs(memory.total - total) <= ALIKE * total else None
 
 
 def process_used(uuid: str, pid: int | None = None) -> int | None:
@@ -70,7 +75,9 @@ def _library() -> Any | None:
 @functools.cache
 def _handle(uuid: str) -> ctypes.c_void_p | None:
     library, handle = _library(), ctypes.c_void_p()
-    if library is None:
+    if library is None or not uuid:
         return None
-    found = library.nvmlDeviceGetHandleByUUID(uuid.encode(), ctypes.byref(handle))
-    return handle if found == 0 else None
+    for name in (uuid, uuid.replace("GPU-", "MIG-", 1)):  # torch does not say which of the two it is
+        if library.nvmlDeviceGetHandleByUUID(name.encode(), ctypes.byref(handle)) == 0:
+            return handle
+    return None

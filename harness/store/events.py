@@ -106,7 +106,8 @@ def _end_phase(found: ProbeEvents, event: Mapping[str, Any]) -> None:
     found.figures |= phase_figures(found.open_phase or {}, event)
     for device in event.get("cuda", []):
         found.device = "cuda"
-        found.sources |= {f"cuda_{name}": str(device.get(f"{name}_source", "")) for name in SOURCED}
+        told = {f"cuda_{name}": str(device.get(f"{name}_source", "")) for name in SOURCED}
+        found.sources |= {name: source for name, source in told.items() if source}
     found.phases[str(event["phase"])] = event
     found.open_phase = None
 
@@ -133,11 +134,12 @@ def phase_figures(start: Mapping[str, Any], event: Mapping[str, Any]) -> dict[st
     if not devices:
         return figures
     for name in CUDA_FIGURES:
-        told = [device for device in devices if name in device]  # an older probe told less
-        if told:
+        told = [device for device in devices if name in device]  # an older probe told less, and so may a driver
+        if len(told) == len(devices):
             figures[f"cuda_{name}.{phase}"] = sum(device[name] for device in told)
         if len(devices) > 1:
             figures |= {f"cuda{device['index']}_{name}.{phase}": device[name] for device in told}
     for name in EMPTIED:
-        figures[f"cuda_{name}_emptied.{phase}"] = sum(device.get(name, 0) for device in emptied)
+        if emptied and all(name in device for device in emptied):
+            figures[f"cuda_{name}_emptied.{phase}"] = sum(device[name] for device in emptied)
     return figures

@@ -1,6 +1,7 @@
 """Memory readings: where there is no driver nothing is invented; with a mocked GPU every figure names its source."""
 
 import ctypes
+import os
 import types
 
 import pytest
@@ -21,9 +22,10 @@ def mocked_gpu(monkeypatch):
     cuda = types.SimpleNamespace(
         is_initialized=lambda: True,
         device_count=lambda: 1,
+        current_device=lambda: 0,
         mem_get_info=lambda index: (60, 100),
         get_device_name=lambda index: "mock",
-        get_device_properties=lambda index: types.SimpleNamespace(uuid="aa-bb"),
+        get_device_properties=lambda index: types.SimpleNamespace(uuid="aa-bb", total_memory=100),
         memory_stats=lambda index: {"active_bytes.all.current": 5, "active_bytes.all.peak": 6, "num_alloc_retries": 2},
         memory_allocated=lambda index: 4,
         max_memory_allocated=lambda index: 7,
@@ -31,25 +33,27 @@ def mocked_gpu(monkeypatch):
         max_memory_reserved=lambda index: 9,
     )
     settings = {"allocator_settings": {"expandable_segments": False}}
-    private = types.SimpleNamespace(_cuda_memorySnapshot=lambda mempool: settings)
-    monkeypatch.setitem(memory.sys.modules, "torch", types.SimpleNamespace(cuda=cuda, _C=private))
+    cuda.memory = types.SimpleNamespace(_snapshot=lambda: settings)
+    monkeypatch.setitem(memory.sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
+    return cuda
 
 
 class MockedNvml:
     """NVML with one card, one process of ours and one of somebody else."""
 
-    def __init__(self, own_pid):
-        self.own_pid = own_pid
+    def __init__(self, own_pid, *, uuid=b"GPU-aa-bb", total=102, held=30):
+        self.own_pid, self.uuid, self.total, self.held = own_pid, uuid, total, held
 
     def nvmlDeviceGetHandleByUUID(self, uuid, handle):  # noqa: N802
-        return 0 if uuid == b"GPU-aa-bb" else 6
+        return 0 if uuid == self.uuid else 6
 
     def nvmlDeviceGetMemoryInfo(self, handle, info):  # noqa: N802
-        ctypes.cast(info, ctypes.POINTER(nvml._Memory)).contents.used = 42
+        content = ctypes.cast(info, ctypes.POINTER(nvml._Memory)).contents
+        content.used, content.total = 42, self.total
         return 0
 
     def nvmlDeviceGetComputeRunningProcesses_v3(self, handle, count, found):  # noqa: N802
-        found[0].pid, found[0].used = self.own_pid, 30
+        found[0].pid, found[0].used = self.own_pid, self.held
         found[1].pid, found[1].used = 1, nvml.NOT_AVAILABLE
         ctypes.cast(count, ctypes.POINTER(ctypes.c_uint)).contents.value = 2
         return 0
@@ -72,17 +76,52 @@ def test_without_nvml_a_mocked_gpus_figures_say_where_they_come_from(mocked_gpu,
     assert cuda.highest == {0: 7}
 
 
-@pytest.mark.parametrize(
-    ("pid", "used", "source"), [(None, 30, "nvml"), (999999999, 42, "nvml minus what was in use before")]
-)
-def test_with_a_mocked_nvml_the_process_is_asked_for_by_its_id(mocked_gpu, monkeypatch, pid, used, source):
-    library = MockedNvml(memory.nvml.os.getpid() if pid is None else pid)
+def read_with(monkeypatch, library, before=None):
     monkeypatch.setattr(nvml, "_library", lambda: library)
     nvml._handle.cache_clear()
-    (row,) = memory.Cuda().devices()
+    cuda = memory.Cuda()
+    cuda.remember_before({"GPU-aa-bb": 2} if before is None else before)
+    (row,) = cuda.devices()
     nvml._handle.cache_clear()
+    return row
+
+
+@pytest.mark.parametrize(
+    ("pid", "used", "source"), [(None, 30, "nvml"), (999999999, 40, "nvml minus what was in use before")]
+)
+def test_with_a_mocked_nvml_the_process_is_asked_for_by_its_id(mocked_gpu, monkeypatch, pid, used, source):
+    row = read_with(monkeypatch, MockedNvml(os.getpid() if pid is None else pid))
     assert (row["device_used"], row["device_used_source"]) == (42, "nvml")
     assert (row["process_used"], row["process_used_source"]) == (used, source)
+
+
+def test_a_mocked_process_of_our_id_that_holds_less_than_our_allocator_is_another(mocked_gpu, monkeypatch):
+    row = read_with(monkeypatch, MockedNvml(os.getpid(), held=7))
+    assert (row["process_used"], row["process_used_source"]) == (40, "nvml minus what was in use before")
+
+
+def test_a_mocked_part_of_a_card_is_asked_for_by_its_own_name(mocked_gpu, monkeypatch):
+    row = read_with(monkeypatch, MockedNvml(os.getpid(), uuid=b"MIG-aa-bb"))
+    assert (row["device_used"], row["process_used"]) == (42, 30)
+
+
+def test_a_mocked_card_of_another_size_does_not_speak_for_a_part_of_it(mocked_gpu, monkeypatch):
+    row = read_with(monkeypatch, MockedNvml(os.getpid(), total=700))
+    assert (row["device_used"], row["device_used_source"]) == (40, "cudaMemGetInfo")
+
+
+def test_a_mocked_gpu_of_unknown_use_before_has_no_figure_for_the_process(mocked_gpu, no_nvml):
+    mocked_gpu.get_device_properties = lambda index: types.SimpleNamespace(total_memory=100)  # a torch without uuid
+    (row,) = memory.Cuda().devices()
+    assert row["device_used"] == 40
+    assert "process_used" not in row
+
+
+def test_a_mocked_second_gpu_is_not_woken_to_be_measured(mocked_gpu, no_nvml):
+    mocked_gpu.device_count, mocked_gpu.memory_reserved = (lambda: 2), (lambda index: 8 * (1 - index))
+    first, second = memory.Cuda().devices()
+    assert first["device_used"] == 40
+    assert "device_used" not in second
 
 
 class Tensor:
