@@ -52,7 +52,7 @@ class Seen:
         rule = recognise(telling.failure) if telling.failure else None
         return KnownFailure(
             id=telling.signature or str(telling.outcome),
-            rule=rule.name if rule else telling.known_issue,
+            rule=rule.name if rule else None,
             tracker=rule.tracker if rule else None,
             summary=rule.summary if rule else telling.detail,
         )

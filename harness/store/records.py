@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
 from harness.matrix.cell import Cell
 from harness.runner.exits import ProcessExit
@@ -100,7 +100,12 @@ class AttemptRecord(Record):
     sources: dict[str, str] = Field(default_factory=dict)  # figure -> who told it, where there are several who could
     folder: str | None = None  # relative to the run folder
     part: str = ""  # in a merged run: the run it was taken from
-    known_issue: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old(cls, value: object) -> object:
+        """Pass over what the first journals name and nothing ever set."""
+        return {k: v for k, v in value.items() if k != "known_issue"} if isinstance(value, dict) else value
 
     @field_validator("outcome", mode="before")
     @classmethod
