@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from io import StringIO
-
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +21,6 @@ STYLES = {
 }
 CHANGE_STYLES = {Change.REGRESSION: "red", Change.FIXED: "green", Change.CHANGED_FAILURE: "yellow"}
 MOST = 12  # differences on one screen
-PLAIN_WIDTH = 120  # columns where there is no terminal to ask
 
 
 def print_summary(context: ReportContext, console: Console) -> None:
@@ -57,13 +54,6 @@ def _known(context: ReportContext, console: Console) -> None:
         style = "green" if each.state is State.GONE else "red"
         line = Text.assemble((f"{each.state:15}", style), f" known issue {each.entry.tracker} {each.sentence}")
         console.print(line, soft_wrap=True)
-
-
-def summary_text(context: ReportContext, width: int = PLAIN_WIDTH) -> str:
-    """Return the same as plain text, for a log or a pipe."""
-    stream = StringIO()
-    print_summary(context, Console(file=stream, width=width, force_terminal=False, color_system=None))
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
 def _counts(context: ReportContext) -> Table:

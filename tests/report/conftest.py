@@ -1,10 +1,13 @@
 """A run as a user would have it: two axes, an unsolvable cell, every word in some box, and hostile text."""
 
 from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from harness.report.context import build
+from harness.report.summary import print_summary
 from harness.runner.exits import ProcessExit
 from harness.store.outcome import Outcome
 from harness.store.records import (
@@ -284,6 +287,18 @@ def make_info():
 @pytest.fixture
 def make_run():
     return record
+
+
+@pytest.fixture
+def summary_text():
+    """Return what the summary prints, as plain text of 120 columns."""
+
+    def text(context):
+        stream = StringIO()
+        print_summary(context, Console(file=stream, width=120, force_terminal=False, color_system=None))
+        return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+    return text
 
 
 @pytest.fixture

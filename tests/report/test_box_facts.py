@@ -3,7 +3,6 @@
 from harness.report.context import build
 from harness.report.facts import Card
 from harness.report.memory import memory
-from harness.report.summary import summary_text
 from harness.report.where import short_names
 from harness.report.write import known_issues
 from harness.store.folder import RunFolder
@@ -82,7 +81,7 @@ def test_a_tiny_model_or_a_bf16_one_is_not_called_unquantized(make_run, make_cel
         assert not one_line(make_run, make_cell, make_attempt, figures).lines[0].as_unquantized
 
 
-def test_known_gone_and_changed(make_run, attempts):
+def test_known_gone_and_changed(make_run, attempts, summary_text):
     issues = [
         issue("load_4bit::test_keyword", "load-in-4bit-keyword", {"transformers": ">=5"}, note="by design"),
         issue("multimodal::test_gemma4_generates", "gemma4-shared-kv-keyerror", {"transformers": ">=5"}),

@@ -11,7 +11,6 @@ import pytest
 
 from harness.report.context import build
 from harness.report.markdown import LIMIT, code, escaped, render
-from harness.report.summary import summary_text
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -28,11 +27,11 @@ def test_markdown_is_as_recorded(context):
     compare_golden("matrix.md", render(context))
 
 
-def test_summary_is_as_recorded(context):
+def test_summary_is_as_recorded(context, summary_text):
     compare_golden("summary.txt", summary_text(context))
 
 
-def test_summary_of_a_run_without_changes(make_run):
+def test_summary_of_a_run_without_changes(make_run, summary_text):
     assert "No scenario answers differently" in summary_text(build(make_run(), []))
 
 
