@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,8 +25,9 @@ from harness.matrix.cell import Cell
 from harness.matrix.model import WEIGHTS, Matrix
 from harness.matrix.plan import plan_cells
 from harness.session.begin import harness_version, known_issues
+from harness.session.builder import VARIABLE, builder_cell
 from harness.session.bundle_files import copy_checkpoints, copy_matrix, copy_scenarios
-from harness.session.checkpoints import Shelf, builder_cell, open_shelf
+from harness.session.checkpoints import open_shelf
 from harness.session.plan import read_scenarios, select_cells
 
 UNKNOWN = "unknown"  # the version of a base's package that nobody told
@@ -61,6 +63,26 @@ class Made:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Locked:
+    """Every lock of a bundle: of the cells, of the environment that builds checkpoints, of the harness itself."""
+
+    cells: tuple[Stored, ...]
+    builder: Stored | None
+    host: str
+
+    @property
+    def texts(self) -> list[str]:
+        """Return the locks whose wheels travel."""
+        stored = [*self.cells, *([self.builder] if self.builder else [])]
+        return [*(one.text for one in stored if one.text is not None), self.host]
+
+    @property
+    def unsolvable(self) -> list[str]:
+        """Say which cells have no lock."""
+        return [f"{one.cell.id} has no lock: {one.sentence}" for one in self.cells if one.text is None]
+
+
 def make_bundle(matrix: Matrix, order: Order, out: Path, places: Places, said: Said) -> Made:
     """Write the bundle of a matrix to ``out``.
 
@@ -78,44 +100,52 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, places: Places, said: S
     names = list(dict.fromkeys(name for info in infos for name in info.checkpoints))
     shelf = open_shelf(places.checkpoints, {file.path.parent for file in files}, matrix.checkpoints.size)
     wanted = shelf.with_bases(names) if matrix.checkpoints.weights == "synthetic" else []
+    built_there = bool(wanted) and not order.checkpoints
     said(f"locking {len(cells)} cells for Python {order.target.python} on {order.target.platform}")
-    resolver = Resolver(order.target, order.base, places.locks, pipconfig.read())
-    stored = _locked(cells, resolver, order)
-    builder = _builder(shelf, resolver, order, cells) if wanted and not order.checkpoints else None
-    host = _must(resolver.plain(own_requirements(tables=order.tables)), "the harness's own needs")
+    locked = _lock(cells, order, places, shelf.builder if built_there and not os.environ.get(VARIABLE) else None)
+    if built_there and locked.builder is None:
+        notes = (*notes, f"{VARIABLE} is set, so no builder travels: the other machine's base builds the checkpoints")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         folder = Path(scratch)
-        texts = [one.text for one in (*stored, *([builder] if builder else [])) if one.text is not None]
-        wheels = make_wheelhouse(
-            [*texts, host],
-            order.target,
-            folder / manifest.WHEELS,
-            places.root / "wheels",
-            cuda=order.cuda,
-            said=said,
-        )
+        kept = places.root / "wheels"
+        wheels = make_wheelhouse(locked.texts, order.target, folder / manifest.WHEELS, kept, cuda=order.cuda, said=said)
         copy_program(folder)
-        (folder / manifest.HOST_LOCK).write_text(wheels.relock(host), encoding="utf-8")
+        (folder / manifest.HOST_LOCK).write_text(wheels.relock(locked.host), encoding="utf-8")
         if wanted and order.checkpoints:
             copy_checkpoints(shelf, wanted, places, folder, said)
-        Manifest(
-            harness_version=harness_version(),
-            python=order.target.python,
-            platform=order.target.platform,
-            matrix=copy_matrix(matrix, issues, folder),
-            selection=copy_scenarios(files, folder, chosen=bool(order.scenarios)),
-            needs_base=any(one.from_base for one in stored),
-            base={name: order.base[name] for one in stored for name in one.from_base if order.base.get(name)},
-            cells=tuple(_relocked(one, wheels) for one in stored),
-            builder=None if builder is None else _relocked(builder, wheels),
-        ).write(folder)
+        chosen = copy_scenarios(files, folder, chosen=bool(order.scenarios))
+        _manifest(order, locked, wheels, copy_matrix(matrix, issues, folder), chosen).write(folder)
         total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         said(f"compressing {total / 1e6:.0f} MB")
         size = write_archive(folder, out, _percent(said, total))
         count = len(list((folder / manifest.WHEELS).glob("*.whl")))
-    sentences = [f"{one.cell.id} has no lock: {one.sentence}" for one in stored if one.text is None]
-    return Made(size, count, len(stored), (*notes, *sentences))
+    return Made(size, count, len(locked.cells), (*notes, *locked.unsolvable))
+
+
+def _lock(cells: Sequence[Cell], order: Order, places: Places, builder: Path | None) -> _Locked:
+    """Lock everything that travels; ``builder`` is the folder of the program that writes checkpoints there."""
+    resolver = Resolver(order.target, order.base, places.locks, pipconfig.read())
+    return _Locked(
+        cells=_locked(cells, resolver, order),
+        builder=None if builder is None else _builder(builder, resolver, order, cells),
+        host=_must(resolver.plain(own_requirements(tables=order.tables)), "the harness's own needs"),
+    )
+
+
+def _manifest(order: Order, locked: _Locked, wheels: Wheelhouse, matrix: str, chosen: tuple[str, ...]) -> Manifest:
+    """Describe the bundle; ``matrix`` and ``chosen`` are places in it."""
+    return Manifest(
+        harness_version=harness_version(),
+        python=order.target.python,
+        platform=order.target.platform,
+        matrix=matrix,
+        selection=chosen,
+        needs_base=any(one.from_base for one in locked.cells),
+        base={name: order.base[name] for one in locked.cells for name in one.from_base if order.base.get(name)},
+        cells=tuple(_relocked(one, wheels) for one in locked.cells),
+        builder=None if locked.builder is None else _relocked(locked.builder, wheels),
+    )
 
 
 def plan_for(matrix: Matrix, order: Order, places: Places) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
@@ -179,9 +209,9 @@ def _refuse(name: str, answer: str | Unsolvable, order: Order) -> None:
         )
 
 
-def _builder(shelf: Shelf, resolver: Resolver, order: Order, cells: Sequence[Cell]) -> Stored:
+def _builder(folder: Path, resolver: Resolver, order: Order, cells: Sequence[Cell]) -> Stored:
     """Lock the environment that builds checkpoints, on the base's torch where the cells stand on it."""
-    cell = replace(builder_cell(shelf), python=order.target.python)
+    cell = replace(builder_cell(folder), python=order.target.python)
     left = sorted({name for one in cells for name in left_to_base(one)})
     kept = [pin for pin in cell.pins if pin.package not in left]
     pins = (*kept, *(installed_pin(name, UNKNOWN) for name in left))

@@ -15,9 +15,7 @@ from filelock import FileLock
 
 from harness.envs.stamp import LAST_USED
 from harness.errors import ConfigError
-from harness.matrix.cell import Cell
 from harness.matrix.places import nearest, own_root, short
-from harness.session import builder
 from harness.session.builder import Say, run_builder
 
 
@@ -164,11 +162,6 @@ def _text(raw: Mapping[str, Any], name: str, file: Path) -> str | None:
     if found is not None and not isinstance(found, str):
         raise ConfigError(f"{short(file)}: {name} is not a text")
     return found
-
-
-def builder_cell(shelf: Shelf) -> Cell:
-    """Return the builder environment as a cell, so that it is locked and built like any other."""
-    return builder.builder_cell(shelf.builder)
 
 
 def of_weights(weights: str, folder: Path | None, names: Iterable[str], shelf: Shelf) -> dict[str, str] | None:

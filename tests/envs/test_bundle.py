@@ -336,11 +336,19 @@ def test_a_folder_that_is_no_bundle_is_one_sentence(content, sentence, tmp_path)
 
 def test_the_other_machine_asks_nobody_but_the_bundle(tmp_path):
     own = {"PIP_INDEX_URL": "https://a", "UV_DEFAULT_INDEX": "https://b", "PYTHONPATH": "/x", "PATH": "/bin"}
-    found = launcher.environment(own, "/base/python", tmp_path)
+    found = launcher.environment(own, "/base/python", tmp_path, {"builder": {}})
     assert not {"PIP_INDEX_URL", "UV_DEFAULT_INDEX", "PYTHONPATH"} & found.keys()
     assert (found["PIP_NO_INDEX"], found["UV_OFFLINE"], found["PATH"]) == ("1", "1", "/bin")
     assert found["PIP_FIND_LINKS"].startswith("file://")
     assert found["HARNESS_CACHE"] == str(tmp_path / "cache")
+    assert "HARNESS_BUILDER_PYTHON" not in found
+
+
+def test_the_base_builds_checkpoints_where_no_builder_came_along_and_none_is_named(tmp_path):
+    alone = launcher.environment({}, "/base/python", tmp_path, {"builder": None})
+    assert alone["HARNESS_BUILDER_PYTHON"] == "/base/python"
+    named = launcher.environment({"HARNESS_BUILDER_PYTHON": "/mine"}, "/base/python", tmp_path, {"builder": None})
+    assert named["HARNESS_BUILDER_PYTHON"] == "/mine"
 
 
 def test_the_other_machine_refuses_another_python_in_one_sentence(capsys, monkeypatch, tmp_path):

@@ -177,3 +177,21 @@ def test_a_plan_reads_cells_and_locks_from_the_bundle(tmp_path, monkeypatch):
     (planned,) = made.cells
     assert planned.cell == cell
     assert json.dumps(planned.record().versions) == '{"iniconfig": "99.0"}'
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_no_builder_is_locked_where_an_interpreter_is_named(named, tmp_path, monkeypatch):
+    from harness.session import bundle
+
+    asked = []
+
+    def lock(cells, order, places, builder):
+        asked.append(builder)
+        raise InfrastructureError("far enough")
+
+    monkeypatch.setattr(bundle, "_lock", lock)
+    monkeypatch.setenv("HARNESS_BUILDER_PYTHON", "python3" if named else "")
+    matrix = load_matrix(write(tmp_path, scenarios='["scenarios/load_4bit"]'))
+    with pytest.raises(InfrastructureError, match="far enough"):
+        make_bundle(matrix, Order(LINUX), tmp_path / "x.tar.xz", Places(tmp_path / "cache"), print)
+    assert [folder and folder.name for folder in asked] == ([None] if named else ["checkpoints"])

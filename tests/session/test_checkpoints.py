@@ -8,8 +8,8 @@ import pytest
 
 from harness.envs.places import Places
 from harness.errors import ConfigError, InfrastructureError
-from harness.session.builder import builder_python, named_python
-from harness.session.checkpoints import Definition, Shelf, builder_cell, of_weights, open_shelf, read_definition
+from harness.session.builder import builder_cell, builder_python, named_python
+from harness.session.checkpoints import Definition, Shelf, of_weights, open_shelf, read_definition
 from harness.session.shelflist import bytes_to_write, entries
 
 BUILDER = """
@@ -106,7 +106,7 @@ def test_weights_from_a_folder_or_the_hub_need_no_builder(shelf, tmp_path):
 
 
 def test_the_shipped_builder_is_pinned_exactly(tmp_path):
-    cell = builder_cell(open_shelf(tmp_path, [], "tiny"))
+    cell = builder_cell(open_shelf(tmp_path, [], "tiny").builder)
     assert {pin.package for pin in cell.pins} == {"transformers", "torch", "safetensors"}
     assert all(pin.requirement == f"{pin.package}=={pin.label}" and pin.label for pin in cell.pins)
 

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         manifest = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))
         paths = ask(base, manifest["python"])
         work = (options.work or HERE / "work").absolute()
-        variables = environment(os.environ, base, work)
+        variables = environment(os.environ, base, work, manifest)
         python = host(base, paths, work, variables)
         bring_checkpoints(Path(variables["HARNESS_CACHE"]))
     except Refused as error:
@@ -107,10 +107,17 @@ def ask(base: str, wanted: str) -> list[str]:
     return list(paths)
 
 
-def environment(own: os._Environ[str] | dict[str, str], base: str, work: Path) -> dict[str, str]:
-    """Return variables with which neither pip nor uv looks anywhere but into this bundle."""
+def environment(
+    own: os._Environ[str] | dict[str, str], base: str, work: Path, manifest: dict[str, Any]
+) -> dict[str, str]:
+    """Return variables with which neither pip nor uv looks anywhere but into this bundle.
+
+    Where no builder of checkpoints came along, the base builds what is missing, unless the user names another.
+    """
     kept = {name: value for name, value in own.items() if not name.startswith(DROPPED)}
     kept.setdefault("HARNESS_CACHE", str(work / "cache"))
+    if manifest.get("builder") is None and not kept.get("HARNESS_BUILDER_PYTHON"):
+        kept["HARNESS_BUILDER_PYTHON"] = base
     return {
         **kept,
         "HARNESS_BUNDLE": str(HERE),
