@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from harness.envs.build import Environment
 from harness.envs.bytecode import borrow_bytecode
 from harness.envs.lock import Lock, Unsolvable
 from harness.errors import HarnessError
-from harness.runner.gpus import Gpu, read_gpus, read_processes
+from harness.runner.gpus import read_gpus
 from harness.runner.isolation import Isolation, open_launcher
 from harness.runner.launch import Finished, Launcher, Request, environment
 from harness.session.assemble import (
@@ -29,12 +27,13 @@ from harness.session.assemble import (
     read_events,
     uncollected,
 )
+from harness.session.cards import device_used_before, gpus_before, visible_gpus
 from harness.session.context import CellJob, RunContext
 from harness.session.plan import PlannedCell
 from harness.session.todo import Todo, plan_attempts
 from harness.store.events import ProbeEvents
 from harness.store.outcome import Outcome, Reason, Stage, Status
-from harness.store.records import GpuBefore, ScenarioInfo
+from harness.store.records import ScenarioInfo
 
 
 def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
@@ -182,7 +181,7 @@ class _CellRun:
         folder = self.context.folder.attempt(self.cell, info.id, todo.number)
         checkpoints = self.context.checkpoints.result() if info.checkpoints else {}
         launcher = self.ready()
-        before = gpus_before(visible_gpus(read_gpus(), self.slot))
+        before = gpus_before(visible_gpus(read_gpus(), self.slot | dict(self.planned.cell.variables)))
         request = Request(
             "run",
             folder,
@@ -197,7 +196,7 @@ class _CellRun:
         attempt = Attempt(self.cell, info, todo.number, self.under_test)
         busy = any(gpu.used > self.context.options.busy_bytes for gpu in before)
         record = assemble(attempt, finished, folder, self.context.folder.path, gpu_busy=busy)
-        figures = {**record.figures, **_used(before)}
+        figures = {**record.figures, **device_used_before(before)}
         self.context.journal.attempt(record.model_copy(update={"figures": figures, "gpus_before": before}))
 
 
@@ -210,35 +209,6 @@ def collected_info(event: dict[str, Any]) -> ScenarioInfo:
         nodeid=f"{path}::{test}",
         **{name: event[name] for name in ("row", "title", "tracker", "needs", "checkpoints", "timeout")},
     )
-
-
-def visible_gpus(gpus: Sequence[Gpu], slot: Mapping[str, str]) -> list[Gpu]:
-    """Return the GPUs that the slot's attempts may use, by index or beginning of their UUID."""
-    chosen = slot.get("CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES"))
-    if chosen is None:
-        return list(gpus)
-    names = [name for name in chosen.split(",") if name]
-    return [gpu for gpu in gpus if any(name == str(gpu.index) or gpu.uuid.startswith(name) for name in names)]
-
-
-def gpus_before(gpus: Sequence[Gpu]) -> tuple[GpuBefore, ...]:
-    """Write down what is in use on the cards, and by whom as far as the driver tells."""
-    processes = read_processes() if any(gpu.used for gpu in gpus) else ()
-    return tuple(
-        GpuBefore(
-            uuid=gpu.uuid,
-            total=gpu.total,
-            used=gpu.used,
-            processes=tuple(
-                {"pid": one.pid, "name": one.name, "used": one.used} for one in processes if one.uuid == gpu.uuid
-            ),
-        )
-        for gpu in gpus
-    )
-
-
-def _used(gpus: Sequence[GpuBefore]) -> dict[str, int]:
-    return {"cuda_device_used.before": sum(gpu.used for gpu in gpus)} if gpus else {}
 
 
 def _uncollectable(finished: Finished) -> Outcome:

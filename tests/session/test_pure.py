@@ -8,7 +8,7 @@ from harness.errors import ExitCode, NothingSelectedError
 from harness.matrix.cell import Cell, Pin
 from harness.runner.gpus import Gpu
 from harness.runner.isolation import Isolation
-from harness.session.cellrun import visible_gpus
+from harness.session.cards import visible_gpus
 from harness.session.conclude import conclude
 from harness.session.context import Options
 from harness.session.isolation_check import isolation_differences
@@ -118,6 +118,34 @@ def test_isolations_must_agree_in_outcome_and_figures():
     assert "x.n is [3] by fork, [4]" in isolation_differences([forked, other])[0]
     red = row("fail:run:oom", isolation="spawn")
     assert "pass:check by fork, fail:run:oom in a fresh" in isolation_differences([forked, red])[0]
+    only_fresh = forked.model_copy(update={"isolation": "spawn", "figures": {**forked.figures, "x.more": 1}})
+    assert "x.more is [] by fork, [1]" in isolation_differences([forked, only_fresh])[0]
+
+
+def test_a_scenario_that_ran_in_one_isolation_alone_is_named():
+    pair = [row("pass:check", isolation="fork"), row("pass:check", isolation="spawn", number=2)]
+    (lone,) = isolation_differences([*pair, row("pass:check", scenario="a::u", isolation="spawn")])
+    assert lone == "good a::u: ran by spawn alone, nothing could be compared"
+
+
+@pytest.mark.parametrize(
+    ("forked", "fresh", "differs"),
+    [
+        ([2**33, 2**33], [2**33, 2**33], False),
+        ([2**33, 2**33], [2**33 + 512, 2**33 + 512], True),  # each repeats itself: to the byte
+        ([2**33, 2**33 + 512], [2**33 + 2**20, 2**33], False),  # threads: within the noise
+        ([2**33], [2**33 + 512], False),  # nobody knows whether it repeats
+        ([2**33, 2**33], [2**34, 2**34 + 512], True),
+    ],
+)
+def test_the_allocators_figures_are_equal_to_the_byte_where_they_repeat(forked, fresh, differs):
+    name = "cuda_reserved.load"
+    attempts = [
+        row("pass:check", isolation=way, number=number, figures={name: value, "x.load_seconds": number})
+        for way, values in (("fork", forked), ("spawn", fresh))
+        for number, value in enumerate(values, start=1 if way == "fork" else 9)
+    ]
+    assert bool(isolation_differences(attempts)) is differs
 
 
 def gpu(index):
