@@ -56,10 +56,16 @@ def _ask(question: str) -> str:
 
 
 def parse(text: str) -> tuple[Gpu, ...]:
-    """Read the comma-separated answer; lines with figures that are not numbers (``[N/A]``) are passed over."""
+    """Read the comma-separated answer; lines with figures that are not numbers (``[N/A]``) are passed over.
+
+    So are lines of another form: a card that fell off its bus is told in a sentence.
+    """
     found = []
     for line in text.splitlines():
-        index, uuid, name, total, used, driver = (part.strip() for part in line.split(","))
+        parts = [part.strip() for part in line.split(",")]
+        if len(parts) != len(FIELDS):
+            continue
+        index, uuid, name, total, used, driver = parts
         if index.isdigit() and total.isdigit() and used.isdigit():
             found.append(Gpu(int(index), uuid, name, int(total) * MIB, int(used) * MIB, driver))
     return tuple(found)

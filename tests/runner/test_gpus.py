@@ -7,6 +7,7 @@ MIB = 1024**2
 
 def test_cards_with_figures_are_read_and_others_passed_over():
     text = "0, GPU-aa, NVIDIA H200, 143771, 4, 580.159.04\n1, GPU-bb, NVIDIA H200, [N/A], [N/A], 580.159.04\n"
+    text += "Unable to determine the device handle for GPU0000:1A:00.0: GPU is lost\n"
     (gpu,) = parse(text)
     assert (gpu.index, gpu.uuid, gpu.total, gpu.used) == (0, "GPU-aa", 143771 * MIB, 4 * MIB)
 
