@@ -31,13 +31,13 @@ def isolation_differences(attempts: Iterable[AttemptRecord]) -> list[str]:
         if {"fork", "spawn"} <= ways.keys():
             found += [f"{cell} {scenario}: {text}" for text in _differences(ways["fork"], ways["spawn"])]
     for cell in dict.fromkeys(cell for cell, _ in places):
-        lone = [
-            (scenario, next(iter(ways))) for (of, scenario), ways in places.items() if of == cell and len(ways) == 1
-        ]
-        if len(lone) == sum(of == cell for of, _ in places) and len({way for _, way in lone}) == 1:
-            found.append(f"{cell}: every attempt ran by {lone[0][1]}, nothing could be compared")
-        else:
-            found += [f"{cell} {scenario}: ran by {way} alone, nothing could be compared" for scenario, way in lone]
+        here = {scenario: ways.keys() for (of, scenario), ways in places.items() if of == cell}
+        seen = {way for ways in here.values() for way in ways}
+        if len(seen) == 1:
+            found.append(f"{cell}: every attempt ran by {seen.pop()}, nothing could be compared")
+            continue
+        lone = {scenario: next(iter(ways)) for scenario, ways in here.items() if len(ways) == 1}
+        found += [f"{cell} {scenario}: ran by {way} alone, nothing could be compared" for scenario, way in lone.items()]
     return found or ([] if places else ["no attempt ran, nothing could be compared"])
 
 
