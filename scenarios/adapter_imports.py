@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 import torch
-from device_maps import distance
+from device_maps import MOVED, distance
 from quantized import count_linear4bit, greedy, import_bitsandbytes, load_in_4bit, load_plain, logits, prompt
 
 from harness.probe import scenario
 
-MOVED = 0.02  # relative distance of logits from which an adapter counts as having an effect
 TARGETS = ["q_proj", "v_proj"]
 SAME_EXACT = 1e-3  # relative distance of float32 logits that were computed from equal weights in another order
 ADAPTED_PER_LAYER = len(TARGETS)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from device_maps import (
+    MOVED,
     Place,
     away,
     distance,
@@ -35,7 +36,6 @@ from harness.probe import scenario
 
 SPLIT_SHARE = 0.4  # of the base's bfloat16 bytes: more than its largest unquantized layer, less than the split base
 TOWERS = {"vision_tower": "vision", "audio_tower": "audio"}
-MOVED = 0.02  # relative distance of logits from which an adapter counts as having an effect
 
 
 # --- D1: one device ------------------------------------------------------------------------------------------------

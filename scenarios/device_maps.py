@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import torch
-from quantized import linear4bit_names, logits
+from quantized import greedy, keep_packed_layout, linear4bit_names, logits, prompt
 from transformers import AutoConfig
 
 Place = int | str
@@ -15,6 +15,7 @@ Place = int | str
 TOWERS = ("model.vision_tower", "model.audio_tower")
 CPU_ROOM = "24GiB"  # the reporters' limit for the CPU
 OFFLOADED_LAYERS = 4  # one in so many, the last ones
+MOVED = 0.02  # relative distance of logits from which an adapter counts as having an effect
 SAME = 0.05  # relative distance of bfloat16 logits that were computed from equal weights in another order
 
 
@@ -85,3 +86,16 @@ def expect_same_logits(probe: Any, model: Any, inputs: Any, wanted: torch.Tensor
     apart = distance(logits(model, inputs), wanted)
     probe.record("distance_to_control", apart)
     probe.expect(text, apart <= SAME, f"relative distance {apart:.4f}, allowed {SAME}")
+
+
+def expect_it_answers(probe: Any, model: Any, wanted: torch.Tensor, *, split: bool = True) -> None:
+    """State that the model is in 4-bit, lies where it should, answers as the control does, and generates."""
+    record_placement(probe, model, "load")
+    if split:
+        expect_split(probe, model)
+    keep_packed_layout(model)
+    inputs = prompt(model)
+    with probe.phase("forward"):
+        expect_same_logits(probe, model, inputs, wanted, "it answers as on one device")
+    with probe.phase("generate"):
+        probe.record("tokens", greedy(model, inputs))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from adapters import expect_all_adapted
-from device_maps import distance, expect_same_logits, expect_split, layers_split, spilling
+from device_maps import MOVED, distance, expect_same_logits, expect_split, layers_split, spilling
 from peft import PeftModel, peft_model
 from quantized import greedy, load_plain, logits, prompt
 from simulated_devices import main_device
@@ -16,7 +16,6 @@ from simulated_devices import main_device
 from harness.probe import scenario
 
 SHARE = 0.4  # of the base's bytes: more than its largest layer, less than the model, so that the adapter load spills
-MOVED = 0.02  # relative distance of logits from which an adapter counts as having an effect
 
 
 @scenario(row="G8", checkpoints=["qwen2.5-7b", "qwen2.5-7b-lora"])

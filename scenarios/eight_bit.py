@@ -20,6 +20,7 @@ from device_maps import (
     spilling,
 )
 from quantized import (
+    LINEARS_PER_LAYER,
     DeviceMap,
     greedy,
     import_bitsandbytes,
@@ -33,7 +34,6 @@ from simulated_devices import MAIN, main_device
 from harness.probe import scenario
 
 SHARE = 0.35  # of the bfloat16 bytes: more than the largest layer needs, less than the model in 8-bit (a half and more)
-LINEARS_PER_LAYER = 7  # q, k, v, o, gate, up, down
 NEAR = 0.3  # relative distance of logits that rounding weights to 8 bits explains; unrelated logits are about 1.4 apart
 SLACK = 1.05  # allocated over limit: what block rounding and the scales of 8-bit weights add to planned bytes
 BLOCK = 2 * 2**20  # bytes: the smallest piece that torch's CUDA allocator asks of the driver
@@ -134,7 +134,7 @@ def expect_within(probe: Any, model: Any, limit: int, allocated: int) -> None:
     """State that the weights on device 0, and on a GPU the memory taken by the load, stay within the limit (bytes)."""
     away = {"meta", "cpu"} if probe.device.startswith("cuda") else {"meta"}
     held = sum(t.numel() * t.element_size() for _, t in tensors(model) if t.device.type not in away)
-    probe.record("bytes_on_device_0", held)
+    probe.record("device_0_bytes", held)
     probe.expect("the weights on device 0 stay within its limit", held <= limit, f"{held} of {limit}")
     if probe.device.startswith("cuda"):
         allowed = int(SLACK * limit) + BLOCK

@@ -151,11 +151,11 @@ def compare_peaks(probe: Any, model: Any, cache: Any, inputs: dict[str, torch.Te
     full = cache_bytes(default)
     default.layers.clear()  # its memory must not count for the other
     _, narrow = growth(probe, "prefill", lambda: fill(model, cache, inputs))
-    probe.record("cache_bytes_default", full)
+    probe.record("default_cache_bytes", full)
     probe.record("prompt_tokens", inputs["input_ids"].shape[1])
     if probe.device != "cpu":
-        probe.record("prefill_peak_default", wide)
-        probe.record("prefill_peak", narrow)
+        probe.record("prefill_peak_default_bytes", wide)
+        probe.record("prefill_peak_bytes", narrow)
         probe.expect("its peak is below the default cache's", narrow < wide, f"{narrow} against {wide}, cache {full}")
     return full
 

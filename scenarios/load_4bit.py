@@ -8,6 +8,7 @@ import pytest
 from device_maps import checkpoint_bytes
 from materialized import watch_quantization
 from quantized import (
+    LINEARS_PER_LAYER,
     NEVER_QUANTIZED,
     bytes_by_dtype,
     count_linear4bit,
@@ -26,7 +27,6 @@ from quantized import (
 from harness.probe import scenario
 
 REMEDIES = ("ram", "offload", "max_memory")  # a clear refusal names one of them
-LINEARS_PER_LAYER = 7  # q, k, v, o, gate, up, down
 GIB = 2**30
 BLOCKS = 64 * 2**20  # bytes that the allocator's block sizes and the CUDA libraries may add, whatever the model
 
@@ -50,8 +50,7 @@ def test_reserved_gemma3(probe, checkpoint):
 def load_and_compare_reserved(probe: Any, folder: str, *, double_quant: bool = False) -> Any:
     """Load in 4-bit with ``device_map="auto"``, state that reserved is near allocated, generate; return the model."""
     import_bitsandbytes(probe)
-    if checkpoint_bytes(folder) < GIB:
-        probe.not_applicable("the allocator's blocks are larger than this checkpoint: build it with size = full")
+    full_size(probe, folder)
     with probe.phase("load"):
         model = load_in_4bit(folder, "auto", double_quant=double_quant)
         allocated, reserved = probe.cuda.allocated, probe.cuda.reserved
@@ -75,7 +74,7 @@ def load_and_compare_reserved(probe: Any, folder: str, *, double_quant: bool = F
 def test_reserved_unquantized(probe, checkpoint):
     """Control: the same load without quantization allocates the checkpoint, and reserves little more."""
     folder = checkpoint("qwen2.5-7b")
-    size = checkpoint_bytes(folder)
+    size = full_size(probe, folder)
     with probe.phase("load"):
         model = load_plain(folder, "auto")
         allocated, reserved = probe.cuda.allocated, probe.cuda.reserved
@@ -94,7 +93,7 @@ def test_peak_while_loading(probe, checkpoint, device_map):
     """While a 4-bit load runs, the GPU never holds nearly as much as the unquantized model."""
     import_bitsandbytes(probe)
     folder = checkpoint("qwen2.5-7b")
-    size = checkpoint_bytes(folder)
+    size = full_size(probe, folder)
     with probe.phase("load"):
         model = load_in_4bit(folder, "auto" if device_map == "auto" else {"": probe.device})
         peak = probe.cuda.allocated_peak
@@ -129,6 +128,14 @@ def test_weights_are_quantized_as_they_come(probe, checkpoint, device_map):
     probe.expect(
         "less than half of the checkpoint lies unquantized at any time", seen.most_bytes < 0.5 * size, seen.most_bytes
     )
+
+
+def full_size(probe: Any, folder: str) -> int:
+    """Return the bytes of a checkpoint; skip where the allocator's blocks are larger and every bound on it holds."""
+    size = checkpoint_bytes(folder)
+    if size < GIB:
+        probe.not_applicable("the allocator's blocks are larger than this checkpoint: build it with size = full")
+    return size
 
 
 def expected_linear4bit(model: Any) -> int:

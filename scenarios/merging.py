@@ -28,6 +28,7 @@ MERGE_WARNING = "Merge lora module to 4-bit linear"
 SAME = 0.05  # relative distance of logits: what bfloat16 rounding of the merged weights explains, twice over
 SAME_GEMMA4 = 0.2  # the same on Gemma 4, whose tiny form amplifies it: bfloat16 merges differ by 0.08 to 0.16
 SAME_EXACT = 1e-3  # the same in float32
+REFUSED = ("dequant", "merge", "4bit", "4-bit")  # a refusal says what it refuses
 DTYPES = {"bf16": (torch.bfloat16, SAME), "fp32": (torch.float32, SAME_EXACT)}
 
 
@@ -72,7 +73,8 @@ def test_dequantize_under_the_adapter(probe, checkpoint):
     with probe.phase("load"):
         model = load_in_4bit(checkpoint("qwen2.5-7b"), {"": probe.device})
     keep_packed_layout(model)
-    probe.expect("the base is in 4-bit", count_linear4bit(model), count_linear4bit(model))
+    probe.record("linear4bit", count_linear4bit(model))
+    probe.expect("the base is in 4-bit", count_linear4bit(model))
     base = answers(model)
     with probe.phase("adapter"):
         adapted = PeftModel.from_pretrained(model, checkpoint("qwen2.5-7b-lora")).eval()
@@ -82,6 +84,8 @@ def test_dequantize_under_the_adapter(probe, checkpoint):
             adapted.get_base_model().dequantize()
             merged = adapted.merge_and_unload()
         except (NotImplementedError, ValueError) as refusal:  # other exceptions are no refusal but a break
+            if not any(word in str(refusal).lower() for word in REFUSED):
+                raise
             probe.record("label", f"refused: {str(refusal)[:200]}")
             return
     probe.record("linear4bit_after_merge", count_linear4bit(merged))
@@ -95,7 +99,8 @@ def test_dequantize_before_the_adapter(probe, checkpoint):
     with probe.phase("load"):
         quantized = load_in_4bit(checkpoint("qwen2.5-7b"), {"": probe.device})
     keep_packed_layout(quantized)
-    probe.expect("the base is in 4-bit", count_linear4bit(quantized), count_linear4bit(quantized))
+    probe.record("linear4bit", count_linear4bit(quantized))
+    probe.expect("the base is in 4-bit", count_linear4bit(quantized))
     model = quantized.dequantize()
     probe.expect("nothing is in 4-bit once dequantized", count_linear4bit(model) == 0, count_linear4bit(model))
     base, adapter, merged, warned = before_and_after_merge(probe, model, checkpoint("qwen2.5-7b-lora"))
@@ -114,7 +119,8 @@ def merge_into_4bit(
     with probe.phase("load"):
         model = load_in_4bit(base_folder, {"": probe.device}, double_quant=double_quant)
     keep_packed_layout(model)
-    probe.expect("the base is in 4-bit", count_linear4bit(model), count_linear4bit(model))
+    probe.record("linear4bit", count_linear4bit(model))
+    probe.expect("the base is in 4-bit", count_linear4bit(model))
     base, adapter, merged, warned = before_and_after_merge(probe, model, adapter_folder)
     probe.record("merge_warnings", warned)
     held = compare(probe, base, adapter, merged, allowed)

@@ -19,7 +19,6 @@ from quantized import (
     import_bitsandbytes,
     linear4bit_names,
     load_in_4bit,
-    map_keys_without_module,
     plain_linear_names,
     prompt,
 )
@@ -91,7 +90,7 @@ def load_with_towers_skipped(probe: Any, folder: str, skip: list[str]) -> Any:
     probe.record("linear4bit", count_linear4bit(model))
     probe.record("linear4bit_in_towers", len(inside))
     probe.record("skipping_costs_bytes", sum(bytes_by_dtype(model).values()) - whole)
-    probe.record("names_that_match_nothing", map_keys_without_module(model, skip))
+    probe.record("names_that_match_nothing", probe.placement(model, "load", skip)["keys_without_module"])
     probe.expect("no Linear4bit under the towers", not inside, f"{len(inside)}: {inside[:3]}")
     probe.expect(
         "the language model is still in 4-bit", count_linear4bit(model, ("language_model",)) and not left, left[:3]

@@ -17,6 +17,7 @@ from torch import nn
 DeviceMap = str | dict[str, int | str]
 
 NEVER_QUANTIZED = ("lm_head",)  # what transformers keeps in full precision when it is given no skip list
+LINEARS_PER_LAYER = 7  # of a Qwen2 decoder: q, k, v, o, gate, up, down
 PROMPT_SEEDS = (11, 23, 37)  # one prompt each, for scenarios that want three
 
 

@@ -8,16 +8,13 @@ import pytest
 import torch
 from device_maps import (
     away,
-    expect_same_logits,
-    expect_split,
+    expect_it_answers,
     layers_split,
-    record_placement,
     spilling,
     towers_split,
 )
 from quantized import (
     NEVER_QUANTIZED,
-    greedy,
     import_bitsandbytes,
     keep_packed_layout,
     load_in_4bit,
@@ -126,16 +123,3 @@ def load_auto(probe: Any, folder: str, limits: dict[Any, Any], *, double_quant: 
     with probe.phase("load"):
         model = load_in_4bit(folder, "auto", double_quant=double_quant, cpu_offload=True, max_memory=limits, **keywords)
     expect_it_answers(probe, model, wanted)
-
-
-def expect_it_answers(probe: Any, model: Any, wanted: torch.Tensor, *, split: bool = True) -> None:
-    """State that the model is in 4-bit, lies where it should, answers as the control does, and generates."""
-    record_placement(probe, model, "load")
-    if split:
-        expect_split(probe, model)
-    keep_packed_layout(model)
-    inputs = prompt(model)
-    with probe.phase("forward"):
-        expect_same_logits(probe, model, inputs, wanted, "it answers as on one device")
-    with probe.phase("generate"):
-        probe.record("tokens", greedy(model, inputs))
