@@ -1,5 +1,9 @@
 """Signatures hold still: numbers, addresses and paths do not matter, names and places do."""
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -116,6 +120,26 @@ def test_rules_have_distinct_names_and_say_what_they_match():
     assert len({rule.name for rule in rules()}) == len(rules())
     assert all(rule.message or rule.frame for rule in rules())
     assert all(rule.tracker is None or "#" in rule.tracker for rule in rules())
+
+
+def expectations():
+    """Return what the scenarios state, as far as it is written out: every text of theirs, f-strings in parts."""
+    files = sorted((Path(__file__).parents[2] / "scenarios").glob("*.py"))
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+STATED = [rule for rule in rules() if rule.type == "ExpectationFailed"]
+
+
+@pytest.mark.parametrize("rule", STATED, ids=[rule.name for rule in STATED])
+def test_rules_over_expectations_name_what_a_scenario_states(rule):
+    """A sentence that is reworded in a scenario would lose its name without a word."""
+    texts = expectations()
+    unheard = [
+        part for part in re.split(r"\|(?![^(]*\))", rule.message) if not any(re.search(part, text) for text in texts)
+    ]
+    assert unheard == []
 
 
 def test_every_part_of_a_rule_has_to_match():
