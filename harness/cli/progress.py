@@ -27,7 +27,8 @@ def sentence(event: str, fields: Mapping[str, Any]) -> str | None:
         case "checkpoints" if fields["built"]:
             text = f"checkpoints: {len(fields['built'])} built"
         case "launcher" if fields["fallback"]:
-            text = f"{fields['cell']}: fresh interpreters, for {fields['fallback']}"
+            how = "fresh interpreters, for" if fields["isolation"] == "spawn" else "forked, but"
+            text = f"{fields['cell']}: {how} {fields['fallback']}"
         case "attempt":
             record = fields["record"]
             detail = f"  {record['detail']}" if not record["outcome"].startswith(("pass", "skip")) else ""

@@ -23,7 +23,7 @@ HOUSEKEEPING = frozenset({"jemalloc_bg_thd"})  # jemalloc has fork handlers of i
 def serve(requests: IO[str], replies: IO[str]) -> None:
     """Preload what the first line asks for, say whether a fork is clean, then serve a request a line."""
     settings = json.loads(requests.readline())
-    _reply(replies, event="ready", **preload(settings["preload"]), broken_promises=broken_promises(settings["never"]))
+    _reply(replies, event="ready", **preload(settings["preload"], lambda: broken_promises(settings["never"])))
     gc.freeze()  # what is imported stays shared between the children
     for line in requests:
         request = json.loads(line)

@@ -24,7 +24,12 @@ READY_SECONDS = 300.0
 
 
 class NoCleanFork(Exception):
-    """The server cannot promise a clean fork; the text says why."""
+    """The server cannot promise a clean fork; the text says why, ``module`` whose import took the promise away."""
+
+    def __init__(self, text: str, module: str = "") -> None:
+        """Keep the module's name, empty where it was none of the preloaded ones."""
+        super().__init__(text)
+        self.module = module
 
 
 class ServerDied(NoCleanFork):
@@ -39,6 +44,7 @@ class Ready:
     failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     broken_promises: Sequence[str] = ()
+    broken_by: str = ""
 
 
 class ForkLauncher:
@@ -85,7 +91,7 @@ class ForkLauncher:
         del message["event"]
         ready = Ready(**message)
         if ready.broken_promises:
-            raise NoCleanFork("; ".join(ready.broken_promises))
+            raise NoCleanFork("; ".join(ready.broken_promises), ready.broken_by)
         return ready
 
     def run(self, request: Request, cancel: threading.Event) -> Finished:

@@ -42,20 +42,27 @@ def open_launcher(
 ) -> Opened:
     """Open what ``wanted`` names; a fork server that cannot keep its promise gives way to fresh interpreters.
 
-    Fresh interpreters import ``preload`` before the attempt, as the server does, so that phases measure the same; not
-    where an import killed the server, for then only the attempts that need that import shall die of it.
+    A module whose import takes the promise away (PEFT from 0.21 on imports bitsandbytes, which initializes CUDA) is
+    left to the attempts, and the server is tried again without it. Fresh interpreters import ``preload`` before the
+    attempt, as the server does, so that phases measure the same; not where an import killed the server, for then only
+    the attempts that need that import shall die of it.
     """
     fresh = SpawnLauncher(python, environment, preload)
     if wanted is Isolation.SPAWN:
         return Opened(fresh)
     if os.name == "nt":
         return Opened(fresh, fallback="this platform has no fork")
-    server = ForkLauncher(python, environment, folder)
-    try:
-        return Opened(server, server.prepare(preload, never, cancel))
-    except ServerDied as why:
-        server.close()
-        return Opened(SpawnLauncher(python, environment), fallback=str(why))
-    except NoCleanFork as why:
-        server.close()
-        return Opened(fresh, fallback=str(why))
+    modules, left_out = list(preload), list[str]()
+    while True:
+        server = ForkLauncher(python, environment, folder)
+        try:
+            return Opened(server, server.prepare(modules, never, cancel), "; ".join(left_out))
+        except ServerDied as why:
+            server.close()
+            return Opened(SpawnLauncher(python, environment), fallback=str(why))
+        except NoCleanFork as why:
+            server.close()
+            if why.module not in modules[1:]:  # without its first module, torch, a server would save nothing
+                return Opened(fresh, fallback=str(why))
+            modules.remove(why.module)
+            left_out.append(f"{why.module} is left to the attempts, for with it {why}")

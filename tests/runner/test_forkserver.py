@@ -16,10 +16,19 @@ def opened(probe_folder, tmp_path, **options):
     return open_launcher(Path(sys.executable), environment(probe_folder, {}), tmp_path / "server", **settings)
 
 
-def test_a_forbidden_module_gives_fresh_interpreters_and_the_reason(probe_folder, tmp_path):
-    found = opened(probe_folder, tmp_path, preload=["pytest", "sqlite3"], never=["sqlite3"])
+def test_a_first_module_that_breaks_the_promise_gives_fresh_interpreters_and_the_reason(probe_folder, tmp_path):
+    found = opened(probe_folder, tmp_path, preload=["sqlite3", "pytest"], never=["sqlite3"])
     assert found.launcher.isolation == "spawn"
     assert found.fallback == "sqlite3 is imported"
+
+
+def test_a_later_module_that_breaks_the_promise_is_left_to_the_attempts(probe_folder, tmp_path, hostile):
+    found = opened(probe_folder, tmp_path, preload=["pytest", "sqlite3.dbapi2", "csv"], never=["sqlite3"])
+    assert found.launcher.isolation == "fork"
+    assert found.fallback == "sqlite3.dbapi2 is left to the attempts, for with it sqlite3 is imported"
+    assert list(found.ready.seconds) == ["pytest", "csv"]
+    assert found.launcher.run(hostile("test_passes"), threading.Event()).exit.code == 0
+    found.launcher.close()
 
 
 def test_a_second_thread_breaks_the_promise(probe_folder, tmp_path):
