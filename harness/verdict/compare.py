@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.store.outcome import Outcome, Status
+from harness.store.outcome import Outcome, Reason, Status
 
 
 class Change(StrEnum):
@@ -90,9 +90,11 @@ class Result:
 def result_of(attempts: Sequence[Outcome]) -> Result:
     """Return the result over attempts: what they all say, or ``flaky`` with every distinct outcome.
 
-    An attempt that was interrupted says nothing: it counts only when there is no other.
+    An attempt that was interrupted says nothing, nor does one that lacked a GPU which another had (merged runs of
+    several machines): they count only when there is no other.
     """
-    telling = [outcome for outcome in attempts if outcome.status is not Status.MISS]
+    telling = [one for one in attempts if one.status is not Status.MISS and one.reason is not Reason.NO_GPU]
+    telling = telling or [one for one in attempts if one.status is not Status.MISS]
     return Result(tuple(dict.fromkeys(telling or attempts)))
 
 

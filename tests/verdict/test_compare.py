@@ -68,6 +68,12 @@ def test_an_interrupted_attempt_counts_only_when_it_is_alone():
     assert result_of([MISS]).outcome == MISS
 
 
+def test_a_skip_for_want_of_a_gpu_counts_only_when_no_machine_had_one():
+    no_gpu = Outcome.parse("skip:run:no_gpu")
+    assert result_of([no_gpu, OOM]).outcome == OOM
+    assert result_of([no_gpu, MISS]).outcome == no_gpu
+
+
 def test_no_attempt_is_a_miss_and_never_green():
     result = result_of([])
     assert result.missing
