@@ -67,3 +67,17 @@ def test_an_old_torchao_is_refused(probe, checkpoint, monkeypatch):
 
     monkeypatch.setattr(torchao, "is_torchao_available", refuse)
     adapter_imports.test_lora_beside_torchao(probe, checkpoint, "bf16")
+
+
+@scenario(row="G7", checkpoints=["qwen2.5-7b"])
+def test_the_base_generates_nothing(probe, checkpoint, monkeypatch):
+    """The control of the import: the base gives its prompt back and nothing more."""
+    real = adapter_imports.load_plain
+
+    def load_plain(*given):
+        model = real(*given)
+        model.generate = lambda input_ids, **keywords: input_ids
+        return model
+
+    monkeypatch.setattr(adapter_imports, "load_plain", load_plain)
+    adapter_imports.test_the_base_without_peft(probe, checkpoint)

@@ -1,4 +1,4 @@
-"""Planted failures for the CUDA rows of scenarios/load_4bit.py: every test of this file must come out red."""
+"""Planted failures for scenarios/load_4bit.py, its CUDA rows first: every test of this file must come out red."""
 
 import sys
 from pathlib import Path
@@ -45,3 +45,28 @@ def test_control_reserves_without_need_with_a_mocked_gpu(probe, checkpoint, mock
 def test_peak_like_unquantized_with_a_mocked_gpu(probe, checkpoint, mocked_gpu):
     """The peak while loading is what the unquantized model needs."""
     load_4bit.test_peak_while_loading(probe, checkpoint, device_map="auto")
+
+
+@pytest.fixture
+def nothing_quantized(monkeypatch):
+    """Let a 4-bit load ignore that it is one."""
+    plain = load_4bit.load_plain
+    monkeypatch.setattr(load_4bit, "load_in_4bit", lambda folder, place, **keywords: plain(folder, place))
+
+
+@scenario(row="A3", checkpoints=["qwen2.5-7b"])
+def test_four_bit_is_ignored(probe, checkpoint, nothing_quantized):
+    """All four counts say bfloat16."""
+    load_4bit.test_four_counts_agree(probe, checkpoint)
+
+
+@scenario(row="A3", checkpoints=["gemma-3-12b"])
+def test_four_bit_is_ignored_for_gemma3(probe, checkpoint, nothing_quantized):
+    """Linear layers stay as they are."""
+    load_4bit.test_gemma3_is_quantized(probe, checkpoint)
+
+
+@scenario(row="A4", checkpoints=["qwen2.5-7b"])
+def test_quantizable_layers_stay_in_bf16(probe, checkpoint, nothing_quantized):
+    """Every layer that should be in 4-bit is in bfloat16."""
+    load_4bit.test_nothing_quantizable_stays_in_bf16(probe, checkpoint)
