@@ -10,6 +10,8 @@ import pytest
 
 from harness.matrix.model import load_matrix
 from harness.session.plan import read_scenarios
+from harness.verdict.known import parse
+from harness.verdict.signature import rules
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ["matrix", "envs", "probe", "runner", "store", "verdict", "session", "search", "report", "cli"]
@@ -68,7 +70,27 @@ def test_shipped_matrices_name_scenarios_and_checkpoints_that_exist(path):
     assert {name for info in infos for name in info.checkpoints} <= known
 
 
-def test_every_row_of_this_stage_is_in_the_catalogue():
+def test_every_row_of_the_field_reports_is_in_the_catalogue():
     _, infos = read_scenarios(load_matrix(ROOT / "matrices" / "catalogue.toml"))
-    wanted = {"A3", "A4", "A5", "A6", "A7", "B1", "B2", "B3", "C2", "D1", "D2", "D4", "D5", "D6", "E1", "E2", "E3"}
-    assert wanted <= {info.row for info in infos}
+    counts = {"A": 10, "B": 4, "C": 4, "D": 6, "E": 3, "F": 3, "G": 18}
+    wanted = {f"{family}{number}" for family, count in counts.items() for number in range(1, count + 1)}
+    assert wanted - {info.row for info in infos} == set()
+
+
+def test_known_issues_name_scenarios_and_rules_that_exist():
+    issues = parse((ROOT / "scenarios" / "known_issues.toml").read_text(), "known_issues.toml")
+    _, infos = read_scenarios(load_matrix(ROOT / "matrices" / "catalogue.toml"))
+    ids = {info.id for info in infos}
+    assert [issue.scenario for issue in issues if issue.scenario.split("[", 1)[0] not in ids] == []
+    assert {issue.signature for issue in issues} <= {rule.name for rule in rules()}
+
+
+def test_the_manual_names_every_scenario_in_its_row():
+    page = (ROOT / "docs" / "scenarios.md").read_text().splitlines()
+    _, infos = read_scenarios(load_matrix(ROOT / "matrices" / "catalogue.toml"))
+    missing = []
+    for info in infos:
+        name = info.id.partition("::")[2]
+        if not any(line.startswith(f"| {info.row} |") and name in line for line in page):
+            missing.append(info.id)
+    assert missing == []
