@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from typing import Any, NoReturn, TypeVar
 
@@ -82,24 +82,32 @@ class Probe:
         self.cuda.reset_peaks()
         self._events.write("phase_start", phase=label, host=host(), cuda=self.cuda.devices())
         peak, started = HostPeak(), time.perf_counter()
+        raised = True
         try:
             yield
+            raised = False
         finally:
-            self.cuda.settle()
-            seconds = time.perf_counter() - started
-            anon_peak, now = peak.stop(), host()
-            devices = self.cuda.devices()
-            self.cuda.empty_cache()
-            self._tell_allocator()
-            self._events.write(
-                "phase_end",
-                phase=label,
-                seconds=seconds,
-                host={**now, "anon_peak": max(anon_peak, now.get("anon", 0))},
-                cuda=devices,
-                cuda_emptied=self.cuda.devices(),
-            )
+            # After some failures CUDA answers nothing but the failure: what was raised first is what is to be seen.
+            with suppress(*((RuntimeError,) if raised else ())):
+                self._end_phase(label, started, peak)
+            peak.stop()
             self._phase = None
+
+    def _end_phase(self, label: str, started: float, peak: HostPeak) -> None:
+        self.cuda.settle()
+        seconds = time.perf_counter() - started
+        anon_peak, now = peak.stop(), host()
+        devices = self.cuda.devices()
+        self.cuda.empty_cache()
+        self._tell_allocator()
+        self._events.write(
+            "phase_end",
+            phase=label,
+            seconds=seconds,
+            host={**now, "anon_peak": max(anon_peak, now.get("anon", 0))},
+            cuda=devices,
+            cuda_emptied=self.cuda.devices(),
+        )
 
     def record(self, name: str, value: Any) -> None:
         """Keep a figure of the scenario's own: a number becomes the column ``x.<name>``, anything else a note."""

@@ -7,6 +7,7 @@ import types
 import pytest
 
 from harness.probe import memory, nvml
+from harness.probe.api import Probe
 from harness.probe.placement import placement
 
 
@@ -122,6 +123,43 @@ def test_a_mocked_second_gpu_is_not_woken_to_be_measured(mocked_gpu, no_nvml):
     first, second = memory.Cuda().devices()
     assert first["device_used"] == 40
     assert "device_used" not in second
+
+
+class Events:
+    def __init__(self):
+        self.names = []
+
+    def write(self, event, **fields):
+        self.names.append(event)
+
+
+def test_a_failure_stands_before_what_a_mocked_broken_gpu_says_afterwards(monkeypatch):
+    events = Events()
+    probe = Probe(events)
+
+    def broken():
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    def fail():
+        monkeypatch.setattr(probe.cuda, "settle", broken)
+        raise ValueError("the first")
+
+    with pytest.raises(ValueError, match="the first"), probe.phase("load"):
+        fail()
+    monkeypatch.undo()
+    with probe.phase("forward"):
+        pass
+    assert events.names == ["phase_start", "phase_start", "phase_end"]
+
+
+def test_a_mocked_gpu_that_breaks_at_the_end_of_a_phase_is_the_failure(monkeypatch):
+    probe = Probe(Events())
+
+    def broken():
+        raise RuntimeError("CUDA error")
+
+    with pytest.raises(RuntimeError, match="CUDA error"), probe.phase("load"):
+        monkeypatch.setattr(probe.cuda, "settle", broken)
 
 
 class Tensor:
