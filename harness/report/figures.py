@@ -15,6 +15,7 @@ MEMORY_ABSOLUTE = 1024 * KIB  # bytes; below this a difference is the allocator'
 MEMORY_RELATIVE = 0.05
 SECONDS_ABSOLUTE = 1.0
 SECONDS_RELATIVE = 0.25
+RATIO_RELATIVE = 0.01  # of figures without a unit that are no whole numbers: shares, cosines, distances
 BOUNDS = {  # unit -> absolute, relative; counts are exact
     "bytes": (MEMORY_ABSOLUTE, MEMORY_RELATIVE),
     "s": (SECONDS_ABSOLUTE, SECONDS_RELATIVE),
@@ -67,6 +68,8 @@ def _figure(full: str, value: Spread, reference: Spread | None) -> Figure:
     name, phase = (tail, "") if head == OWN else (head, tail)
     unit = unit_of(full)
     absolute, relative = BOUNDS[unit]
+    if not unit and not float(value.median).is_integer():
+        relative = RATIO_RELATIVE
     moved = reference is not None and changed(reference, value, absolute=absolute, relative=relative)
     return Figure(name, phase, unit, value, reference, moved)
 

@@ -73,6 +73,12 @@ def test_small_movements_are_noise_and_counts_are_exact():
     assert [each.changed for each in found] == [False, True, False]
 
 
+@pytest.mark.parametrize(("after", "moved"), [(0.9951, False), (0.95, True), (2.0, True)])
+def test_a_ratio_that_moves_in_its_last_digits_is_no_change(after, moved):
+    (found,) = figures(alone({"x.cosine": after}), alone({"x.cosine": 0.995}))
+    assert found.changed is moved
+
+
 def alone(measured):
     return {name: spread([value]) for name, value in measured.items()}
 
