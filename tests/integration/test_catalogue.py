@@ -20,7 +20,7 @@ from harness.store.table import load
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-PLANTED = ROOT / "tests" / "scenarios" / "planted"
+PLANTED = sorted((ROOT / "tests" / "scenarios" / "planted").glob("*.py"))
 WITNESSES = tomllib.loads((Path(__file__).parent / "witnesses.toml").read_text())["run"]
 CATALOGUE = tomllib.loads((ROOT / "matrices" / "catalogue.toml").read_text())
 KV_CACHE = tomllib.loads((ROOT / "matrices" / "kv-cache.toml").read_text())
@@ -113,8 +113,7 @@ def elsewhere(folder):
 @pytest.fixture(scope="module")
 def planted(folder):
     """Every planted file, in one cell."""
-    files = [str(file) for file in sorted(PLANTED.glob("*.py"))]
-    return run(folder, "planted", files, [NEWEST])
+    return run(folder, "planted", [str(file) for file in PLANTED], [NEWEST])
 
 
 def test_the_catalogue_names_every_scenario_file():
@@ -134,8 +133,8 @@ def test_each_scenario_has_been_seen_red_and_seen_green(whole, elsewhere, plante
     for statuses in (by_function(whole), by_function(elsewhere)):
         for scenario, found in statuses.items():
             seen[scenario] |= found
-    for file in sorted(PLANTED.glob("*.py")):
-        statuses = by_function(planted)
+    statuses = by_function(planted)
+    for file in PLANTED:
         for test, scenarios in called(file).items():
             for scenario in scenarios:
                 seen[scenario] |= statuses[test]
