@@ -64,7 +64,8 @@ def _print(plan: Plan, rows: list[dict[str, Any]]) -> None:
         table.add_row(name, row["lock"] or "–", row.get("why") or row["environment"])
     console.print(table, highlight=False)
     locks = {row["lock"] for row in rows if row["lock"]}
-    count = f"{len(rows)} cells, {len(locks)} environments, {len(plan.scenarios)} scenarios in {len({file.path for file in plan.files})} files"
+    files = {file.path for file in plan.files}
+    count = f"{len(rows)} cells, {len(locks)} environments, {len(plan.scenarios)} scenarios in {len(files)} files"
     console.print(count, highlight=False)
     for warning in plan.warnings:
         console.print(f"note: {warning}", highlight=False, markup=False)
