@@ -23,6 +23,8 @@ DAY = 86_400.0
         (["report", "nothing"], 2, r"harness: no run named 'nothing' below reports"),
         (["run", "--resume", "quickstart", "--reports", "nowhere"], 2, "no run of the matrix quickstart below nowhere"),
         (["run", "--scenarios", "load_4bitt"], 2, "load_4bitt"),
+        (["bisect"], 2, "harness: bisect needs PACKAGE, --good, --bad, --scenario"),
+        (["bisect", "--resume", "nothing"], 2, r"no run named 'nothing' below reports"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_an_exit_code(arguments, code, sentence, capsys):
@@ -44,7 +46,7 @@ def test_arguments_that_mean_nothing_are_usage_errors(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", ["", "plan", "run", "report", "env", "doctor", "gc", "bundle", "merge"])
+@pytest.mark.parametrize("verb", ["", "plan", "run", "bisect", "report", "env", "doctor", "gc", "bundle", "merge"])
 def test_the_help_is_as_agreed(verb, monkeypatch, capsys):
     """Renew the golden files with HARNESS_RENEW_GOLDEN=1."""
     monkeypatch.setenv("COLUMNS", "100")
