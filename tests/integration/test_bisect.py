@@ -1,0 +1,74 @@
+"""Bisects over real releases, on tiny models without a GPU."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+SCENARIO = "scenarios/load_4bit.py::test_weights_are_quantized_as_they_come"
+
+
+def bisect(folder: Path, *arguments: str, code: int = 0) -> dict[str, object]:
+    """Run the command as a user does, insist on its exit code, and return its JSON."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "harness.cli.main", "bisect", *arguments, "--json"]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=1500
+    )
+    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return json.loads(done.stdout) | {"screen": done.stderr}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Search for the release from which weights are quantized one by one again, over 13 releases."""
+    folder = tmp_path_factory.mktemp("bisect")
+    ends = ("--bad", "5.0.0", "--good", "5.6.2", "--find-fix")
+    return folder, bisect(folder, "transformers", *ends, "--scenario", SCENARIO, "--matrix", "catalogue")
+
+
+def test_the_release_that_fixed_it_is_found(found):
+    _, result = found
+    assert result["answer"] == "transformers 5.4.0 is the first good release, 5.3.0 the last bad one"
+    assert "narrowed from 5.0.0 … 5.6.2 to 5.3.0 … 5.4.0, nothing left to probe" in result["screen"]
+
+
+def test_it_takes_no_more_probes_than_halving_and_the_two_ends(found):
+    _, result = found
+    answers = {release: judged["bad"] for release, judged in result["releases"].items()}
+    assert answers == {"5.0.0": True, "5.3.0": True, "5.4.0": False, "5.5.1": False, "5.6.2": False}
+
+
+def test_a_search_that_was_interrupted_goes_on_and_probes_nothing_twice(found):
+    """Take away the end of the journal, as an interrupt would: only that release is probed again."""
+    folder, result = found
+    journal = Path(result["run"]) / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    cut = next(number for number, line in enumerate(lines) if "transformers-5.4.0" in line)
+    journal.write_text("".join(lines[:cut]))
+    again = bisect(folder, "--resume", result["run"])
+    assert again["answer"] == result["answer"]
+    added = [json.loads(line) for line in journal.read_text().splitlines()[cut:]]
+    attempts = {event["record"]["cell"].rpartition("-")[0] for event in added if event["event"] == "attempt"}
+    assert attempts == {"transformers-5.4.0"}
+
+
+def test_a_bad_end_that_is_not_bad_is_said(found):
+    folder, _ = found
+    ends = ("--good", "5.5.1", "--bad", "5.6.2")
+    result = bisect(folder, "transformers", *ends, "--scenario", SCENARIO, "--matrix", "catalogue", code=1)
+    assert result["answer"].startswith("not reproduced: transformers 5.6.2 is not bad here")
+
+
+def test_by_figure_the_first_bad_release_is_found(found):
+    """The share of the checkpoint that lies unquantized: 4.57.6 is the good end, and no other release is between."""
+    folder, _ = found
+    how = ("--metric", "x.share_at_most", "--above", "1.5x", "--scenario", SCENARIO, "--matrix", "catalogue")
+    result = bisect(folder, "transformers", "--good", "4.57.6", "--bad", "5.0.0", *how)
+    assert result["answer"] == "transformers 5.0.0 is the first bad release, 4.57.6 the last good one"
