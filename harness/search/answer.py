@@ -57,11 +57,7 @@ def judge(question: Question, attempts: Sequence[AttemptRecord], bound: float | 
 
 def figure(name: str, attempts: Sequence[AttemptRecord]) -> float | None:
     """Return the figure of a release: the largest of its scenarios, each the median of its attempts."""
-    values: dict[str, list[float]] = {}
-    for one in attempts:
-        if one.outcome.status in RAN and name in one.figures:
-            values.setdefault(one.scenario, []).append(one.figures[name])
-    return max((median(found) for found in values.values()), default=None)
+    return max((median(found) for found in _measured(name, attempts).values()), default=None)
 
 
 def _by_figure(name: str, attempts: Sequence[AttemptRecord], bound: float | None) -> Judged:
@@ -72,7 +68,20 @@ def _by_figure(name: str, attempts: Sequence[AttemptRecord], bound: float | None
         return Judged(None, f"no figure {name}{there}")
     if bound is None:
         return Judged(None, f"{name} = {value:g}, and the good end has none to compare with")
+    for scenario, found in _measured(name, attempts).items():
+        if min(found) <= bound < max(found):
+            return Judged(
+                None, f"flaky: {scenario} measured {name} from {min(found):g} to {max(found):g}, bound {bound:g}"
+            )
     return Judged(value > bound, f"{name} = {value:g}, bound {bound:g}")
+
+
+def _measured(name: str, attempts: Sequence[AttemptRecord]) -> dict[str, list[float]]:
+    values: dict[str, list[float]] = {}
+    for one in attempts:
+        if one.outcome.status in RAN and name in one.figures:
+            values.setdefault(one.scenario, []).append(one.figures[name])
+    return values
 
 
 def _by_outcome(question: Question, one: AttemptRecord) -> bool | None:

@@ -48,6 +48,7 @@ def row(outcome, number=1, **more):
         (METRIC, [row("pass:check", figures={"x.share": 31})], True),
         (METRIC, [row("fail:check:assertion", figures={"x.share": 30})], False),
         (METRIC, [row("pass:check", figures={"x.other": 31})], None),
+        (METRIC, [row("pass:check", figures={"x.share": 31}), row("pass:check", 2, figures={"x.share": 29})], None),
         (METRIC, [row("error:run:gpu_busy", figures={"x.share": 31})], None),
     ],
 )
