@@ -156,7 +156,8 @@ def _last_lines(search: Bisect, result: Result) -> list[str]:
                 f"{package} {names} is the first {after} release, {result.before} the last {before} one",
             ]
         case Ending.NOT_REPRODUCED:
-            return [f"not reproduced: {package} {asked.bad} is not bad here ({result.reason})"]
+            verb = "is not bad" if result.releases[asked.bad].bad is False else "cannot be judged"
+            return [f"not reproduced: {package} {asked.bad} {verb} here ({result.reason})"]
         case Ending.INCONCLUSIVE if result.reason:
             return [f"inconclusive, one of {names} is the first {after} release: {package} {result.reason}"]
         case Ending.INCONCLUSIVE:

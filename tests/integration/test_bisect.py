@@ -72,3 +72,22 @@ def test_by_figure_the_first_bad_release_is_found(found):
     how = ("--metric", "x.share_at_most", "--above", "1.5x", "--scenario", SCENARIO, "--matrix", "catalogue")
     result = bisect(folder, "transformers", "--good", "4.57.6", "--bad", "5.0.0", *how)
     assert result["answer"] == "transformers 5.0.0 is the first bad release, 4.57.6 the last good one"
+
+
+def test_by_signature_the_fix_of_a_gemma4_failure_is_found(found):
+    """Of 31 releases at most five are probed beside the ends; the yanked 5.10.0 is left out."""
+    folder, _ = found
+    asked = ("--bad", "5.6.2", "--good", "5.23.0", "--find-fix", "--signature", "finfo-integer-weight")
+    scenario = ("--scenario", "scenarios/towers.py::test_gemma4_audio_tower_runs", "--matrix", "catalogue")
+    result = bisect(folder, "transformers", *asked, *scenario)
+    assert result["answer"] == "transformers 5.11.0 is the first good release, 5.10.4 the last bad one"
+    assert len(result["releases"]) == 2 + 5
+    assert "yanked, so left out: transformers 5.10.0" in result["screen"]
+
+
+def test_a_bad_end_that_fails_in_another_way_is_said(found):
+    folder, _ = found
+    asked = ("--good", "4.57.6", "--bad", "5.0.0", "--signature", "finfo-integer-weight", "--scenario", SCENARIO)
+    result = bisect(folder, "transformers", *asked, "--matrix", "catalogue", code=1)
+    assert result["answer"].startswith("not reproduced: transformers 5.0.0 cannot be judged here")
+    assert "less than half of the checkpoint lies unquantized" in result["answer"]
