@@ -154,7 +154,15 @@ class Bisect:
         cells = [cell_at(self.base, self.question.package, release) for release in releases]
         plan = replace(self.plan, cells=_locked(cells, self.places))
         extend(plan, self.folder)
+        self._sort_cells()
         return run_plan(plan, self.folder, self.places, replace(self.options, repeat=repeat), listener)
+
+    def _sort_cells(self) -> None:
+        """Let the cells ascend by release: the report compares neighbours, and probes jump to and fro."""
+        record = self.folder.read_record()
+        order = [cell_at(self.base, self.question.package, release).id for release in self.question.releases]
+        cells = tuple(sorted(record.cells, key=lambda cell: order.index(cell.id)))
+        self.folder.write_record(record.model_copy(update={"cells": cells}))
 
     def _so_far(self, search: Search) -> str:
         releases, (low, high) = self.question.releases, search.bracket

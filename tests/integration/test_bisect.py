@@ -45,6 +45,16 @@ def test_it_takes_no_more_probes_than_halving_and_the_two_ends(found):
     assert answers == {"5.0.0": True, "5.3.0": True, "5.4.0": False, "5.5.1": False, "5.6.2": False}
 
 
+def test_the_report_has_the_releases_in_their_order_and_tells_one_change(found):
+    _, result = found
+    run = Path(result["run"])
+    cells = [cell["id"].rpartition("-")[0] for cell in json.loads((run / "run.json").read_text())["cells"]]
+    assert cells == [f"transformers-{release}" for release in result["releases"]]
+    page = (run / "matrix.md").read_text()
+    assert "passes from 5.4.0 on" in page
+    assert "| regression |" not in page
+
+
 def test_a_search_that_was_interrupted_goes_on_and_probes_nothing_twice(found):
     """Take away the end of the journal, as an interrupt would: only that release is probed again."""
     folder, result = found
