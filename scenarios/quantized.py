@@ -14,6 +14,8 @@ import torch
 import transformers
 from torch import nn
 
+from harness.probe.placement import histogram
+
 DeviceMap = str | dict[str, int | str]
 
 NEVER_QUANTIZED = ("lm_head",)  # what transformers keeps in full precision when it is given no skip list
@@ -116,8 +118,8 @@ def quant_state_bytes(model: nn.Module) -> int:
 def bytes_by_dtype(model: nn.Module) -> dict[str, int]:
     """Return dtype → bytes over all parameters and buffers, the largest first."""
     total: Counter[str] = Counter()
-    for _, tensor in tensors(model):
-        total[str(tensor.dtype).removeprefix("torch.")] += tensor.numel() * tensor.element_size()
+    for row in histogram(model).values():
+        total.update(row)
     return dict(total.most_common())
 
 

@@ -59,6 +59,11 @@ def initialized_torch() -> Any | None:
 class Cuda:
     """Allocator and device figures, in bytes; sums over the visible devices, zero before CUDA is initialized."""
 
+    def __init__(self) -> None:
+        """Know nothing yet about what was in use before this process had a context."""
+        self._before: dict[str, int] = {}
+        self.highest: dict[int, int] = {}  # device index -> most bytes allocated in any phase, where there were any
+
     def _sum(self, function: str) -> int:
         torch = initialized_torch()
         if torch is None:
@@ -84,11 +89,6 @@ class Cuda:
     def reserved_peak(self) -> int:
         """Highest ``reserved`` since the phase began."""
         return self._sum("max_memory_reserved")
-
-    def __init__(self) -> None:
-        """Know nothing yet about what was in use before this process had a context."""
-        self._before: dict[str, int] = {}
-        self.highest: dict[int, int] = {}  # device index -> most bytes allocated in any phase, where there were any
 
     def devices(self) -> list[dict[str, Any]]:
         """Return one mapping a device: index, name, allocator figures, device and process use with their sources.

@@ -9,7 +9,9 @@ from harness.probe import scenario
 from harness.probe.memory import Cuda
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scenarios"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import load_4bit
+from mocked_gpu import report_memory
 
 GIB = 2**30
 
@@ -17,10 +19,9 @@ GIB = 2**30
 @pytest.fixture
 def mocked_gpu(monkeypatch, probe):
     """Let the CUDA figures be those of the report's good release for the Qwen2.5-7B shape, in GiB."""
-    probe.simulated("a GPU with the memory figures of the report's good release")
-    monkeypatch.setattr(load_4bit, "checkpoint_bytes", lambda folder: int(14.19 * GIB))
-    for name, gib in {"allocated": 5.46, "allocated_peak": 6.59, "reserved": 6.70}.items():
-        monkeypatch.setattr(Cuda, name, property(lambda self, gib=gib: int(gib * GIB)))
+    report_memory(
+        monkeypatch, probe, load_4bit, "the report's good release", allocated=5.46, allocated_peak=6.59, reserved=6.7
+    )
 
 
 @scenario(row="A1", checkpoints=["qwen2.5-7b"])

@@ -6,21 +6,19 @@ from pathlib import Path
 import pytest
 
 from harness.probe import scenario
-from harness.probe.memory import Cuda
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scenarios"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import load_4bit
-
-GIB = 2**30
+from mocked_gpu import report_memory
 
 
 @pytest.fixture
 def mocked_gpu(monkeypatch, probe):
     """Let the CUDA figures be those of the report's bad release for the Qwen2.5-7B shape, in GiB."""
-    probe.simulated("a GPU with the memory figures of the report's bad release")
-    monkeypatch.setattr(load_4bit, "checkpoint_bytes", lambda folder: int(14.19 * GIB))
-    for name, gib in {"allocated": 5.46, "allocated_peak": 14.2, "reserved": 13.83}.items():
-        monkeypatch.setattr(Cuda, name, property(lambda self, gib=gib: int(gib * GIB)))
+    report_memory(
+        monkeypatch, probe, load_4bit, "the report's bad release", allocated=5.46, allocated_peak=14.2, reserved=13.83
+    )
 
 
 @scenario(row="A1", checkpoints=["qwen2.5-7b"])
