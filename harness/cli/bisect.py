@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -17,12 +16,14 @@ from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.model import load_matrix
 from harness.matrix.places import short
-from harness.matrix.releases import list_releases
 from harness.report.write import write_views
-from harness.search.drive import Bisect, Ending, Result, start, take_up
+from harness.search.criterion import is_factor
+from harness.search.drive import Bisect, start, take_up
 from harness.search.first_bad import Search
-from harness.search.question import Question, is_factor
+from harness.search.listing import released
+from harness.search.question import Question
 from harness.search.releases import between
+from harness.search.result import Ending, Result
 from harness.session.context import Options
 from harness.store.folder import find
 
@@ -55,6 +56,7 @@ def register(verbs: Verbs) -> None:
         help="what the other packages are pinned to: its reference cell, else its first (quickstart)",
     )
     verb.add_argument("--signature", metavar="S", help="only this failure is bad (a rule's name or a whole signature)")
+    verb.add_argument("--good-signature", metavar="S", help="this failure counts as good: another one stands behind it")
     verb.add_argument("--metric", metavar="FIGURE", help="bad is what has more of this figure than --above")
     verb.add_argument("--above", metavar="1.5x|8GiB", help="times the figure of the good end, or an absolute size")
     verb.add_argument("--find-fix", action="store_true", help="the good release is the newer one: find the fix")
@@ -89,13 +91,13 @@ def bisect(options: argparse.Namespace) -> ExitCode:
         try:
             result = search.run(show, say)
         except KeyboardInterrupt:  # while locking, where no cell runs
-            result = Result(Ending.INTERRUPTED, asked.releases[0], asked.releases[1:], search.judged())
+            result = search.result(Ending.INTERRUPTED, asked.releases[0], asked.releases[1:])
     views = write_views(search.folder)
     code = CODES[result.ending]
     lines = _last_lines(search, result)
     if options.json:
         paths = {"run": str(search.folder.path), "html": str(views.html)}
-        print(json.dumps({**paths, "exit_code": code, **asdict(result), "answer": lines[-1]}, indent=1))
+        print(json.dumps({**paths, "exit_code": code, **result.model_dump(), "answer": lines[-1]}, indent=1))
         return code
     say(f"HTML  {short(views.html)}")
     for line in lines:
@@ -117,7 +119,7 @@ def _question(options: argparse.Namespace, places: Places) -> tuple[Question, tu
     if factor is not None and options.assume_ends:
         raise ConfigError(f"--above {options.above} is measured at the good end, which --assume-ends leaves out")
     package = canonicalize_name(options.package)
-    listing = list_releases([package], places.releases)
+    listing = released(package, places)
     found = between(package, listing.releases[package], options.good, options.bad, find_fix=options.find_fix)
     question = Question(
         package=package,
@@ -126,6 +128,7 @@ def _question(options: argparse.Namespace, places: Places) -> tuple[Question, tu
         matrix=options.matrix,
         find_fix=options.find_fix,
         signature=options.signature,
+        good_signature=options.good_signature,
         metric=options.metric,
         factor=factor,
         limit=_limit(options.above) if options.above and factor is None else None,

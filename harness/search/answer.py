@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from harness.search.question import Question
+from harness.search.criterion import Criterion
 from harness.store.outcome import Reason, Status
 from harness.store.records import AttemptRecord
 from harness.verdict.signature import recognise
@@ -22,7 +22,7 @@ class Judged:
     reason: str
 
 
-def judge(question: Question, attempts: Sequence[AttemptRecord], bound: float | None = None) -> Judged:
+def judge(criterion: Criterion, attempts: Sequence[AttemptRecord], bound: float | None = None) -> Judged:
     """Judge one release by its attempts; ``bound`` is what the metric must not exceed.
 
     ======================================================= ===========
@@ -33,17 +33,18 @@ def judge(question: Question, attempts: Sequence[AttemptRecord], bound: float | 
     ``--metric``: nothing measured                          cannot tell
     a fail with the signature asked for, or any fail        bad
     a fail with another signature                           cannot tell
+    … unless it is the one that counts as good              good
     else                                                    good
     ======================================================= ===========
     """
     ended = [one for one in attempts if one.outcome.reason is not Reason.INTERRUPTED]
     if not ended:
         return Judged(None, "no result")
-    if question.metric is not None:
-        return _by_figure(question.metric, ended, bound)
+    if criterion.metric is not None:
+        return _by_figure(criterion.metric, ended, bound)
     answers: dict[str, set[bool | None]] = {}
     for one in ended:
-        answers.setdefault(one.scenario, set()).add(_by_outcome(question, one))
+        answers.setdefault(one.scenario, set()).add(_by_outcome(criterion, one))
     for scenario, found in answers.items():
         if len(found) > 1:
             outcomes = ", ".join(str(one.outcome) for one in ended if one.scenario == scenario)
@@ -84,12 +85,12 @@ def _measured(name: str, attempts: Sequence[AttemptRecord]) -> dict[str, list[fl
     return values
 
 
-def _by_outcome(question: Question, one: AttemptRecord) -> bool | None:
+def _by_outcome(criterion: Criterion, one: AttemptRecord) -> bool | None:
     if one.outcome.status not in RAN or not one.attempt:  # attempt 0: nothing could be installed, or collected
         return None
-    if one.outcome.status is Status.PASS:
+    if one.outcome.status is Status.PASS or criterion.good_signature in _names(one):
         return False
-    return True if question.signature is None or question.signature in _names(one) else None
+    return True if criterion.signature is None or criterion.signature in _names(one) else None
 
 
 def _names(one: AttemptRecord) -> tuple[str, ...]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from harness.errors import ConfigError
+from harness.search.criterion import Criterion
 from harness.store.folder import RunFolder
-from harness.store.records import Record
 
 FILE = "bisect.json"
 
 
-class Question(Record):
+class Question(Criterion):
     """One bisect. ``releases`` ascend; the first is green and the last is red, or with ``find_fix`` the other way."""
 
     package: str
@@ -22,10 +21,6 @@ class Question(Record):
     scenario: str
     matrix: str
     find_fix: bool = False
-    signature: str | None = None
-    metric: str | None = None
-    factor: float | None = None  # of the figure at the good end
-    limit: int | None = None  # bytes, or the figure's own unit
     assume_ends: bool = False
     confirm: int = 1
     jobs: int = 1
@@ -44,10 +39,7 @@ class Question(Record):
         """Return the command that asks the same between two releases."""
         words = ["harness", "bisect", self.package, "--good", good, "--bad", bad]
         words += ["--scenario", self.scenario, "--matrix", self.matrix]
-        above = f"{self.factor:g}x" if self.factor is not None else str(self.limit)
-        words += ["--signature", self.signature] if self.signature else []
-        words += ["--metric", self.metric, "--above", above] if self.metric else []
-        return (*words, *(["--find-fix"] if self.find_fix else []))
+        return (*words, *self.words(), *(["--find-fix"] if self.find_fix else []))
 
 
 def write(question: Question, folder: RunFolder) -> None:
@@ -68,9 +60,3 @@ def read(folder: RunFolder) -> Question:
         raise ConfigError(f"{folder.path} is no bisect: it has no {FILE}") from None
     except ValidationError as error:
         raise ConfigError(f"{path} cannot be read: {error.errors()[0]['msg']}") from None
-
-
-def is_factor(text: str) -> float | None:
-    """Read a factor (``1.5x``); None where the text is none."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)x", text)
-    return float(match[1]) if match else None

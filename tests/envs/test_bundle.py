@@ -6,6 +6,7 @@ import lzma
 import os
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -310,6 +311,21 @@ def test_a_cell_that_the_bundle_lacks_is_one_sentence(tmp_path):
     make_manifest(tmp_path)
     with pytest.raises(ConfigError, match="the bundle has no lock for cell-"):
         opened({"HARNESS_BUNDLE": str(tmp_path)}).locks([Cell(python="3.11", pins=(SMALL,))])
+
+
+def test_a_search_finds_a_stored_lock_by_its_pins_and_knows_when_there_is_none(tmp_path, base):
+    varied = Cell(python="3.11", pins=(SMALL, TORCH), axes=("iniconfig",), base_python="python3")
+    make_manifest(
+        tmp_path, Stored(cell=varied, text="iniconfig==2.1.0 \\\n    --hash=sha256:aa\n", from_base=("torch",))
+    )
+    bundle = opened({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base})
+    (placed,) = bundle.cells()
+    same = replace(placed, axes=("iniconfig", "torch"), pins=placed.pins[::-1])
+    other = replace(placed, pins=(Pin("iniconfig", "2.0.0", "iniconfig==2.0.0"), placed.pins[1]))
+    assert same.id != placed.id
+    locks = bundle.locks_by_pins([same, other])
+    assert locks[same.id].packages["iniconfig"] == "2.1.0"
+    assert "no cell with these pins" in locks[other.id].sentence
 
 
 def test_no_bundle_is_opened_where_none_is_named():

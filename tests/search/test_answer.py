@@ -9,14 +9,16 @@ from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.releases import Release
 from harness.search.answer import figure, judge
-from harness.search.drive import cell_at
-from harness.search.question import Question, is_factor
+from harness.search.criterion import is_factor
+from harness.search.prober import cell_at
+from harness.search.question import Question
 from harness.search.releases import between
 from harness.store.outcome import Outcome
 from harness.store.records import AttemptRecord, Failure
 
 PLAIN = Question(package="p", releases=("1", "2"), scenario="s.py::t", matrix="m")
 SIGNED = PLAIN.model_copy(update={"signature": "ValueError: no"})
+CHANGED = SIGNED.model_copy(update={"good_signature": "TypeError: other"})
 METRIC = PLAIN.model_copy(update={"metric": "x.share", "factor": 1.5})
 
 
@@ -45,6 +47,9 @@ def row(outcome, number=1, **more):
         (SIGNED, [row("fail:run:exception", signature="ValueError: no")], True),
         (SIGNED, [row("fail:run:exception", signature="TypeError: other")], None),
         (SIGNED, [row("pass:check")], False),
+        (CHANGED, [row("fail:run:exception", signature="TypeError: other")], False),
+        (CHANGED, [row("fail:run:exception", signature="ValueError: no")], True),
+        (CHANGED, [row("fail:run:exception", signature="a third one")], None),
         (METRIC, [row("pass:check", figures={"x.share": 31})], True),
         (METRIC, [row("fail:check:assertion", figures={"x.share": 30})], False),
         (METRIC, [row("pass:check", figures={"x.other": 31})], None),

@@ -55,6 +55,15 @@ class Bundle:
         """
         return {cell.id: self._lock(cell) for cell in cells}
 
+    def locks_by_pins(self, cells: Iterable[Cell]) -> dict[str, Lock | Unsolvable]:
+        """Return cell id → the lock of the stored cell with the same pins: a search plans cells of its own.
+
+        A cell that the bundle does not hold is unsolvable here.
+        """
+        stored = {_content(cell): cell for cell in self.cells()}
+        absent = Unsolvable("the bundle has no cell with these pins, and nothing can be resolved without an index")
+        return {cell.id: self._lock(stored[_content(cell)]) if _content(cell) in stored else absent for cell in cells}
+
     def _lock(self, cell: Cell) -> Lock | Unsolvable:
         stored = self._entries.get(cell.id)
         if stored is None:
@@ -76,6 +85,10 @@ class Bundle:
             return pin
         version = self._base.layer([pin.package])[pin.package]
         return installed_pin(pin.package, version)
+
+
+def _content(cell: Cell) -> tuple[object, ...]:
+    return (cell.python, frozenset((pin.package, pin.requirement) for pin in cell.pins), cell.variables)
 
 
 def installed_pin(package: str, version: str) -> Pin:

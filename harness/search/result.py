@@ -1,0 +1,55 @@
+"""How a bisect ended, as it is kept beside its run."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import ValidationError
+
+from harness.errors import ConfigError
+from harness.search.answer import Judged
+from harness.store.folder import RunFolder
+from harness.store.records import Record
+
+FILE = "result.json"
+
+
+class Ending(StrEnum):
+    """How a search ended."""
+
+    FOUND = "found"
+    NOT_REPRODUCED = "not reproduced"
+    INCONCLUSIVE = "inconclusive"
+    INTERRUPTED = "interrupted"
+
+
+class Result(Record):
+    """How a bisect ended: the last release before the change, and those of which one is the first after it."""
+
+    ending: Ending
+    package: str
+    before: str
+    suspects: tuple[str, ...]
+    releases: dict[str, Judged]  # every release that was probed
+    find_fix: bool = False
+    reason: str = ""
+
+
+def write(result: Result, folder: RunFolder) -> None:
+    """Keep the result in its run folder."""
+    (folder.path / FILE).write_text(result.model_dump_json(indent=1), encoding="utf-8")
+
+
+def read(folder: RunFolder) -> Result | None:
+    """Read the result of a bisect; None where the run is none, or has not come to an end.
+
+    Raises:
+        ConfigError: the file is not one.
+    """
+    path = folder.path / FILE
+    try:
+        return Result.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise ConfigError(f"{path} cannot be read: {error.errors()[0]['msg']}") from None
