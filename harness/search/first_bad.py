@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -49,10 +49,17 @@ class Search:
         return tuple(item for item in range(low + 1, high) if item not in self.answers)
 
     def next(self, slots: int = 1) -> tuple[int, ...]:
-        """Return up to ``slots`` items that cut what is open into parts of one size; nothing when it is over."""
-        items = self.open
-        cuts = (((len(items) + 1) * part) // (slots + 1) for part in range(1, slots + 1))
-        return tuple(dict.fromkeys(items[cut - 1] for cut in cuts if cut > 0))
+        """Return up to ``slots`` items that cut what is open into parts of one size; nothing when it is over.
+
+        What could not be told divides what is open: its neighbours are as a rule no better, so that the longest piece
+        is cut first.
+        """
+        pieces = _pieces(self.open)
+        shares = [0] * len(pieces)
+        for _ in range(slots if pieces else 0):
+            longest = max(range(len(pieces)), key=lambda one: (len(pieces[one]) + 1) / (shares[one] + 1))
+            shares[longest] += 1
+        return tuple(item for piece, share in zip(pieces, shares, strict=True) for item in cuts(piece, share))
 
     def rounds_left(self, slots: int = 1) -> int:
         """Return how many rounds are left at most, if no answer is unknown."""
@@ -66,3 +73,20 @@ class Search:
         """The items of which one is the first yes; a single one is the answer."""
         low, high = self.bracket
         return tuple(range(low + 1, high + 1))
+
+
+def cuts(items: Sequence[int], count: int) -> tuple[int, ...]:
+    """Return ``count`` of the items that cut them into parts of one size; fewer where there are not so many."""
+    places = (((len(items) + 1) * part) // (count + 1) for part in range(1, count + 1))
+    return tuple(dict.fromkeys(items[place - 1] for place in places if place > 0))
+
+
+def _pieces(items: Sequence[int]) -> list[list[int]]:
+    """Divide ascending items where one is missing between two."""
+    pieces: list[list[int]] = []
+    for item in items:
+        if pieces and pieces[-1][-1] == item - 1:
+            pieces[-1].append(item)
+        else:
+            pieces.append([item])
+    return pieces

@@ -1,8 +1,10 @@
-"""The releases between two ends, as the index lists them: pure."""
+"""The releases between two ends, as the index lists them; an end is a version, a day, or left out: pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
@@ -11,40 +13,104 @@ from harness.errors import ConfigError
 from harness.matrix.releases import Release
 from harness.matrix.versions import one_per_version
 
+Known = Mapping[Version, Release]
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
 
 @dataclass(frozen=True)
 class Between:
-    """Releases from end to end, ascending, and what to tell the user."""
+    """Releases from end to end, ascending, and what to tell the user.
+
+    ``open_end``: nobody named the older end, so the first release is but the oldest that there is.
+    """
 
     releases: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    open_end: bool = False
 
 
-def between(package: str, listed: Sequence[Release], good: str, bad: str, *, find_fix: bool = False) -> Between:
+def between(
+    package: str, listed: Sequence[Release], good: str | None, bad: str | None, *, find_fix: bool = False
+) -> Between:
     """Return both ends and every final release between them that was not yanked.
 
+    The newer end is the newest release where it is left out; without an older end everything older is there. A day
+    stands for the highest final version that was uploaded by its end (UTC), which need not be the latest upload: an old
+    line may get a patch after a new one has begun.
+
     Raises:
-        ConfigError: an end is no release, or they stand in the wrong order.
+        ConfigError: an end is no release, the index tells no dates, or the ends stand in the wrong order.
     """
     known = {one.version: one for one in one_per_version(listed)}
-    older, newer = (_release(package, text, known) for text in ((bad, good) if find_fix else (good, bad)))
-    if older >= newer:
-        if find_fix:
-            raise ConfigError(f"--find-fix looks for the fix after the bad release, and {good} is not newer than {bad}")
-        hint = "" if older == newer else "; add --find-fix to search for the release that fixed it"
-        raise ConfigError(f"the bad release {bad} is not newer than the good one {good}{hint}")
-    inside = [one for version, one in sorted(known.items()) if older < version < newer]
+    final = [one for one in known.values() if one.yanked is None and not one.version.is_prerelease]
+    if not final:
+        raise ConfigError(f"the index lists no final release of {package}")
+    first, last = (bad, good) if find_fix else (good, bad)
+    notes: list[str] = []
+    newer = max(one.version for one in final) if last is None else _end(package, last, known, notes)
+    if last is None:
+        notes.append(f"the {'good' if find_fix else 'bad'} end is {package} {newer}, the newest release")
+    older = None if first is None else _end(package, first, known, notes)
+    if older is not None and older >= newer:
+        raise ConfigError(_wrong_order(older, newer, find_fix=find_fix))
+    inside = [one for version, one in sorted(known.items()) if version < newer and (older is None or version > older)]
     yanked = [str(one.version) for one in inside if one.yanked is not None]
     left = [one.version for one in inside if one.yanked is None and not one.version.is_prerelease]
-    notes = (f"yanked, so left out: {package} {', '.join(yanked)}",) if yanked else ()
-    return Between(tuple(str(version) for version in (older, *left, newer)), notes)
+    if yanked and older is not None:
+        notes.append(f"yanked, so left out: {package} {', '.join(yanked)}")
+    releases = (*(() if older is None else (older,)), *left, newer)
+    if len(releases) == 1:
+        raise ConfigError(f"{package} {newer} is the oldest release: there is none before it to go back to")
+    return Between(tuple(map(str, releases)), tuple(notes), open_end=older is None)
 
 
-def _release(package: str, text: str, known: dict[Version, Release]) -> Version:
+def _end(package: str, text: str, known: Known, notes: list[str]) -> Version:
+    if not DAY.fullmatch(text):
+        return _release(package, text, known)
+    found = on_day(package, text, known.values())
+    notes.append(f"{text} is {package} {found.version}, of {_day_of(found)}")
+    return found.version
+
+
+def on_day(package: str, text: str, releases: Iterable[Release]) -> Release:
+    """Return the highest final version that was uploaded by the end of a day (UTC) and not yanked since.
+
+    Raises:
+        ConfigError: there is no such day, no such release, or the index tells no dates.
+    """
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{text} is not a day of the calendar") from None
+    dated = [one for one in releases if one.uploaded is not None]
+    if not dated:
+        raise ConfigError(f"the index tells no dates of {package}, so {text} cannot be an end; name a version")
+    offered = [one for one in dated if one.yanked is None and not one.version.is_prerelease]
+    stood = [one for one in offered if _day_of(one) <= day]
+    if not stood:
+        first = min(offered, key=_day_of, default=None)
+        hint = f"; the first is {first.version} of {_day_of(first)}" if first else ""
+        raise ConfigError(f"no release of {package} was there on {text}{hint}")
+    return max(stood, key=lambda one: one.version)
+
+
+def _day_of(release: Release) -> dt.date:
+    """Return the day of an upload (UTC); what has no date never was."""
+    return release.uploaded.astimezone(dt.UTC).date() if release.uploaded else dt.date.max
+
+
+def _wrong_order(older: Version, newer: Version, *, find_fix: bool) -> str:
+    if find_fix:
+        return f"--find-fix looks for the fix after the bad release, and {newer} is not newer than {older}"
+    hint = "" if older == newer else "; add --find-fix to search for the release that fixed it"
+    return f"the bad release {newer} is not newer than the good one {older}{hint}"
+
+
+def _release(package: str, text: str, known: Known) -> Version:
     try:
         version = Version(text)
     except InvalidVersion:
-        raise ConfigError(f'"{text}" is not a version of {package}') from None
+        raise ConfigError(f'"{text}" is not a version of {package}, nor a day (2026-01-10)') from None
     if version not in known:
         near = [*sorted(one for one in known if one < version)[-1:], *sorted(one for one in known if one > version)[:1]]
         hint = f"; the nearest are {', '.join(map(str, near))}" if near else ""

@@ -91,3 +91,14 @@ def test_two_neighbours_need_no_probe():
     search = Search(2)
     assert search.next() == ()
     assert search.suspects == (1,)
+
+
+@given(st.integers(1, 19), st.integers(1, 12), SLOTS)
+def test_a_stretch_that_cannot_be_told_is_not_walked_through_when_the_change_lies_elsewhere(change, length, slots):
+    """The middle of 64 lacks what is asked for, and the answer changes before it."""
+    truth = [Answer.NO] * change + [Answer.YES] * (64 - change)
+    truth[26 : 26 + length] = [Answer.UNKNOWN] * length
+    search, probed, _ = run(truth)
+    assert search.suspects == (change,)
+    assert sum(truth[item] is Answer.UNKNOWN for item in probed) <= 2
+    assert run(truth, slots)[0].suspects == (change,)

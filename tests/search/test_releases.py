@@ -1,0 +1,80 @@
+"""Ends of a bisect: versions, days, and ends that are left out."""
+
+from datetime import datetime
+
+import pytest
+from packaging.version import Version
+
+from harness.errors import ConfigError
+from harness.matrix.releases import Release
+from harness.search.releases import between
+
+
+def release(version, day=None, yanked=None):
+    return Release(Version(version), datetime.fromisoformat(f"{day}T23:59:00+00:00") if day else None, yanked)
+
+
+# The old line got 1.9.1 after the new one had begun; 2.2 was yanked.
+DATED = (
+    release("1.8", "2025-01-10"),
+    release("1.9", "2025-02-10"),
+    release("1.9.1", "2025-04-20"),
+    release("2.0rc1", "2025-02-28"),
+    release("2.0", "2025-03-10"),
+    release("2.1", "2025-05-10"),
+    release("2.2", "2025-06-10", yanked="broken"),
+    release("2.3", "2025-07-10"),
+)
+UNDATED = tuple(Release(one.version) for one in DATED)
+
+
+def test_a_day_is_the_highest_final_version_that_was_there_and_not_the_latest_upload():
+    found = between("p", DATED, "2025-02-28", "2025-04-30")
+    assert found.releases == ("1.9", "1.9.1", "2.0")
+    assert set(found.notes) == {"2025-02-28 is p 1.9, of 2025-02-10", "2025-04-30 is p 2.0, of 2025-03-10"}
+
+
+def test_a_day_counts_to_its_end_in_utc():
+    assert between("p", DATED, "1.8", "2025-03-10").releases[-1] == "2.0"
+    assert between("p", DATED, "1.8", "2025-03-09").releases[-1] == "1.9"
+    east = Release(Version("3.0"), datetime.fromisoformat("2025-08-02T01:00:00+02:00"))
+    assert between("p", (*DATED, east), "1.8", "2025-08-01").releases[-1] == "3.0"
+
+
+def test_a_yanked_release_is_never_what_a_day_means():
+    assert between("p", DATED, "1.8", "2025-06-11").releases[-1] == "2.1"
+
+
+def test_without_a_newer_end_it_is_the_newest_release():
+    found = between("p", DATED, "2.0", None)
+    assert (found.releases, found.open_end) == (("2.0", "2.1", "2.3"), False)
+    assert found.notes == ("the bad end is p 2.3, the newest release", "yanked, so left out: p 2.2")
+    assert between("p", DATED, None, "2.0", find_fix=True).notes[0] == "the good end is p 2.3, the newest release"
+
+
+def test_without_an_older_end_every_older_release_may_be_asked():
+    found = between("p", DATED, None, "2.1")
+    assert (found.releases, found.open_end) == (("1.8", "1.9", "1.9.1", "2.0", "2.1"), True)
+
+
+def test_without_ends_the_newest_is_bad_and_everything_older_may_be_asked():
+    found = between("p", DATED, None, None)
+    assert (found.releases[0], found.releases[-1], found.open_end) == ("1.8", "2.3", True)
+    assert between("p", DATED, "2.1", None, find_fix=True).open_end
+
+
+@pytest.mark.parametrize(
+    ("listed", "good", "bad", "sentence"),
+    [
+        (DATED, "2024-12-31", "2.1", "no release of p was there on 2024-12-31; the first is 1.8 of 2025-01-10"),
+        (UNDATED, "2025-02-28", "2.1", "the index tells no dates of p, so 2025-02-28 cannot be an end"),
+        (DATED, "2025-02-30", "2.1", "2025-02-30 is not a day of the calendar"),
+        (DATED, "2025-03-11", "2025-03-12", "the bad release 2.0 is not newer than the good one 2.0$"),
+        (DATED, "yesterday", "2.1", '"yesterday" is not a version of p, nor a day'),
+        (DATED, None, "1.8", "p 1.8 is the oldest release"),
+        ((), None, None, "the index lists no final release of p"),
+    ],
+)
+def test_ends_that_cannot_be_are_one_sentence(listed, good, bad, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        between("p", listed, good, bad)
