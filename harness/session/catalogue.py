@@ -9,11 +9,15 @@ from typing import Any
 
 from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.places import ScenarioFile, nearest, short
+from harness.session.checkpoints import open_shelf
+from harness.session.sources import digest
 from harness.store.records import ScenarioInfo
 
 
 def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
-    """Return one entry per test function of the files, in their order; parametrized ones count once.
+    """Return one entry per test function of the files, in their order, with the digest of its source.
+
+    Parametrized ones count once.
 
     Raises:
         ConfigError: a file is not Python, two files share a name, or a ``::test`` is not there.
@@ -21,6 +25,7 @@ def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
     """
     stems: dict[str, Path] = {}
     found: dict[str, ScenarioInfo] = {}
+    files = tuple(files)
     for file in files:
         other = stems.setdefault(file.path.stem, file.path)
         if other != file.path:
@@ -30,7 +35,11 @@ def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
         found |= {info.id: info for info in _selected(file, read_file(file.path))}
     if not found:
         raise NothingSelectedError(f"no test in {', '.join(short(path) for path in stems.values()) or 'no file'}")
-    return tuple(found.values())
+    shelf = open_shelf(Path(), {file.path.parent for file in files}, "")  # for its definitions alone
+    return tuple(
+        info.model_copy(update={"source": digest(Path(info.nodeid.partition("::")[0]), info.checkpoints, shelf)})
+        for info in found.values()
+    )
 
 
 def read_file(path: Path) -> list[ScenarioInfo]:

@@ -61,6 +61,7 @@ class ScenarioInfo(Record):
     needs: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     timeout: float | None = None  # seconds
+    source: str = ""  # digest of all that decides what it does; empty where nobody computed one
 
 
 class GpuBefore(Record):

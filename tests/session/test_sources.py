@@ -1,0 +1,87 @@
+"""What a scenario's digest covers, and what it does not."""
+
+import shutil
+
+import pytest
+
+from harness.matrix.places import ScenarioFile
+from harness.session.catalogue import read_catalogue
+from harness.session.sources import modules
+
+FILES = {
+    "mine.py": "import direct\n@scenario(checkpoints=['small'])\ndef test_x(probe): pass\ndef test_y(probe): pass\n",
+    "direct.py": "from indirect import something\n",
+    "indirect.py": "def f():\n    from package.inner import x\n",
+    "package/__init__.py": "",
+    "package/inner.py": "x = 1\n",
+    "unrelated.py": "import mine\n",
+    "conftest.py": "import fixtures\n",
+    "fixtures.py": "",
+    "checkpoints/small.toml": 'kind = "adapter"\nbase = "large"\n',
+    "checkpoints/large.toml": "kind = 'model'\n",
+    "checkpoints/other.toml": "",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / "scenarios" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "scenarios"
+
+
+def digests(folder):
+    return {info.id: info.source for info in read_catalogue([ScenarioFile(folder / "mine.py")])}
+
+
+def test_modules_are_followed_through_functions_packages_and_the_conftest(folder):
+    names = {path.relative_to(folder).as_posix() for path in modules(folder / "mine.py")}
+    assert names == {
+        "mine.py",
+        "direct.py",
+        "indirect.py",
+        "package/__init__.py",
+        "package/inner.py",
+        "conftest.py",
+        "fixtures.py",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("mine.py", {"mine::test_x", "mine::test_y"}),
+        ("indirect.py", {"mine::test_x", "mine::test_y"}),
+        ("package/inner.py", {"mine::test_x", "mine::test_y"}),
+        ("fixtures.py", {"mine::test_x", "mine::test_y"}),
+        ("unrelated.py", set()),
+        ("checkpoints/small.toml", {"mine::test_x"}),
+        ("checkpoints/large.toml", {"mine::test_x"}),
+        ("checkpoints/other.toml", set()),
+    ],
+)
+def test_a_digest_changes_with_what_the_scenario_uses_and_with_nothing_else(folder, name, changed):
+    before = digests(folder)
+    path = folder / name
+    path.write_text(path.read_text() + "# more\n")
+    after = digests(folder)
+    assert {one for one in before if before[one] != after[one]} == changed
+
+
+def test_the_same_files_in_another_place_have_the_same_digest(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+    assert digests(folder) == digests(tmp_path / "copy")
+    assert all(digests(folder).values())
+
+
+def test_two_modules_that_import_each_other_end(folder):
+    (folder / "direct.py").write_text("import mine\n")
+    assert len(modules(folder / "mine.py")) == 4
+
+
+def test_a_checkpoint_without_a_definition_leaves_the_digest_empty(folder):
+    (folder / "checkpoints/small.toml").unlink()
+    assert digests(folder)["mine::test_x"] == ""
+    assert digests(folder)["mine::test_y"]
