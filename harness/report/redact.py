@@ -1,73 +1,53 @@
-"""Take the machine's own paths out of what is shown: text → text, given the paths to hide."""
+"""What leaves the machine goes through here: texts, and values with every text in them."""
 
 from __future__ import annotations
 
-import re
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.envs.places import Places
-from harness.matrix.places import own_root
+from harness.report.conceal import conceal
+from harness.report.paths import paths_to_hide, redact
+from harness.report.private import Private, private_of
 from harness.store.records import RunRecord
 
+__all__ = ["for_outside", "paths_to_hide", "redact", "redacted", "value_for_outside"]
 Value = TypeVar("Value")
-# Anybody's home folder and anything up to site-packages, wherever the run was made: the paths of another machine are
-# not known here.
-HOMES = re.compile(r"(?<![\w.-])(?:[A-Za-z]:)?[\\/]+(?:home|Users)[\\/]+[^\\/\s'\":;,<>|()\[\]]+")
-PACKAGES = re.compile(r"(?:[^\s'\"<>|()\[\],;=]*[\\/])?((?:site|dist)-packages(?=[\\/'\"\s]|$))")
 
 
-def redact(text: str, hidden: Mapping[str, str]) -> str:
-    """Replace every path of ``hidden`` (path → what to write instead), longest first, then homes and package folders.
+def for_outside(text: str, run: RunRecord, folder: Path) -> str:
+    """Return a text about a run without what must not leave the machine; :func:`conceal` has the table.
 
-    A path is replaced only as a whole or as the beginning of another: ``/root`` hides in ``/root/x``, not in
-    ``/data/root`` or ``/rooted``.
+    Args:
+        text: a draft, a script, a page.
+        run: whose packages, versions and GPUs are known.
+        folder: the run folder.
     """
-    if "/" not in text and "\\" not in text:
-        return text
-    for path in sorted(hidden, key=len, reverse=True):
-        if path in text:
-            text = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-]|\.\w)", lambda _, path=path: hidden[path], text)  # type: ignore[misc]
-    return HOMES.sub("~", PACKAGES.sub(r"\1", text))
+    return conceal(text, private_of(run, folder))
+
+
+def value_for_outside(value: Value, private: Private) -> Value:
+    """Return a value with every text in it concealed: dataclasses, tuples, mappings and whatever they hold."""
+    return _walk(value, partial(conceal, private=private))  # type: ignore[no-any-return]
 
 
 def redacted(value: Value, hidden: Mapping[str, str]) -> Value:
-    """Return a value with every text in it redacted: dataclasses, tuples and whatever they hold."""
-    return _walk(value, hidden)  # type: ignore[no-any-return]
+    """Return a value with the paths in every text of it hidden."""
+    return _walk(value, partial(redact, hidden=hidden))  # type: ignore[no-any-return]
 
 
-def _walk(value: Any, hidden: Mapping[str, str]) -> Any:
+def _walk(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, Enum):
         return value
     if isinstance(value, str):
-        return redact(value, hidden)
+        return change(value)
     if isinstance(value, tuple):
-        return tuple(_walk(each, hidden) for each in value)
+        return tuple(_walk(each, change) for each in value)
+    if isinstance(value, dict):
+        return {_walk(name, change): _walk(each, change) for name, each in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: _walk(getattr(value, each.name), hidden) for each in fields(value)})
+        return replace(value, **{each.name: _walk(getattr(value, each.name), change) for each in fields(value)})
     return value
-
-
-def paths_to_hide(run: RunRecord, folder: Path) -> dict[str, str]:
-    """Return what to hide of a run: its folder, its scenarios' folders, the cache, the harness, the user's home."""
-    scenarios = {Path(info.nodeid.split("::", 1)[0]).parent for info in run.scenarios}
-    named = [
-        (Path.home(), "~"),
-        (Path(tempfile.gettempdir()), "<tmp>"),
-        (own_root(), "<harness>"),
-        (Path.cwd(), "."),
-        *((path, "<scenarios>") for path in sorted(scenarios)),
-        (Places.of_user().root, "<cache>"),
-        (folder, "<run>"),
-    ]
-    return {text: stand_in for path, stand_in in named for text in _spellings(path)}
-
-
-def _spellings(path: Path) -> Iterable[str]:
-    """Write a path as it stands and as it resolves; a root or a relative path hides nothing."""
-    found = {str(each) for each in (path, path.resolve()) if path.is_absolute() and len(each.parts) > 1}
-    return sorted(found)

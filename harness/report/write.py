@@ -7,10 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.report import html, markdown
+from harness.report.conceal import conceal
 from harness.report.context import build
-from harness.report.redact import paths_to_hide, redact, redacted
+from harness.report.private import Private, private_of
+from harness.report.redact import value_for_outside
 from harness.report.views import ReportContext
 from harness.store.folder import RunFolder
+from harness.store.records import AttemptRecord
 from harness.verdict.known import KnownIssue, parse
 
 
@@ -26,7 +29,7 @@ class Views:
 def write_views(folder: RunFolder) -> Views:
     """Rebuild ``results.parquet``, ``results.csv``, ``matrix.html`` and ``matrix.md``.
 
-    No view names a path of this machine; the journal keeps what was really said.
+    No view names a path, a user or another secret of this machine; the journal keeps what was really said.
 
     A machine that only runs a bundle may lack pandas: the two tables are then left to ``harness report`` at home.
 
@@ -34,17 +37,22 @@ def write_views(folder: RunFolder) -> Views:
         ConfigError: the folder is not a run, or its known issues cannot be read.
     """
     record, attempts = folder.read_record(), folder.attempts()
-    hidden = paths_to_hide(record, folder.path)
+    private = private_of(record, folder.path)
     if find_spec("pandas") and find_spec("pyarrow"):
         from harness.store import table
 
-        shown = [each.model_copy(update={"detail": redact(each.detail, hidden)}) for each in attempts]
-        table.write(record, shown, folder.path)
-    context = redacted(build(record, attempts, known_issues(folder)), hidden)
+        table.write(record, [_shown(each, private) for each in attempts], folder.path)
+    context = value_for_outside(build(record, attempts, known_issues(folder)), private)
     views = Views(folder.path / "matrix.html", folder.path / "matrix.md", context)
     views.html.write_text(html.render(context), encoding="utf-8")
     views.markdown.write_text(markdown.render(context), encoding="utf-8")
     return views
+
+
+def _shown(attempt: AttemptRecord, private: Private) -> AttemptRecord:
+    """Return an attempt with the texts that the table takes from it concealed."""
+    texts = {name: getattr(attempt, name) for name in ("detail", "signature", "simulated")}
+    return attempt.model_copy(update={name: conceal(text, private) for name, text in texts.items() if text})
 
 
 def known_issues(folder: RunFolder) -> tuple[KnownIssue, ...]:

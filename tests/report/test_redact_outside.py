@@ -1,0 +1,204 @@
+"""Nothing private leaves the machine, and nothing else is lost."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.report.conceal import conceal
+from harness.report.private import Private, _index_hosts, _pip, private_of, slurm_nodes
+from harness.report.redact import for_outside, value_for_outside
+from harness.report.write import write_views
+from harness.store.folder import RunFolder
+from harness.store.records import Failure
+
+UUID = "0a1b2c3d-1111-2222-3333-0123456789ab"
+PRIVATE = Private(
+    paths=(("/srv/runs/one", "<run>"), ("/work/secret-project", ".")),
+    users=("alice", "root", "max", "test", "transformers"),
+    hosts=("lab-gpu7", "node3", "localhost", "wheels.acme.example"),
+    gpus=("GPU-7",),
+    packages=frozenset(
+        {"transformers", "torch", "huggingface-hub", "huggingface_hub", "accelerate", "nvidia-curand-cu12"}
+    ),
+    versions=frozenset({"5.0.0", "10.3.9.90", "1.13.1.3"}),
+    secrets=("correct-horse-battery",),
+)
+HIDDEN = [
+    ("/srv/runs/one/cells/x", "<run>/cells/x"),
+    ("open('/home/bob/models/x.bin')", "open('~/models/x.bin')"),
+    ("/Users/carol/x and C:\\Users\\Carol\\x", "~/x and ~\\x"),
+    ("/root/models", "~/models"),
+    ("/tmp/pytest-of-bob/0 /private/var/folders/a1/b2/T/x", "<tmp>/pytest-of-bob/0 <tmp>/x"),
+    ("read /mnt/lab/dave/weights.safetensors.", "read <path>/weights.safetensors."),
+    ("D:\\work\\acme\\model.bin \\\\server\\share\\x.toml", "<path>/model.bin <path>/x.toml"),
+    ("/opt/py/lib/python3.11/threading.py:3", "python3.11/threading.py:3"),
+    ("alice said; Alice's; by alice-2", "<user> said; <user>'s; by <user>-2"),
+    ("user=root USER: test root@x", "user=<user> USER: <user> <user>@x"),
+    ("max@node3", "<user>@<host>"),
+    ("on lab-gpu7.lab.acme.example:22", "on <host>:22"),
+    ("Node3 and db01.local, ip-10-0-0-1.ec2.internal, build.corp", "<host> and <host>, <host>, <host>"),
+    ("hf_" + "aB3dE" * 6, "<token>"),
+    ("ghp_" + "a" * 36 + " github_pat_" + "b" * 30, "<token> <token>"),
+    ("pypi-AgEIcHlwaS5vcmcCJD and sk-proj-Abc123Abc123Abc", "<token> and <token>"),
+    ("AKIAIOSFODNN7EXAMPLE", "<token>"),
+    ("Authorization: Bearer abc.def", "Authorization: Bearer <secret>"),
+    ("token=abc, HF_TOKEN='abc' password: p&x", "token=<secret>, HF_TOKEN='<secret>' password: <secret>&x"),
+    ("login --token abcd", "login --token <secret>"),
+    ("it is correct-horse-battery", "it is <secret>"),
+    ("git+https://me:pw@github.com/a/b", "git+https://github.com/a/b"),
+    ("--index-url https://me:pw@wheels.acme.example/simple, then", "--index-url <private url>, then"),
+    ("no answer of wheels.acme.example", "no answer of <host>"),
+    ("file:///srv/x.whl s3://bucket/x http://10.1.2.3:80/x", "<private url> <private url> <private url>"),
+    ("10.1.2.3 192.168.1.5 172.20.0.1", "<ip> <ip> <ip>"),
+    ("connected to 8.8.8.8; 8.8.4.4:443", "connected to <ip>; <ip>:443"),
+    ("fe80::1:2 and aa:bb:cc:dd:ee:ff", "<ip> and <mac>"),
+    (f"GPU-{UUID} MIG-{UUID} GPU-7", "<gpu> <gpu> <gpu>"),
+    ("Serial Number : 1652922012345", "Serial Number : <serial>"),
+    ("by bob.smith@acme.example", "by <email>"),
+]
+KEPT = [
+    "transformers/models/gemma4/modeling_gemma4.py:forward",
+    "transformers.models.alice.modeling_alice",
+    "transformers/models/alice/modeling_alice.py:forward",
+    "TypeError: Params4bit.__new__() got an argument '_is_hf_initialized' @ accelerate/utils/modeling.py:set_tensor",
+    "huggingface/transformers#43872 and alice/tools#1",
+    "https://github.com/huggingface/transformers/compare/v5.3.0...v5.4.0",
+    "https://huggingface.co/alice/model git+https://github.com/huggingface/peft@0123abc",
+    "https://download.pytorch.org/whl/cpu https://pypi.org/simple https://files.pythonhosted.org/packages/x.whl",
+    "transformers-5.0.0-accelerate-1.13.0-0a1b2c load_4bit::test_reserved[plain]",
+    "nvidia-curand-cu12==10.3.9.90, 1.13.1.3, nvidia-cublas-cu12 12.8.4.1, driver 10.0.0.4, dead::beef",
+    "nvidia-curand-cu12 10.3.10.19 and 127.0.0.1:8000",
+    "token = logits.argmax(-1); token=token, token = other; IMAGE_TOKEN = 4; password=getpass.getpass()",
+    "as root, in max_memory, test_max and a test; the maximum of the transformers",
+    "pad_token=None, eos_token='</s>', token=None, tokens: 5; hf_device_map, hf_quantizer, skip_this_long_name_2x",
+    "/usr/lib/x86_64-linux-gnu/libcuda.so.1 and /proc/meminfo and /dev/null, and/or, 3/4 GiB/s, n/a",
+    "threading.local, torch.distributed.internal, self.local",
+    "dev@1a2b3c4d and 12:30:45 on 2026-03-01; 6.70 GiB; model.layers.0.weight; [::2]; 0x7f3a",
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), HIDDEN)
+def test_each_private_thing_is_replaced(text, shown):
+    assert conceal(text, PRIVATE) == shown
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_versions_modules_signatures_and_public_links_stay(text):
+    assert conceal(text, PRIVATE) == text
+
+
+PIECES = st.one_of(
+    st.sampled_from([text for text, _ in HIDDEN] + KEPT),
+    st.text(alphabet="ab1 /\\:.=@-_<>'\"root", max_size=12),
+    st.sampled_from(["://", "@", "=", "token", "/", "\\", ".", ":", "10.0.0.1", "alice", "<user>", "node3", "\n"]),
+)
+
+
+@given(st.lists(PIECES, max_size=6).map("".join))
+@settings(max_examples=400)
+def test_a_second_time_changes_nothing_more(text):
+    once = conceal(text, PRIVATE)
+    assert conceal(once, PRIVATE) == once
+
+
+@given(st.sampled_from(KEPT), st.sampled_from([text for text, _ in HIDDEN]))
+def test_what_is_kept_is_kept_beside_anything(kept, hidden):
+    assert kept in conceal(f"{hidden} ; {kept} ; {hidden}", PRIVATE)
+
+
+def test_a_job_s_nodes_are_written_out():
+    assert slurm_nodes("gpu-a[01-03,7],login1") == ("gpu-a01", "gpu-a02", "gpu-a03", "gpu-a7", "login1")
+    assert slurm_nodes("") == ()
+    assert len(slurm_nodes("n[1-999999]")) == 512
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """A machine with a user, a host, an index and secrets, none of them this one's."""
+    variables = {
+        "USER": "alice",
+        "LOGNAME": "alice",
+        "HOSTNAME": "lab-gpu7",
+        "SLURM_JOB_NODELIST": "node[3-4]",
+        "MY_API_TOKEN": "tok-from-environment",
+        "PIP_INDEX_URL": "https://me:pw@wheels.acme.example/simple",
+        "HOME": str(tmp_path / "home" / "alice"),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    _pip.cache_clear()
+    yield
+    _pip.cache_clear()
+
+
+PLANTED = [
+    "alice",
+    "lab-gpu7",
+    "node4",
+    "tok-from-environment",
+    "wheels.acme.example",
+    "me:pw",
+    f"GPU-{UUID}",
+    "hf_AbCdEfGhIjKlMnOpQrSt12",
+    "192.168.7.8",
+    "/mnt/lab/x.bin",
+    "/home/bob",
+    "aa:bb:cc:dd:ee:ff",
+    "1652922012345",
+]
+SENTENCE = (
+    "alice on lab-gpu7 and node4: token=tok-from-environment hf_AbCdEfGhIjKlMnOpQrSt12 from"
+    f" https://me:pw@wheels.acme.example/simple on GPU-{UUID} at 192.168.7.8 aa:bb:cc:dd:ee:ff"
+    " serial: 1652922012345 in /mnt/lab/x.bin /home/bob/y"
+)
+
+
+def test_the_machine_s_names_are_gathered(machine, make_run, tmp_path):
+    private = private_of(make_run(), tmp_path)
+    assert "alice" in private.users
+    assert {"lab-gpu7", "node3", "node4", "wheels.acme.example"} <= set(private.hosts)
+    assert "tok-from-environment" in private.secrets
+    assert "tok-from-environment" not in repr(private)
+    assert {"transformers", "huggingface_hub"} <= private.packages
+    assert private.gpus == ("GPU-1",)
+
+
+def test_an_index_that_everybody_has_is_not_private():
+    assert _index_hosts({"UV_INDEX": "https://pypi.org/simple https://download.pytorch.org/whl"}) == _index_hosts({})
+
+
+def test_nothing_planted_is_left_in_a_text(machine, make_run, tmp_path):
+    shown = for_outside(SENTENCE, make_run(), tmp_path)
+    assert [each for each in PLANTED if each in shown] == []
+    assert shown.startswith("<user> on <host> and <host>: token=<secret>")
+
+
+def test_nothing_planted_is_left_in_the_views(machine, make_run, make_attempt, make_cell, make_red, tmp_path):
+    """The journal, the plan, the known issues: whatever a record can hold is planted."""
+    cell = make_cell("5.0.0", "1.13.0")
+    failure = Failure(when="call", type="OSError", message=SENTENCE, frames=(), text=SENTENCE)
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write_record(
+        make_run(
+            cells=(cell, make_cell("4.57.5", "1.13.0", unsolvable=SENTENCE)),
+            scenarios=(),
+            title=f"Tried by {SENTENCE}",
+            matrix_file="/home/bob/alice.toml",
+            command=("harness", "run", "/home/bob/alice.toml", SENTENCE),
+        )
+    )
+    records = [
+        make_red(cell, "a::test_x", "fail:run:exception", failure, f"OSError: {SENTENCE}", notes={"said": SENTENCE}),
+        make_attempt(cell, "a::test_y", "skip:run:not_applicable", detail=SENTENCE, simulated=SENTENCE),
+    ]
+    lines = ['{"event": "attempt", "record": ' + each.model_dump_json() + "}\n" for each in records]
+    folder.journal_file.write_text("".join(lines))
+    views = write_views(folder)
+    for path in (views.markdown, views.html, folder.path / "results.csv"):
+        page = path.read_text(encoding="utf-8")
+        assert [each for each in PLANTED if each in page] == [], path.name
+
+
+def test_every_text_of_a_value_is_concealed():
+    assert value_for_outside({"by": ("alice", 1)}, PRIVATE) == {"by": ("<user>", 1)}
