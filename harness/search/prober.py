@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ from harness.envs.bundle.stored import opened
 from harness.envs.lock import Lock, Unsolvable, resolve_cells
 from harness.envs.places import Places
 from harness.matrix.cell import Cell, Pin
+from harness.search.earlier import asked_of, take_over
 from harness.session.begin import extend
 from harness.session.conclude import conclude, standing
 from harness.session.context import Options
@@ -16,6 +18,7 @@ from harness.session.plan import LOCK_JOBS, Plan, PlannedCell
 from harness.session.run import run_plan
 from harness.store.folder import RunFolder
 from harness.store.journal import Listener
+from harness.store.outcome import Reason
 from harness.store.records import AttemptRecord
 
 Order = Callable[[str], int]  # cell id -> its place in the report
@@ -26,13 +29,14 @@ class Prober:
     """One run folder that grows cell by cell; ``plan`` has the matrix and the scenario, its own cells do not matter.
 
     Every probe is journalled by the run itself: a cell that has all its results is not run again, also after an
-    interrupt.
+    interrupt. With ``reuse`` the results of earlier runs beside this one count too.
     """
 
     plan: Plan
     folder: RunFolder
     places: Places
     options: Options
+    reuse: bool = True
 
     def attempts(self, cell: Cell) -> list[AttemptRecord]:
         """Return the attempts of a cell that count, in the order they were made."""
@@ -46,19 +50,40 @@ class Prober:
         return [cell for cell in cells if cell.id in whole]
 
     def probe(self, cells: Sequence[Cell], listener: Listener, *, repeat: int = 1, order: Order | None = None) -> bool:
-        """Run the cells that are not probed yet, with ``repeat`` all of them; return False when the user interrupted.
+        """Run the cells that lack one of ``repeat`` attempts of a scenario; return False when the user interrupted.
 
         ``order`` says how the run's cells stand in its report, which compares neighbours.
         """
-        known = self.probed(cells) if repeat == 1 else []
-        wanted = [cell for cell in cells if cell not in known]
+        wanted = self._lacking(cells, repeat)
         if not wanted:
             return True
         plan = replace(self.plan, cells=locked(wanted, self.places))
         extend(plan, self.folder)
         if order is not None:
             self._sort(order)
+        if self.reuse:
+            take_over(self.folder, [cell.id for cell in wanted], asked_of(self.folder, plan, self.options))
+            left = self._lacking(wanted, repeat)
+            plan = replace(plan, cells=tuple(planned for planned in plan.cells if planned.cell in left))
+        if not plan.cells:
+            return True
         return run_plan(plan, self.folder, self.places, replace(self.options, repeat=repeat), listener)
+
+    def _lacking(self, cells: Sequence[Cell], repeat: int) -> list[Cell]:
+        """Return the cells that lack a result, or one of ``repeat`` attempts of a scenario that they listed."""
+        known, listed = self.probed(cells), self.folder.collected()
+        ended = Counter(
+            (one.cell, one.scenario)
+            for one in self.folder.attempts()
+            if one.attempt and one.outcome.reason is not Reason.INTERRUPTED
+        )
+        short = {
+            cell.id
+            for cell in cells
+            if repeat > 1
+            and not (listed.get(cell.id) and all(ended[cell.id, one] >= repeat for one in listed[cell.id]))
+        }
+        return [cell for cell in cells if cell not in known or cell.id in short]
 
     def _sort(self, order: Order) -> None:
         record = self.folder.read_record()
