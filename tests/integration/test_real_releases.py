@@ -121,6 +121,14 @@ def test_forked_attempts_are_really_forked(first_run):
     assert set(load(first_run)["isolation"].dropna()) == {"fork"}
 
 
+def test_a_cell_of_a_run_can_be_entered_with_the_lock_it_had(first_run, tmp_path):
+    command = ("python", "-c", "import transformers; print(transformers.__version__)")
+    done = harness(tmp_path, "env", "--run", str(first_run), "*5.6.2*", "--", *command)
+    assert done.stdout.strip() == "5.6.2"
+    refused = harness(tmp_path, "env", "--run", str(first_run), "*", "--", "true", code=2)
+    assert "matches 2 cells" in refused.stderr
+
+
 def test_an_own_scenario_runs_in_reused_environments_and_fork_equals_spawn(first_run, tmp_path):
     (tmp_path / "my_case.py").write_text(
         "import transformers\n\n"
