@@ -21,6 +21,7 @@ class Pin:
     label: str
     requirement: str
     installed: bool = False
+    transitive: bool = False  # held only so that nothing but what is searched moves: no package under test
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class _CellRun:
     @property
     def under_test(self) -> frozenset[str]:
         """Import names of the pinned packages."""
-        return frozenset(pin.package.replace("-", "_") for pin in self.planned.cell.pins)
+        return frozenset(pin.package.replace("-", "_") for pin in self.planned.cell.pins if not pin.transitive)
 
     def ready(self) -> Launcher:
         """Return a launcher that works, and journal how it was opened."""

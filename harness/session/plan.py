@@ -34,7 +34,7 @@ class PlannedCell:
         return CellRecord(
             id=cell.id,
             labels={axis: cell.label(axis) for axis in cell.axes},
-            pins={pin.package: pin.label for pin in cell.pins},
+            pins={pin.package: pin.label for pin in cell.pins if not pin.transitive},
             python=cell.python,
             variables=dict(cell.variables),
             reference=cell.reference,
