@@ -123,6 +123,38 @@ class Shelf:
                     if name not in before and self.folder(name).exists():
                         (self.folder(name) / LAST_USED).touch()
 
+    def layouts(
+        self, names: Sequence[str], python: Callable[[], Path], log: Path, say: Say = lambda text: None
+    ) -> dict[str, Any]:
+        """Return name → what the checkpoint holds, without its weights: ``configs`` and ``tensors``.
+
+        See ``layout`` in ``scenarios/checkpoints/configuration.py``. It is asked once and kept beside the folders.
+
+        Raises:
+            ConfigError: a name has no definition.
+            InfrastructureError: the builder failed; ``log`` has its output.
+        """
+        self.with_bases(names)
+        self.root.mkdir(parents=True, exist_ok=True)
+        places = {name: self.folder(name) for name in names}
+        kept = {name: place.with_name(f"{place.name}.layout.json") for name, place in places.items()}
+        missing = [name for name, file in kept.items() if not file.exists()]
+        if missing:
+            orders = [{**self._order(name), "base": self._base_definition(name)} for name in missing]
+            with tempfile.TemporaryDirectory(dir=self.root, prefix="building-") as scratch:
+                plan, found = Path(scratch, "plan.json"), Path(scratch, "layout.json")
+                plan.write_text(json.dumps(orders), encoding="utf-8")
+                build = str(self.builder / "build.py")
+                run_builder([str(python()), build, "--plan", str(plan), "--layout", str(found)], missing, log, say)
+                for name, layout in json.loads(found.read_text(encoding="utf-8")).items():
+                    Path(scratch, name).write_text(json.dumps(layout), encoding="utf-8")
+                    Path(scratch, name).replace(kept[name])
+        return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in kept.items()}
+
+    def _base_definition(self, name: str) -> str | None:
+        base = self.definitions[name].base
+        return None if base is None else str(self.definitions[base].file)
+
     def _order(self, name: str) -> dict[str, str | None]:
         definition = self.definitions[name]
         base = None if definition.base is None else str(self.folder(definition.base))

@@ -15,6 +15,9 @@ Shapes come from the model class on the meta device; every block of a tensor has
 by the tensor's published name. So the bytes depend on nothing but the definition and on how this torch draws, and a
 model never lies in memory as a whole. Everything is written into ``building-<DIR>`` beside DIR, which gets its name at
 the end: an interrupted build goes on with the shards that are whole.
+
+``--layout FILE`` writes no weights, but what they would be: see :func:`configuration.layout`. There ``--base``
+(``base`` in a plan) is the definition of an adapter's base, not its folder.
 """
 
 from __future__ import annotations
@@ -27,13 +30,12 @@ import os
 import platform
 import shutil
 import sys
-import tomllib
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
+from configuration import adapter_config, generation_config, layout, model_config, read, write_json
 from geometry import adapter_weights, model_weights
 from shardfile import PART, SHARD_BYTES, Weights, files_of, finish, is_whole, split, sync_folder, write
 
@@ -52,13 +54,17 @@ def main() -> None:
     parser.add_argument("--base", type=Path, help="the built base checkpoint of an adapter")
     parser.add_argument("--plan", type=Path, help="a JSON list of {definition, size, out, base}, built in order")
     parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="the most that one file holds (4 GiB)")
+    parser.add_argument("--layout", type=Path, metavar="FILE", help="write only this JSON of configs, names and shapes")
     arguments = parser.parse_args()
     if arguments.plan is not None:
         orders = json.loads(arguments.plan.read_text(encoding="utf-8"))
-    elif arguments.definition is None or arguments.out is None:
+    elif arguments.definition is None or (arguments.out is None and arguments.layout is None):
         parser.error("--definition and --out, or --plan, are needed")
     else:
         orders = [{name: getattr(arguments, name) for name in ("definition", "size", "out", "base")}]
+    if arguments.layout is not None:
+        write_json(arguments.layout, {Path(order["definition"]).stem: layout(order) for order in orders})
+        return
     torch.set_num_threads(1)  # the threads are here, one a block
     try:
         for order in orders:
@@ -74,14 +80,13 @@ def main() -> None:
 
 def build(file: Path, size: str, out: Path, base: Path | None, shard_bytes: int = SHARD_BYTES) -> None:
     """Write the folder of one definition, or go on with it."""
-    definition = tomllib.loads(file.read_text(encoding="utf-8"))
-    if size not in definition:
-        raise SystemExit(f"{file.name} has no [{size}] table")
+    definition = read(file, size)
     if definition["kind"] == "adapter" and base is None:
         raise SystemExit(f"{file.name} is an adapter: --base must name its built base, {definition['base']}")
     scratch = open_scratch(out, record(file, size))
     if base is None:
-        write_config(definition, definition[size], scratch)
+        write_json(scratch / "config.json", model_config(definition, definition[size]))
+        write_json(scratch / "generation_config.json", generation_config(definition[size]))
         weights = model_weights(definition, definition[size]["std"], scratch)
     else:
         weights = adapter_weights(definition, definition[size], base)
@@ -124,37 +129,6 @@ def record(file: Path, size: str) -> dict[str, str]:
         digest.update(path.read_bytes() + b"\0")
     made_by = {name: version(name) for name in PACKAGES}
     return {**made_by, "python": platform.python_version(), "definition": digest.hexdigest(), "size": size}
-
-
-# --- configurations ------------------------------------------------------------------------------------------------
-
-
-def write_config(definition: dict[str, Any], size: dict[str, Any], out: Path) -> None:
-    """Write ``config.json`` and ``generation_config.json`` of a model."""
-    config = {
-        "architectures": [definition["architecture"]],
-        "model_type": definition["model_type"],
-        "torch_dtype": "bfloat16",  # the old name of the field: every release reads it
-        **size["config"],
-    }
-    write_json(out / "config.json", config)
-    eos, bos = config.get("eos_token_id", 1), config.get("bos_token_id", 2)
-    write_json(out / "generation_config.json", {"bos_token_id": bos, "eos_token_id": eos, "pad_token_id": 0})
-
-
-def adapter_config(definition: dict[str, Any], size: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of ``adapter_config.json``, with fields that every PEFT release reads."""
-    return {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": definition["base"],
-        "inference_mode": True,
-        "r": size["r"],
-        "lora_alpha": size["lora_alpha"],
-        "lora_dropout": size["lora_dropout"],
-        "bias": "none",
-        "target_modules": definition.get("target_modules", definition["inject"]),
-    }
 
 
 # --- files ---------------------------------------------------------------------------------------------------------
@@ -212,11 +186,6 @@ def human(size: int) -> str:
 def say(name: str, text: str) -> None:
     """Say one line of progress, to be read as it comes."""
     print(f"{name}: {text}", flush=True)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON with sorted keys and a newline at its end, the same on every platform."""
-    path.write_bytes((json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ from harness.session.shelflist import bytes_to_write, entries
 
 BUILDER = """
 import json, pathlib, sys
+if "--layout" in sys.argv:
+    orders = json.loads(pathlib.Path(sys.argv[2]).read_text())
+    found = {pathlib.Path(order["definition"]).stem: [order["base"], order["size"]] for order in orders}
+    pathlib.Path(sys.argv[4]).write_text(json.dumps(found))
+    sys.exit()
 for order in json.loads(pathlib.Path(sys.argv[2]).read_text()):
     name = pathlib.Path(order["definition"]).stem
     print(f"{name}: 1.0 MB, 9.0 GiB free", flush=True)
@@ -56,6 +61,17 @@ def test_bases_are_built_first_and_nothing_is_built_twice(shelf):
         raise AssertionError("the builder was asked for")
 
     assert shelf.provide(["adapter"], never, shelf.root / "log") == found
+
+
+def test_a_layout_is_asked_once_and_needs_no_base_that_is_built(shelf):
+    found = shelf.layouts(["adapter", "model"], lambda: Path(sys.executable), shelf.root / "log")
+    assert found == {"adapter": [str(shelf.definitions["model"].file), "tiny"], "model": [None, "tiny"]}
+    assert shelf.missing(["adapter"]) == ["model", "adapter"], "nothing was built"
+
+    def never():
+        raise AssertionError("the builder was asked for")
+
+    assert shelf.layouts(["adapter"], never, shelf.root / "log") == {"adapter": found["adapter"]}
 
 
 def test_progress_is_heard_and_the_rest_is_only_logged(shelf):
