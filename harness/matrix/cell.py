@@ -14,13 +14,15 @@ class Pin:
 
     ``package`` is the normalized index name, ``label`` what a person reads (``5.0.0``, ``dev@1a2b3c4d``), and
     ``requirement`` the PEP 508 text handed to the resolver (``transformers==5.0.0``, ``transformers @ git+https://…@<sha>``).
-    ``installed`` is true when the package is taken as the base interpreter has it.
+    ``installed`` is true when the package is taken as the base interpreter has it. ``expression`` is what the matrix
+    says where that may mean another version another day (``latest``, ``latest~1``, ``dev``, ``pr:12``), else empty.
     """
 
     package: str
     label: str
     requirement: str
     installed: bool = False
+    expression: str = field(default="", compare=False)
     transitive: bool = False  # held only so that nothing but what is searched moves: no package under test
 
 
@@ -52,6 +54,22 @@ class Cell:
             if pin.package == axis:
                 return pin.label
         return dict(self.variables).get(axis, "")
+
+    def line(self) -> str:
+        """Say what this cell is over nights, whatever its expressions mean today; empty where nothing varies.
+
+        ``transformers=latest accelerate=1.13.0``: the axes in the matrix's order, each with its expression where that
+        moves and with its label where it does not.
+        """
+        moving = {pin.package: pin.expression for pin in self.pins if pin.expression}
+        return " ".join(f"{axis}={moving.get(axis) or lasting(self.label(axis))}" for axis in self.axes)
+
+
+def lasting(label: str) -> str:
+    """Return a label without the commit or version that it meant on its day: ``dev@1a2b3c4d`` → ``dev``."""
+    expression = label.rpartition("@")[0]
+    moves = expression in {"dev", "installed"} or expression.startswith(("git:", "pr:"))
+    return expression if moves else label
 
 
 def cell_id(cell: Cell) -> str:

@@ -48,7 +48,8 @@ def expand(matrix: MatrixFile, resolve: Resolve, ground: Ground = HERE) -> tuple
     added = [cell for row in matrix.include for cell in product_cells(matrix, resolve, ground, _named(matrix, row))]
     cells: dict[str, Cell] = {}
     for cell in (*kept, *added):
-        cells.setdefault(cell.id, cell)
+        if _moving(cell) > _moving(cells.setdefault(cell.id, cell)):
+            cells[cell.id] = cell  # the same cell, called by what moves
     if not cells:
         raise NothingSelectedError("[[exclude]] leaves no cell of this matrix")
     return _with_reference(matrix, tuple(cells.values()), resolve)
@@ -93,12 +94,21 @@ def _choices(
 
 
 def _pins(package: str, texts: tuple[str, ...], resolve: Resolve) -> tuple[Pin | str, ...]:
-    """Return the pins of all expressions of an axis, each once, under the label that comes first."""
+    """Return the pins of all expressions of an axis, each once, under the label that comes first.
+
+    What moves gives it its name over nights: in ``[">=5.0", "latest"]`` the newest release is the line ``latest``.
+    """
     found: dict[tuple[str, bool], Pin | str] = {}
     for text in texts:
         for pin in resolve(package, text):
-            found.setdefault((pin.requirement, pin.installed), pin)
+            first = found.setdefault((pin.requirement, pin.installed), pin)
+            if isinstance(first, Pin) and not first.expression:
+                found[pin.requirement, pin.installed] = replace(first, expression=pin.expression)
     return tuple(found.values())
+
+
+def _moving(cell: Cell) -> int:
+    return sum(bool(pin.expression) for pin in cell.pins)
 
 
 def _named(matrix: MatrixFile, row: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.version import Version
@@ -53,7 +53,8 @@ class Resolver:
                 return (self._commit_pin(package, wanted),)
             case Folder(folder):
                 found = self.folder(folder)
-                return (Pin(package, f"path:{found.name}", f"{package} @ {found.as_uri()}"),)
+                label = f"path:{found.name}"
+                return (Pin(package, label, f"{package} @ {found.as_uri()}", expression=label),)
             case Installed():
                 return (self._installed_pin(package),)
 
@@ -69,7 +70,8 @@ class Resolver:
                 f"no release of {package} matches{self._day()}{_near(known, wanted, dated=self.as_of is not None)}"
             )
         self._note(package, text, wanted, stood, chosen)
-        return tuple(release_pin(package, release.version) for release in chosen)
+        pins = tuple(release_pin(package, release.version) for release in chosen)
+        return counted(pins, text) if isinstance(wanted, Latest) else pins
 
     def _too_new(self, release: Release) -> bool:
         if self.as_of is None or release.uploaded is None:
@@ -105,19 +107,27 @@ class Resolver:
             self._warn(found.warning)
         if self.as_of and found.commit != wanted.ref:
             self._warn(f"{package} = {wanted.text} is the commit of today; as_of does not reach into repositories")
-        return Pin(package, f"{wanted.text}@{found.commit[:8]}", f"{package} @ git+{address}@{found.commit}")
+        requirement = f"{package} @ git+{address}@{found.commit}"
+        return Pin(package, f"{wanted.text}@{found.commit[:8]}", requirement, expression=wanted.text)
 
     def _installed_pin(self, package: str) -> Pin:
         base = self.base()
         version = base.packages.get(package)
         if version is None:
             raise ConfigError(f"{base.executable} has no {package}")
-        return Pin(package, f"installed@{version}", f"{package}=={version}", installed=True)
+        return Pin(package, f"installed@{version}", f"{package}=={version}", installed=True, expression="installed")
 
 
 def release_pin(package: str, version: Version) -> Pin:
     """Return the pin of one release."""
     return Pin(package, str(version), f"{package}=={version}")
+
+
+def counted(pins: Sequence[Pin], text: str) -> tuple[Pin, ...]:
+    """Give each pin of ``latest`` or ``latest:N`` what it is called on any day; of several ``latest~0`` is the newest."""
+    if text == "latest":
+        return tuple(replace(pin, expression=text) for pin in pins)
+    return tuple(replace(pin, expression=f"latest~{len(pins) - place}") for place, pin in enumerate(pins, 1))
 
 
 def one_per_version(releases: Iterable[Release]) -> tuple[Release, ...]:

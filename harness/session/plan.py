@@ -42,6 +42,7 @@ class PlannedCell:
             lock_base=lock.base if isinstance(lock, Lock) else None,
             unsolvable=lock.sentence if isinstance(lock, Unsolvable) else None,
             versions=lock.packages if isinstance(lock, Lock) else {},
+            line=cell.line(),
             planned=cell,
         )
 

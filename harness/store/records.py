@@ -131,6 +131,7 @@ class CellRecord(Record):
     lock_base: str | None = None  # the base interpreter that the lock builds on
     unsolvable: str | None = None  # the resolver's sentence
     versions: dict[str, str] = Field(default_factory=dict)  # the whole lock: package -> version
+    line: str = ""  # what it is over nights; ask store.lines, which also knows older runs
     planned: Cell | None = None  # the pins themselves, so that a run can be resumed as it was planned
 
 
