@@ -124,7 +124,7 @@ def release_pin(package: str, version: Version) -> Pin:
 
 
 def counted(pins: Sequence[Pin], text: str) -> tuple[Pin, ...]:
-    """Give each pin of ``latest`` or ``latest:N`` what it is called on any day; of several ``latest~0`` is the newest."""
+    """Give each pin what it is called on any day: ``latest``, or of ``latest:N`` ``latest~0`` the newest."""
     if text == "latest":
         return tuple(replace(pin, expression=text) for pin in pins)
     return tuple(replace(pin, expression=f"latest~{len(pins) - place}") for place, pin in enumerate(pins, 1))
