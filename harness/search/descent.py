@@ -1,0 +1,84 @@
+"""What a search among commits asks and how it ended, as both are kept beside its run."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from harness.errors import ConfigError
+from harness.search.answer import Judged
+from harness.search.commits import Commit
+from harness.search.result import Ending
+from harness.store.folder import RunFolder
+from harness.store.records import Record
+
+QUESTION, RESULT = "into.json", "commits.json"
+Kept = TypeVar("Kept", bound=Record)
+
+
+class Into(Record):
+    """Where the commits lie: ``--into``, ``--tags`` and ``--all-parents`` as they were typed."""
+
+    repository: str
+    tags: str | None = None
+    all_parents: bool = False
+
+    def words(self) -> tuple[str, ...]:
+        """Return the options of the command line that say the same."""
+        tags = ("--tags", self.tags) if self.tags else ()
+        return ("--into", self.repository, *tags, *(("--all-parents",) if self.all_parents else ()))
+
+
+class CommitResult(Record):
+    """How it ended: the last commit before the change, and those of which one is the first after it."""
+
+    ending: Ending
+    package: str
+    address: str  # of the repository, as people know it
+    older: str  # the tags between which was searched
+    newer: str
+    before: str
+    suspects: tuple[str, ...]
+    commits: dict[str, Commit]  # those named here and in ``judged``
+    judged: dict[str, Judged]  # every commit that was probed, oldest first
+    find_fix: bool = False
+    reason: str = ""
+
+
+def write_question(question: Into, folder: RunFolder) -> None:
+    """Keep the question in its run folder."""
+    (folder.path / QUESTION).write_text(question.model_dump_json(indent=1), encoding="utf-8")
+
+
+def read_question(folder: RunFolder) -> Into | None:
+    """Read the question of a run; None where it does not go on to commits.
+
+    Raises:
+        ConfigError: the file is not one.
+    """
+    return _read(folder, QUESTION, Into)
+
+
+def write_result(result: CommitResult, folder: RunFolder) -> None:
+    """Keep the result in its run folder."""
+    (folder.path / RESULT).write_text(result.model_dump_json(indent=1), encoding="utf-8")
+
+
+def read_result(folder: RunFolder) -> CommitResult | None:
+    """Read the result of a search among commits; None where there was none.
+
+    Raises:
+        ConfigError: the file is not one.
+    """
+    return _read(folder, RESULT, CommitResult)
+
+
+def _read(folder: RunFolder, name: str, kind: type[Kept]) -> Kept | None:
+    path = folder.path / name
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise ConfigError(f"{path} cannot be read: {error.errors()[0]['msg']}") from None
