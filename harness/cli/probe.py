@@ -1,0 +1,179 @@
+"""``harness probe``: one scenario in one cell, answered as ``git bisect run`` understands it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, seconds, size
+from harness.cli.progress import Show
+from harness.envs.places import Places
+from harness.errors import ConfigError, ExitCode, HarnessError, InfrastructureError
+from harness.matrix.cell import Cell
+from harness.matrix.model import Matrix, load_matrix
+from harness.matrix.places import short
+from harness.report.write import write_views
+from harness.search.answer import Judged, judge
+from harness.search.criterion import Criterion
+from harness.search.drive import held_cell
+from harness.search.prober import Prober, locked
+from harness.search.replaced import replaced
+from harness.session.begin import begin
+from harness.session.context import BUSY_BYTES, Options
+from harness.session.plan import Plan, make_plan, read_scenarios
+from harness.store.outcome import Reason, Stage, Status
+from harness.store.records import AttemptRecord
+
+SKIP, ABORT = 125, 128
+WORD = {True: "bad", False: "good", None: "cannot tell"}
+CODE = {True: 1, False: 0, None: SKIP}
+EPILOG = """\
+exit codes, as git bisect run understands them: 0 good · 1 bad · 125 cannot tell, git skips it · 128 and more: git stops
+(129 a fault of ours · 130 usage, configuration or interrupted · 131 no such cell or test · 132 infrastructure)
+
+in a working copy of the package:
+  git bisect start BAD GOOD
+  git bisect run harness probe --matrix FILE --scenario FILE::TEST --with PACKAGE=path:. --reports DIR"""
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser(
+        "probe",
+        help="run one scenario in one cell, with the exit codes of git bisect run",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _abort_on_usage(verb)
+    verb.add_argument("--scenario", required=True, metavar="FILE::TEST", help="what tells good from bad")
+    verb.add_argument("--matrix", default=default_matrix(), help="what the packages are pinned to (quickstart)")
+    verb.add_argument("--cell", metavar="ID", help="which cell of it (default: its reference cell, else its first)")
+    verb.add_argument(
+        "--with",
+        dest="instead",
+        action="append",
+        default=[],
+        metavar="PACKAGE=VERSION",
+        help="instead of what the cell has: a version, path:FOLDER, git:REF or any other expression (repeatable)",
+    )
+    verb.add_argument("--signature", metavar="S", help="only this failure is bad (a rule's name or a whole signature)")
+    verb.add_argument("--good-signature", metavar="S", help="this failure counts as good: another one stands behind it")
+    verb.add_argument("--metric", metavar="FIGURE", help="bad is what has more of this figure than --above")
+    verb.add_argument("--above", type=size, metavar="8GiB", help="an absolute size")
+    verb.add_argument("--repeat", type=positive, default=1, metavar="N", help="attempts; where they disagree: 125")
+    verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt, instead of the matrix's")
+    verb.add_argument(
+        "--gpu-busy",
+        type=size,
+        default=BUSY_BYTES,
+        metavar="SIZE",
+        help="a card with more in use before is busy (1GiB)",
+    )
+    add_reports(verb)
+    add_json(verb)
+    verb.set_defaults(verb=probe)
+
+
+def _abort_on_usage(verb: Any) -> None:
+    """Let a mistake on the command line end with 130: argparse's own 2 would mean "bad" to ``git bisect run``."""
+    known = verb.parse_known_args
+
+    def error(message: str) -> NoReturn:
+        verb.print_usage(sys.stderr)
+        sys.stderr.write(f"{verb.prog}: error: {message}\n")
+        raise SystemExit(ABORT + ExitCode.USAGE)
+
+    def all_known(arguments: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        found, extra = known(arguments, namespace)
+        if extra:  # else the parser above would say it, and end with 2
+            error(f"unrecognized arguments: {' '.join(extra)}")
+        return found, extra
+
+    verb.error, verb.parse_known_args = error, all_known
+
+
+def probe(options: argparse.Namespace) -> int:
+    """Answer with 0, 1 or 125; whatever keeps us from an answer is 128 and more."""
+    try:
+        return _probe(options)
+    except KeyboardInterrupt:
+        sys.stderr.write("harness: interrupted\n")
+        return int(ExitCode.INTERRUPTED)
+    except HarnessError as error:
+        sys.stderr.write(f"harness: {error}\n")
+        return ABORT + error.exit_code
+    except Exception:  # noqa: BLE001 - Python's own exit status of a traceback is 1, which would mean "bad"
+        traceback.print_exc()
+        return ABORT + 1
+
+
+def _probe(options: argparse.Namespace) -> int:
+    """Run what is asked for, render it, and say the answer in one line."""
+    console = Console(stderr=True) if options.json else Console()
+    places = Places.of_user()
+    matrix, criterion = load_matrix(options.matrix), _criterion(options)
+    files, infos = read_scenarios(matrix, (options.scenario,))
+    found = replaced(_cell(options, matrix, places), options.instead, matrix, places)
+    for note in found.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    cell = found.cell
+    plan = Plan(matrix, locked((cell,), places), files, infos)
+    folder = begin(plan, options.reports, selection=(options.scenario,))
+    how = Options(timeout=options.timeout, busy_bytes=options.gpu_busy)
+    prober = Prober(plan, folder, places, how, reuse=False)  # who asks again wants to see it again
+    with Show(console, len(infos) * options.repeat) as show:
+        if not prober.probe((cell,), show, repeat=options.repeat):
+            raise KeyboardInterrupt
+    views = write_views(folder)
+    attempts = prober.attempts(cell)
+    judged = judge(criterion, attempts, criterion.limit)
+    if judged.bad is None and _in_the_way(attempts):
+        raise InfrastructureError(f"{cell.id}: {judged.reason}")
+    code = CODE[judged.bad]
+    if options.json:
+        paths = {"run": str(folder.path), "html": str(views.html)}
+        answer = {"exit_code": code, "cell": cell.id, "bad": judged.bad, "reason": judged.reason}
+        print(json.dumps({**paths, **answer}, indent=1))
+        return code
+    console.print(f"HTML  {short(views.html)}", highlight=False, markup=False, soft_wrap=True)
+    console.print(_line(cell, judged), highlight=False, markup=False, soft_wrap=True)
+    return code
+
+
+def _criterion(options: argparse.Namespace) -> Criterion:
+    if (options.metric is None) != (options.above is None):
+        raise ConfigError("--metric and --above belong together")
+    if options.metric is not None and options.signature is not None:
+        raise ConfigError("--signature and --metric are two different questions; keep one")
+    return Criterion(
+        signature=options.signature,
+        good_signature=options.good_signature,
+        metric=options.metric,
+        limit=options.above,
+    )
+
+
+def _cell(options: argparse.Namespace, matrix: Matrix, places: Places) -> Cell:
+    """Return the cell that is named, else the one that the others are compared with."""
+    if options.cell is None:
+        return held_cell(matrix, places)
+    planned = make_plan(matrix, places, scenarios=(options.scenario,), cells=(options.cell,)).cells
+    if len(planned) > 1:
+        raise ConfigError(f"--cell {options.cell} fits {len(planned)} cells; name one")
+    return planned[0].cell
+
+
+def _in_the_way(attempts: list[AttemptRecord]) -> bool:
+    """Tell whether the network, a busy card or the disk spoiled it: no commit is to blame, and git must stop."""
+    unbuilt = any(one.outcome.status is Status.ERROR and one.outcome.stage is Stage.INSTALL for one in attempts)
+    return unbuilt or any(one.outcome.reason in {Reason.NETWORK, Reason.GPU_BUSY} for one in attempts)
+
+
+def _line(cell: Cell, judged: Judged) -> str:
+    names = ", ".join(f"{axis} {cell.label(axis)}" for axis in cell.axes) or cell.id
+    return f"{WORD[judged.bad]}: {names} ({judged.reason})"
