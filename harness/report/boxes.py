@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from harness.report.facts import Check, Known, KnownFailure, Try
-from harness.report.figures import figures, spreads
+from harness.report.figures import figures
 from harness.report.standing import known
 from harness.report.views import Box, Word
 from harness.report.where import placements, ran_on, where
@@ -17,6 +17,7 @@ from harness.store.outcome import Outcome, Reason, Stage, Status
 from harness.store.records import AttemptRecord, CellRecord, Frame
 from harness.verdict.compare import Change, Result, compare, result_of
 from harness.verdict.known import KnownIssue
+from harness.verdict.measures import spreads
 from harness.verdict.signature import recognise
 
 LAST_FRAMES = 8

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from harness.report.facts import Figure
-from harness.store.outcome import Status
-from harness.store.records import AttemptRecord
-from harness.verdict.noise import Spread, changed, spread
+from harness.verdict.measures import OWN, moved, unit_of
+from harness.verdict.noise import Spread
 
 KIB = 1024
-COUNTS = ("_retries", "_ooms")  # the figures of CUDA that are no bytes
-MEMORY_ABSOLUTE = 1024 * KIB  # bytes; below this a difference is the allocator's
-MEMORY_RELATIVE = 0.05
-SECONDS_ABSOLUTE = 1.0
-SECONDS_RELATIVE = 0.25
-RATIO_RELATIVE = 0.01  # of figures without a unit that are no whole numbers: shares, cosines, distances
-BOUNDS = {  # unit -> absolute, relative; counts are exact
-    "bytes": (MEMORY_ABSOLUTE, MEMORY_RELATIVE),
-    "s": (SECONDS_ABSOLUTE, SECONDS_RELATIVE),
-    "": (0.0, 0.0),
-}
-OWN = "x"  # a scenario's own figures are named ``x.<name>``
-
 NAMES = {
     "allocated": "allocated",
     "allocated_peak": "allocated, peak",
@@ -44,20 +30,6 @@ NAMES = {
 }
 
 
-def spreads(attempts: Sequence[AttemptRecord]) -> dict[str, Spread]:
-    """Reduce each figure over all attempts that have it, in the order they were measured.
-
-    Every attempt that was not interrupted counts, whatever its outcome: a load that then fails has still been measured,
-    and a figure of fewer attempts says so by its count.
-    """
-    values: dict[str, list[float]] = {}
-    for attempt in attempts:
-        if attempt.outcome.status is not Status.MISS:
-            for name, value in attempt.figures.items():
-                values.setdefault(name, []).append(value)
-    return {name: spread(found) for name, found in values.items()}
-
-
 def figures(measured: Mapping[str, Spread], reference: Mapping[str, Spread]) -> tuple[Figure, ...]:
     """Pair every figure of a box with the reference cell's, in the order they were measured."""
     return tuple(_figure(name, value, reference.get(name)) for name, value in measured.items())
@@ -67,21 +39,7 @@ def _figure(full: str, value: Spread, reference: Spread | None) -> Figure:
     head, _, tail = full.partition(".")
     name, phase = (tail, "") if head == OWN else (head, tail)
     unit = unit_of(full)
-    absolute, relative = BOUNDS[unit]
-    if not unit and not float(value.median).is_integer():
-        relative = RATIO_RELATIVE
-    moved = reference is not None and changed(reference, value, absolute=absolute, relative=relative)
-    return Figure(name, phase, unit, value, reference, moved)
-
-
-def unit_of(name: str) -> str:
-    """Return ``bytes``, ``s`` or nothing, by the name of a figure."""
-    head, _, tail = name.partition(".")
-    if head.startswith("cuda") and head.endswith(COUNTS):
-        return ""
-    if head.startswith(("cuda", "host_")) or (head == OWN and tail.endswith(("bytes", "_memory"))):
-        return "bytes"
-    return "s" if head == "seconds" or (head == OWN and tail.endswith("seconds")) else ""
+    return Figure(name, phase, unit, value, reference, reference is not None and moved(full, reference, value))
 
 
 def figure_name(name: str) -> str:

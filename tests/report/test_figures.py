@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.report.figures import delta, figure_name, figures, human, spreads, unit_of
+from harness.report.figures import delta, figure_name, figures, human
+from harness.verdict.measures import spreads, unit_of
 from harness.verdict.noise import Spread, spread
 
 
