@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from harness.matrix.instead import with_versions
+from harness.matrix.model import Matrix, load_matrix
 from harness.runner.gpus import read_gpus
 
 DEFAULT_MATRIX = "quickstart"
@@ -39,8 +41,21 @@ def add_matrix(verb: argparse.ArgumentParser) -> None:
         help="scenarios instead of the matrix's own (repeatable)",
     )
     verb.add_argument(
+        "--with",
+        dest="instead",
+        action="append",
+        default=[],
+        metavar="PACKAGE=VERSION",
+        help="this version instead of the matrix's; an axis keeps what the reference cell has (repeatable)",
+    )
+    verb.add_argument(
         "--cells", action="append", default=[], metavar="ID", help="only these cells: ids or patterns (repeatable)"
     )
+
+
+def read_matrix(options: argparse.Namespace) -> Matrix:
+    """Read the matrix that is named, with the versions that ``--with`` puts into it."""
+    return with_versions(load_matrix(options.matrix), options.instead)
 
 
 def add_reports(verb: argparse.ArgumentParser) -> None:

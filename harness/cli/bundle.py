@@ -10,13 +10,12 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_matrix
+from harness.cli.arguments import Verbs, add_json, add_matrix, read_matrix
 from harness.envs.bundle.freeze import read_freeze
 from harness.envs.bundle.target import Target
 from harness.envs.bundle.wheelhouse import cuda_version
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode
-from harness.matrix.model import load_matrix
 from harness.matrix.places import short
 from harness.session.bundle import Order, make_bundle
 
@@ -57,7 +56,7 @@ def register(verbs: Verbs) -> None:
 def bundle(options: argparse.Namespace) -> ExitCode:
     """Write the bundle and say how it is run."""
     console = Console(stderr=True)
-    matrix = load_matrix(options.matrix)
+    matrix = read_matrix(options)
     if options.output.is_dir() or not options.output.name.endswith(".tar.xz"):
         raise ConfigError(f"--output {options.output} must be a file that ends with .tar.xz")
     order = Order(

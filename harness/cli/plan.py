@@ -9,12 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.arguments import Verbs, add_json, add_matrix
+from harness.cli.arguments import Verbs, add_json, add_matrix, read_matrix
 from harness.envs.lock import Lock
 from harness.envs.places import Places
 from harness.envs.stamp import STAMP
 from harness.errors import ExitCode
-from harness.matrix.model import load_matrix
 from harness.session.plan import Plan, PlannedCell, make_plan
 
 
@@ -29,7 +28,7 @@ def register(verbs: Verbs) -> None:
 def show_plan(options: argparse.Namespace) -> ExitCode:
     """Print the plan; 4 when the index could not be asked for a cell."""
     places = Places.of_user()
-    plan = make_plan(load_matrix(options.matrix), places, scenarios=options.scenarios, cells=options.cells)
+    plan = make_plan(read_matrix(options), places, scenarios=options.scenarios, cells=options.cells)
     rows = [_describe(planned, places) for planned in plan.cells]
     if options.json:
         scenarios = [info.model_dump(mode="json", exclude={"nodeid"}) for info in plan.scenarios]

@@ -10,11 +10,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_matrix, add_reports, default_jobs, positive, seconds, size
+from harness.cli.arguments import (
+    Verbs,
+    add_json,
+    add_matrix,
+    add_reports,
+    default_jobs,
+    positive,
+    read_matrix,
+    seconds,
+    size,
+)
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ExitCode
-from harness.matrix.model import load_matrix
 from harness.matrix.places import short
 from harness.report.summary import print_summary
 from harness.report.write import Views, write_views
@@ -92,14 +101,14 @@ def _plan(options: argparse.Namespace, places: Places) -> tuple[Plan, RunFolder]
         given = Path(options.matrix)
         runs = (given, options.reports / given)
         named = options.matrix == "latest" or any((run / "run.json").exists() for run in runs)
-        matrix = None if named else load_matrix(options.matrix)
+        matrix = None if named else read_matrix(options)
         folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
         if matrix is None or not options.only_missing:
             return plan_again(folder, places), folder
         plan = make_plan(matrix, places, scenarios=options.scenarios, cells=options.cells)
         extend(plan, folder)
         return plan, folder
-    plan = make_plan(load_matrix(options.matrix), places, scenarios=options.scenarios, cells=options.cells)
+    plan = make_plan(read_matrix(options), places, scenarios=options.scenarios, cells=options.cells)
     keyword, markers = options.keyword or plan.matrix.keyword, options.markers or plan.matrix.markers
     folder = begin(plan, options.reports, selection=options.scenarios, keyword=keyword, markers=markers)
     return plan, folder

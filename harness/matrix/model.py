@@ -20,10 +20,11 @@ Loc = tuple[str | int, ...]
 
 
 class Matrix(MatrixFile):
-    """A matrix file that was read: its keys, the TOML as it stood, and where."""
+    """A matrix file that was read: its keys, the TOML as it stood or as ``--with`` made it, and where."""
 
     raw: dict[str, Any]
     path: Path
+    instead: tuple[str, ...] = ()  # what ``--with`` put in place of what the file says
 
 
 def load_matrix(path: Path | str) -> Matrix:
