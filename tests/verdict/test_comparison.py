@@ -1,0 +1,228 @@
+"""Two sides set side by side: the whole table, places that are known more or less finely, memory, known issues."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.store.outcome import Outcome
+from harness.verdict.compare import Result
+from harness.verdict.comparison import Answer, Box, Kind, compare_sides, relabelled
+from harness.verdict.known import KnownIssue, State
+from harness.verdict.noise import Spread
+
+PLACE = ("a=latest", "load::test")
+MIB = 1024**2
+
+
+def result(*texts):
+    return Result(tuple(Outcome.parse(text) for text in texts))
+
+
+def box(*texts, scenario=PLACE[1], **rest):
+    return Box(PLACE[0], scenario, "a-5.0.0-abc", result(*texts), **rest)
+
+
+SIDES = {
+    "absent": None,
+    "missing": box(reason="was never attempted"),
+    "interrupted": box("miss:run:interrupted", reason="interrupted"),
+    "skip": box("skip:run:not_applicable"),
+    "pass": box("pass:check"),
+    "fail A": box("fail:run:exception", signatures=("TypeError: a @ x.py:f", "rule-a")),
+    "fail B": box("fail:run:exception", signatures=("KeyError: b @ x.py:f",)),
+    "error": box("error:run:exception", signatures=("NameError: c @ test.py:t",)),
+    "flaky": box("pass:check", "fail:run:exception", signatures=("TypeError: a @ x.py:f", "rule-a")),
+}
+TABLE = """
+before       missing  interrupted  skip         pass      fail A       fail B       error      flaky
+absent       missing  missing      appeared     appeared  appeared     appeared     appeared   flaky
+missing      missing  missing      –            appeared  unknown      unknown      unknown    flaky
+interrupted  missing  missing      –            appeared  unknown      unknown      unknown    flaky
+skip         missing  missing      –            appeared  appeared     appeared     unknown    flaky
+pass         missing  missing      disappeared  –         new_failure  new_failure  unknown    flaky
+fail_A       missing  missing      disappeared  fixed     still_red    changed      unknown    flaky
+fail_B       missing  missing      disappeared  fixed     changed      still_red    unknown    flaky
+error        missing  missing      unknown      unknown   unknown      unknown      still_red  flaky
+flaky        missing  missing      disappeared  flaky     flaky        changed      unknown    flaky
+"""
+COLUMNS = ["missing", "interrupted", "skip", "pass", "fail A", "fail B", "error", "flaky"]
+ROWS = [line.split() for line in TABLE.strip().splitlines()[1:]]
+WANTED = {
+    (row[0].replace("_", " "), column): None if word == "–" else Kind[word.upper()]
+    for row in ROWS
+    for column, word in zip(COLUMNS, row[1:], strict=True)
+}
+WANTED |= {(name, "absent"): Kind.DISAPPEARED for name in SIDES if name != "absent"} | {("absent", "absent"): None}
+
+
+def side(*boxes):
+    return {(one.line, one.scenario): one for one in boxes if one is not None}
+
+
+def kinds(before, after, **rest):
+    return [(entry.scenario, entry.kind) for entry in compare_sides(side(*before), side(*after), **rest)]
+
+
+@pytest.mark.parametrize(("old", "new"), list(product(SIDES, SIDES)))
+def test_every_pair_of_answers_is_said_as_the_table_says(old, new):
+    found = compare_sides(side(SIDES[old]), side(SIDES[new]))
+    assert [entry.kind for entry in found] == ([WANTED[old, new]] if WANTED[old, new] else [])
+    assert [(entry.line, entry.scenario) for entry in found] == [PLACE] * len(found)
+
+
+@pytest.mark.parametrize(("old", "new"), list(product(SIDES, SIDES)))
+def test_a_hole_is_never_taken_for_an_answer(old, new):
+    """Whatever is missing now, or leaves open whether a red is new, makes the comparison incomplete."""
+    holes = {"missing", "interrupted"}
+    found = compare_sides(side(SIDES[old]), side(SIDES[new]))
+    open_question = old in holes and new in {"fail A", "fail B", "error"}
+    assert any(entry.incomplete for entry in found) is (new in holes or open_question)
+
+
+SCENARIOS = st.sampled_from(["f::t", "f::t[a]", "f::t[b]", "g::u", "*"])
+LINES = st.sampled_from(["a=latest", "a=dev"])
+ANSWERS = st.sampled_from([name for name in SIDES if name != "absent"])
+FIGURES = st.dictionaries(
+    st.sampled_from(["cuda_reserved.load", "host_anon.load", "seconds.load"]),
+    st.builds(lambda low, more: Spread(low + more / 2, low, low + more, 3), st.floats(0, 1e10), st.floats(0, 1e9)),
+)
+
+
+@st.composite
+def runs(draw):
+    names = draw(st.dictionaries(st.tuples(LINES, SCENARIOS), st.tuples(ANSWERS, FIGURES)))
+    return {
+        place: Box(*place, "cell", SIDES[name].outcomes, SIDES[name].signatures, figures)
+        for place, (name, figures) in names.items()
+    }
+
+
+@given(runs())
+def test_a_side_beside_itself_says_only_what_is_red_flaky_or_missing(run):
+    found = compare_sides(run, run)
+    assert {entry.kind for entry in found} <= {Kind.STILL_RED, Kind.FLAKY, Kind.MISSING}
+    said = {(entry.line, entry.scenario) for entry in found}
+    bare = {Answer.PASS, Answer.SKIP}
+    covered = {place for place, one in run.items() if one.answer in bare}
+    assert said.isdisjoint(covered)
+    # nothing red, flaky or missing goes unsaid, but for a whole cell or function whose parts are there
+    finer = {(line, above) for line, name in run for above in (name.split("[")[0], "*") if above != name}
+    assert run.keys() - covered - finer <= said
+
+
+@given(runs(), runs())
+def test_what_is_new_one_way_is_fixed_the_other_and_no_red_goes_unsaid(before, after):
+    there, back = compare_sides(before, after), compare_sides(after, before)
+    new = {(entry.line, entry.scenario) for entry in there if entry.kind is Kind.NEW_FAILURE}
+    fixed = {(entry.line, entry.scenario) for entry in back if entry.kind is Kind.FIXED}
+    assert new == fixed
+    said = {(entry.line, entry.scenario) for entry in there}
+    silent = [place for place in after if place not in said and after[place].answer not in {Answer.PASS, Answer.SKIP}]
+    finer = {(line, above) for line, name in (*before, *after) for above in (name.split("[")[0], "*") if above != name}
+    assert set(silent) <= finer
+
+
+def test_a_cell_that_never_listed_its_parameters_misses_each_of_them():
+    before = [box("pass:check", scenario=f"f::t[{name}]") for name in "ab"]
+    assert kinds(before, [box(scenario="f::t")]) == [("f::t[a]", Kind.MISSING), ("f::t[b]", Kind.MISSING)]
+    assert kinds(before, [box(scenario="*")]) == [("f::t[a]", Kind.MISSING), ("f::t[b]", Kind.MISSING)]
+
+
+def test_a_cell_that_cannot_be_installed_breaks_every_scenario_of_it():
+    before = [box("pass:check", scenario=name) for name in ("f::t[a]", "g::u")]
+    after = [box("fail:install:install_failed", scenario="*", reason="no wheel")]
+    assert kinds(before, after) == [("f::t[a]", Kind.NEW_FAILURE), ("g::u", Kind.NEW_FAILURE)]
+
+
+def test_a_parameter_that_is_listed_no_more_has_disappeared_though_others_are_there():
+    before, after = ([box("pass:check", scenario=f"f::t[{name}]")] for name in "ab")
+    assert kinds(before, after) == [("f::t[a]", Kind.DISAPPEARED), ("f::t[b]", Kind.APPEARED)]
+
+
+@pytest.mark.parametrize("reason", ["network", "gpu_busy"])
+def test_what_stood_in_the_way_is_a_hole_though_it_stood_there_before(reason):
+    spoilt = box(f"error:run:{reason}")
+    for old in SIDES.values():
+        assert all(entry.incomplete for entry in compare_sides(side(old), side(spoilt)))
+
+
+def test_a_scenario_that_found_no_gpu_after_it_had_run_is_a_hole():
+    (entry,) = compare_sides(side(SIDES["pass"]), side(box("skip:run:no_gpu")))
+    assert (entry.kind, entry.incomplete) == (Kind.DISAPPEARED, True)
+    (entry,) = compare_sides(side(SIDES["pass"]), side(SIDES["skip"]))
+    assert not entry.incomplete
+
+
+def measured(mib, *texts, low=None, high=None, gpu="NVIDIA H200", name="cuda_reserved.load", **rest):
+    size = mib * MIB
+    value = Spread(size, (low or mib) * MIB, (high or mib) * MIB, 3)
+    return box(*(texts or ("pass:check",)), figures={name: value}, gpu=gpu, **rest)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        (measured(1000), measured(1100), Kind.MEMORY_UP),
+        (measured(1000), measured(900), Kind.MEMORY_DOWN),
+        (measured(1000), measured(1049), None),  # under 5 %
+        (measured(2), measured(2.9), None),  # under 1 MiB
+        (measured(1000, low=900, high=1010), measured(1100), None),  # its attempts lie further apart
+        (measured(1000), measured(1100, gpu="NVIDIA H100"), None),
+        (measured(1000, gpu="A, B"), measured(1100, gpu="A, B"), None),  # nobody knows which of two models it was
+        (measured(1000, name="seconds.load"), measured(1100, name="seconds.load"), None),
+        (measured(1000), measured(1100, name="cuda_allocated.load"), None),
+    ],
+)
+def test_memory_is_said_where_it_moved_beyond_the_reports_bounds_on_one_model_of_gpu(before, after, kind):
+    found = compare_sides(side(before), side(after))
+    assert [entry.kind for entry in found] == ([kind] if kind else [])
+    if kind:
+        assert [shift.name for shift in found[0].shifts] == ["cuda_reserved.load"]
+
+
+def test_memory_goes_beside_the_outcome_but_what_breaks_early_is_not_called_smaller():
+    red = ("fail:run:oom",)
+    grown = compare_sides(side(measured(1000)), side(measured(2000, *red)))
+    assert [entry.kind for entry in grown] == [Kind.NEW_FAILURE, Kind.MEMORY_UP]
+    shrunk = compare_sides(side(measured(1000)), side(measured(10, *red)))
+    assert [entry.kind for entry in shrunk] == [Kind.NEW_FAILURE]
+    assert kinds([measured(1000)], [measured(2000, "error:run:gpu_busy")]) == [(PLACE[1], Kind.UNKNOWN)]
+
+
+def test_a_moved_frame_is_the_same_failure_where_a_rule_knows_it():
+    before = box("fail:run:exception", signatures=("E @ old.py:f", "rule-a"))
+    after = box("fail:run:exception", signatures=("E @ new.py:g", "rule-a"))
+    assert kinds([before], [after]) == [(PLACE[1], Kind.STILL_RED)]
+    assert kinds([before], [box("fail:import:import_error", signatures=after.signatures)]) == [(PLACE[1], Kind.CHANGED)]
+
+
+ISSUE = KnownIssue(scenario="load::*", signature="rule-a", versions={"a": ">=5"}, tracker="o/r#1")
+
+
+@pytest.mark.parametrize(
+    ("name", "versions", "state"),
+    [
+        ("fail A", {"a": "5.1"}, State.KNOWN),
+        ("fail B", {"a": "5.1"}, State.CHANGED),
+        ("fail A", {"a": "4.9"}, None),
+        ("fail A", {}, None),
+    ],
+)
+def test_a_known_issue_is_said_by_signature_and_version(name, versions, state):
+    after = Box(*PLACE, "cell", SIDES[name].outcomes, SIDES[name].signatures, versions=versions)
+    (entry,) = compare_sides(side(SIDES["pass"]), side(after), known=[ISSUE])
+    assert (entry.known.state if entry.known else None) == state
+
+
+def test_a_cell_without_an_environment_says_nothing_about_a_known_issue():
+    after = Box(*PLACE, "cell", result("fail:install:install_failed"), versions={"a": "5.1"})
+    (entry,) = compare_sides(side(SIDES["pass"]), side(after), known=[ISSUE])
+    assert entry.known is None
+
+
+def test_two_cells_are_set_side_by_side_under_one_name():
+    one, other = side(SIDES["pass"]), {("a=dev", PLACE[1]): SIDES["fail A"]}
+    (entry,) = compare_sides(relabelled(one, "x"), relabelled(other, "x"))
+    assert (entry.kind, entry.line) == (Kind.NEW_FAILURE, "x")
