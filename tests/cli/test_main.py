@@ -47,7 +47,7 @@ def test_arguments_that_mean_nothing_are_usage_errors(arguments, capsys):
 
 
 @pytest.mark.parametrize(
-    "verb", ["", "plan", "run", "bisect", "probe", "report", "env", "doctor", "gc", "bundle", "merge"]
+    "verb", ["", "plan", "run", "bisect", "probe", "report", "issue", "env", "doctor", "gc", "bundle", "merge"]
 )
 def test_the_help_is_as_agreed(verb, monkeypatch, capsys):
     """Renew the golden files with HARNESS_RENEW_GOLDEN=1."""

@@ -1,0 +1,85 @@
+"""``harness issue``: draft an upstream issue about one failure of a run, for a person to read and post."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from harness.cli.arguments import Verbs, add_json, add_reports
+from harness.envs.places import Places
+from harness.errors import ConfigError, ExitCode
+from harness.matrix.places import short
+from harness.report.issue.draft import Draft, draft
+from harness.store.folder import RunFolder, find
+
+EPILOG = "exit codes: 0 drafted · 2 usage or configuration · 3 the run has no such failure"
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser("issue", help="draft an upstream issue about one failure of a run", epilog=EPILOG)
+    verb.add_argument("run", metavar="RUN", nargs="?", default="latest", help="a run folder, its name, or latest")
+    verb.add_argument("--signature", metavar="S", help="a rule's name, a whole signature, or a part of one")
+    verb.add_argument("--bisect", metavar="RESULT", help="add the answer of a bisect: its run folder or result.json")
+    verb.add_argument("-o", "--output", metavar="FILE", help="where to write (issue-….md in the run folder; - prints)")
+    verb.add_argument("--no-redact", action="store_true", help="keep paths, names, addresses and tokens as they are")
+    add_reports(verb)
+    add_json(verb)
+    verb.set_defaults(verb=issue)
+
+
+def issue(options: argparse.Namespace) -> ExitCode:
+    """Write the draft and say where it lies and where it belongs."""
+    if options.json and options.output == "-":
+        raise ConfigError("--json and -o - both want standard output; keep one")
+    folder = find(options.run, options.reports)
+    search = _search(options.bisect, options.reports) if options.bisect else None
+    if options.no_redact:
+        sys.stderr.write("note: paths, names, addresses and tokens of this machine are not hidden (--no-redact)\n")
+    made = draft(folder, options.signature, Places.of_user(), search=search, redact=not options.no_redact)
+    path = None if options.output == "-" else Path(options.output or folder.path / made.name)
+    if path is not None:
+        _write(path, made.text)
+    if options.json:
+        print(json.dumps(_summary(made, path), indent=1))
+    elif path is None:
+        sys.stdout.write(made.text)
+    else:
+        print("\n".join(_lines(made, path)))
+    return ExitCode.COMPLETE
+
+
+def _search(text: str, reports: Path) -> RunFolder:
+    path = Path(text)
+    return RunFolder(path.absolute().parent) if path.is_file() else find(text, reports)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _summary(made: Draft, path: Path | None) -> dict[str, object]:
+    return {
+        "path": str(path.absolute()) if path else None,
+        "title": made.issue.title,
+        "repository": made.issue.target.repository or None,
+        "labels": list(made.issue.labels),
+        "known_trackers": [each.tracker for each in made.issue.trackers if each.same],
+        "characters": len(made.text),
+        "left_out": list(made.left_out),
+    }
+
+
+def _lines(made: Draft, path: Path) -> list[str]:
+    found = made.issue
+    same = [each.tracker for each in found.trackers if each.same]
+    lines = [f"Draft       {short(path)}", f"Title       {found.title}"]
+    lines += [f"Repository  {found.target.repository or 'not known'} ({found.target.reason})"]
+    lines += [f"Known as    {', '.join(same)}: comment there instead"] if same else []
+    lines += [f"Left out    {'; '.join(made.left_out)}"] if made.left_out else []
+    return [*lines, "Read it before you post it."]

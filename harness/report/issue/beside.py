@@ -1,0 +1,138 @@
+"""What stands beside the failure: system, memory, the small matrix, and what was not seen or not tried. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from harness.matrix.repositories import DEFAULT_REPOSITORIES
+from harness.report.figures import figure_name, human
+from harness.report.html import BADGES, mark
+from harness.report.issue.context import MatrixLine, MemoryPhase
+from harness.report.issue.pick import Picked, gpu_words, host_of, installed
+from harness.report.issue.repository import COMPANIONS
+from harness.report.issue.words import RAN
+from harness.report.views import Box, ReportContext, Row, Word
+from harness.store.records import AttemptRecord, CellRecord, RunRecord, ScenarioInfo
+
+MEASURES = ("allocated", "allocated_peak", "reserved", "reserved_peak")
+ABOUT_MEMORY = re.compile(r"memory|reserved|allocated|peak|footprint", re.IGNORECASE)
+OUT_OF_MEMORY = ("oom", "host_oom")
+WIDEST = 6  # scenarios of the small matrix
+
+
+def system(run: RunRecord, cell: CellRecord, box: Box) -> tuple[tuple[str, str], ...]:
+    """Return the table that ``transformers env`` would give, of what was really installed; no name of the machine."""
+    host = host_of(run, cell.id)
+    rows = [
+        *installed(cell, (*DEFAULT_REPOSITORIES, *COMPANIONS)),
+        ("Python", cell.python),
+        ("platform", host.platform),
+    ]
+    cuda = cuda_of(cell.versions)
+    rows += [("CUDA of the torch build", cuda)] if cuda else []
+    rows += [("GPU", gpu_words(host))]
+    rows += [("GPU driver", host.gpus[0].driver)] if host.gpus else []
+    rows += [(name, value or "(empty)") for name, value in cell.variables.items()]
+    rows += [("the attempt ran", RAN.get(box.ran_on, box.ran_on))]
+    return tuple((name, value) for name, value in rows if value)
+
+
+def cuda_of(versions: Mapping[str, str]) -> str:
+    """Return which CUDA torch was built for: by its version (``+cu128``), else by the runtime it brings."""
+    local = versions.get("torch", "").partition("+")[2]
+    built = re.fullmatch(r"cu(\d+)(\d)", local)
+    if built:
+        return f"{built[1]}.{built[2]}"
+    if local:
+        return f"none ({local})"
+    runtime = [version for name, version in versions.items() if re.fullmatch(r"nvidia-cuda-runtime(-cu\d+)?", name)]
+    return runtime[0] if runtime else ""
+
+
+def memory(picked: Picked, attempt: AttemptRecord | None) -> tuple[MemoryPhase, ...]:
+    """Return what each phase took in the red and in the green cell, where the failure is about memory."""
+    if attempt is None or not _about_memory(attempt):
+        return ()
+    green = {(each.name, each.phase): each for each in picked.green.figures} if picked.green else {}
+    lines = []
+    for each in picked.red.figures:
+        source, _, measure = each.name.partition("_")
+        if (source.startswith("cuda") and measure in MEASURES) or each.name == "host_anon_peak":
+            other = green.get((each.name, each.phase))
+            texts = [human(one.value, one.unit) if one else "" for one in (each, other)]
+            lines.append(MemoryPhase(each.phase, figure_name(each.name), *texts))
+    return tuple(lines)
+
+
+def _about_memory(attempt: AttemptRecord) -> bool:
+    broken = [each for each in attempt.expectations if not each.held]
+    told = any(each.about == "memory" or ABOUT_MEMORY.search(each.text) for each in broken)
+    return told or attempt.outcome.reason in OUT_OF_MEMORY
+
+
+def small_matrix(
+    report: ReportContext, rows: Sequence[Row], first: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[MatrixLine, ...]]:
+    """Return the scenarios of the small matrix and its lines, the cells of the contrast (``first``) at the top."""
+    shown = rows[:WIDEST]
+    lines = [
+        MatrixLine(column.name, column.labels, column.reference, tuple(_word(row.boxes[place]) for row in shown))
+        for place, column in enumerate(report.columns)
+    ]
+    order = sorted(range(len(lines)), key=lambda place: (report.columns[place].id not in first, place))
+    return tuple(row.scenario for row in shown), tuple(lines[place] for place in order)
+
+
+def _word(box: Box) -> str:
+    words = [f"{box.word.glyph} {box.word}", mark(box), BADGES[box.ran_on] if box.ran_on else "", box.label]
+    return " ".join(word for word in words if word)
+
+
+def green_here(report: ReportContext, scenario: str, cell: str, infos: Mapping[str, ScenarioInfo]) -> tuple[str, ...]:
+    """Return scenarios near this one that pass in the same cell: other parameters, the same checkpoints, its file."""
+    place = next(number for number, column in enumerate(report.columns) if column.id == cell)
+    passing = [row.scenario for row in report.rows if row.boxes[place].word is Word.PASS]
+
+    def nearness(other: str) -> int:
+        if _function(other) == _function(scenario):
+            return 0
+        return 1 if _checkpoints(other, infos) & _checkpoints(scenario, infos) else 2
+
+    near = [
+        each
+        for each in passing
+        if nearness(each) < 2 or each.partition("::")[0] == scenario.partition("::")[0]  # noqa: PLR2004  # nearer than the file
+    ]
+    return tuple(sorted(near, key=nearness))
+
+
+def not_tried(run: RunRecord, picked: Picked, infos: Mapping[str, ScenarioInfo]) -> tuple[str, ...]:
+    """Say which checkpoints, hardware and Pythons the run has nothing to say about."""
+    said = []
+    if _checkpoints(picked.row.scenario, infos):
+        chosen = run.matrix.get("checkpoints", {})
+        size, weights = chosen.get("size", "tiny"), chosen.get("weights", "synthetic")
+        if weights == "synthetic":
+            said.append("Published weights were not tried: the checkpoint is synthetic, with random weights.")
+        if size == "tiny":
+            said.append("Full-size checkpoints were not tried: this one has the architecture and tiny dimensions.")
+    words = {box.ran_on for box in picked.row.boxes if box.ran_on}
+    if words and "cuda" not in words:
+        said.append("No GPU was tried.")
+    elif words == {"cuda"}:
+        names = {gpu_words(host_of(run, cell.id)) for cell in run.cells}
+        said.append(f"No other GPU was tried than {'; '.join(sorted(names))}.")
+    pythons = sorted({cell.python for cell in run.cells})
+    platforms = sorted({host_of(run, cell.id).platform for cell in run.cells})
+    said.append(f"Only Python {', '.join(pythons)} on {', '.join(platforms)}.")
+    return tuple(said)
+
+
+def _checkpoints(scenario: str, infos: Mapping[str, ScenarioInfo]) -> set[str]:
+    info = infos.get(scenario) or infos.get(_function(scenario))
+    return set(info.checkpoints) if info else set()
+
+
+def _function(scenario: str) -> str:
+    return scenario.split("[", 1)[0]

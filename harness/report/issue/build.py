@@ -1,0 +1,171 @@
+"""From the records of a run to everything that a draft says about one of its failures. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.report.boxes import frame_text
+from harness.report.issue import beside, words
+from harness.report.issue.context import Evidence, IssueContext, Script, Searched, Target, Tracker
+from harness.report.issue.evidence import evidence, shows
+from harness.report.issue.pick import Picked, pick, telling
+from harness.report.issue.repository import frame_of, repositories, target
+from harness.report.views import Group, ReportContext, Row
+from harness.store.records import AttemptRecord, Frame, RunRecord, ScenarioInfo
+from harness.verdict.known import State
+
+FRAMES = 10
+EXPECTED = "expectation: "  # how the signature of a broken expectation begins
+NO_BUG = "not a bug"  # how a rule's summary says that upstream meant it so
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a draft is made from: one run as recorded, and as its report shows it.
+
+    ``infos`` are the scenarios as collected: the plan knows only what it read from the files.
+    """
+
+    run: RunRecord
+    attempts: Sequence[AttemptRecord]
+    report: ReportContext
+    infos: Mapping[str, ScenarioInfo]
+
+
+def build(material: Material, group: Group, searched: Searched | None = None) -> IssueContext:
+    """Return the draft about one failure; ``group`` is one of :func:`failures`."""
+    run, report, infos = material.run, material.report, material.infos
+    picked = pick(run, report, group.key)
+    picked = replace(picked, row=_described(picked.row, infos))
+    row, cell = picked.row, picked.cell
+    attempt = telling(material.attempts, row.scenario, cell.id)
+    signature = picked.red.signature.id if picked.red.signature else group.ids[0]
+    names = {column.id: column.name for column in report.columns}
+    failing = [_described(each, infos) for each in report.rows if any(shows(box, group.key) for box in each.boxes)]
+    rows = sorted(failing, key=lambda each: each.scenario != row.scenario)
+    counts = evidence(rows, group.key, names)
+    frames = attempt.failure.frames if attempt and attempt.failure else ()
+    trackers = known_trackers(rows, group)
+    first = [cell.id, *([picked.green.cell] if picked.green else [])]
+    columns, lines = beside.small_matrix(report, rows, first)
+    return IssueContext(
+        title=words.title(headline(group, signature), picked.contrast, searched, names[cell.id]),
+        key=group.key,
+        signature=signature,
+        target=_target(material, signature, picked, frames, trackers),
+        labels=_labels(group, picked, searched, flaky=any(each.flaky for each in counts)),
+        trackers=trackers,
+        scenario=row.scenario,
+        scenario_title=row.title,
+        cell=cell.id,
+        cell_name=names[cell.id],
+        summary=summary(signature, counts, picked, searched),
+        system=beside.system(run, cell, picked.red),
+        contrast=picked.contrast,
+        evidence=counts,
+        searched=searched,
+        frames=last_frames(frames),
+        expected=row.title,
+        actual=picked.red.detail or picked.red.outcome,
+        checks=tuple(each for each in picked.red.checks if not each.held),
+        memory=beside.memory(picked, attempt),
+        axes=report.axes,
+        columns=columns,
+        matrix=lines,
+        green_here=beside.green_here(report, row.scenario, cell.id, infos),
+        not_tried=beside.not_tried(run, picked, infos),
+        lock=tuple(sorted(cell.versions.items())),
+        script=Script(),
+        command=report.command,
+        harness_version=report.harness_version,
+    )
+
+
+def _target(
+    material: Material, signature: str, picked: Picked, frames: Sequence[Frame], trackers: Sequence[Tracker]
+) -> Target:
+    changed = picked.contrast.packages if picked.contrast else ()
+    return target(
+        signature,
+        repositories(material.run.matrix.get("repositories", {})),
+        trackers=[(each.tracker, "signature" if each.same else "scenario") for each in trackers],
+        frames=[each.package for each in reversed(frames) if each.package],
+        changed=[each.name for each in changed],
+        pinned=[each.name for each in changed if each.pinned],
+    )
+
+
+def headline(group: Group, signature: str) -> str:
+    """Say what happens in one line: in the words of the rule where one knows it, else the failure and its place."""
+    if group.rule:
+        return group.summary
+    place, what = frame_of(signature), words.failure_words(signature)
+    if what.startswith(EXPECTED):
+        what = f"Does not hold: {what.removeprefix(EXPECTED)}"
+    return f"{what} in {place}" if place else what
+
+
+def summary(signature: str, counts: Sequence[Evidence], picked: Picked, searched: Searched | None) -> tuple[str, ...]:
+    """Return three to six sentences: what fails, where, the contrast, the bisect, on what it ran."""
+    row, place = picked.row, frame_of(signature)
+    what = picked.red.detail or words.failure_words(signature)
+    fails = "fails: it" if what.startswith("does not hold") else "fails with"
+    where = f", raised in {place}" if "/" in place else ""
+    about = f" ({row.title.rstrip('.')})" if row.title else ""
+    said = [f"The test {row.scenario}{about} {fails} {what.rstrip('.')}{where}."]
+    said.append(words.seen(counts[0]))
+    if len(counts) > 1:
+        said[-1] += f" The same failure shows in {words.counted(len(counts) - 1, 'other test')} of this run."
+    said.append(words.contrasted(picked.contrast, counts[0]))
+    if searched:
+        said.append(searched.sentence)
+    said.append(words.ran(picked.red.ran_on, picked.red.simulated))
+    return tuple(each for each in said if each)
+
+
+def last_frames(frames: Sequence[Frame]) -> tuple[str, ...]:
+    """Return the last frames inside packages, outermost first, and before them the line of the test that led there."""
+    inside = [each for each in frames if each.package is not None]
+    tests = [each for each in frames if each.package is None and each.function.startswith("test")]
+    return (*map(frame_text, tests[:1]), *_repeated(map(frame_text, inside))[-FRAMES:])
+
+
+def _repeated(lines: Iterable[str]) -> list[str]:
+    """Write neighbours that are the same once, with their number: a recursion has one frame to show."""
+    counts = [(line, len(list(same))) for line, same in itertools.groupby(lines)]
+    return [line if count == 1 else f"{line} (× {count})" for line, count in counts]
+
+
+def known_trackers(rows: Sequence[Row], group: Group) -> tuple[Tracker, ...]:
+    """Return the issues that this may be: the rule's, those of known issues that it is, those of its tests."""
+    found: dict[str, Tracker] = {}
+    boxes = [box for row in rows for box in row.boxes if shows(box, group.key)]
+    for box in boxes:
+        if box.signature and box.signature.tracker:
+            name = box.signature.tracker
+            found.setdefault(name, Tracker(name, f"the failure {group.key} is known under it", same=True))
+    for box in boxes:
+        if box.known and box.known.state is State.KNOWN:
+            entry = box.known.entry
+            why = f"a known issue with {entry.versions}{': ' if entry.note else ''}{entry.note}"
+            found.setdefault(entry.tracker, Tracker(entry.tracker, why, same=True))
+    for row in rows:
+        if row.tracker:
+            why = f"the test {row.scenario} was written for it"
+            found.setdefault(row.tracker, Tracker(row.tracker, why, same=False))
+    return tuple(found.values())
+
+
+def _described(row: Row, infos: Mapping[str, ScenarioInfo]) -> Row:
+    """Fill in what the plan did not know of a scenario that a keyword selected."""
+    info = infos.get(row.scenario) or infos.get(row.scenario.split("[", 1)[0])
+    return replace(row, title=row.title or info.title, tracker=row.tracker or info.tracker) if info else row
+
+
+def _labels(group: Group, picked: Picked, searched: Searched | None, *, flaky: bool) -> tuple[str, ...]:
+    if group.rule and NO_BUG in group.summary:
+        return ()
+    regressed = bool(searched and searched.culprit) or words.regression(picked.contrast) is not None
+    return ("bug", *(("regression",) if regressed else ()), *(("flaky",) if flaky else ()))

@@ -1,0 +1,136 @@
+"""What a bisect adds to a draft: its answer, as wide as its evidence and no wider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.errors import ConfigError
+from harness.report.boxes import Seen, latest
+from harness.report.issue.context import Searched
+from harness.report.issue.contrast import Side, changes
+from harness.report.issue.repository import compare_link
+from harness.report.issue.words import change_words, counted, listed
+from harness.report.views import Group
+from harness.search import question as questions
+from harness.search import result as results
+from harness.search.question import Question
+from harness.search.result import Ending, Result
+from harness.store.folder import RunFolder
+from harness.store.records import AttemptRecord, CellRecord
+
+WORDS = {True: "bad", False: "good", None: "cannot tell"}
+
+
+def read_search(folder: RunFolder, group: Group, known: Mapping[str, str]) -> Searched:
+    """Read the bisect of a run folder as evidence about one failure.
+
+    Raises:
+        ConfigError: the run is no bisect, has not come to an end, or asked about something else.
+    """
+    asked, result = questions.read(folder), results.read(folder)
+    if result is None:
+        raise ConfigError(f"the bisect {folder.path.name} has no {results.FILE}: it has not come to an end")
+    _insist(asked, group, folder.path.name)
+    return searched(asked, result, folder.read_record().cells, folder.attempts(), group, known)
+
+
+def is_finished(folder: RunFolder) -> bool:
+    """Tell whether a run folder is that of a bisect with an answer."""
+    return (folder.path / questions.FILE).is_file() and (folder.path / results.FILE).is_file()
+
+
+def searched(  # what was asked, what was found, and what it was found in
+    asked: Question,
+    result: Result,
+    cells: Sequence[CellRecord],
+    attempts: Sequence[AttemptRecord],
+    group: Group,
+    known: Mapping[str, str],
+) -> Searched:
+    """Return what a bisect says about a failure.
+
+    ``cells`` and ``attempts`` are the bisect's own: they tell what else differs at the border, and whether the release
+    found fails in this way.
+    """
+    package, names = asked.package, ", ".join(result.suspects)
+    before, after = ("bad", "good") if result.find_fix else ("good", "bad")
+    probed = tuple((release, WORDS[judged.bad], judged.reason) for release, judged in result.releases.items())
+    span = f"{counted(len(asked.releases), 'release')} from {asked.releases[0]} to {asked.releases[-1]}"
+    how = f"bisected over {span}, {len(probed)} of them run, with {_criterion(asked)} as bad"
+    compare = compare_link(package, result.before, result.suspects[-1], known) if result.suspects else ""
+    match result.ending:
+        case Ending.FOUND:
+            sentence = f"{package} {names} is the first {after} release, {result.before} the last {before} one ({how})."
+            sentence += _border(package, result, cells)
+            if not result.find_fix:
+                sentence += _otherwise(package, names, cells, attempts, group)
+            culprit = "" if result.find_fix or "in another way" in sentence else names
+            return Searched(sentence, culprit, package, compare, probed)
+        case Ending.NOT_REPRODUCED:
+            sentence = (
+                f"A bisect of {package} did not reproduce it at {asked.bad}: {result.reason or 'no reason given'}."
+            )
+            return Searched(sentence, package=package, probed=probed)
+        case Ending.INCONCLUSIVE | Ending.INTERRUPTED:
+            why = f" ({result.reason})" if result.reason else ""
+            state = "did not come to one release" if result.ending is Ending.INCONCLUSIVE else "was interrupted"
+            left = listed(result.suspects, 8)
+            sentence = (
+                f"A bisect of {package} {state}{why}: {result.before} is {before}, and the first {after} release is"
+                f" one of {left} ({how})."
+            )
+            return Searched(sentence, package=package, compare=compare, probed=probed)
+
+
+def _insist(asked: Question, group: Group, name: str) -> None:
+    """Refuse a bisect of another scenario or of another failure."""
+    file, _, test = asked.scenario.partition("::")
+    wanted = (Path(file).stem, test.split("[", 1)[0])
+    shown = {
+        (scenario.partition("::")[0], scenario.partition("::")[2].split("[", 1)[0]) for scenario in group.scenarios
+    }
+    if not any(wanted[0] == stem and wanted[1] in {"", function} for stem, function in shown):
+        raise ConfigError(f"the bisect {name} is about {asked.scenario}, where {group.key} does not show in this run")
+    if asked.signature is not None and asked.signature not in {group.key, *group.ids}:
+        raise ConfigError(f"the bisect {name} looked for {asked.signature}, not for {group.key}")
+
+
+def _criterion(asked: Question) -> str:
+    if asked.metric is not None:
+        bound = f"{asked.factor:g} times the good end's" if asked.factor is not None else f"{asked.limit}"
+        return f"{asked.metric} of {asked.scenario} above {bound}"
+    if asked.signature is not None:
+        return f"the failure {asked.signature} of {asked.scenario}"
+    return f"any failure of {asked.scenario}"
+
+
+def _at(package: str, release: str, cells: Sequence[CellRecord]) -> CellRecord | None:
+    return next((cell for cell in cells if cell.pins.get(package, cell.versions.get(package)) == release), None)
+
+
+def _border(package: str, result: Result, cells: Sequence[CellRecord]) -> str:
+    """Say what else differs between the two releases at the border: a release brings its own requirements."""
+    ends = [_at(package, release, cells) for release in (result.before, result.suspects[0])]
+    if ends[0] is None or ends[1] is None or not ends[0].versions or not ends[1].versions:
+        return ""
+    others = [each for each in changes(Side(ends[1]), Side(ends[0])) if each.name != package]
+    if not others:
+        return " No other package differs between these two."
+    return f" Between these two {listed([change_words(each) for each in others])} differs too."
+
+
+def _otherwise(
+    package: str, release: str, cells: Sequence[CellRecord], attempts: Sequence[AttemptRecord], group: Group
+) -> str:
+    """Say so where the release found fails in another way than the draft is about."""
+    cell = _at(package, release, cells)
+    by_scenario: dict[str, list[AttemptRecord]] = {}
+    for one in attempts:
+        if cell is not None and one.cell == cell.id:
+            by_scenario.setdefault(one.scenario, []).append(one)
+    found = [Seen(latest(records)).signature for records in by_scenario.values()]
+    keys = {each.key for each in found if each is not None}
+    if not keys or group.key in keys:
+        return ""
+    return f" At {release} it fails in another way, though: {'; '.join(sorted(keys))}."

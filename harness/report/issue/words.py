@@ -1,0 +1,148 @@
+"""The sentences of a draft: what was seen, in how many cells of how many, and what is not proven. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from packaging.version import InvalidVersion, Version
+
+from harness.report.issue.context import Change, Contrast, Evidence, Searched
+from harness.report.issue.repository import frame_of
+
+FEW = 4
+TITLE = 160  # characters; GitHub takes 256
+
+
+def listed(names: Sequence[str], few: int = FEW) -> str:
+    """Join names, the rest as a count: ``a, b and 3 more``."""
+    shown = ", ".join(names[:few])
+    return f"{shown} and {len(names) - few} more" if len(names) > few else shown
+
+
+def counted(number: int, noun: str) -> str:
+    """Write ``1 cell``, ``2 cells``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def failure_words(signature: str) -> str:
+    """Return a signature without its place."""
+    place = frame_of(signature)
+    return signature.removesuffix(f" @ {place}") if place else signature
+
+
+def title(summary: str, contrast: Contrast | None, searched: Searched | None, cell: str) -> str:
+    """Return the title: what happens, and the release if the evidence names one.
+
+    =================================================== ==============================================
+    a bisect found the first bad release                ``[Regression in transformers 5.4.0] …``
+    one package alone differs, red is the newer         ``[Regression between transformers A and B] …``
+    anything else                                       ``… (seen with transformers 5.6.2)``
+    =================================================== ==============================================
+    """
+    said = " ".join(summary.split())
+    change = regression(contrast)
+    if searched and searched.culprit:
+        said = f"[Regression in {searched.package} {searched.culprit}] {said}"
+    elif change:
+        said = f"[Regression between {change.name} {change.green} and {change.red}] {said}"
+    else:
+        said = f"{said if len(said) < TITLE - len(cell) else said[: TITLE - len(cell)] + '…'} (seen with {cell})"
+    return said if len(said) <= 2 * TITLE - FEW else said[: TITLE - 1] + "…"
+
+
+def regression(contrast: Contrast | None) -> Change | None:
+    """Return the package that alone differs, in the newer release of which it is red; None where more differs."""
+    if contrast is None or len(contrast.changes) != 1 or not contrast.packages:
+        return None
+    change = contrast.changes[0]
+    return change if _older(change.green, change.red) else None
+
+
+def _older(one: str | None, other: str | None) -> bool:
+    """Tell whether one version is there, is a version, and is older than the other."""
+    try:
+        return bool(one and other) and Version(one or "") < Version(other or "")
+    except InvalidVersion:
+        return False
+
+
+def seen(found: Evidence) -> str:
+    """Say in how many cells of how many a scenario shows the failure, and what it does in the others."""
+    if found.ran == 1:
+        text = "It ran in one cell only"
+        text += ", where its attempts disagree (flaky)." if found.flaky else ", and fails there."
+    else:
+        cells = f"{found.ran} cells (sets of pinned versions) in which it ran"
+        text = f"It fails this way in {len(found.red)} of the {cells}"
+        parts = [f"is flaky in {len(found.flaky)} (attempts disagree: {listed(found.flaky)})"] if found.flaky else []
+        parts += (
+            [f"fails in another way in {len(found.otherwise)} ({listed(found.otherwise)})"] if found.otherwise else []
+        )
+        parts += [f"passes in {len(found.green)} ({listed(found.green)})"] if found.green else ["passes in none"]
+        text += f"; it {', '.join(parts)}."
+    if found.unjudged:
+        text = f"{text[:-1]}; in {counted(len(found.unjudged), 'more cell')} it could not be judged or does not apply."
+    return text
+
+
+def contrasted(contrast: Contrast | None, found: Evidence) -> str:
+    """Say what differs between the closest red and green cell, whether that names the culprit, and which is newer."""
+    newer = " The green one has the newer release: it may be mended there." if contrast and mended(contrast) else ""
+    return (_contrasted(contrast) if contrast else _alone(found)) + newer
+
+
+def _alone(found: Evidence) -> str:
+    """Say why no green cell stands beside the red one."""
+    if not found.green:
+        return "It passes in no cell of this run, so nothing is said about which package it is."
+    if not found.red:
+        return "Where it shows, attempts disagree, so no red cell is set against a green one."
+    return "What is installed is not known of a red and a green cell, so they are not compared."
+
+
+def mended(contrast: Contrast) -> bool:
+    """Tell whether one pin alone differs, and the green cell has the newer release of it."""
+    pins = [each for each in contrast.packages if each.pinned]
+    return len(pins) == 1 and _older(pins[0].red, pins[0].green)
+
+
+def _contrasted(contrast: Contrast) -> str:
+    packages = contrast.packages
+    others = [each for each in contrast.changes if each.kind != "package"]
+    beside = f"; besides, {'; '.join(map(change_words, others))}" if others else ""
+    pair = f"The closest pair is {contrast.red} (red) and {contrast.green} (green)"
+    if not packages:
+        only = "; ".join(map(change_words, others)) or "nothing that was recorded"
+        return f"{pair}: the packages are the same, what differs is: {only}."
+    if len(packages) == 1 and not others:
+        return f"{pair}: one package alone differs, {change_words(packages[0])}."
+    pins = [change_words(each) for each in packages if each.pinned]
+    rest = [change_words(each) for each in packages if not each.pinned]
+    if len(pins) == 1 and rest:
+        came = f"with it {counted(len(rest), 'other package')} resolved otherwise ({listed(rest, 1)})"
+        return f"{pair}: one pin alone differs, {pins[0]}{beside}; {came}, so it is not proven that it is the cause."
+    what = listed([*pins, *rest])
+    proven = "which of these makes the difference is not proven"
+    return f"{pair}: {counted(len(packages), 'package')} differ, {what}{beside}; {proven}."
+
+
+def change_words(change: Change) -> str:
+    """Write ``transformers 5.6.2 instead of 4.57.6``."""
+    if change.kind == "machine":
+        return f"the red one ran {change.red}, the green one {change.green}"
+    if change.red is None:
+        return f"{change.name} is missing (green: {change.green})"
+    if change.green is None:
+        return f"{change.name} {change.red} is there in the red one alone"
+    red, green = (each or "(empty)" for each in (change.red, change.green))
+    return f"{change.name} {red} instead of {green}"
+
+
+RAN = {"cuda": "on a GPU", "cpu": "on the CPU", "simulated": "partly simulated"}
+
+
+def ran(where: str, simulated: str | None) -> str:
+    """Say on what an attempt ran."""
+    if simulated:
+        return f"It is partly simulated: {simulated}."
+    return {"cuda": "It ran on a GPU.", "cpu": "It ran on the CPU; nothing was simulated."}.get(where, "")

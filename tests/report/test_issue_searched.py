@@ -1,0 +1,151 @@
+"""What a bisect adds to a draft is as wide as its evidence."""
+
+import pytest
+
+from harness.errors import ConfigError
+from harness.report.issue.repository import repositories
+from harness.report.issue.searched import is_finished, read_search, searched
+from harness.report.views import Group, Word
+from harness.search import question as questions
+from harness.search import result as results
+from harness.search.answer import Judged
+from harness.search.question import Question
+from harness.search.result import Ending, Result
+from harness.store.folder import RunFolder
+
+KNOWN = repositories({})
+KEY = "bnb-params4bit-hf-init"
+RELEASES = ("5.2.0", "5.3.0", "5.4.0", "5.5.0")
+ASKED = Question(
+    package="transformers",
+    releases=RELEASES,
+    scenario="scenarios/adapters.py::test_split_base",
+    matrix="catalogue",
+)
+FOUND = Result(
+    ending=Ending.FOUND,
+    package="transformers",
+    before="5.3.0",
+    suspects=("5.4.0",),
+    releases={
+        "5.2.0": Judged(bad=False, reason="passes"),
+        "5.5.0": Judged(bad=True, reason="fails"),
+        "5.3.0": Judged(bad=False, reason="passes"),
+        "5.4.0": Judged(bad=True, reason="fails"),
+    },
+)
+TEST = "adapters::test_split_base[a]"
+GROUP = Group(KEY, Word.FAIL, KEY, "it breaks", ("TypeError: x @ a/b.py:c",), (), (), (TEST,), 2)
+
+
+@pytest.fixture
+def cells(make_cell):
+    return tuple(
+        make_cell(release, "1.13.0").model_copy(
+            update={"versions": {"transformers": release, "torch": "2.13.0"}},
+        )
+        for release in RELEASES
+    )
+
+
+def said(result=FOUND, asked=ASKED, cells=(), attempts=()):
+    return searched(asked, result, cells, attempts, GROUP, KNOWN)
+
+
+def test_an_answer_names_the_release_the_span_and_what_counted_as_bad(cells):
+    found = said(cells=cells)
+    assert found.sentence == (
+        "transformers 5.4.0 is the first bad release, 5.3.0 the last good one (bisected over 4 releases from 5.2.0 to"
+        " 5.5.0, 4 of them run, with any failure of scenarios/adapters.py::test_split_base as bad)."
+        " No other package differs between these two."
+    )
+    assert found.culprit == "5.4.0"
+    assert found.compare == "https://github.com/huggingface/transformers/compare/v5.3.0...v5.4.0"
+    assert found.probed[0] == ("5.2.0", "good", "passes")
+
+
+def test_what_else_differs_at_the_border_is_said(cells):
+    moved = cells[2].model_copy(update={"versions": {"transformers": "5.4.0", "torch": "2.12.0"}})
+    text = said(cells=(*cells[:2], moved, cells[3])).sentence
+    assert text.endswith("Between these two torch 2.12.0 instead of 2.13.0 differs too.")
+
+
+def test_a_release_that_fails_in_another_way_is_not_called_the_culprit(cells, make_red, make_attempt, hf_init):
+    unlike = hf_init.model_copy(update={"type": "E", "message": ""})
+    other = make_red(cells[2], TEST, "fail:run:timeout", unlike, "E")
+    found = said(cells=cells, attempts=[other, make_attempt(cells[1], TEST)])
+    assert found.culprit == ""
+    assert found.sentence.endswith("At 5.4.0 it fails in another way, though: E.")
+    same = make_red(cells[2], TEST, "fail:run:exception", hf_init, "TypeError: x @ a/b.py:c")
+    assert said(cells=cells, attempts=[same]).culprit == "5.4.0"
+
+
+def test_a_fix_is_no_regression(cells):
+    fixed = FOUND.model_copy(update={"find_fix": True})
+    found = said(fixed, ASKED.model_copy(update={"find_fix": True}), cells)
+    assert found.sentence.startswith("transformers 5.4.0 is the first good release, 5.3.0 the last bad one")
+    assert found.culprit == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"ending": Ending.NOT_REPRODUCED, "reason": "it passes"}, "did not reproduce it at 5.5.0: it passes."),
+        (
+            {"ending": Ending.INCONCLUSIVE, "suspects": ("5.4.0", "5.5.0")},
+            "did not come to one release: 5.3.0 is good, and the first bad release is one of 5.4.0, 5.5.0",
+        ),
+        ({"ending": Ending.INTERRUPTED, "suspects": ("5.4.0", "5.5.0")}, "was interrupted: 5.3.0 is good"),
+    ],
+)
+def test_no_answer_is_called_none(changes, text):
+    found = said(FOUND.model_copy(update=changes))
+    assert text in found.sentence
+    assert found.culprit == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"signature": KEY}, f"with the failure {KEY} of scenarios/"),
+        (
+            {"metric": "cuda.reserved", "factor": 1.5},
+            "with cuda.reserved of scenarios/adapters.py::test_split_base above",
+        ),
+    ],
+)
+def test_what_counted_as_bad_is_said(changes, text):
+    assert text in said(asked=ASKED.model_copy(update=changes)).sentence
+
+
+@pytest.fixture
+def bisect(tmp_path, make_run, cells):
+    folder = RunFolder(tmp_path / "bisect")
+    folder.path.mkdir()
+    folder.write_record(make_run(cells=cells))
+    questions.write(ASKED, folder)
+    return folder
+
+
+def test_a_bisect_is_read_from_its_folder(bisect):
+    assert not is_finished(bisect)
+    with pytest.raises(ConfigError, match=r"the bisect bisect has no result\.json: it has not come to an end"):
+        read_search(bisect, GROUP, KNOWN)
+    results.write(FOUND, bisect)
+    assert is_finished(bisect)
+    assert read_search(bisect, GROUP, KNOWN).culprit == "5.4.0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"scenario": "scenarios/adapters.py::test_other"}, "is about scenarios/adapters.py::test_other, where"),
+        ({"scenario": "scenarios/merging.py"}, "is about scenarios/merging.py, where"),
+        ({"signature": "meta-item"}, f"looked for meta-item, not for {KEY}"),
+    ],
+)
+def test_a_bisect_of_something_else_is_refused(bisect, changes, sentence):
+    results.write(FOUND, bisect)
+    questions.write(ASKED.model_copy(update=changes), bisect)
+    with pytest.raises(ConfigError, match=sentence):
+        read_search(bisect, GROUP, KNOWN)
