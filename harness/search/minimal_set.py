@@ -28,11 +28,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Stage:
-    """How far a search has come: what it asks now, what it knows to be needed, and among what it looks for the next."""
+    """How far a search has come: what it asks now, what it keeps already, and among what the answer turns.
+
+    ``red`` is the smallest set that is known to be yes: the answer is part of it.
+    """
 
     wanted: tuple[Subset, ...]
     needed: Subset
     suspects: Subset
+    red: Subset
     found: Found | None = None
 
 
@@ -71,7 +75,7 @@ class MinimalSet:
             first = () if 0 in known else (needed,)
             low, high = search.bracket
             if wanted := (*first, *(sets[at] for at in search.next(max(slots - len(first), 0)))):
-                return Stage(wanted, needed, _union(rest[low:high]))
+                return Stage(wanted, needed, _union(rest[low:high]), sets[high])
             blocks.append(rest[low:high])
             needed |= self._with_needs(_union(rest[low:high]))
             rest = tuple(step for step in rest[:low] if not step <= needed)
@@ -97,13 +101,13 @@ class MinimalSet:
             answers = (self._without(subsets, slots) for subsets in rounds)
             wanted, smaller = next((one for one in answers if any(one)), ((), None))
             if wanted:
-                return Stage(wanted, red, frozenset())
+                return Stage(wanted, red, frozenset(), red)
             if smaller is not None:
                 red, parts = smaller, max(parts - 1, 2)
             elif coarse:
                 parts *= 2
             else:
-                return Stage((), red, frozenset(), self._outcome(red))
+                return Stage((), red, frozenset(), red, self._outcome(red))
 
     def _last_rounds(self, red: Subset) -> Iterator[list[Subset]]:
         """Yield what to take away in turn: what nothing needs, then several of these, then every member alone."""

@@ -248,3 +248,4 @@ def test_it_says_what_is_needed_already_and_where_it_looks_for_the_next():
         search = search.told({frozenset(range(count)): answer})
     assert search.stage().needed == {5}
     assert search.stage().suspects == frozenset(range(5))
+    assert search.stage().red == frozenset(range(6))

@@ -1,0 +1,172 @@
+"""Drive a blame: one run folder, whose cells are environments between a good and a bad one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.matrix.cell import Cell
+from harness.search.answer import Judged, figure, judge
+from harness.search.blamed import BlameQuestion, BlameResult, Probed, outcome, unfinished, write_result
+from harness.search.changes import Subset, label
+from harness.search.first_bad import Answer
+from harness.search.minimal_set import Found, MinimalSet, Stage
+from harness.search.mixed import Mixed
+from harness.search.prober import Prober, locked
+from harness.search.result import Ending
+from harness.session.begin import extend
+from harness.store.journal import Listener
+
+ANSWERS = {True: Answer.YES, False: Answer.NO, None: Answer.UNKNOWN}
+WORDS = {True: "bad", False: "good", None: "cannot tell"}
+AXIS = "changes"
+
+
+class Stopped(Exception):
+    """The blame is over before it has an answer; the message says why."""
+
+    def __init__(self, ending: Ending, reason: str = "") -> None:
+        """Keep how it ended and why."""
+        super().__init__(reason)
+        self.ending = ending
+
+
+@dataclass
+class Blame:
+    """One blame with its run folder; what the folder holds already is not probed again."""
+
+    mixed: Mixed
+    prober: Prober
+    say: Callable[[str], None]
+    probed: dict[Subset, Judged] = field(default_factory=dict)  # in the order of the search
+    listener: Listener = field(default=lambda event, fields: None, init=False)
+
+    def run(self, listener: Listener) -> BlameResult:
+        """Check the ends, then search; the result is kept in the run folder whatever it is."""
+        self.listener = listener
+        needs = {one: frozenset(others) for one, others in self.question.needs.items()}
+        search = MinimalSet(len(self.question.changes), needs)
+        try:
+            self._check_ends()
+            while (found := search.found) is None:
+                self._so_far(search.stage(self.question.jobs))
+                search = search.told(self._answers(search.next(self.question.jobs)))
+            self._confirm(found)
+        except (Stopped, KeyboardInterrupt) as stop:  # an interrupt while locking, where no cell runs
+            left = search.stage().red
+            ending = stop.ending if isinstance(stop, Stopped) else Ending.INTERRUPTED
+            return self._keep(unfinished(self.question.changes, ending, left, str(stop)))
+        standing = {one: judged.reason for one, judged in self.probed.items() if judged.bad is None}
+        result = outcome(self.question.changes, found, self.mixed.refused, standing)
+        return self._keep(result.model_copy(update={"followers": self.mixed.followers_of(found.members)}))
+
+    @property
+    def question(self) -> BlameQuestion:
+        """What is asked."""
+        return self.mixed.question
+
+    def cell(self, applied: Subset) -> Cell:
+        """Return the cell in which some changes are applied; it was resolved before."""
+        return self.mixed.cells[applied]
+
+    def name(self, applied: Subset) -> str:
+        """Say which changes are applied."""
+        return f"with {label(self.question.changes, applied)}"
+
+    def _keep(self, result: BlameResult) -> BlameResult:
+        """Write the result down, with everything that was probed."""
+        asked, known = self.question, {**dict.fromkeys(self.mixed.refused), **self.probed}
+        probes = (
+            Probed(
+                applied=tuple(asked.changes[at].package for at in sorted(one)),
+                cell=self.cell(one).id if judged else None,
+                bad=judged.bad if judged else None,
+                reason=judged.reason if judged else self.mixed.refused[one],
+            )
+            for one, judged in known.items()
+        )
+        whole = result.model_copy(update={"probes": tuple(probes)})
+        write_result(whole, self.prober.folder)
+        return whole
+
+    def _so_far(self, stage: Stage) -> None:
+        changes = self.question.changes
+        if not stage.suspects:
+            self.say(f"{len(stage.needed)} of {len(changes)} changes are enough; taking each away once more")
+            return
+        beside = f"; {label(changes, stage.needed)} is needed" if stage.needed else ""
+        self.say(f"{len(changes)} changes, {len(stage.suspects)} left{beside}")
+
+    def _check_ends(self) -> None:
+        ends = (frozenset[int](), self.mixed.all)
+        if self.question.assume_ends and self.question.factor is None:
+            return
+        self._probe(ends)
+        for end, name in zip(ends, ("good", "bad"), strict=True):
+            self.say(f"the {name} end: {WORDS[self.probed[end].bad]} ({self.probed[end].reason})")
+        good, bad = (self.probed[end] for end in ends)
+        if bad.bad is not True:
+            raise Stopped(Ending.NOT_REPRODUCED, bad.reason)
+        if good.bad is not False:
+            raise Stopped(Ending.INCONCLUSIVE, f"the good end is not good here ({good.reason})")
+
+    def _answers(self, wanted: Sequence[Subset]) -> dict[Subset, Answer]:
+        """Probe subsets, but first say which of them cannot be resolved: those are answered without being run."""
+        refused = self.mixed.resolve(wanted)
+        for one, reason in refused.items():
+            self.say(f"{self.name(one)}: cannot tell (no such environment: {reason})")
+        if refused:
+            return dict.fromkeys(refused, Answer.UNKNOWN)
+        self._probe(wanted)
+        for one in wanted:
+            self.say(f"{self.name(one)}: {WORDS[self.probed[one].bad]} ({self.probed[one].reason})")
+        return {one: ANSWERS[self.probed[one].bad] for one in wanted}
+
+    def _probe(self, subsets: Sequence[Subset], repeat: int = 1) -> None:
+        """Run the cells of some subsets and judge them.
+
+        Raises:
+            Stopped: the user interrupted.
+        """
+        self.mixed.resolve(subsets)
+        cells = [self.cell(one) for one in subsets]
+        for one in subsets:
+            self.probed.setdefault(one, Judged(None, "no result"))
+        extend(replace(self.prober.plan, cells=locked(cells, self.prober.places)), self.prober.folder)
+        self._name_columns()
+        whole = self.prober.probe(cells, self.listener, repeat=repeat)
+        bound = self._bound()
+        self.probed |= {one: judge(self.question, self.prober.attempts(self.cell(one)), bound) for one in subsets}
+        if not whole:
+            raise Stopped(Ending.INTERRUPTED)
+
+    def _bound(self) -> float | None:
+        asked = self.question
+        if asked.factor is None or asked.metric is None:
+            return asked.limit
+        value = figure(asked.metric, self.prober.attempts(self.cell(frozenset())))
+        return None if value is None else asked.factor * value
+
+    def _confirm(self, found: Found) -> None:
+        """Attempt the answer, and what is green without one of its parts, as often as was asked for."""
+        if self.question.confirm == 1:
+            return
+        expected = {found.members: True} | {found.members - group: False for group in found.proven}
+        self._probe(list(expected), repeat=self.question.confirm)
+        for one, bad in expected.items():
+            if self.probed[one].bad is not bad:
+                raise Stopped(Ending.INCONCLUSIVE, f"{self.name(one)}: {self.probed[one].reason}")
+
+    def _name_columns(self) -> None:
+        """Let the report's columns say which changes are applied, the fewest first."""
+        folder, asked = self.prober.folder, self.question
+        record = folder.read_record()
+        known = {self.cell(one).id: one for one in self.probed}
+        cells = sorted(record.cells, key=lambda cell: (len(known.get(cell.id, ())), sorted(known.get(cell.id, ()))))
+        named = (
+            cell.model_copy(update={"labels": {AXIS: label(asked.changes, known[cell.id])}})
+            if cell.id in known
+            else cell
+            for cell in cells
+        )
+        folder.write_record(record.model_copy(update={"cells": tuple(named), "axes": (AXIS,)}))

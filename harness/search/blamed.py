@@ -1,0 +1,207 @@
+"""What a blame asks and how it ended, as both are kept beside its run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from pydantic import Field, ValidationError
+
+from harness.errors import ConfigError
+from harness.matrix.cell import Cell
+from harness.search.changes import Change, Subset
+from harness.search.criterion import Criterion
+from harness.search.minimal_set import Found
+from harness.search.result import Ending
+from harness.session.context import BUSY_BYTES, Options
+from harness.store.folder import RunFolder
+from harness.store.records import Record
+
+QUESTION, RESULT = "blame.json", "blame-result.json"
+Kept = TypeVar("Kept", bound=Record)
+
+
+class BlameQuestion(Criterion):
+    """One blame: what differs between two environments, and what of it cannot be applied alone.
+
+    ``good`` and ``bad`` are the ends as they were typed, ``shared`` is a cell with what both have, ``needs`` maps the
+    number of a change to those that it cannot be applied without. ``followers`` are packages that only one end has,
+    because another package of it needs them: they come and go with that one, and are no changes of their own.
+    """
+
+    good: str
+    bad: str
+    scenario: str
+    matrix: str
+    shared: Cell
+    changes: tuple[Change, ...]
+    followers: tuple[Change, ...] = ()
+    needs: dict[int, tuple[int, ...]] = Field(default_factory=dict)
+    assume_ends: bool = False
+    confirm: int = 1
+    jobs: int = 1
+    timeout: float | None = None  # seconds
+    busy_bytes: int = BUSY_BYTES
+    reuse: bool = True
+
+    def options(self) -> Options:
+        """Return how attempts are run."""
+        return Options(timeout=self.timeout, jobs=self.jobs, busy_bytes=self.busy_bytes)
+
+    def command(self) -> tuple[str, ...]:
+        """Return the command that asks the same."""
+        words = ["harness", "blame", "--good", self.good, "--bad", self.bad, "--scenario", self.scenario]
+        words += ["--matrix", self.matrix, "--python", self.shared.python, *self.words()]
+        words += ["--timeout", f"{self.timeout:g}"] if self.timeout is not None else []
+        words += ["--gpu-busy", str(self.busy_bytes)] if self.busy_bytes != BUSY_BYTES else []
+        return tuple(words)
+
+
+class Probed(Record):
+    """One subset of the changes, its cell, and what it answered (None: cannot tell); without a cell it was not run."""
+
+    applied: tuple[str, ...]
+    cell: str | None
+    bad: bool | None
+    reason: str
+
+
+class BlameResult(Record):
+    """How it ended.
+
+    ``members`` turn green into red; without each group of ``proven`` it is green again. ``apart`` says of a member why
+    it cannot be taken away alone, ``unsure`` why that could not be judged. ``followers`` come and go with them. While
+    nothing is found, ``members`` are the changes that are left.
+    """
+
+    ending: Ending
+    changes: dict[str, str]  # package -> the change in words
+    members: tuple[str, ...]
+    proven: tuple[tuple[str, ...], ...] = ()
+    apart: dict[str, str] = Field(default_factory=dict)
+    unsure: dict[str, str] = Field(default_factory=dict)
+    followers: tuple[str, ...] = ()
+    probes: tuple[Probed, ...] = ()
+    reason: str = ""
+
+    @property
+    def ran(self) -> int:
+        """How many environments were run, the two ends with them."""
+        return sum(one.cell is not None for one in self.probes)
+
+
+def write_question(question: BlameQuestion, folder: RunFolder) -> None:
+    """Keep the question in its run folder."""
+    (folder.path / QUESTION).write_text(question.model_dump_json(indent=1), encoding="utf-8")
+
+
+def read_question(folder: RunFolder) -> BlameQuestion:
+    """Read the question of a run.
+
+    Raises:
+        ConfigError: the run is no blame, or its file is not one.
+    """
+    found = _read(folder, QUESTION, BlameQuestion)
+    if found is None:
+        raise ConfigError(f"{folder.path} is no blame: it has no {QUESTION}")
+    return found
+
+
+def write_result(result: BlameResult, folder: RunFolder) -> None:
+    """Keep the result in its run folder."""
+    (folder.path / RESULT).write_text(result.model_dump_json(indent=1), encoding="utf-8")
+
+
+def read_result(folder: RunFolder) -> BlameResult | None:
+    """Read the result of a blame; None where the run is none, or has not come to an end.
+
+    Raises:
+        ConfigError: the file is not one.
+    """
+    return _read(folder, RESULT, BlameResult)
+
+
+def _read(folder: RunFolder, name: str, kind: type[Kept]) -> Kept | None:
+    path = folder.path / name
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise ConfigError(f"{path} cannot be read: {error.errors()[0]['msg']}") from None
+
+
+def outcome(
+    changes: Sequence[Change], found: Found, refused: Mapping[Subset, str], untold: Mapping[Subset, str]
+) -> BlameResult:
+    """Make a result of what the search found.
+
+    ``refused`` says of subsets why there is no such environment, ``untold`` why what was run could not be judged. The
+    first is part of an answer, for nobody can tell more; the second leaves it open.
+    """
+    without = {item: found.members - {item} for item in sorted(found.untold)}
+    names = {item: change.package for item, change in enumerate(changes)}
+    unsure = {names[item]: untold.get(one, "") for item, one in without.items() if one not in refused}
+    return BlameResult(
+        ending=Ending.INCONCLUSIVE if unsure else Ending.FOUND,
+        changes={change.package: change.words() for change in changes},
+        members=tuple(names[item] for item in sorted(found.members)),
+        proven=tuple(tuple(names[item] for item in sorted(group)) for group in found.proven),
+        apart={names[item]: refused[one] for item, one in without.items() if one in refused},
+        unsure=unsure,
+    )
+
+
+def unfinished(changes: Sequence[Change], ending: Ending, left: Subset, reason: str) -> BlameResult:
+    """Make a result of a blame that has no answer; ``left`` are the changes that it may still be."""
+    return BlameResult(
+        ending=ending,
+        changes={change.package: change.words() for change in changes},
+        members=tuple(changes[item].package for item in sorted(left)),
+        reason=reason,
+    )
+
+
+def heads(result: BlameResult) -> tuple[str, ...]:
+    """Return what an answer is named after: each proven member, and the first of those that only move together."""
+    found: list[str] = []
+    for group in result.proven:
+        if not set(group) & set(found):
+            found.append(group[0])
+    return tuple(found) or result.members[:1]
+
+
+def sentence(result: BlameResult) -> str:
+    """Say the answer in one sentence."""
+    names = ", ".join(result.members)
+    match result.ending:
+        case Ending.FOUND:
+            return _answer(result)
+        case Ending.NOT_REPRODUCED:
+            return f"not reproduced: the bad end is not bad here ({result.reason})"
+        case Ending.INTERRUPTED:
+            return f"interrupted: left are {names}"
+        case Ending.INCONCLUSIVE if result.unsure:
+            known = ", ".join(one for one in result.members if one not in result.unsure)
+            besides = f"{known} {'is' if ',' not in known else 'are'} part of it, and " if known else ""
+            return f"inconclusive: {besides}nobody can tell whether it goes without {', '.join(result.unsure)}"
+    return f"inconclusive: {result.reason}; left are {names}"
+
+
+def _answer(result: BlameResult) -> str:
+    first = heads(result)
+    others = [one for one in result.members if one not in first]
+    words = _join([result.changes[one] for one in first])
+    if len(first) > 1:
+        which = "either one" if len(first) == 2 else "any one of them"  # noqa: PLR2004
+        text = f"{words} are needed together; with {which} taken away it is green"
+    else:
+        text = f"{words} turns green into red" if others else f"{words} alone turns green into red"
+    if not others:
+        return text
+    them = "it" if len(first) == 1 else "them"
+    return f"{text}; {_join([result.changes[one] for one in others])} cannot be taken apart from {them}"
+
+
+def _join(words: Sequence[str]) -> str:
+    return " and ".join(([", ".join(words[:-1])] if len(words) > 1 else []) + [words[-1]])

@@ -1,0 +1,415 @@
+"""A blame from its ends to its answer: resolver and runs are played, the run folder and the journal are real."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from harness.envs.lock import Unsolvable, read_lock
+from harness.envs.places import Places
+from harness.errors import ConfigError, InfrastructureError
+from harness.matrix.cell import Cell, Pin
+from harness.matrix.model import load_matrix
+from harness.search import blame_start, blamed, prober
+from harness.search.blamed import BlameQuestion, BlameResult, read_result, sentence
+from harness.search.result import Ending
+from harness.search.sides import Asked
+from harness.store.journal import Journal
+from harness.store.outcome import Outcome
+from harness.store.records import AttemptRecord
+
+SCENARIO = """\
+from harness.probe import scenario
+
+
+@scenario()
+def test_it(probe):
+    pass
+"""
+MATRIX = """\
+name = "m"
+scenarios = ["case.py"]
+
+[pins]
+app = "1"
+lib = "1"
+"""
+
+
+class World:
+    """Packages with requirements, and a scenario whose outcome follows from what is installed."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder = folder
+        self.needs = {}  # (package, version) -> {package: versions that will do}
+        self.outcome = lambda versions: "pass:check"
+        self.ran = []  # what was run, as versions
+        self.stop_after = None  # interrupt after so many runs
+        self.missing = set()  # requirements that no index has
+        monkeypatch.setattr(prober, "resolve_cells", self.resolve)
+        monkeypatch.setattr(prober, "run_plan", self.run)
+        monkeypatch.chdir(folder)
+        (folder / "case.py").write_text(SCENARIO)
+        (folder / "m.toml").write_text(MATRIX)
+
+    def resolve(self, cells, *, cache, jobs):
+        return {cell.id: self.lock(cell) for cell in cells}
+
+    def lock(self, cell):
+        for pin in cell.pins:
+            if pin.requirement in self.missing:
+                return Unsolvable(f"Because there is no version of {pin.requirement} and you require it")
+        chosen = {pin.package: pin.label for pin in cell.pins}
+        waiting = list(chosen)
+        for name in waiting:
+            for other, versions in self.needs.get((name, chosen[name]), {}).items():
+                if other not in chosen:
+                    chosen[other] = versions[-1]
+                    waiting.append(other)
+                elif chosen[other] not in versions:
+                    sentence = f"Because {name}=={chosen[name]} depends on {other}, we can conclude"
+                    return Unsolvable(sentence)
+        text = "".join(f"{name}=={version}\n" for name, version in sorted(chosen.items()))
+        return read_lock(text, cell.python, None, "here")
+
+    def run(self, plan, folder, places, options, listener):
+        journal = Journal(folder.journal_file, listener)
+        for planned in plan.cells:
+            if self.stop_after is not None and len(self.ran) >= self.stop_after:
+                journal.close()
+                return False
+            self.ran.append(planned.lock.packages)
+            journal.write("collected", cell=planned.cell.id, scenarios=[{"id": "case::test_it"}])
+            made = sum(one.cell == planned.cell.id for one in folder.attempts())
+            for number in range(made + 1, options.repeat + 1):
+                said = self.outcome(planned.lock.packages)
+                journal.attempt(attempt(planned.cell.id, number, said))
+        journal.close()
+        return True
+
+    def write(self, name, **versions):
+        lines = (f"{package}=={version}\n" for package, version in versions.items())
+        (self.folder / name).write_text("".join(lines))
+
+    def asked(self):
+        return Asked(load_matrix("m.toml"), Places(self.folder / "cache"), self.folder / "reports")
+
+    def begin(self, **more):
+        said = []
+        found = blame_start.compare(self.asked(), "good.txt", "bad.txt")
+        question = BlameQuestion(
+            good="good.txt",
+            bad="bad.txt",
+            scenario="case.py::test_it",
+            matrix="m.toml",
+            shared=found.shared,
+            changes=found.changes,
+            **more,
+        )
+        blame = blame_start.start(question, self.asked(), said.append)
+        return blame, said
+
+    def blame(self, **more):
+        blame, said = self.begin(**more)
+        result = blame.run(lambda event, fields: None)
+        assert read_result(blame.prober.folder) == result
+        return result, said
+
+
+def attempt(cell, number, said):
+    outcome, _, signature = said.partition(" ")
+    return AttemptRecord(
+        cell=cell,
+        scenario="case::test_it",
+        attempt=number,
+        outcome=Outcome.parse(outcome),
+        signature=signature or None,
+        started=datetime.now(UTC),
+        seconds=1.0,
+    )
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    monkeypatch.delenv("HARNESS_BUNDLE", raising=False)
+    return World(tmp_path, monkeypatch)
+
+
+def red_where(**versions):
+    """Fail where all these versions are installed."""
+    return lambda found: "fail:run:exception" if versions.items() <= found.items() else "pass:check"
+
+
+TWELVE = [f"p{number}" for number in range(12)]
+
+
+def upgrades(world, names=TWELVE):
+    world.write("good.txt", **dict.fromkeys(names, "1"))
+    world.write("bad.txt", **dict.fromkeys(names, "2"))
+
+
+def test_one_upgrade_of_twelve_is_named_and_proven(world):
+    upgrades(world)
+    world.outcome = red_where(p7="2")
+    result, said = world.blame()
+    assert sentence(result) == "p7 1 → 2 alone turns green into red"
+    assert result.proven == (("p7",),)
+    assert result.ran == len(world.ran) <= 2 + 5
+    assert "12 changes, 12 left" in said
+
+
+def test_nothing_moves_in_a_probe_but_what_it_says(world):
+    upgrades(world)
+    world.write("good.txt", **dict.fromkeys([*TWELVE, "held"], "1"))
+    world.write("bad.txt", **{**dict.fromkeys(TWELVE, "2"), "held": "1"})
+    world.outcome = red_where(p3="2", p9="2")
+    result, _ = world.blame()
+    names = ("p3 1 → 2 and p9 1 → 2 are needed together", "with either one taken away it is green")
+    assert sentence(result) == "; ".join(names)
+    for probe, versions in zip((one for one in result.probes if one.cell), world.ran, strict=True):
+        expected = {name: "2" if name in probe.applied else "1" for name in TWELVE}
+        assert versions == {**expected, "held": "1"}
+
+
+def test_packages_of_the_matrix_come_first(world):
+    upgrades(world, ["aaa", "lib", "app"])
+    result, _ = world.blame(assume_ends=True)
+    assert list(result.changes) == ["app", "lib", "aaa"]
+
+
+def test_what_cannot_be_taken_apart_is_said_and_never_run(world):
+    upgrades(world, ["app", "hub", "other"])
+    world.needs = {("app", "2"): {"hub": ["2"]}, ("app", "1"): {"hub": ["1"]}}
+    world.outcome = red_where(app="2")
+    result, said = world.blame()
+    assert sentence(result) == "app 1 → 2 turns green into red; hub 1 → 2 cannot be taken apart from it"
+    assert result.ending is Ending.FOUND
+    assert result.apart["hub"] == "app==2 depends on hub"
+    assert all((one["app"], one["hub"]) in {("1", "1"), ("2", "2")} for one in world.ran)
+    assert "note: app cannot be applied without hub" in said
+
+
+def test_what_only_one_end_needs_comes_and_goes_with_what_needs_it_at_the_version_it_had(world):
+    world.write("good.txt", app="1", lib="1", requests="5")
+    world.write("bad.txt", app="2", lib="2", httpx="7", h11="3")
+    world.needs = {
+        ("app", "1"): {"requests": ["5", "6"]},
+        ("app", "2"): {"httpx": ["7", "8"]},
+        ("httpx", "7"): {"h11": ["3", "4"]},
+        ("httpx", "8"): {"h11": ["4"]},
+    }
+    world.outcome = red_where(app="2")
+    result, _ = world.blame()
+    assert sentence(result) == "app 1 → 2 alone turns green into red"
+    assert set(result.changes) == {"app", "lib"}
+    assert set(result.followers) == {"httpx 7", "h11 3", "requests gone"}
+    assert {"app": "2", "lib": "1", "httpx": "7", "h11": "3"} in world.ran
+
+
+def test_a_package_that_was_added_can_be_the_culprit(world):
+    world.write("good.txt", app="1", lib="1")
+    world.write("bad.txt", app="1", lib="2", extra="3")
+    world.outcome = red_where(extra="3")
+    result, _ = world.blame()
+    assert sentence(result) == "extra 3 added alone turns green into red"
+
+
+def test_a_member_that_cannot_be_judged_leaves_the_answer_open(world):
+    upgrades(world, ["app", "lib"])
+    outcomes = {
+        ("1", "1"): "pass:check",
+        ("2", "1"): "fail:run:exception other",
+        ("2", "2"): "fail:run:exception asked",
+    }
+    world.outcome = lambda found: outcomes.get((found["app"], found["lib"]), "pass:check")
+    result, _ = world.blame(signature="asked")
+    assert result.ending is Ending.INCONCLUSIVE
+    assert sentence(result) == "inconclusive: app is part of it, and nobody can tell whether it goes without lib"
+    assert "other" in result.unsure["lib"]
+
+
+def test_another_failure_can_count_as_good(world):
+    upgrades(world, ["app", "lib"])
+    outcomes = {("1", "1"): "fail:run:exception other", ("2", "1"): "fail:run:exception asked"}
+    world.outcome = lambda found: outcomes.get((found["app"], found["lib"]), "fail:run:exception asked")
+    result, _ = world.blame(signature="asked", good_signature="other")
+    assert result.ending is Ending.FOUND
+    assert len(result.members) == 1
+
+
+def test_a_bad_end_that_is_green_is_not_reproduced(world):
+    upgrades(world)
+    result, _ = world.blame()
+    assert result.ending is Ending.NOT_REPRODUCED
+    assert sentence(result).startswith("not reproduced: the bad end is not bad here (case::test_it pass:check")
+    assert len(world.ran) == 2
+
+
+def test_a_good_end_that_is_red_is_said(world):
+    upgrades(world)
+    world.outcome = lambda found: "fail:run:exception"
+    result, _ = world.blame()
+    assert result.ending is Ending.INCONCLUSIVE
+    assert sentence(result).startswith("inconclusive: the good end is not good here (case::test_it fail:run:exception")
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_interrupted_anywhere_it_goes_on_where_it_stopped(world, after):
+    upgrades(world)
+    world.outcome = red_where(p2="2", p8="2")
+    whole, _ = world.blame()
+    count, world.ran, world.stop_after = len(world.ran), [], after
+    blame, _ = world.begin(reuse=False)
+    first = blame.run(lambda event, fields: None)
+    assert first.ending is Ending.INTERRUPTED
+    assert {"p2", "p8"} <= set(first.members)
+    world.stop_after = None
+    again = blame_start.take_up(blame.prober.folder, Places(world.folder / "cache"), lambda text: None)
+    second = again.run(lambda event, fields: None)
+    assert sentence(second) == sentence(whole)
+    assert len(world.ran) == count
+    assert len({tuple(sorted(one.items())) for one in world.ran}) == count
+
+
+def test_confirmed_answers_have_as_many_attempts_as_asked_and_flaky_ones_are_none(world):
+    upgrades(world)
+    world.outcome = red_where(p4="2")
+    blame, _ = world.begin(confirm=3)
+    result = blame.run(lambda event, fields: None)
+    assert result.ending is Ending.FOUND
+    answer = next(one.cell for one in result.probes if one.applied == ("p4",))
+    good = next(one.cell for one in result.probes if one.applied == ())
+    attempts = blame.prober.folder.attempts()
+    assert [sum(one.cell == cell for one in attempts) for cell in (answer, good)] == [3, 3]
+    said = iter(["fail:run:exception", "pass:check"] * 30)
+    upgrades(world, ["app"])
+    world.outcome = lambda found: next(said) if found["app"] == "2" else "pass:check"
+    result, _ = world.blame(confirm=3, reuse=False)
+    assert result.ending is Ending.INCONCLUSIVE
+    assert "flaky" in result.reason
+
+
+def test_several_environments_a_round_find_the_same(world):
+    upgrades(world)
+    world.outcome = red_where(p6="2")
+    result, _ = world.blame(jobs=3)
+    assert sentence(result) == "p6 1 → 2 alone turns green into red"
+
+
+def test_the_reports_columns_say_which_changes_are_applied(world):
+    upgrades(world, ["app", "lib", "x", "y", "z"])
+    world.outcome = red_where(lib="2")
+    blame, _ = world.begin()
+    blame.run(lambda event, fields: None)
+    record = blame.prober.folder.read_record()
+    labels = [cell.labels["changes"] for cell in record.cells]
+    assert (labels[0], labels[-1]) == ("none", "all 5")
+    assert "lib" in labels
+    assert [cell.reference for cell in record.cells] == [True] + [False] * (len(labels) - 1)
+    assert record.cells[0].id.startswith("good-")
+    assert record.cells[0].pins.keys() == {"app", "lib"}  # under test are those of the matrix; the others are held
+    assert record.axes == ("changes",)
+
+
+def test_what_is_on_no_index_is_left_out_with_a_note_unless_it_is_under_test(world):
+    world.write("good.txt", app="1", mine="0.1")
+    world.write("bad.txt", app="2", mine="0.1")
+    world.missing = {"mine==0.1"}
+    _, _ = world.begin()
+    notes = blame_start.compare(world.asked(), "good.txt", "bad.txt").notes
+    assert "good.txt: left out, on no index: mine==0.1" in notes
+    world.missing = {"app==2"}
+    with pytest.raises(ConfigError, match=r"bad\.txt has no resolution: .*no version of app==2"):
+        world.begin()
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "sentence"),
+    [
+        ({"app": "1"}, {"app": "1"}, "no package differs between good.txt and bad.txt"),
+        ({}, {"app": "1"}, "good.txt names no package at an exact version"),
+    ],
+)
+def test_ends_that_give_nothing_to_compare_are_one_sentence(world, good, bad, sentence):
+    world.write("good.txt", **good)
+    world.write("bad.txt", **bad)
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        world.begin()
+
+
+def test_an_index_that_does_not_answer_is_no_answer(world):
+    upgrades(world, ["app", "lib"])
+    blame, _ = world.begin()
+    blame.mixed.cells.clear()
+    world.lock = lambda cell: Unsolvable("connection refused", network=True)
+    with pytest.raises(InfrastructureError, match="the index does not answer: connection refused"):
+        blame.run(lambda event, fields: None)
+
+
+def test_cells_of_a_run_are_ends_by_their_lock(world):
+    upgrades(world, ["app", "lib", "deep"])
+    world.outcome = red_where(deep="2")
+    blame, _ = world.begin()
+    result = blame.run(lambda event, fields: None)
+    red = next(one.cell for one in result.probes if one.applied == ("deep",))
+    run = blame.prober.folder.path.name
+    for good, bad in ((f"{run}:good-*", f"{run}:{red}"), ("good-*", red)):
+        asked = Asked(load_matrix("m.toml"), Places(world.folder / "cache"), world.folder / "reports", run=run)
+        found = blame_start.compare(asked, good, bad)
+        assert [change.words() for change in found.changes] == ["deep 1 → 2"]
+        assert found.changes[0].new.transitive
+    asked = Asked(load_matrix("m.toml"), Places(world.folder / "cache"), world.folder / "reports")
+    with pytest.raises(ConfigError, match=r"nothing is no file, and no cell of m\.toml is called so; there are cell-"):
+        asked.side("nothing")
+    assert asked.side(red).name == red  # the newest run that has it
+
+
+def test_the_question_keeps_the_command_and_a_run_without_one_is_no_blame(world):
+    upgrades(world, ["app"])
+    blame, _ = world.begin(signature="s", timeout=5)
+    words = "harness blame --good good.txt --bad bad.txt --scenario case.py::test_it --matrix m.toml"
+    assert " ".join(blame.question.command()).startswith(words)
+    assert blamed.read_question(blame.prober.folder) == blame.question
+    (blame.prober.folder.path / blamed.QUESTION).unlink()
+    with pytest.raises(ConfigError, match=r"is no blame: it has no blame\.json"):
+        blamed.read_question(blame.prober.folder)
+
+
+def result_of(members, proven, **more):
+    changes = {name: f"{name} 1 → 2" for name in members}
+    groups = tuple(tuple(group) for group in proven)
+    return BlameResult(ending=Ending.FOUND, changes=changes, members=tuple(members), proven=groups, **more)
+
+
+@pytest.mark.parametrize(
+    ("members", "proven", "said"),
+    [
+        ("a", ["a"], "a 1 → 2 alone turns green into red"),
+        ("ab", ["a", "b"], "a 1 → 2 and b 1 → 2 are needed together; with either one taken away it is green"),
+        (
+            "abc",
+            ["a", "b", "c"],
+            "a 1 → 2, b 1 → 2 and c 1 → 2 are needed together; with any one of them taken away it is green",
+        ),
+        ("ab", ["a"], "a 1 → 2 turns green into red; b 1 → 2 cannot be taken apart from it"),
+        ("ab", ["ab"], "a 1 → 2 turns green into red; b 1 → 2 cannot be taken apart from it"),
+        (
+            "abc",
+            ["c", "ab"],
+            (
+                "c 1 → 2 and a 1 → 2 are needed together; with either one taken away it is green; "
+                "b 1 → 2 cannot be taken apart from them"
+            ),
+        ),
+    ],
+)
+def test_an_answer_is_one_sentence(members, proven, said):
+    assert sentence(result_of(members, proven)) == said
+
+
+def test_a_cell_keeps_its_pins_when_it_is_written_down():
+    cell = Cell("3.11", (Pin("a", "1", "a==1", transitive=True),))
+    question = BlameQuestion(good="g", bad="b", scenario="s", matrix="m", shared=cell, changes=())
+    assert BlameQuestion.model_validate_json(question.model_dump_json()) == question
+    assert Path(question.good).name == "g"
