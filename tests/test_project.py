@@ -14,7 +14,7 @@ from harness.verdict.known import parse
 from harness.verdict.signature import rules
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ["matrix", "envs", "probe", "runner", "store", "verdict", "session", "search", "report", "cli"]
+ROOMS = ["matrix", "envs", "probe", "runner", "store", "verdict", "session", "search", "report", "nightly", "cli"]
 MODULES = sorted((ROOT / "harness").rglob("*.py"))
 UNIX_ONLY = {"fcntl", "resource", "pwd", "grp", "termios", "pty", "tty"}
 

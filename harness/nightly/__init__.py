@@ -1,0 +1,1 @@
+"""One night: what to run, what changed since the last one, whether the machine can be trusted, and what is claimed."""

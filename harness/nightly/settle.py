@@ -1,0 +1,83 @@
+"""What a night leaves to the next one: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from harness.nightly.claim import Claim, Kind
+from harness.nightly.control import State
+from harness.nightly.ledger import Ledger, Seen, seen, tallied
+from harness.nightly.levels import watched
+from harness.nightly.look import WHOLE, Look, Place, Word, function
+from harness.nightly.situation import Situation
+
+ANSWERS = {Word.GREEN, Word.RED, Word.FLAKY, Word.SKIP}
+
+
+def kept(one: Seen, now: Situation) -> bool:
+    """Tell whether an earlier answer is still expected: there tonight, carried, or hidden by its cell's failure."""
+    if one.place in now.looks or one.place in now.carried:
+        return True
+    if one.line not in now.lines or one.scenario == WHOLE:
+        return False
+    hidden = {(one.line, WHOLE), (one.line, function(one.scenario)), (one.line, one.scenario.partition("::")[0])}
+    return any(place in now.looks for place in hidden)
+
+
+def settle(now: Situation, judged: Mapping[Place, Sequence[Claim]]) -> Ledger:
+    """Return the ledger after a night in which the machine was trusted."""
+    old = now.ledger
+    epoch = now.night if old is None or now.control.state is State.SETTLED else old.epoch
+    after = {one.place: one for one in (old.seen if old else ()) if kept(one, now)}
+    for place, look in now.looks.items():
+        made = _after(now, look, {claim.kind for claim in judged[place]}, epoch)
+        if made is not None:
+            after[place] = made
+    hidden = after.keys() - now.looks.keys() - now.carried.keys()
+    after |= {place: _unsure(after[place]) for place in hidden}
+    control = tuple(
+        seen(_slim(look), now.night, epoch, was, same=True, level=was is not None and was.epoch == epoch)
+        for name, look in now.control_looks.items()
+        for was in [next((one for one in (old.control if old else ()) if one.scenario == name), None)]
+        if look.word in ANSWERS
+    )
+    return Ledger(night=now.night, epoch=epoch, facts=now.facts, seen=tuple(after.values()), control=control)
+
+
+def _after(now: Situation, look: Look, kinds: set[Kind], epoch: str) -> Seen | None:
+    """Return what is kept of one place; an answer that is open leaves the earlier one, marked unsure."""
+    was = now.was(look.place)
+    if look.word not in ANSWERS:
+        return _unsure(was) if was is not None and look.scenario != WHOLE else None
+    if Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and look.word is Word.RED):
+        return was and _unsure(was).model_copy(update={"tallies": tallied(look, now.night, was)})
+    slim = _slim(look)
+    same = was is not None and was.word is look.word and Kind.CHANGED not in kinds
+    level = not kinds & {Kind.MEMORY_UP, Kind.MEMORY_DOWN}
+    made = seen(slim, now.night, epoch, was, same=same, level=level)
+    if look.word is not Word.GREEN and was is not None and was.epoch == epoch:
+        made = made.model_copy(update={"figures": was.figures})  # what a failed attempt measured is no level
+    return made
+
+
+def _unsure(one: Seen) -> Seen:
+    return one.model_copy(update={"unsure": True})
+
+
+def _slim(look: Look) -> Look:
+    """Leave out the figures that nothing is claimed about."""
+    return replace(look, figures={name: values for name, values in look.figures.items() if watched(name)})
+
+
+def distrusted(now: Situation) -> Ledger | None:
+    """Return the ledger after a night in which the machine was not trusted: as before, with tonight's control."""
+    old = now.ledger or Ledger(night=now.night, epoch=now.night)
+    moved = tuple(
+        seen(_slim(look), now.night, now.night, None, same=False, level=False)
+        for look in now.control_looks.values()
+        if look.word in ANSWERS
+    )
+    if not moved:
+        return now.ledger
+    return old.model_copy(update={"night": now.night, "facts": now.facts, "moved_control": moved})
