@@ -9,30 +9,38 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.arguments import Verbs, add_json, add_matrix, read_matrix
+from harness.cli.arguments import Verbs, add_json, add_matrix, positive, read_matrix
 from harness.envs.lock import Lock
 from harness.envs.places import Places
 from harness.envs.stamp import STAMP
-from harness.errors import ExitCode
+from harness.errors import ConfigError, ExitCode
 from harness.session.plan import Plan, PlannedCell, make_plan
+from harness.session.shards import shards
 
 
 def register(verbs: Verbs) -> None:
     """Add the verb."""
     verb = verbs.add_parser("plan", help="show cells, locks, what is reused and what cannot be resolved")
     add_matrix(verb)
+    verb.add_argument(
+        "--shards", type=positive, metavar="N", help="with --json: share the cells out between N machines"
+    )
     add_json(verb)
     verb.set_defaults(verb=show_plan)
 
 
 def show_plan(options: argparse.Namespace) -> ExitCode:
     """Print the plan; 4 when the index could not be asked for a cell."""
+    if options.shards and not options.json:
+        raise ConfigError("--shards is for programs: it needs --json")
     places = Places.of_user()
     plan = make_plan(read_matrix(options), places, scenarios=options.scenarios, cells=options.cells)
     rows = [_describe(planned, places) for planned in plan.cells]
     if options.json:
         scenarios = [info.model_dump(mode="json", exclude={"nodeid"}) for info in plan.scenarios]
         answer = {"matrix": plan.matrix.name, "cells": rows, "scenarios": scenarios, "warnings": plan.warnings}
+        if options.shards:
+            answer["shards"] = shards(plan.cells, options.shards)
         print(json.dumps(answer, indent=1))
     else:
         _print(plan, rows)
