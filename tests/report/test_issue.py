@@ -169,9 +169,10 @@ def test_without_a_contrast_the_reason_is_said(found, said):
         (None, None, "It breaks (seen with c)"),
         (Contrast("r", "g", (ONE,)), None, "[Regression between transformers 4.57.6 and 5.6.2] It breaks"),
         (Contrast("r", "g", (ONE, BESIDE)), None, "It breaks (seen with c)"),
-        (Contrast("r", "g", (replace(ONE, red="1", green="2"),)), None, "It breaks (seen with c)"),
+        (Contrast("r", "g", (replace(ONE, red="1", green="2"),)), None, "It breaks (seen with c, not with 2)"),
         (Contrast("r", "g", (replace(ONE, red="dev"),)), None, "It breaks (seen with c)"),
-        (None, Searched("", "5.4.0", "transformers"), "[Regression in transformers 5.4.0] It breaks"),
+        (None, Searched("", "5.4.0", "transformers", alone=True), "[Regression in transformers 5.4.0] It breaks"),
+        (None, Searched("", "5.4.0", "transformers"), "[Regression with transformers 5.4.0] It breaks"),
         (None, Searched("", "", "transformers"), "It breaks (seen with c)"),
     ],
 )
@@ -219,7 +220,7 @@ def test_evidence_counts_every_cell_once(draft_of):
 def test_a_contrast_of_one_package_is_found_and_called_a_regression_only_where_red_is_newer(draft_of):
     issue = draft_of(HF_INIT)
     assert issue.contrast.changes == (Change("package", "accelerate", "1.11.0", "1.13.0"),)
-    assert issue.title.endswith("(seen with transformers 5.0.0 · accelerate 1.11.0)")
+    assert issue.title.endswith("(seen with transformers 5.0.0 · accelerate 1.11.0, not with 1.13.0)")
     assert issue.labels == ("bug",)
 
 
@@ -372,8 +373,9 @@ def test_the_draft_is_as_agreed(draft_of):
         "transformers 5.0.0 is the first bad release.",
         "5.0.0",
         "transformers",
-        "https://github.com/a/b/compare/v1...v2",
-        (("4.57.5", "good", "pass"), ("5.0.0", "bad", "fail")),
+        alone=True,
+        compare="https://github.com/a/b/compare/v1...v2",
+        probed=(("4.57.5", "good", "pass"), ("5.0.0", "bad", "fail")),
     )
     issue = draft_of("expectation: reserved near allocated", searched=found)
     script = Script('print("a")\n\n\nprint("```")\n', ("One note.",))

@@ -59,7 +59,7 @@ def test_an_answer_names_the_release_the_span_and_what_counted_as_bad(cells):
         " 5.5.0, 4 of them run, with any failure of scenarios/adapters.py::test_split_base as bad)."
         " No other package differs between these two."
     )
-    assert found.culprit == "5.4.0"
+    assert (found.culprit, found.alone) == ("5.4.0", True)
     assert found.compare == "https://github.com/huggingface/transformers/compare/v5.3.0...v5.4.0"
     assert found.probed[0] == ("5.2.0", "good", "passes")
 
@@ -67,7 +67,7 @@ def test_an_answer_names_the_release_the_span_and_what_counted_as_bad(cells):
 def test_what_else_differs_at_the_border_is_said(cells):
     moved = cells[2].model_copy(update={"versions": {"transformers": "5.4.0", "torch": "2.12.0"}})
     text = said(cells=(*cells[:2], moved, cells[3])).sentence
-    assert text.endswith("Between these two torch 2.12.0 instead of 2.13.0 differs too.")
+    assert text.endswith("With 5.4.0 1 other package resolved otherwise (torch 2.12.0 instead of 2.13.0).")
 
 
 def test_a_release_that_fails_in_another_way_is_not_called_the_culprit(cells, make_red, make_attempt, hf_init):
@@ -149,3 +149,10 @@ def test_a_bisect_of_something_else_is_refused(bisect, changes, sentence):
     questions.write(ASKED.model_copy(update=changes), bisect)
     with pytest.raises(ConfigError, match=sentence):
         read_search(bisect, GROUP, KNOWN)
+
+
+def test_a_scan_without_a_bound_judges_no_release():
+    unjudged = {release: Judged(bad=None, reason="x = 1") for release in RELEASES}
+    found = said(FOUND.model_copy(update={"releases": unjudged}), ASKED.model_copy(update={"metric": "x.share"}))
+    assert found.sentence == "x.share changes from transformers 5.3.0 to 5.4.0 (over 4 releases from 5.2.0 to 5.5.0)."
+    assert found.culprit == ""

@@ -17,7 +17,6 @@ from harness.store.records import AttemptRecord, Frame, RunRecord, ScenarioInfo
 from harness.verdict.known import State
 
 FRAMES = 10
-EXPECTED = "expectation: "  # how the signature of a broken expectation begins
 NO_BUG = "not a bug"  # how a rule's summary says that upstream meant it so
 
 
@@ -68,7 +67,7 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
         searched=searched,
         frames=last_frames(frames),
         expected=row.title,
-        actual=picked.red.detail or picked.red.outcome,
+        actual=words.without_name(picked.red.detail or picked.red.outcome)[1],
         checks=tuple(each for each in picked.red.checks if not each.held),
         memory=beside.memory(picked, attempt),
         axes=report.axes,
@@ -102,16 +101,16 @@ def headline(group: Group, signature: str) -> str:
     if group.rule:
         return group.summary
     place, what = frame_of(signature), words.failure_words(signature)
-    if what.startswith(EXPECTED):
-        what = f"Does not hold: {what.removeprefix(EXPECTED)}"
-    return f"{what} in {place}" if place else what
+    expected, what = words.without_name(what)
+    what = f"Does not hold: {what}" if expected else what
+    return f"{what} in {place}" if "/" in place else what
 
 
 def summary(signature: str, counts: Sequence[Evidence], picked: Picked, searched: Searched | None) -> tuple[str, ...]:
     """Return three to six sentences: what fails, where, the contrast, the bisect, on what it ran."""
     row, place = picked.row, frame_of(signature)
-    what = picked.red.detail or words.failure_words(signature)
-    fails = "fails: it" if what.startswith("does not hold") else "fails with"
+    expected, what = words.without_name(picked.red.detail or words.failure_words(signature))
+    fails = "fails; this does not hold:" if expected else "fails with"
     where = f", raised in {place}" if "/" in place else ""
     about = f" ({row.title.rstrip('.')})" if row.title else ""
     said = [f"The test {row.scenario}{about} {fails} {what.rstrip('.')}{where}."]

@@ -96,6 +96,7 @@ class Searched:
     package: str = ""
     compare: str = ""  # address
     probed: tuple[tuple[str, str, str], ...] = ()  # release, good | bad | cannot tell, why
+    alone: bool = False  # no other package differs between the release found and the one before
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from harness.search.result import Ending, Result
 from harness.store.folder import RunFolder
 from harness.store.records import AttemptRecord, CellRecord
 
+ALONE = " No other package differs between these two."
 WORDS = {True: "bad", False: "good", None: "cannot tell"}
 
 
@@ -61,12 +62,14 @@ def searched(  # what was asked, what was found, and what it was found in
     compare = compare_link(package, result.before, result.suspects[-1], known) if result.suspects else ""
     match result.ending:
         case Ending.FOUND:
+            border = _border(package, result, cells)
+            otherwise = "" if result.find_fix else _otherwise(package, names, cells, attempts, group)
+            bad = names in result.releases and result.releases[names].bad is True
+            culprit = names if bad and not result.find_fix and not otherwise else ""
             sentence = f"{package} {names} is the first {after} release, {result.before} the last {before} one ({how})."
-            sentence += _border(package, result, cells)
-            if not result.find_fix:
-                sentence += _otherwise(package, names, cells, attempts, group)
-            culprit = "" if result.find_fix or "in another way" in sentence else names
-            return Searched(sentence, culprit, package, compare, probed)
+            if asked.metric is not None and not bad and not result.find_fix:  # a scan without a bound judges nothing
+                sentence = f"{asked.metric} changes from {package} {result.before} to {names} (over {span})."
+            return Searched(sentence + border + otherwise, culprit, package, compare, probed, alone=border == ALONE)
         case Ending.NOT_REPRODUCED:
             sentence = (
                 f"A bisect of {package} did not reproduce it at {asked.bad}: {result.reason or 'no reason given'}."
@@ -116,8 +119,10 @@ def _border(package: str, result: Result, cells: Sequence[CellRecord]) -> str:
         return ""
     others = [each for each in changes(Side(ends[1]), Side(ends[0])) if each.name != package]
     if not others:
-        return " No other package differs between these two."
-    return f" Between these two {listed([change_words(each) for each in others])} differs too."
+        return ALONE
+    both = [change_words(each) for each in others if each.red and each.green] or [change_words(each) for each in others]
+    named = listed(both, 1, len(others))
+    return f" With {result.suspects[0]} {counted(len(others), 'other package')} resolved otherwise ({named})."
 
 
 def _otherwise(

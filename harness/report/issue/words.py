@@ -10,13 +10,14 @@ from harness.report.issue.context import Change, Contrast, Evidence, Searched
 from harness.report.issue.repository import frame_of
 
 FEW = 4
-TITLE = 160  # characters; GitHub takes 256
+TITLE = 240  # characters; GitHub takes 256
 
 
-def listed(names: Sequence[str], few: int = FEW) -> str:
-    """Join names, the rest as a count: ``a, b and 3 more``."""
+def listed(names: Sequence[str], few: int = FEW, total: int | None = None) -> str:
+    """Join names, the rest as a count: ``a, b and 3 more``; ``total`` counts those that are not among the names."""
     shown = ", ".join(names[:few])
-    return f"{shown} and {len(names) - few} more" if len(names) > few else shown
+    rest = (len(names) if total is None else total) - min(few, len(names))
+    return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def counted(number: int, noun: str) -> str:
@@ -30,24 +31,43 @@ def failure_words(signature: str) -> str:
     return signature.removesuffix(f" @ {place}") if place else signature
 
 
+NOT_HELD = (
+    "expectation: ",
+    "ExpectationFailed: ",
+    "does not hold: ",
+)  # how signatures and details of a broken expectation begin
+
+
+def without_name(failure: str) -> tuple[bool, str]:
+    """Tell whether a failure is an expectation that does not hold, and return what it says."""
+    for name in NOT_HELD:
+        if failure.startswith(name):
+            return True, failure.removeprefix(name)
+    return False, failure
+
+
 def title(summary: str, contrast: Contrast | None, searched: Searched | None, cell: str) -> str:
     """Return the title: what happens, and the release if the evidence names one.
 
     =================================================== ==============================================
     a bisect found the first bad release                ``[Regression in transformers 5.4.0] …``
+    … and with it other packages differ                 ``[Regression with transformers 5.4.0] …``
     one package alone differs, red is the newer         ``[Regression between transformers A and B] …``
     anything else                                       ``… (seen with transformers 5.6.2)``
+    … and the green cell has the newer release          ``… (seen with transformers 5.6.2, not with 5.7.0)``
     =================================================== ==============================================
     """
     said = " ".join(summary.split())
     change = regression(contrast)
     if searched and searched.culprit:
-        said = f"[Regression in {searched.package} {searched.culprit}] {said}"
+        said = f"[Regression {'in' if searched.alone else 'with'} {searched.package} {searched.culprit}] {said}"
     elif change:
         said = f"[Regression between {change.name} {change.green} and {change.red}] {said}"
     else:
-        said = f"{said if len(said) < TITLE - len(cell) else said[: TITLE - len(cell)] + '…'} (seen with {cell})"
-    return said if len(said) <= 2 * TITLE - FEW else said[: TITLE - 1] + "…"
+        newer = contrast.packages[0].green if contrast and mended(contrast) else None
+        where = f"(seen with {cell}{f', not with {newer}' if newer else ''})"
+        said = f"{said if len(said) < TITLE - len(where) else said[: TITLE - len(where)] + '…'} {where}"
+    return said if len(said) <= TITLE else said[: TITLE - 1] + "…"
 
 
 def regression(contrast: Contrast | None) -> Change | None:
