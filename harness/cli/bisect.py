@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, size
+from harness.cli.answers import CODES, answer_lines, closing_lines
+from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, seconds, size
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.model import load_matrix
 from harness.matrix.places import short
+from harness.report.linechart import change_words
+from harness.report.scanpage import write_chart
 from harness.report.write import write_views
+from harness.runner.isolation import Isolation
 from harness.search.criterion import is_factor
-from harness.search.drive import Bisect, start, take_up
+from harness.search.drive import start, take_up
 from harness.search.first_bad import Search
 from harness.search.listing import released
 from harness.search.question import Question
 from harness.search.releases import between
-from harness.search.result import Ending, Result
-from harness.session.context import Options
+from harness.session.context import BUSY_BYTES
 from harness.store.folder import find
 
-CODES = {
-    Ending.FOUND: ExitCode.COMPLETE,
-    Ending.NOT_REPRODUCED: ExitCode.REGRESSION,
-    Ending.INCONCLUSIVE: ExitCode.INCOMPLETE,
-    Ending.INTERRUPTED: ExitCode.INTERRUPTED,
-}
 EPILOG = """\
 exit codes: 0 found · 1 not reproduced at the bad end · 2 usage or configuration · 4 inconclusive, the releases that are
 left are named · 130 interrupted"""
@@ -47,8 +42,10 @@ def register(verbs: Verbs) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verb.add_argument("package", nargs="?", metavar="PACKAGE", help="whose releases to search")
-    verb.add_argument("--good", metavar="VERSION", help="a release where the scenario is green")
-    verb.add_argument("--bad", metavar="VERSION", help="a release where it is red")
+    end = "a release where the scenario is {}, or the newest on a day (2026-01-10); left out: {}"
+    sought = "the search goes back until it finds one"
+    verb.add_argument("--good", metavar="VERSION|DAY", help=end.format("green", sought))
+    verb.add_argument("--bad", metavar="VERSION|DAY", help=end.format("red", "the newest release"))
     verb.add_argument("--scenario", metavar="FILE::TEST", help="what tells good from bad")
     verb.add_argument(
         "--matrix",
@@ -60,13 +57,25 @@ def register(verbs: Verbs) -> None:
     verb.add_argument("--metric", metavar="FIGURE", help="bad is what has more of this figure than --above")
     verb.add_argument("--above", metavar="1.5x|8GiB", help="times the figure of the good end, or an absolute size")
     verb.add_argument("--find-fix", action="store_true", help="the good release is the newer one: find the fix")
+    verb.add_argument("--scan", action="store_true", help="run every release, name every change, draw a line chart")
     verb.add_argument("--assume-ends", action="store_true", help="do not run the two ends first")
     verb.add_argument("--confirm", type=positive, default=1, metavar="N", help="attempts at the two releases found")
     verb.add_argument("--jobs", type=positive, default=1, metavar="K", help="releases at once (1)")
+    _add_how(verb)
     verb.add_argument("--resume", metavar="RUN", help="go on with an interrupted bisect; needs nothing else")
     add_reports(verb)
     add_json(verb)
     verb.set_defaults(verb=bisect)
+
+
+def _add_how(verb: argparse.ArgumentParser) -> None:
+    """Add how attempts are run, as ``harness run`` has it."""
+    verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt (default: the matrix's)")
+    verb.add_argument(
+        "--gpu-busy", type=size, default=BUSY_BYTES, metavar="SIZE", help="a card with more in use is busy (1GiB)"
+    )
+    verb.add_argument("--isolation", type=Isolation, choices=list(Isolation), default=Isolation.FORK)
+    verb.add_argument("--no-reuse", action="store_true", help="run again what an earlier run below --reports answered")
 
 
 def bisect(options: argparse.Namespace) -> ExitCode:
@@ -78,55 +87,68 @@ def bisect(options: argparse.Namespace) -> ExitCode:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     if options.resume:
-        search = take_up(find(options.resume, options.reports), places, Options())
+        search = take_up(find(options.resume, options.reports), places)
     else:
         question, notes = _question(options, places)
         for note in notes:
             say(f"note: {note}")
-        search = start(question, load_matrix(options.matrix), places, options.reports, Options(jobs=question.jobs))
+        search = start(question, load_matrix(options.matrix), places, options.reports)
     asked = search.question
-    say(f"{len(asked.releases)} releases of {asked.package}, {asked.scenario} → {short(search.folder.path)}")
-    ends = 0 if asked.assume_ends else 2
-    with Show(console, ends + Search(len(asked.releases)).rounds_left(asked.jobs) * asked.jobs) as show:
-        try:
-            result = search.run(show, say)
-        except KeyboardInterrupt:  # while locking, where no cell runs
-            result = search.result(Ending.INTERRUPTED, asked.releases[0], asked.releases[1:])
+    back = f"back from {asked.releases[-1]}, over up to " if asked.open_end else ""
+    say(f"{back}{len(asked.releases)} releases of {asked.package}, {asked.scenario} → {short(search.folder.path)}")
+    with Show(console, _probes(asked)) as show:
+        result = search.run(show, say)
     views = write_views(search.folder)
-    code = CODES[result.ending]
-    lines = _last_lines(search, result)
+    scan = search.seen.scan() if asked.scan else None
+    chart = write_chart(search.folder, scan) if scan else None
+    code, answer = CODES[result.ending], answer_lines(search, result, scan)
     if options.json:
-        paths = {"run": str(search.folder.path), "html": str(views.html)}
-        print(json.dumps({**paths, "exit_code": code, **result.model_dump(), "answer": lines[-1]}, indent=1))
+        paths = {"run": str(search.folder.path), "html": str(views.html), "chart": str(chart) if chart else None}
+        changes = [change_words(scan, one) for one in scan.changes] if scan else []
+        more = {"changes": changes, "answer": answer[-1]}
+        print(json.dumps({**paths, "exit_code": code, **result.model_dump(), **more}, indent=1))
         return code
     say(f"HTML  {short(views.html)}")
-    for line in lines:
+    if chart is not None:
+        say(f"Chart {short(chart)}")
+    for line in (*closing_lines(search, result, places), *answer):
         say(line)
     return code
 
 
+def _probes(asked: Question) -> int:
+    """Return how many probes a search takes at most, where every answer is known."""
+    count = len(asked.releases)
+    if asked.scan:
+        return count
+    ends = 0 if asked.assume_ends else 1 if asked.open_end else 2
+    return ends + (1 + asked.open_end) * Search(count).rounds_left(asked.jobs) * asked.jobs
+
+
 def _question(options: argparse.Namespace, places: Places) -> tuple[Question, tuple[str, ...]]:
-    """Read the arguments and ask the index for the releases between the ends."""
-    missing = [name for name in ("package", "good", "bad", "scenario") if getattr(options, name) is None]
-    if missing:
-        flags = ", ".join("PACKAGE" if name == "package" else f"--{name}" for name in missing)
-        raise ConfigError(f"bisect needs {flags}")
-    if (options.metric is None) != (options.above is None):
-        raise ConfigError("--metric and --above belong together")
-    if options.metric is not None and options.signature is not None:
-        raise ConfigError("--signature and --metric are two different questions; keep one")
+    """Read the arguments and ask the index for the releases between the ends.
+
+    Raises:
+        ConfigError: something is missing, or two things that were asked for exclude each other.
+    """
+    _check(options)
     factor = is_factor(options.above) if options.above else None
-    if factor is not None and options.assume_ends:
-        raise ConfigError(f"--above {options.above} is measured at the good end, which --assume-ends leaves out")
     package = canonicalize_name(options.package)
     listing = released(package, places)
     found = between(package, listing.releases[package], options.good, options.bad, find_fix=options.find_fix)
+    end = "bad" if options.find_fix else "good"
+    if found.open_end and options.scan:
+        raise ConfigError(f"--scan runs every release between two ends: name the older one with --{end}")
+    if found.open_end and factor is not None:
+        raise ConfigError(f"--above {options.above} is measured at the good end: name it with --good, or give a size")
     question = Question(
         package=package,
         releases=found.releases,
         scenario=options.scenario,
         matrix=options.matrix,
         find_fix=options.find_fix,
+        open_end=found.open_end,
+        scan=options.scan,
         signature=options.signature,
         good_signature=options.good_signature,
         metric=options.metric,
@@ -135,8 +157,29 @@ def _question(options: argparse.Namespace, places: Places) -> tuple[Question, tu
         assume_ends=options.assume_ends,
         confirm=options.confirm,
         jobs=options.jobs,
+        timeout=options.timeout,
+        busy_bytes=options.gpu_busy,
+        isolation=options.isolation,
+        reuse=not options.no_reuse,
     )
     return question, (*listing.warnings, *found.notes)
+
+
+def _check(options: argparse.Namespace) -> None:
+    missing = [name for name in ("package", "scenario") if getattr(options, name) is None]
+    if missing:
+        flags = ", ".join("PACKAGE" if name == "package" else f"--{name}" for name in missing)
+        raise ConfigError(f"bisect needs {flags}")
+    if options.above is not None and options.metric is None:
+        raise ConfigError("--above is about a figure: name it with --metric")
+    if options.metric is not None and options.above is None and not options.scan:
+        raise ConfigError("--metric needs --above (only --scan goes without)")
+    if options.metric is not None and options.signature is not None:
+        raise ConfigError("--signature and --metric are two different questions; keep one")
+    if options.above and is_factor(options.above) is not None and options.assume_ends:
+        raise ConfigError(f"--above {options.above} is measured at the good end, which --assume-ends leaves out")
+    if options.scan and options.confirm > 1:
+        raise ConfigError("--confirm repeats the two releases that a search finds; --scan runs every release once")
 
 
 def _limit(text: str) -> int:
@@ -144,30 +187,3 @@ def _limit(text: str) -> int:
         return size(text)
     except argparse.ArgumentTypeError:
         raise ConfigError(f"--above {text} is neither a factor (1.5x) nor a size (8GiB)") from None
-
-
-def _last_lines(search: Bisect, result: Result) -> list[str]:
-    """Return what is said last: the evidence or the command first, the answer at the end."""
-    asked, package = search.question, search.question.package
-    before, after = ("bad", "good") if asked.find_fix else ("good", "bad")
-    names = ", ".join(result.suspects)
-    match result.ending:
-        case Ending.FOUND:
-            good, bad = (names, result.before) if asked.find_fix else (result.before, names)
-            return [
-                f"to see it again: {shlex.join(asked.command(good, bad))}",
-                f"{package} {names} is the first {after} release, {result.before} the last {before} one",
-            ]
-        case Ending.NOT_REPRODUCED:
-            verb = "is not bad" if result.releases[asked.bad].bad is False else "cannot be judged"
-            return [f"not reproduced: {package} {asked.bad} {verb} here ({result.reason})"]
-        case Ending.INCONCLUSIVE if result.reason:
-            return [f"inconclusive, one of {names} is the first {after} release: {package} {result.reason}"]
-        case Ending.INCONCLUSIVE:
-            return [f"inconclusive: the first {after} {package} is one of {names}; {result.before} is {before}"]
-        case Ending.INTERRUPTED:
-            return [f"interrupted; to go on: harness bisect --resume {_place(search.folder.path)}"]
-
-
-def _place(path: Path) -> str:
-    return shlex.quote(str(short(path)))

@@ -58,7 +58,7 @@ def judge(criterion: Criterion, attempts: Sequence[AttemptRecord], bound: float 
 
 def figure(name: str, attempts: Sequence[AttemptRecord]) -> float | None:
     """Return the figure of a release: the largest of its scenarios, each the median of its attempts."""
-    return max((median(found) for found in _measured(name, attempts).values()), default=None)
+    return max((median(found) for found in measured(name, attempts).values()), default=None)
 
 
 def _by_figure(name: str, attempts: Sequence[AttemptRecord], bound: float | None) -> Judged:
@@ -69,7 +69,7 @@ def _by_figure(name: str, attempts: Sequence[AttemptRecord], bound: float | None
         return Judged(None, f"no figure {name}{there}")
     if bound is None:
         return Judged(None, f"{name} = {value:g}, and the good end has none to compare with")
-    for scenario, found in _measured(name, attempts).items():
+    for scenario, found in measured(name, attempts).items():
         if min(found) <= bound < max(found):
             return Judged(
                 None, f"flaky: {scenario} measured {name} from {min(found):g} to {max(found):g}, bound {bound:g}"
@@ -77,7 +77,8 @@ def _by_figure(name: str, attempts: Sequence[AttemptRecord], bound: float | None
     return Judged(value > bound, f"{name} = {value:g}, bound {bound:g}")
 
 
-def _measured(name: str, attempts: Sequence[AttemptRecord]) -> dict[str, list[float]]:
+def measured(name: str, attempts: Sequence[AttemptRecord]) -> dict[str, list[float]]:
+    """Return scenario → the figure of each of its attempts that ran."""
     values: dict[str, list[float]] = {}
     for one in attempts:
         if one.outcome.status in RAN and name in one.figures:

@@ -23,11 +23,12 @@ class Criterion(Record):
 
     def words(self) -> tuple[str, ...]:
         """Return the options of the command line that say the same."""
-        above = f"{self.factor:g}x" if self.factor is not None else str(self.limit)
+        above = f"{self.factor:g}x" if self.factor is not None else self.limit
         return (
             *(("--signature", self.signature) if self.signature else ()),
             *(("--good-signature", self.good_signature) if self.good_signature else ()),
-            *(("--metric", self.metric, "--above", above) if self.metric else ()),
+            *(("--metric", self.metric) if self.metric else ()),
+            *(("--above", str(above)) if self.metric and above is not None else ()),
         )
 
 

@@ -23,7 +23,7 @@ DAY = 86_400.0
         (["report", "nothing"], 2, r"harness: no run named 'nothing' below reports"),
         (["run", "--resume", "quickstart", "--reports", "nowhere"], 2, "no run of the matrix quickstart below nowhere"),
         (["run", "--scenarios", "load_4bitt"], 2, "load_4bitt"),
-        (["bisect"], 2, "harness: bisect needs PACKAGE, --good, --bad, --scenario"),
+        (["bisect"], 2, "harness: bisect needs PACKAGE, --scenario"),
         (["bisect", "--resume", "nothing"], 2, r"no run named 'nothing' below reports"),
     ],
 )

@@ -1,0 +1,101 @@
+"""What a bisect says last: what to do next, and the answer in one line."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+from harness.envs.places import Places
+from harness.errors import ExitCode, HarnessError
+from harness.matrix.places import short
+from harness.report.issue.repository import compare_link, of_import, repositories
+from harness.report.linechart import change_words
+from harness.search.earlier import from_earlier
+from harness.search.hints import Facts, hints, red_otherwise
+from harness.search.listing import released
+from harness.search.narrowing import Bisect
+from harness.search.result import Ending, Result
+from harness.search.scan import Scan
+
+CODES = {
+    Ending.FOUND: ExitCode.COMPLETE,
+    Ending.NOT_REPRODUCED: ExitCode.REGRESSION,
+    Ending.INCONCLUSIVE: ExitCode.INCOMPLETE,
+    Ending.INTERRUPTED: ExitCode.INTERRUPTED,
+}
+
+
+def closing_lines(search: Bisect, result: Result, places: Places) -> list[str]:
+    """Return how much earlier runs answered, how to see the answer again, and what to do next."""
+    taken, made = from_earlier(search.folder.attempts())
+    lines = [f"{taken} of {made} results taken from earlier runs"] if taken else []
+    if result.ending is Ending.FOUND and not search.question.scan:
+        lines.append(f"to see it again: {shlex.join((*_again(search, result), *(['--no-reuse'] if taken else [])))}")
+    lines += hints(search.question, result, facts(search, result, places))
+    return lines
+
+
+def facts(search: Bisect, result: Result, places: Places) -> Facts:
+    """Gather what a hint may name."""
+    asked, run = search.question, search.folder.read_record()
+    cells = {cell.id: cell for cell in run.cells}
+    border = [one for one in (result.before, *result.suspects) if one and len(result.suspects) == 1]
+    known = repositories(run.matrix.get("repositories", {}))
+    found = Facts(
+        run=run,
+        place=short(search.folder.path),
+        cell=cells.get(search.seen.cell(asked.bad).id),
+        attempts=search.folder.attempts(),
+        border={one: cells[cell] for one in border if (cell := search.seen.cell(one).id) in cells},
+    )
+    if result.ending is Ending.FOUND:
+        link = compare_link(asked.package, result.before, result.suspects[0], known)
+        name = of_import(asked.package, known)
+        return replace(found, compare=link, repository=f"https://github.com/{name}" if name else "")
+    return replace(found, known=_final(asked.package, places))
+
+
+def answer_lines(search: Bisect, result: Result, scan: Scan | None = None) -> list[str]:
+    """Return what is said last; the answer, or the command that goes on, is the last line."""
+    asked, package = search.question, search.question.package
+    before, after = ("bad", "good") if asked.find_fix else ("good", "bad")
+    names = ", ".join(result.suspects)
+    if result.ending is Ending.INTERRUPTED:
+        return [f"interrupted; to go on: harness bisect --resume {shlex.quote(short(search.folder.path))}"]
+    if scan is not None:
+        return [change_words(scan, one) for one in scan.changes] or [f"no change: {result.reason}"]
+    match result.ending:
+        case Ending.FOUND:
+            said = f"{package} {names} is the first {after} release, {result.before} the last {before} one"
+        case Ending.NOT_REPRODUCED:
+            said = f"not reproduced: {package} {asked.bad} {_unlike(search, result)} ({result.reason})"
+        case Ending.INCONCLUSIVE if not result.before:
+            said = f"inconclusive: {package}: {result.reason}"
+        case Ending.INCONCLUSIVE if result.reason:
+            said = f"inconclusive, one of {names} is the first {after} release: {package} {result.reason}"
+        case _:
+            said = f"inconclusive: the first {after} {package} is one of {names}; {result.before} is {before}"
+    return [said]
+
+
+def _unlike(search: Bisect, result: Result) -> str:
+    """Say what a bad end is instead of bad."""
+    asked = search.question
+    judged = result.releases[asked.bad]
+    if red_otherwise(asked, judged, search.seen.attempts()[asked.bad]):
+        return f"is red here for another reason than {asked.signature}"
+    return "is not bad here" if judged.bad is False else "cannot be judged here"
+
+
+def _again(search: Bisect, result: Result) -> tuple[str, ...]:
+    after = result.suspects[0]
+    return search.question.command(*((after, result.before) if search.question.find_fix else (result.before, after)))
+
+
+def _final(package: str, places: Places) -> tuple[str, ...]:
+    """Return every final release of a package; none where nobody answers, for a hint is no reason to fail."""
+    try:
+        listed = released(package, places).releases[package]
+    except HarnessError:
+        return ()
+    return tuple(str(one.version) for one in listed if one.yanked is None and not one.version.is_prerelease)

@@ -1,0 +1,160 @@
+"""A bisect over releases as it runs: one run folder, whose cells are the releases that were probed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.matrix.cell import Cell
+from harness.search import result as results
+from harness.search.first_bad import Search
+from harness.search.prober import Prober
+from harness.search.question import Question
+from harness.search.result import Ending, Result
+from harness.search.scan import conclusion
+from harness.search.seen import WORD, Seen
+from harness.store.folder import RunFolder
+from harness.store.journal import Listener
+
+Say = Callable[[str], None]
+
+
+class Interrupted(Exception):
+    """The user stopped the run that probes."""
+
+
+@dataclass(frozen=True)
+class Bisect:
+    """One bisect with its run folder; what the folder holds already is not probed again.
+
+    Nothing is kept but the folder: each step asks it what is known, and what that leaves to probe.
+    """
+
+    question: Question
+    base: Cell  # the pins that are held
+    prober: Prober
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where it is kept."""
+        return self.prober.folder
+
+    @property
+    def seen(self) -> Seen:
+        """What the folder says by now."""
+        return Seen(self.question, self.base, self.prober)
+
+    def run(self, listener: Listener, say: Say) -> Result:
+        """Check the ends, look for one that was left out, then narrow; or scan. ``say`` hears one line at a time."""
+        try:
+            if self.question.scan:
+                return self._scan(listener, say)
+            return self._ends(listener, say) or self._look_back(listener, say) or self._narrow(listener, say)
+        except (Interrupted, KeyboardInterrupt):  # the second while locking, where no cell runs
+            low, search = self.seen.search()
+            before, suspects = self._named(low, search)
+            return self.result(Ending.INTERRUPTED, before, suspects)
+
+    def _ends(self, listener: Listener, say: Say) -> Result | None:
+        """Probe the ends; return how it ends where one is not what it was said to be, the bad one first."""
+        asked = self.question
+        if asked.assume_ends:
+            return None
+        ends = asked.releases[-1:] if asked.open_end else (asked.releases[0], asked.releases[-1])
+        self._probe(ends, listener, say)
+        found = self.seen.judged()
+        for end, wanted, ending in ((asked.bad, True, Ending.NOT_REPRODUCED), (asked.good, False, Ending.INCONCLUSIVE)):
+            if end in ends and found[end].bad is not wanted:
+                return self.result(ending, asked.releases[0], asked.releases[1:], found[end].reason)
+        return None
+
+    def _look_back(self, listener: Listener, say: Say) -> Result | None:
+        """Find the older end where nobody named it; return how it ends where there is none."""
+        asked = self.question
+        if not asked.open_end:
+            return None
+        wanted = "bad" if asked.find_fix else "good"
+        while stops := self.seen.strides().next(asked.jobs):
+            self._probe([asked.releases[item] for item in stops], listener, say)
+        strides = self.seen.strides()
+        if strides.found is not None:
+            return None
+        reached = asked.releases[strides.reached]
+        reason = f"no {wanted} release was found; {reached} is the oldest that could be told, and it is not {wanted}"
+        return self.result(Ending.INCONCLUSIVE, "", asked.releases[: strides.reached + 1], reason)
+
+    def _narrow(self, listener: Listener, say: Say) -> Result:
+        releases = self.question.releases
+        low, search = self.seen.search()
+        say(self._so_far(low, search))
+        while wanted := [releases[low + item] for item in search.next(self.question.jobs)]:
+            self._probe(wanted, listener, say)
+            low, search = self.seen.search()
+            say(self._so_far(low, search))
+        before, suspects = self._named(low, search)
+        if len(suspects) > 1:
+            return self.result(Ending.INCONCLUSIVE, before, suspects)
+        return self._confirmed(before, suspects, listener, say)
+
+    def _confirmed(self, before: str, suspects: Sequence[str], listener: Listener, say: Say) -> Result:
+        """Attempt the two releases at the border until each has as many attempts as asked for."""
+        asked, after = self.question, suspects[0]
+        if asked.confirm > 1:
+            say(f"confirming {before} and {after} by {asked.confirm} attempts each")
+            self._probe((before, after), listener, say, repeat=asked.confirm)
+            found = self.seen.judged()
+            for release, bad in ((before, asked.find_fix), (after, not asked.find_fix)):
+                if found[release].bad is not bad:
+                    return self.result(Ending.INCONCLUSIVE, before, suspects, f"{release}: {found[release].reason}")
+        return self.result(Ending.FOUND, before, suspects)
+
+    def _scan(self, listener: Listener, say: Say) -> Result:
+        """Probe every release, and return the first change that was asked for."""
+        self._probe(self.question.releases, listener, say)
+        found = conclusion(self.seen.scan())
+        return self.result(found.ending, found.before, found.suspects, found.reason)
+
+    def _named(self, low: int, search: Search) -> tuple[str, tuple[str, ...]]:
+        releases = self.question.releases
+        return releases[low + search.bracket[0]], tuple(releases[low + item] for item in search.suspects)
+
+    def _probe(self, releases: Sequence[str], listener: Listener, say: Say, repeat: int = 1) -> None:
+        """Run the cells of some releases and say what they answered.
+
+        Raises:
+            Interrupted: the user stopped it.
+        """
+        package, seen = self.question.package, self.seen
+        place = {seen.cell(release).id: number for number, release in enumerate(self.question.releases)}
+        cells = [seen.cell(release) for release in releases]
+        if not self.prober.probe(cells, listener, repeat=repeat, order=lambda cell: place.get(cell, len(place))):
+            raise Interrupted
+        found = seen.judged()
+        for release in releases:
+            origin = f", known from {found_in}" if (found_in := seen.origin(release)) else ""
+            word = WORD[found[release].bad] if self.question.told else "measured"
+            say(f"{package} {release}: {word} ({found[release].reason}){origin}")
+
+    def _so_far(self, low: int, search: Search) -> str:
+        releases, (first, last) = self.question.releases, search.bracket
+        steps = search.rounds_left(self.question.jobs)
+        left = f"about {steps} step{'' if steps == 1 else 's'} left" if steps else "nothing left to probe"
+        span = f"{releases[low]} … {releases[-1]}"
+        if (first, last) == (0, search.size - 1):
+            return f"searching {span}, {left}"
+        return f"narrowed from {span} to {releases[low + first]} … {releases[low + last]}, {left}"
+
+    def result(self, ending: Ending, before: str, suspects: Sequence[str], reason: str = "") -> Result:
+        """Return how it ended, and keep it in the run folder."""
+        asked = self.question
+        result = Result(
+            ending=ending,
+            package=asked.package,
+            before=before,
+            suspects=tuple(suspects),
+            releases=self.seen.judged(),
+            find_fix=asked.find_fix,
+            reason=reason,
+        )
+        results.write(result, self.folder)
+        return result

@@ -1,0 +1,174 @@
+"""A bisect from question to result, with cells that answer at once instead of being installed."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from harness.envs.places import Places
+from harness.matrix.cell import Cell, Pin
+from harness.matrix.model import Matrix
+from harness.search import result as results
+from harness.search.narrowing import Bisect
+from harness.search.prober import Prober
+from harness.search.question import Question
+from harness.search.result import Ending
+from harness.session.plan import Plan
+from harness.store.folder import RunFolder
+from harness.store.journal import Journal
+from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
+
+BASE = Cell("3.11", (Pin("p", "0", "p==0"),), axes=("p",))
+OUTCOMES = {"g": "pass:check", "b": "fail:run:exception", "?": "skip:run:not_applicable"}
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Told(Prober):
+    """A prober whose cells give the outcomes written down; it stops like an interrupt after so many cells."""
+
+    truth: dict[str, str] = field(default_factory=dict)  # release -> one letter an attempt
+    rounds: list[list[str]] = field(default_factory=list)
+    stop_after: int = 1000
+
+    def probe(self, cells, listener, *, repeat=1, order=None):
+        """Write what each cell that is new answers."""
+        wanted = self._lacking(cells, repeat)
+        if wanted:
+            self.rounds.append([cell.label("p") for cell in wanted])
+        record = self.folder.read_record()
+        known = {one.id for one in record.cells}
+        new = [CellRecord(id=cell.id, labels={}, pins={}, python="3.11") for cell in wanted if cell.id not in known]
+        self.folder.write_record(record.model_copy(update={"cells": (*record.cells, *new)}))
+        for cell in wanted:
+            if len(self.folder.attempts()) >= self.stop_after:
+                return False
+            self._answer(cell, repeat)
+        return True
+
+    def _answer(self, cell, repeat):
+        letters = self.truth[cell.label("p")]
+        made = sum(one.cell == cell.id for one in self.folder.attempts())
+        journal = Journal(self.folder.journal_file)
+        journal.write("collected", cell=cell.id, scenarios=[{"id": "s::t"}])
+        for number in range(made, repeat):
+            facts = {"cell": cell.id, "scenario": "s::t", "started": NOW, "seconds": 1, "attempt": number + 1}
+            journal.attempt(AttemptRecord(outcome=OUTCOMES[letters[number % len(letters)]], **facts))
+        journal.close()
+
+
+def begin(tmp_path, letters, stop_after=1000, **more):
+    """Return a bisect over releases 0, 1, 2 … with one letter each."""
+    releases = tuple(map(str, range(len(letters))))
+    folder = RunFolder(tmp_path)
+    if not folder.record_file.exists():
+        facts = {"name": "m", "started": NOW, "matrix": {}, "matrix_file": "m", "cells": (), "axes": ()}
+        host = HostRecord(platform="x", cpus=1, memory_bytes=1)
+        folder.write_record(RunRecord(host=host, harness_version="1", **facts))
+    asked = Question(package="p", releases=releases, scenario="s.py::t", matrix="m", **more)
+    plan = Plan(Matrix.model_construct(), (), (), ())
+    truth = dict(zip(releases, letters, strict=True))
+    prober = Told(plan, folder, Places(tmp_path), asked.options(), truth=truth, stop_after=stop_after)
+    return Bisect(asked, BASE, prober)
+
+
+def run(bisect):
+    """Run it; return the result, each release that was probed with how often, and what was said."""
+    said = []
+    result = bisect.run(lambda event, fields: None, said.append)
+    return result, Counter(release for wanted in bisect.prober.rounds for release in wanted), said
+
+
+@pytest.mark.parametrize("change", [1, 2, 14, 15, 28, 29])
+def test_the_first_bad_release_is_found_with_no_more_probes_than_halving_and_both_ends(tmp_path, change):
+    bisect = begin(tmp_path, "g" * change + "b" * (30 - change))
+    result, probed, _ = run(bisect)
+    assert (result.ending, result.before, result.suspects) == (Ending.FOUND, str(change - 1), (str(change),))
+    assert sum(probed.values()) <= 2 + math.ceil(math.log2(30))
+    assert set(probed.values()) == {1}
+    assert results.read(bisect.folder) == result
+
+
+@pytest.mark.parametrize("change", [1, 2, 7, 20, 29])
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("find_fix", [False, True])
+def test_without_an_older_end_it_goes_back_by_strides_and_uses_every_answer(tmp_path, change, jobs, find_fix):
+    letters = "g" * change + "b" * (30 - change)
+    letters = letters.translate(str.maketrans("gb", "bg")) if find_fix else letters
+    bisect = begin(tmp_path, letters, jobs=jobs, find_fix=find_fix, open_end=True)
+    result, probed, said = run(bisect)
+    assert (result.ending, result.before, result.suspects) == (Ending.FOUND, str(change - 1), (str(change),))
+    assert set(probed.values()) == {1}
+    assert bisect.prober.rounds[0] == ["29"]
+    assert said[-1].endswith("nothing left to probe")
+
+
+def test_what_was_narrowed_does_not_move_the_end_that_the_strides_found(tmp_path):
+    _, _, said = run(begin(tmp_path, "g" * 20 + "b" * 10, open_end=True))
+    assert [line for line in said if line.startswith(("searching", "narrowed"))] == [
+        "narrowed from 14 … 29 to 14 … 22, about 3 steps left",
+        "narrowed from 14 … 29 to 18 … 22, about 2 steps left",
+        "narrowed from 14 … 29 to 18 … 20, about 1 step left",
+        "narrowed from 14 … 29 to 19 … 20, nothing left to probe",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("letters", "find_fix", "sentence"),
+    [
+        ("bbbbbbbb", False, "no good release was found; 0 is the oldest that could be told, and it is not good"),
+        ("gggggggg", True, "no bad release was found; 0 is the oldest that could be told, and it is not bad"),
+        ("????bbbb", False, "no good release was found; 4 is the oldest that could be told, and it is not good"),
+    ],
+)
+def test_where_nothing_older_is_otherwise_it_is_inconclusive(tmp_path, letters, find_fix, sentence):
+    result, _, _ = run(begin(tmp_path, letters, find_fix=find_fix, open_end=True))
+    assert (result.ending, result.before, result.reason) == (Ending.INCONCLUSIVE, "", sentence)
+
+
+@pytest.mark.parametrize(
+    ("letters", "more", "ending", "probes"),
+    [
+        ("ggggg", {"open_end": True}, Ending.NOT_REPRODUCED, 1),
+        ("bbbbb", {"open_end": True, "find_fix": True}, Ending.INCONCLUSIVE, 1),
+        ("gg?gg", {}, Ending.NOT_REPRODUCED, 2),
+        ("ggbg?", {}, Ending.NOT_REPRODUCED, 2),
+        ("bbbbb", {}, Ending.INCONCLUSIVE, 2),
+    ],
+)
+def test_an_end_that_is_not_what_it_was_said_to_be_stops_the_search(tmp_path, letters, more, ending, probes):
+    result, probed, _ = run(begin(tmp_path, letters, **more))
+    assert (result.ending, sum(probed.values())) == (ending, probes)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 6, 8])
+@pytest.mark.parametrize("more", [{}, {"open_end": True}, {"open_end": True, "jobs": 2}, {"scan": True}])
+def test_wherever_it_is_interrupted_it_goes_on_and_probes_nothing_twice(tmp_path, stop, more):
+    letters = "g" * 11 + "b" * 9
+    first = begin(tmp_path, letters, stop_after=stop, **more)
+    stopped, _, _ = run(first)
+    made = len(first.folder.attempts())
+    again = begin(tmp_path, letters, **more)
+    result, _, _ = run(again)
+    assert (result.before, result.suspects) == ("10", ("11",))
+    cells = [one.cell for one in again.folder.attempts()]
+    assert len(cells) == len(set(cells))
+    assert stopped.ending is Ending.FOUND or made == stop
+
+
+def test_attempts_that_disagree_at_the_border_are_no_answer(tmp_path):
+    letters = [*"gggg", "bgb", *"bbb"]
+    result, probed, _ = run(begin(tmp_path, letters, confirm=3))
+    assert result.ending is Ending.INCONCLUSIVE
+    assert "4: flaky" in result.reason
+    assert probed["3"] == probed["4"] == 2
+
+
+def test_a_scan_runs_every_release_in_one_go(tmp_path):
+    bisect = begin(tmp_path, "gbbg?b", scan=True, jobs=2)
+    result, _, _ = run(bisect)
+    assert bisect.prober.rounds == [list("012345")]
+    assert (result.ending, result.suspects) == (Ending.FOUND, ("1",))
+    assert [(one.before, one.after) for one in bisect.seen.scan().changes] == [("0", "1"), ("2", "3"), ("3", "5")]
