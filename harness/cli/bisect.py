@@ -10,6 +10,7 @@ from rich.console import Console
 
 from harness.cli.answers import CODES, answer_lines, closing_lines
 from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, seconds, size
+from harness.cli.commits import add_into, asked_source, descend, kept_source, last_lines
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode
@@ -61,6 +62,7 @@ def register(verbs: Verbs) -> None:
     verb.add_argument("--assume-ends", action="store_true", help="do not run the two ends first")
     verb.add_argument("--confirm", type=positive, default=1, metavar="N", help="attempts at the two releases found")
     verb.add_argument("--jobs", type=positive, default=1, metavar="K", help="releases at once (1)")
+    add_into(verb)
     _add_how(verb)
     verb.add_argument("--resume", metavar="RUN", help="go on with an interrupted bisect; needs nothing else")
     add_reports(verb)
@@ -88,7 +90,9 @@ def bisect(options: argparse.Namespace) -> ExitCode:
 
     if options.resume:
         search = take_up(find(options.resume, options.reports), places)
+        source = kept_source(options, search.folder, places)
     else:
+        source = asked_source(options, places)
         question, notes = _question(options, places)
         for note in notes:
             say(f"note: {note}")
@@ -98,14 +102,18 @@ def bisect(options: argparse.Namespace) -> ExitCode:
     say(f"{back}{len(asked.releases)} releases of {asked.package}, {asked.scenario} → {short(search.folder.path)}")
     with Show(console, _probes(asked)) as show:
         result = search.run(show, say)
+        commits = descend(search, result, source, show, say) if source is not None else None
     views = write_views(search.folder)
     scan = search.seen.scan() if asked.scan else None
     chart = write_chart(search.folder, scan) if scan else None
     code, answer = CODES[result.ending], answer_lines(search, result, scan)
+    if source is not None and commits is not None:
+        code, answer = CODES[commits.ending], [*answer, *last_lines(search, result, source, commits)]
     if options.json:
         paths = {"run": str(search.folder.path), "html": str(views.html), "chart": str(chart) if chart else None}
         changes = [change_words(scan, one) for one in scan.changes] if scan else []
-        more = {"changes": changes, "answer": answer[-1]}
+        inside = commits.model_dump() if commits is not None else None
+        more = {"commits": inside, "changes": changes, "answer": answer[-1]}
         print(json.dumps({**paths, "exit_code": code, **result.model_dump(), **more}, indent=1))
         return code
     say(f"HTML  {short(views.html)}")

@@ -37,9 +37,16 @@ class Commit(Record):
         return int(found[-1]) if found else None
 
     def words(self) -> str:
-        """Name it with its date and subject in one line."""
+        """Name it with its date, its pull request and its subject in one line."""
+        return f"{self.short} ({self._facts()})"
+
+    def full(self) -> str:
+        """Name it so with all characters of its name."""
+        return f"{self.sha} ({self._facts()})"
+
+    def _facts(self) -> str:
         pull = f" PR #{self.pull}" if self.pull is not None else ""
-        return f'{self.short} ({self.date[:10]}{pull} "{self.subject}")'
+        return f'{self.date[:10]}{pull} "{self.subject}"'
 
 
 @dataclass(frozen=True)
