@@ -23,11 +23,12 @@ TOKENS = re.compile(
 # A number, a name of Python and a call are code, not a secret: a script has to run after this.
 CODE = r"(?!None\b|True\b|False\b|null\b|\d{1,6}\b|<|(?:[a-z]+_)*tokens?\b|(?:os|self|args)\.|[A-Za-z_][\w.]*[(\[])"
 VALUE = CODE + r"[^\s'\"`&,;)\]}<>]+"
-SECRETIVE = r"[\w-]*(?:passw(?:or)?d|pwd|secret|api[_-]?key|access[_-]?key(?:[_-]id)?|credentials?)"
+SECRETIVE = r"[\w-]*(?:passw(?:or)?d|pwd|api[_-]?key|access[_-]?key(?:[_-]id)?)"
 SPECIFIC = r"(?:(?:hf|hub|access|auth|api|github|gh|gitlab|id|refresh|private|pypi|wandb)[_-])token"
 KEYED = (
     re.compile(rf"((?i:(?<![\w-])(?:{SECRETIVE}|{SPECIFIC})['\"]?\s*[=:]\s*['\"]?)){VALUE}"),
     re.compile(rf"((?<!\w)(?:[Tt]oken|[A-Z][A-Z0-9_]*_TOKEN)['\"]?(?:=['\"]?|\s*=\s*(?:['\"]|(?=\w*\d)))){VALUE}"),
+    re.compile(rf"((?i:(?<![\w-])[\w-]*(?:secret|credentials?)(?:\s*=\s*['\"]?|['\"]\s*:\s*['\"]))){VALUE}"),
     re.compile(rf"((?i:--(?:token|password|api-key|access-key|secret)[ =]['\"]?)){VALUE}"),
     re.compile(rf"((?i:[?&](?:signature|x-amz-[\w-]+|key-pair-id|policy|sig)=)){VALUE}"),
     re.compile(r"(\bBearer\s+)[^\s'\"<>`]+"),
@@ -40,7 +41,7 @@ ROOT = re.compile(r"(?<![\w.~>*/:\\-])/root(?=/|(?![\w.-]))")
 LIBRARY = re.compile(r"(?<![\w.>~*-])(?:[A-Za-z]:)?(?:[\\/]+[\w.+@-]+)*[\\/]+lib[\\/]+(python3\.\d+t?[\\/])")
 SHARED = r"(?:usr|lib|lib32|lib64|bin|sbin|proc|sys|dev|etc)/"  # the same on every machine
 POSIX = r"(?<![\w.~>*/:\\)\]}&;-])/(?!" + SHARED + r")(?:[\w.+@=-]+/)+[\w.+@=-]*"
-WINDOWS = r"(?<![\w>\\])(?:[A-Za-z]:[\\/]+|\\{2,4}[\w.-]+\\+)(?:[\w.+@$-]+[\\/]+)*[\w.+@$-]+"
+WINDOWS = r"(?<![\w>\\?])(?:[A-Za-z]:[\\/]+|\\{2,4}[\w.-]+\\+)(?:[\w.+@$-]+[\\/]+)*[\w.+@$-]+"
 FILE_NAME = re.compile(r"[\w.+@-]*\.[A-Za-z]\w{0,11}")
 
 
