@@ -1,0 +1,205 @@
+"""``harness history``: what every scenario did in every cell-line over the nights; its page, its table, its logs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.cli.arguments import Verbs, add_json, add_reports, age
+from harness.errors import ConfigError, ExitCode, NothingSelectedError
+from harness.matrix.places import short
+from harness.report.conceal import conceal
+from harness.report.figures import human_bytes
+from harness.report.history_html import page, render
+from harness.report.history_text import as_rows, print_trends
+from harness.report.history_trend import Trend, trend
+from harness.report.private import private_of
+from harness.session.retention import Trimmed, trim
+from harness.store.folder import find
+from harness.store.history import History, Refreshed, Track, open_history
+from harness.verdict.signature import recognise
+
+ACTIONS = ("html", "export", "trim")
+OWN = {"output": ("html", "export"), "older_than": ("trim",), "dry_run": ("trim",), "all_logs": ("trim",)}
+SELECTION = ("line", "matrix", "gpu", "since")
+DESCRIPTION = """\
+harness history [SCENARIO]         strips, streaks and figures on the terminal
+harness history html [SCENARIO]    one file with trend charts
+harness history export -o FILE     one row a night, as .parquet or .csv
+harness history trim --older-than  remove old logs; journals, results and figures stay"""
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser(
+        "history",
+        help="outcomes and figures over nights: streaks, since when, trend charts",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verb.add_argument(
+        "words", nargs="*", metavar="[ACTION] [SCENARIO]", help="html, export or trim; part of a scenario's id"
+    )
+    verb.add_argument("--line", metavar="L", help="only lines that contain this (transformers=latest)")
+    verb.add_argument("--matrix", metavar="NAME", help="only runs of this matrix")
+    verb.add_argument("--gpu", metavar="NAME", help="only this model of GPU, or a part of its name; '' for no GPU")
+    verb.add_argument("--since", type=day, metavar="DATE", help="only nights from this day on (2026-01-31)")
+    verb.add_argument("--rebuild", action="store_true", help="read every run folder again; the index is only a copy")
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="html, export: the file (reports/history.html)")
+    verb.add_argument("--older-than", type=age, metavar="AGE", help="trim: only runs that began so long ago (30d)")
+    verb.add_argument(
+        "--all-logs", action="store_true", help="trim: red attempts' too, but the newest of each signature"
+    )
+    verb.add_argument("--dry-run", action="store_true", help="trim: only say what would be removed")
+    add_reports(verb)
+    add_json(verb)
+    verb.set_defaults(verb=history)
+
+
+def day(text: str) -> datetime:
+    """Read a day as its beginning in UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is not a day (for example 2026-01-31)") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def history(options: argparse.Namespace) -> ExitCode:
+    """Bring the index up to date and do what was asked."""
+    action, scenario = _words(options)
+    if action == "trim":
+        return _trim(options)
+    found, refreshed = open_history(options.reports, rebuild=options.rebuild)
+    _tell(refreshed, options)
+    if action == "export":
+        return _export(found, options)
+    tracks = _selected(found, scenario, options)
+    names = {key: rule.name for key, failure in found.failures().items() if (rule := recognise(failure))}
+    trends = [
+        trend(track, nights, lambda signature: names.get(signature, signature))
+        for track, nights in found.tracks(tracks, since=options.since)
+    ]
+    if not trends:
+        raise NothingSelectedError(f"no night since {options.since:%Y-%m-%d} below {options.reports}")
+    trends.sort(key=lambda each: (each.track.matrix, each.track.scenario, each.track))
+    return _page(trends, scenario, options) if action == "html" else _show(trends, options)
+
+
+def _words(options: argparse.Namespace) -> tuple[str, str]:
+    words = list(options.words)
+    action = words.pop(0) if words and words[0] in ACTIONS else ""
+    if len(words) > 1:
+        raise ConfigError(f"history takes one SCENARIO, not {' and '.join(words)}")
+    for name, actions in OWN.items():
+        if getattr(options, name) and action not in actions:
+            raise ConfigError(f"--{name.replace('_', '-')} goes with harness history {' or '.join(actions)}")
+    if action in {"export", "trim"}:
+        given = [name for name in SELECTION if getattr(options, name) is not None] + words
+        if given:
+            raise ConfigError(f"harness history {action} takes everything there is: leave {', '.join(given)} out")
+    return action, words[0] if words else ""
+
+
+def _tell(refreshed: Refreshed, options: argparse.Namespace) -> None:
+    """Say what a person should know about the index, beside the answer and never in it."""
+    console = Console(stderr=True)
+    for note in refreshed.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _selected(found: History, scenario: str, options: argparse.Namespace) -> list[Track]:
+    """Return the tracks that fit; ``--gpu ''`` means the machines without one."""
+    everything = found.lines()
+    if not everything:
+        raise NothingSelectedError(f"there is no run below {options.reports}")
+    chosen = [track for track in everything if _fits(track, scenario, options)]
+    if not chosen:
+        raise NothingSelectedError(
+            f"none of the {len(everything)} lines below {options.reports} fits what was asked for"
+        )
+    return chosen
+
+
+def _fits(track: Track, scenario: str, options: argparse.Namespace) -> bool:
+    gpu = options.gpu
+    return (
+        scenario in track.scenario
+        and (options.line or "") in track.line
+        and options.matrix in {None, track.matrix}
+        and (gpu is None or (gpu.lower() in track.gpu.lower() if gpu else not track.gpu))
+    )
+
+
+def _show(trends: list[Trend], options: argparse.Namespace) -> ExitCode:
+    if options.json:
+        print(json.dumps(as_rows(trends), indent=1))
+    else:
+        print_trends(trends, Console(highlight=False))
+    return ExitCode.COMPLETE
+
+
+def _page(trends: list[Trend], scenario: str, options: argparse.Namespace) -> ExitCode:
+    output = options.output or options.reports / "history.html"
+    matrices = sorted({each.track.matrix for each in trends})
+    title = " · ".join(filter(None, [", ".join(matrices), scenario, options.line or ""]))
+    _write(output, render(page(trends, title, _hiding(trends, options.reports))))
+    return _said({"html": output}, options)
+
+
+def _hiding(trends: list[Trend], reports: Path) -> Callable[[str], str]:
+    """Return what hides this machine's paths and names, as the newest run knows them."""
+    newest = max((each.nights[-1] for each in trends), key=lambda night: night.started)
+    folder = find(str(reports / newest.run), reports)
+    private = private_of(folder.read_record(), folder.path)
+    return lambda text: conceal(text, private)
+
+
+def _export(found: History, options: argparse.Namespace) -> ExitCode:
+    if options.output is None or options.output.suffix not in {".parquet", ".csv"}:
+        raise ConfigError("harness history export needs -o FILE.parquet or -o FILE.csv")
+    frame = found.table()
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    if options.output.suffix == ".csv":
+        frame.to_csv(options.output, index=False)
+    else:
+        frame.to_parquet(options.output, index=False)
+    return _said({"table": options.output, "rows": len(frame)}, options)
+
+
+def _trim(options: argparse.Namespace) -> ExitCode:
+    if options.older_than is None:
+        raise ConfigError("harness history trim needs --older-than (for example 30d)")
+    now = datetime.now(UTC)
+    done = trim(options.reports, now=now, days=options.older_than, all_logs=options.all_logs, dry_run=options.dry_run)
+    if options.json:
+        print(json.dumps({"runs": done.runs, "files": done.files, "bytes": done.bytes, "kept_bytes": done.kept_bytes}))
+    else:
+        Console(highlight=False).print(_sentence(done, dry=options.dry_run), soft_wrap=True)
+    return ExitCode.COMPLETE
+
+
+def _sentence(done: Trimmed, *, dry: bool) -> str:
+    what = f"{done.files} log{'' if done.files == 1 else 's'} of {done.runs} run{'' if done.runs == 1 else 's'}"
+    verb = "would be removed" if dry else "removed"
+    return f"{what}, {human_bytes(done.bytes)}, {verb}; {human_bytes(done.kept_bytes)} of logs stay"
+
+
+def _write(output: Path, text: str) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+
+
+def _said(facts: dict[str, Path | int], options: argparse.Namespace) -> ExitCode:
+    """Say where the file lies."""
+    if options.json:
+        print(json.dumps({name: str(fact) if isinstance(fact, Path) else fact for name, fact in facts.items()}))
+        return ExitCode.COMPLETE
+    for name, fact in facts.items():
+        Console(highlight=False).print(f"{name:9} {short(fact) if isinstance(fact, Path) else fact}", soft_wrap=True)
+    return ExitCode.COMPLETE

@@ -1,0 +1,153 @@
+"""The history as one HTML file that asks nothing of any network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from harness.report.figures import human
+from harness.report.history_charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Mark, Scale, Stretch, charts, strip
+from harness.report.history_text import short, since
+from harness.report.history_trend import Trend, Turn, figure_words
+from harness.report.templating import environment
+from harness.report.views import Word
+from harness.verdict.measures import unit_of
+
+DRAWN = 150  # lines that get charts, about 15 kB each over a year; what changed last comes first
+LISTED = 150  # changes in the table at the top
+OPEN = 3  # lines that are unfolded when the page opens
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the page."""
+
+    trend: Trend
+    since: str
+    strip: tuple[Stretch, ...]
+    charts: tuple[Chart, ...]
+    figures: tuple[tuple[str, str, str], ...]  # name, newest value, what it was before it last moved
+    folded: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change on one night, with every line of the scenario that shows it."""
+
+    turn: Turn
+    lines: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """Return what it means."""
+        return "other" if self.turn.worse is None else "worse" if self.turn.worse else "better"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything the page shows."""
+
+    title: str
+    first: datetime
+    last: datetime
+    runs: int
+    gpus: tuple[str, ...]
+    telling: tuple[Entry, ...]
+    quiet: tuple[tuple[str, tuple[Entry, ...]], ...]  # by scenario
+    changes: tuple[Change, ...]
+    more_changes: int
+    undrawn: int  # lines whose charts were left out
+    counts: dict[Word, int]
+
+
+def page(trends: Sequence[Trend], title: str, hide: Callable[[str], str] = str) -> Page:
+    """Make the page of at least one trend; ``hide`` takes out what must not leave the machine."""
+    moments = [night.started for each in trends for night in each.nights]
+    scale = Scale(min(moments), max(moments))
+    telling = sorted((each for each in trends if each.telling), key=_newest, reverse=True)
+    quiet = sorted((each for each in trends if not each.telling), key=lambda each: (each.track.scenario, each.track))
+    drawn = {each.track for each in [*telling, *quiet][:DRAWN]}
+    changes = _changes(telling, hide)
+    entries = {each.track: _entry(each, scale, drawn=each.track in drawn) for each in [*telling, *quiet]}
+    return Page(
+        title=title,
+        first=scale.first,
+        last=scale.last,
+        runs=len({night.run for each in trends for night in each.nights}),
+        gpus=tuple(sorted({each.track.gpu for each in trends} - {""})),
+        telling=tuple(entries[each.track] for each in telling),
+        quiet=tuple(
+            (scenario, tuple(entries[each.track] for each in group))
+            for scenario, group in groupby(quiet, key=lambda each: each.track.scenario)
+        ),
+        changes=changes[:LISTED],
+        more_changes=max(len(changes) - LISTED, 0),
+        undrawn=len(trends) - len(drawn),
+        counts={word: sum(each.word is word for each in trends) for word in Word},
+    )
+
+
+def _newest(trend: Trend) -> tuple[bool, datetime]:
+    """Sort red lines before others, and among them what changed last first."""
+    moments = [turn.night.started for turn in trend.turns]
+    return trend.word in {Word.FAIL, Word.ERROR}, max(moments, default=trend.nights[0].started)
+
+
+def _entry(trend: Trend, scale: Scale, *, drawn: bool) -> Entry:
+    figures = []
+    for name in trend.figures:
+        value, turn = trend.last(name), trend.turn_of(name)
+        if value is not None:
+            was = f"was {turn.before} until {turn.night.started:%Y-%m-%d}" if turn else ""
+            figures.append((figure_words(name), human(value.median, unit_of(name)), was))
+    made = charts(trend, scale) if drawn else ()
+    return Entry(trend, since(trend), strip(trend, scale), made, tuple(figures), folded=not made)
+
+
+def _changes(trends: Sequence[Trend], hide: Callable[[str], str]) -> tuple[Change, ...]:
+    """Return the changes newest first; lines of one scenario that changed alike on one night are one entry.
+
+    Of the figures only those that are charted are listed: the phases of one load move together.
+    """
+    found: dict[tuple[str, ...], list[tuple[Turn, str]]] = {}
+    for each in trends:
+        for turn in each.turns:
+            if turn.what in {"outcome", "signature", *each.figures}:
+                sides = (turn.before, turn.after) if turn.what in {"outcome", "signature"} else (str(turn.worse),)
+                key = (f"{turn.night.started:%Y-%m-%d}", turn.night.scenario, turn.what, *sides, *turn.versions[:1])
+                found.setdefault(key, []).append((turn, _line(each)))
+    merged = [Change(_hidden(group[0][0], hide), tuple(line for _, line in group)) for group in found.values()]
+    return tuple(sorted(merged, key=lambda each: each.turn.night.started, reverse=True))
+
+
+def _line(trend: Trend) -> str:
+    return trend.track.line + (f" · {trend.track.gpu}" if trend.track.gpu else "")
+
+
+def _hidden(turn: Turn, hide: Callable[[str], str]) -> Turn:
+    return Turn(turn.what, turn.place, turn.night, hide(turn.before), hide(turn.after), turn.versions, turn.worse)
+
+
+def render(shown: Page) -> str:
+    """Return the page."""
+    size = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "bottom": HEIGHT - 22}
+    return (
+        environment(escape=True)
+        .get_template("history.html.j2")
+        .render(
+            page=shown,
+            words=list(Word),
+            size=size,
+            short=short,
+            open=OPEN,
+            edge=label_anchor,
+            figure_words=figure_words,
+        )
+    )
+
+
+def label_anchor(mark: Mark) -> str:
+    """Return to which side of its line a mark's label is written, so that it stays inside the chart."""
+    return "end" if mark.x > WIDTH - 90 else "start"  # pixels a version takes
