@@ -12,12 +12,13 @@ from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.model import load_matrix
 from harness.search import blame_start, blamed, prober
-from harness.search.blamed import BlameQuestion, BlameResult, read_result, sentence
+from harness.search.blame_words import advice, sentence
+from harness.search.blamed import BlameQuestion, BlameResult, read_result
 from harness.search.result import Ending
 from harness.search.sides import Asked
 from harness.store.journal import Journal
 from harness.store.outcome import Outcome
-from harness.store.records import AttemptRecord
+from harness.store.records import AttemptRecord, HostRecord
 
 SCENARIO = """\
 from harness.probe import scenario
@@ -183,7 +184,7 @@ def test_what_cannot_be_taken_apart_is_said_and_never_run(world):
     world.needs = {("app", "2"): {"hub": ["2"]}, ("app", "1"): {"hub": ["1"]}}
     world.outcome = red_where(app="2")
     result, said = world.blame()
-    assert sentence(result) == "app 1 → 2 turns green into red; hub 1 → 2 cannot be taken apart from it"
+    assert sentence(result) == "app 1 → 2 turns green into red; hub 1 → 2 cannot be taken apart from app"
     assert result.ending is Ending.FOUND
     assert result.apart["hub"] == "app==2 depends on hub"
     assert all((one["app"], one["hub"]) in {("1", "1"), ("2", "2")} for one in world.ran)
@@ -392,14 +393,14 @@ def result_of(members, proven, **more):
             ["a", "b", "c"],
             "a 1 → 2, b 1 → 2 and c 1 → 2 are needed together; with any one of them taken away it is green",
         ),
-        ("ab", ["a"], "a 1 → 2 turns green into red; b 1 → 2 cannot be taken apart from it"),
-        ("ab", ["ab"], "a 1 → 2 turns green into red; b 1 → 2 cannot be taken apart from it"),
+        ("ab", ["a"], "a 1 → 2 turns green into red; b 1 → 2 cannot be taken away alone"),
+        ("ab", ["ab"], "a 1 → 2 turns green into red; b 1 → 2 cannot be taken apart from a"),
         (
             "abc",
             ["c", "ab"],
             (
-                "c 1 → 2 and a 1 → 2 are needed together; with either one taken away it is green; "
-                "b 1 → 2 cannot be taken apart from them"
+                "a 1 → 2 and c 1 → 2 are needed together; with either one taken away it is green; "
+                "b 1 → 2 cannot be taken apart from a"
             ),
         ),
     ],
@@ -413,3 +414,22 @@ def test_a_cell_keeps_its_pins_when_it_is_written_down():
     question = BlameQuestion(good="g", bad="b", scenario="s", matrix="m", shared=cell, changes=())
     assert BlameQuestion.model_validate_json(question.model_dump_json()) == question
     assert Path(question.good).name == "g"
+
+
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [
+        ("the good end is not good here (x fail:run:exception)", "take an older good end"),
+        ("with a: flaky: x gave pass:check, fail:run:exception", "attempts disagree: --confirm 5 says how often"),
+        ("with a: x fail:run:timeout", "out of time: --timeout SECONDS gives more"),
+        ("with a: x error:run:gpu_busy", "the card was in use: wait until it is free, or --gpu-busy SIZE"),
+    ],
+)
+def test_without_an_answer_the_option_that_helps_is_named(reason, line):
+    asked = BlameQuestion(good="g", bad="b", scenario="s", matrix="m", shared=Cell("3.11", ()), changes=())
+    result = BlameResult(ending=Ending.INCONCLUSIVE, changes={}, members=(), reason=reason)
+    host = HostRecord(platform="Linux x86_64", cpus=2, memory_bytes=1)
+    assert any(said.startswith(line) for said in advice(asked, result, host))
+    missed = result.model_copy(update={"ending": Ending.NOT_REPRODUCED})
+    assert "here it is Linux x86_64, no GPU, Python 3.11" in advice(asked, missed, host)[0]
+    assert advice(asked, result.model_copy(update={"ending": Ending.FOUND}), host) == ()

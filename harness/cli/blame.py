@@ -1,0 +1,168 @@
+"""``harness blame``: the smallest set of package changes that turns green into red."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+
+from rich.console import Console
+
+from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, seconds, size
+from harness.cli.blame_lines import Inside, go_inside, last_lines, next_lines, resume_command
+from harness.cli.progress import Show
+from harness.envs.places import Places
+from harness.errors import ConfigError, ExitCode, HarnessError
+from harness.matrix.model import load_matrix
+from harness.matrix.places import short
+from harness.report.write import write_views
+from harness.search.blame import Blame
+from harness.search.blame_start import Say, compare, start, take_up
+from harness.search.blame_words import sentence
+from harness.search.blamed import BlameQuestion
+from harness.search.criterion import is_factor
+from harness.search.result import Ending
+from harness.search.sides import Asked
+from harness.session.context import BUSY_BYTES
+from harness.store.folder import find
+
+CODES = {
+    Ending.FOUND: ExitCode.COMPLETE,
+    Ending.NOT_REPRODUCED: ExitCode.REGRESSION,
+    Ending.INCONCLUSIVE: ExitCode.INCOMPLETE,
+    Ending.INTERRUPTED: ExitCode.INTERRUPTED,
+}
+EPILOG = """\
+an end is a cell (RUN:CELL, or CELL of --run, of the newest run that has it, or of --matrix), a lock, a requirements
+file with exact pins, or a text of pip freeze
+
+exit codes: 0 found · 1 not reproduced at the bad end · 2 usage or configuration · 4 inconclusive, the changes that are
+left are named · 130 interrupted"""
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser(
+        "blame",
+        help="find the smallest set of upgrades that turns green into red",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verb.add_argument("--good", metavar="END", help="an environment where the scenario is green")
+    verb.add_argument("--bad", metavar="END", help="one where it is red")
+    verb.add_argument("--scenario", metavar="FILE::TEST", help="what tells good from bad")
+    verb.add_argument("--run", metavar="RUN", help="whose cells --good and --bad name")
+    verb.add_argument("--matrix", default=default_matrix(), help="what is under test, and more cells (quickstart)")
+    verb.add_argument(
+        "--python", metavar="3.N", help="for files, which do not say theirs (the other end's, the matrix's)"
+    )
+    verb.add_argument("--signature", metavar="S", help="only this failure is bad (a rule's name or a whole signature)")
+    verb.add_argument("--good-signature", metavar="S", help="this failure counts as good: another one stands behind it")
+    verb.add_argument("--metric", metavar="FIGURE", help="bad is what has more of this figure than --above")
+    verb.add_argument("--above", metavar="1.5x|8GiB", help="times the figure of the good end, or an absolute size")
+    verb.add_argument("--assume-ends", action="store_true", help="do not run the two ends first")
+    verb.add_argument(
+        "--confirm", type=positive, default=1, metavar="N", help="attempts at the answer and without each part"
+    )
+    verb.add_argument("--jobs", type=positive, default=1, metavar="K", help="environments at once (1)")
+    verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt, instead of the matrix's")
+    verb.add_argument(
+        "--gpu-busy", type=size, default=BUSY_BYTES, metavar="SIZE", help="in use before: a busy card (1GiB)"
+    )
+    verb.add_argument("--no-reuse", action="store_true", help="run again what an earlier run below --reports answered")
+    verb.add_argument("--bisect", action="store_true", help="go on inside the package that was found")
+    verb.add_argument("--resume", metavar="RUN", help="go on with an interrupted blame; needs nothing else")
+    add_reports(verb)
+    add_json(verb)
+    verb.set_defaults(verb=blame)
+
+
+def blame(options: argparse.Namespace) -> ExitCode:
+    """Search, saying each step; the last line is the answer or how to go on."""
+    console = Console(stderr=True) if options.json else Console()
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    search = _begin(options, say)
+    asked, folder = search.question, search.prober.folder
+    count = len(asked.changes)
+    say(f"{count} change{'' if count == 1 else 's'}, {asked.scenario} → {short(folder.path)}")
+    for change in asked.changes:
+        say(f"  {change.words()}")
+    ends = 0 if asked.assume_ends else 2
+    with Show(console, ends + math.ceil(math.log2(count)) + (count > 1)) as show:
+        try:
+            result = search.run(show)
+            inside = (
+                go_inside(search, result, show, say) if options.bisect and result.ending is Ending.FOUND else Inside()
+            )
+        except HarnessError:
+            say(f"to go on: {resume_command(search, options)}")
+            raise
+    views = write_views(folder)
+    code = ExitCode.INTERRUPTED if inside.interrupted else CODES[result.ending]
+    lines = (*next_lines(search, result, options), *inside.lines, *last_lines(search, result, options, inside))
+    if options.json:
+        paths = {"run": str(folder.path), "html": str(views.html)}
+        said = {"ran": result.ran, "answer": sentence(result), "inside": inside.lines}
+        print(json.dumps({**paths, "exit_code": code, **result.model_dump(), **said}, indent=1))
+        return code
+    say(f"HTML  {short(views.html)}")
+    for line in lines:
+        say(line)
+    return code
+
+
+def _begin(options: argparse.Namespace, say: Say) -> Blame:
+    """Begin what the arguments ask for, or take up an earlier blame."""
+    places = Places.of_user()
+    if options.resume:
+        return take_up(find(options.resume, options.reports), places, say)
+    missing = [f"--{name}" for name in ("good", "bad", "scenario") if getattr(options, name) is None]
+    if missing:
+        raise ConfigError(f"blame needs {', '.join(missing)}")
+    factor = _check_figure(options)
+    asked = Asked(load_matrix(options.matrix), places, options.reports, options.run, options.python)
+    found = compare(asked, options.good, options.bad)
+    for note in found.notes:
+        say(f"note: {note}")
+    question = BlameQuestion(
+        good=options.good,
+        bad=options.bad,
+        scenario=options.scenario,
+        matrix=options.matrix,
+        shared=found.shared,
+        changes=found.changes,
+        signature=options.signature,
+        good_signature=options.good_signature,
+        metric=options.metric,
+        factor=factor,
+        limit=_limit(options.above) if options.above and factor is None else None,
+        assume_ends=options.assume_ends,
+        confirm=options.confirm,
+        jobs=options.jobs,
+        timeout=options.timeout,
+        busy_bytes=options.gpu_busy,
+        reuse=not options.no_reuse,
+    )
+    return start(question, asked, say)
+
+
+def _check_figure(options: argparse.Namespace) -> float | None:
+    """Return the factor of ``--above``, None where it is a size or not there."""
+    if (options.metric is None) != (options.above is None):
+        raise ConfigError("--metric and --above belong together")
+    if options.metric is not None and (options.signature or options.good_signature):
+        raise ConfigError("a signature and --metric are two different questions; keep one")
+    factor = is_factor(options.above) if options.above else None
+    if factor is not None and options.assume_ends:
+        raise ConfigError(f"--above {options.above} is measured at the good end, which --assume-ends leaves out")
+    return factor
+
+
+def _limit(text: str) -> int:
+    try:
+        return size(text)
+    except argparse.ArgumentTypeError:
+        raise ConfigError(f"--above {text} is neither a factor (1.5x) nor a size (8GiB)") from None
