@@ -11,9 +11,10 @@ from harness.matrix.places import short
 from harness.report.issue.repository import compare_link, of_import, repositories
 from harness.report.linechart import change_words
 from harness.search.earlier import from_earlier
-from harness.search.hints import Facts, hints, red_otherwise
+from harness.search.hints import Facts, end_failed, hints, red_otherwise
 from harness.search.listing import released
 from harness.search.narrowing import Bisect
+from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.search.scan import Scan
 
@@ -71,11 +72,19 @@ def answer_lines(search: Bisect, result: Result, scan: Scan | None = None) -> li
             said = f"not reproduced: {package} {asked.bad} {_unlike(search, result)} ({result.reason})"
         case Ending.INCONCLUSIVE if not result.before:
             said = f"inconclusive: {package}: {result.reason}"
+        case Ending.INCONCLUSIVE if end_failed(asked, result):
+            said = f"inconclusive: {package} {asked.good} {_not_good(asked, result)} ({result.reason})"
         case Ending.INCONCLUSIVE if result.reason:
             said = f"inconclusive, one of {names} is the first {after} release: {package} {result.reason}"
         case _:
             said = f"inconclusive: the first {after} {package} is one of {names}; {result.before} is {before}"
     return [said]
+
+
+def _not_good(asked: Question, result: Result) -> str:
+    if not result.releases[asked.good].bad:
+        return "cannot be judged here"
+    return "is still bad" if asked.find_fix else "is not good here"
 
 
 def _unlike(search: Bisect, result: Result) -> str:

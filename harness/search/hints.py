@@ -52,13 +52,14 @@ def hints(asked: Question, result: Result, facts: Facts) -> tuple[str, ...]:
         case Ending.FOUND:
             lines = _found(asked, result, facts)
         case Ending.NOT_REPRODUCED:
-            lines = (*_here(facts), *_looser(asked))
+            end = {one: judged for one, judged in result.releases.items() if one == asked.bad}
+            lines = (*_here(facts), *_looser(asked), *_advice(asked, end))
         case Ending.INCONCLUSIVE if asked.open_end and not result.before:
             lines = (_never(asked), *_untold(asked, result.releases))
+        case Ending.INCONCLUSIVE if end_failed(asked, result):
+            lines = _other_end(asked, result, facts)
         case Ending.INCONCLUSIVE if "flaky:" in result.reason:
             lines = _disagree(asked)
-        case Ending.INCONCLUSIVE if _end_failed(asked, result):
-            lines = _other_end(asked, result, facts)
         case Ending.INCONCLUSIVE:
             lines = _untold(asked, {one: result.releases[one] for one in result.suspects if one in result.releases})
     return lines
@@ -68,6 +69,14 @@ def red_otherwise(criterion: Criterion, judged: Judged, attempts: Iterable[Attem
     """Tell whether a release that cannot be told did fail, only in another way than the one asked for."""
     failed = [one for one in attempts if one.attempt and one.outcome.status is Status.FAIL]
     return criterion.signature is not None and judged.bad is None and bool(failed)
+
+
+def end_failed(asked: Question, result: Result) -> bool:
+    """Tell whether a search stopped because its good end is not good here."""
+    end = None if asked.assume_ends else result.releases.get(asked.good)
+    if end is None or end.bad is False:
+        return False
+    return bool(result.reason) if asked.scan else result.reason == end.reason
 
 
 def _found(asked: Question, result: Result, facts: Facts) -> tuple[str, ...]:
@@ -103,8 +112,9 @@ def _here(facts: Facts) -> tuple[str, ...]:
         lines.append(f"  checkpoints: {', '.join(named)}, {kind if weights == 'synthetic' else weights}")
     if facts.cell is not None:
         names = dict.fromkeys((*facts.cell.pins, "torch"))
-        versions = [f"{name} {facts.cell.versions[name]}" for name in names if name in facts.cell.versions]
-        lines.append(f"  versions: Python {facts.cell.python}, {', '.join(versions)}")
+        found = {**facts.cell.pins, **facts.cell.versions}
+        versions = [f"{name} {found[name]}" for name in names if name in found]
+        lines.append(f"  versions: {', '.join((f'Python {facts.cell.python}', *versions))}")
         if facts.cell.variables:
             lines.append(f"  variables: {', '.join(f'{k}={v}' for k, v in facts.cell.variables.items())}")
     if named and weights == "synthetic" and kind == "tiny":
@@ -116,11 +126,6 @@ def _looser(asked: Question) -> tuple[str, ...]:
     if asked.signature:
         return ("without --signature any failure counts as bad",)
     return ("--metric and --above ask for a figure instead of a failure",) if asked.metric is None else ()
-
-
-def _end_failed(asked: Question, result: Result) -> bool:
-    end = None if asked.assume_ends else result.releases.get(asked.good)
-    return end is not None and end.bad is not False
 
 
 def _other_end(asked: Question, result: Result, facts: Facts) -> tuple[str, ...]:
@@ -159,10 +164,17 @@ def _disagree(asked: Question) -> tuple[str, ...]:
 def _untold(asked: Question, releases: Mapping[str, Judged]) -> tuple[str, ...]:
     """Say why releases cannot be told, and which option helps."""
     untold = {release: judged.reason for release, judged in releases.items() if judged.bad is None}
-    lines = [f"{release} cannot be told: {reason}" for release, reason in list(untold.items())[:SHOWN]]
+    newest = list(untold.items())[::-1] if asked.open_end else list(untold.items())
+    lines = [f"{release} cannot be told: {reason}" for release, reason in newest[:SHOWN]]
     if len(untold) > SHOWN:
         lines.append(f"… and {len(untold) - SHOWN} more: the report has them")
-    reasons = " ".join(untold.values())
+    return (*lines, *_advice(asked, releases))
+
+
+def _advice(asked: Question, releases: Mapping[str, Judged]) -> tuple[str, ...]:
+    """Name the options that help where releases cannot be told."""
+    lines = []
+    reasons = " ".join(judged.reason for judged in releases.values() if judged.bad is None)
     if "flaky:" in reasons:
         lines.append("attempts disagree there: --confirm or --signature S")
     if Reason.TIMEOUT in reasons:

@@ -49,6 +49,8 @@ def result(ending, before="4.57.6", suspects=("5.0.0", "5.1.0"), reason="", **an
         name.lstrip("_").replace("_", "."): one for name, one in answers.items()
     }
     judged = {one: said.get(text) or Judged(None, text) for one, text in releases.items()}
+    if not reason and releases["4.57.6"] != "good":
+        reason = judged["4.57.6"].reason  # the search stopped at this end
     return Result(ending=ending, package="p", before=before, suspects=suspects, releases=judged, reason=reason)
 
 
@@ -143,6 +145,18 @@ def test_attempts_that_disagree_ask_for_more_of_them():
     assert "--confirm 5" in text(ASKED, ended)
     assert "--above" in text(ASKED.model_copy(update={"metric": "x.y", "limit": 3, "confirm": 4}), ended)
     assert "--confirm 8" in text(ASKED.model_copy(update={"confirm": 4}), ended)
+
+
+def test_a_good_end_that_cannot_be_told_says_why():
+    said = text(ASKED, result(Ending.INCONCLUSIVE, _4_57_6="* fail:resolve:unsolvable: no"))
+    assert "4.57.6 cannot be told: * fail:resolve:unsolvable: no" in said
+    assert "other pins" in said
+
+
+def test_a_bad_end_that_cannot_be_told_names_the_option_too():
+    said = text(ASKED, result(Ending.NOT_REPRODUCED, _5_1_0="* fail:resolve:unsolvable: no"))
+    assert "other pins" in said
+    assert "machine:" in said
 
 
 def test_no_good_release_at_all_asks_whether_it_ever_worked():
