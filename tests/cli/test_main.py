@@ -24,6 +24,8 @@ DAY = 86_400.0
         (["run", "--resume", "quickstart", "--reports", "nowhere"], 2, "no run of the matrix quickstart below nowhere"),
         (["run", "--scenarios", "load_4bitt"], 2, "load_4bitt"),
         (["bisect"], 2, "harness: bisect needs PACKAGE, --scenario"),
+        (["blame"], 2, "harness: blame needs --good, --bad, --scenario"),
+        (["blame", "--resume", "nothing"], 2, r"no run named 'nothing' below reports"),
         (["bisect", "--resume", "nothing"], 2, r"no run named 'nothing' below reports"),
     ],
 )
@@ -47,7 +49,7 @@ def test_arguments_that_mean_nothing_are_usage_errors(arguments, capsys):
 
 
 @pytest.mark.parametrize(
-    "verb", ["", "plan", "run", "bisect", "probe", "report", "issue", "env", "doctor", "gc", "bundle", "merge"]
+    "verb", ["", "plan", "run", "bisect", "blame", "probe", "report", "issue", "env", "doctor", "gc", "bundle", "merge"]
 )
 def test_the_help_is_as_agreed(verb, monkeypatch, capsys):
     """Renew the golden files with HARNESS_RENEW_GOLDEN=1."""
