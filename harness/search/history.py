@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +13,12 @@ from filelock import FileLock
 
 from harness.errors import ConfigError, InfrastructureError
 from harness.search.commits import Commit, Line, line_of
+from harness.search.gitcommand import GitFailed, git
 
-READ_SECONDS = 120.0
 CLONE_SECONDS = 1800.0  # a long history over a slow line
 FIELDS = "--format=%H%x1f%P%x1f%aI%x1f%s"
 URL = re.compile(r"[a-z][a-z+]*://")
 SCP = re.compile(r"([\w.-]+@[\w.-]+):(?!//)(.+)")  # git@github.com:owner/name, which no installer reads
-
-
-class GitFailed(Exception):
-    """git said no; the text is its first line."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +102,7 @@ def open_repository(text: str, cache: Path) -> Repository:
     if kind != "git" or not colon or not place:
         raise ConfigError(f"--into {text} must be git:URL or git:FOLDER")
     subfolder = fragment.removeprefix("subdirectory=").strip("/")
-    if scp := SCP.fullmatch(place):
-        place = f"ssh://{scp[1]}/{scp[2]}"
+    place = _spelled_out(place)
     if URL.match(place):
         return Repository(_copy(place, cache), place, subfolder, remote=True)
     return _local(place, subfolder)
@@ -120,12 +113,32 @@ def _local(place: str, subfolder: str) -> Repository:
     try:
         bare = git(folder, "rev-parse", "--is-bare-repository").strip() == "true"
         if bare:
-            return Repository(folder, folder.as_uri(), subfolder)
+            return Repository(folder, address_of(folder), subfolder)
         top = Path(git(folder, "rev-parse", "--show-toplevel").strip())
         inside = git(folder, "rev-parse", "--show-prefix").strip().strip("/")
     except (GitFailed, NotADirectoryError) as error:
         raise ConfigError(f"--into git:{place} is no git repository ({error})") from None
-    return Repository(top, top.as_uri(), subfolder or inside)
+    return Repository(top, address_of(top), subfolder or inside)
+
+
+def address_of(folder: Path) -> str:
+    """Return where an installer gets the commits of a local repository.
+
+    That is the repository itself; or, where it is a partial clone (``--filter=blob:none``), the remote that has what it
+    lacks, for git serves no commit whose contents are not there.
+    """
+    try:
+        remote = git(folder, "config", "--get-regexp", r"^remote\..*\.promisor$").split()[0].removesuffix(".promisor")
+        address = _spelled_out(git(folder, "config", "--get", f"{remote}.url").strip())
+    except GitFailed:
+        return folder.as_uri()
+    return address if URL.match(address) else (folder / address).resolve().as_uri()
+
+
+def _spelled_out(address: str) -> str:
+    """Return an address as installers read it: what is written as for scp gets its ``ssh://``."""
+    scp = SCP.fullmatch(address)
+    return f"ssh://{scp[1]}/{scp[2]}" if scp else address
 
 
 def _copy(address: str, cache: Path) -> Path:
@@ -144,43 +157,6 @@ def _copy(address: str, cache: Path) -> Path:
         finally:
             shutil.rmtree(half, ignore_errors=True)
     return folder
-
-
-def git(folder: Path, *arguments: str, seconds: float = READ_SECONDS) -> str:
-    """Run git in a folder and return what it printed.
-
-    Raises:
-        GitFailed: it said no.
-        InfrastructureError: it is missing, or not finished in time.
-    """
-    command = ["git", "-c", "log.showSignature=false", "-C", str(folder), *arguments]
-    try:
-        done = subprocess.run(
-            command,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise InfrastructureError("git is not installed, and commits need it.") from None
-    except subprocess.TimeoutExpired:
-        raise InfrastructureError(f"git {arguments[0]} was not finished after {seconds:.0f} s.") from None
-    if done.returncode:
-        said = [line for line in done.stderr.strip().splitlines() if not line.startswith("warning:")]
-        raise GitFailed(said[0] if said else f"exit status {done.returncode}")
-    return done.stdout
-
-
-def clean_environment() -> dict[str, str]:
-    """Return our variables without those by which git, when it calls us, means its own repository."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("GIT_DIR", "GIT_WORK", "GIT_IND"))
-    }
-    return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
 def _read(printed: str) -> list[Commit]:

@@ -16,7 +16,8 @@ from harness.matrix.model import Matrix
 from harness.matrix.plan import Outside
 from harness.matrix.releases import list_releases
 from harness.search.commits import commit_pin
-from harness.search.history import GitFailed, git
+from harness.search.gitcommand import GitFailed, git
+from harness.search.history import address_of
 from harness.search.prober import cell_with
 
 
@@ -87,4 +88,4 @@ def _folder_pin(package: str, folder: Path, notes: list[str]) -> Pin:
         notes.append(f"{package} is built from {folder} as it stands, for files in it differ from its commit")
         return Pin(package, f"path:{folder.name}", f"{package} @ {folder.as_uri()}")
     notes.append(f"{package} is commit {commit[:10]} of {folder}; files that git does not track are left out")
-    return commit_pin(package, top.as_uri(), commit, inside)
+    return commit_pin(package, address_of(top), commit, inside)

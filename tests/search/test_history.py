@@ -188,3 +188,13 @@ def test_an_ssh_address_in_short_is_written_so_that_installers_read_it(tmp_path,
     monkeypatch.setattr("harness.search.history._copy", lambda address, cache: asked.append(address) or cache)
     found = open_repository("git:git@github.com:owner/name.git", tmp_path)
     assert found.address == asked[0] == "ssh://git@github.com/owner/name.git"
+
+
+def test_what_a_partial_clone_lacks_is_taken_from_where_it_was_cloned(git_repository, tmp_path):
+    """git serves no commit whose contents are not there, so that nothing could be installed from the clone itself."""
+    git_repository.commit("release 1.0", tag="v1.0")
+    git_repository.git("config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "partial"
+    git_repository.git("clone", "--quiet", "--filter=blob:none", git_repository.folder.as_uri(), str(clone))
+    found = open_repository(f"git:{clone}", tmp_path / "cache")
+    assert (found.folder, found.address) == (clone, git_repository.folder.as_uri())
