@@ -7,10 +7,44 @@ import os
 import sys
 from collections.abc import Sequence
 
-from harness.cli import bisect, blame, bundle, checkpoint, doctor, env, gc, issue, merge, plan, probe, report, run
+from harness.cli import (
+    baseline,
+    bisect,
+    blame,
+    bundle,
+    checkpoint,
+    compare,
+    doctor,
+    env,
+    gc,
+    history,
+    issue,
+    merge,
+    plan,
+    probe,
+    report,
+    run,
+)
 from harness.errors import ExitCode, HarnessError
 
-VERBS = (plan, run, bisect, blame, probe, report, issue, merge, bundle, env, doctor, checkpoint, gc)
+VERBS = (
+    plan,
+    run,
+    compare,
+    baseline,
+    bisect,
+    blame,
+    probe,
+    report,
+    issue,
+    history,
+    merge,
+    bundle,
+    env,
+    doctor,
+    checkpoint,
+    gc,
+)
 EXIT_CODES = """\
 exit codes: 0 complete · 1 a regression or failure where --fail-on asked for it · 2 usage or configuration ·
 3 nothing selected · 4 results missing or infrastructure · 130 interrupted"""

@@ -10,7 +10,18 @@ from harness.verdict.box import WHOLE_CELL, Answer, Box, Entry, Kind, Place
 from harness.verdict.known import KnownIssue, Standing, standing
 from harness.verdict.shifts import shifts
 
-__all__ = ["WHOLE_CELL", "Answer", "Box", "Entry", "Kind", "Place", "comparable", "compare_sides", "relabelled"]
+__all__ = [
+    "WHOLE_CELL",
+    "Answer",
+    "Box",
+    "Entry",
+    "Kind",
+    "Place",
+    "comparable",
+    "compare_sides",
+    "pairs",
+    "relabelled",
+]
 
 
 def compare_sides(
@@ -40,8 +51,7 @@ def compare_sides(
     Memory is compared where both sides ran on one model of GPU and neither is an error; see :func:`shifts`.
     """
     entries = []
-    for place in _places(before, after):
-        old, new = _find(before, place), _find(after, place)
+    for place, old, new in pairs(before, after):
         kind = _kind(old, new)
         if kind is not None:
             entries.append(Entry(kind, *place, old, new, _detail(kind, old, new), _known(place[1], new, known)))
@@ -84,8 +94,13 @@ def same_failure(before: Box | None, after: Box | None) -> bool:
     return named and set(after.outcomes.outcomes) <= set(before.outcomes.outcomes)
 
 
+def pairs(before: Mapping[Place, Box], after: Mapping[Place, Box]) -> Iterator[tuple[Place, Box | None, Box | None]]:
+    """Yield every place once with what each side has, but for places that the other side knows in more detail."""
+    for place in _places(before, after):
+        yield place, _find(before, place), _find(after, place)
+
+
 def _places(before: Mapping[Place, Box], after: Mapping[Place, Box]) -> Iterator[Place]:
-    """Yield every place once, but for what the other side knows in more detail."""
     finer = [{(line, above) for line, scenario in side for above in _above(scenario)} for side in (before, after)]
     yield from (place for place in before if place in after or place not in finer[1])
     yield from (place for place in after if place not in before and place not in finer[0])

@@ -49,7 +49,24 @@ def test_arguments_that_mean_nothing_are_usage_errors(arguments, capsys):
 
 
 @pytest.mark.parametrize(
-    "verb", ["", "plan", "run", "bisect", "blame", "probe", "report", "issue", "env", "doctor", "gc", "bundle", "merge"]
+    "verb",
+    [
+        "",
+        "plan",
+        "run",
+        "compare",
+        "baseline",
+        "bisect",
+        "blame",
+        "probe",
+        "report",
+        "issue",
+        "env",
+        "doctor",
+        "gc",
+        "bundle",
+        "merge",
+    ],
 )
 def test_the_help_is_as_agreed(verb, monkeypatch, capsys):
     """Renew the golden files with HARNESS_RENEW_GOLDEN=1."""

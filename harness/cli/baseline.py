@@ -1,0 +1,149 @@
+"""``harness baseline``: the run that later ones are compared with, and what was accepted since."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from harness.cli.arguments import Verbs, add_json, add_reports
+from harness.errors import ConfigError, ExitCode
+from harness.report.write import known_issues
+from harness.session.boxes import boxes_of
+from harness.session.plan import matches
+from harness.session.sides import open_sides
+from harness.store.baseline import Baseline, accept, kept, matrices, none_of, set_baseline
+from harness.store.folder import RunFolder
+from harness.store.series import named
+from harness.verdict.accepted import acceptable, acceptance
+from harness.verdict.box import Answer, Entry
+from harness.verdict.compared import compared
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb and its own."""
+    verb = verbs.add_parser("baseline", help="say which run later ones are compared with, and accept a difference")
+    own = verb.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    setting = own.add_parser("set", help="make a run the baseline of its matrix")
+    showing = own.add_parser("show", help="show the baselines, their reasons, and what was accepted")
+    accepting = own.add_parser("accept", help="accept what differs from the baseline in a scenario")
+    for each in (setting, accepting):
+        each.add_argument("run", metavar="RUN", help="a run folder, its name, latest, or latest~1")
+    accepting.add_argument("scenario", metavar="SCENARIO", help="its id or a pattern")
+    accepting.add_argument(
+        "--line", metavar="LINE", help="only this cell-line (default: every one in which it differs)"
+    )
+    for each in (setting, accepting):
+        each.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept and shown")
+    for each, does in ((setting, set_run), (showing, show), (accepting, accept_entries)):
+        each.add_argument(
+            "--matrix", metavar="NAME", help="the matrix whose baseline is meant (default: the run's; all)"
+        )
+        add_reports(each)
+        add_json(each)
+        each.set_defaults(verb=does)
+
+
+def set_run(options: argparse.Namespace) -> ExitCode:
+    """Make a run the baseline, and say what it lacks."""
+    folder = named(options.run, options.reports)
+    matrix = _matrix(folder, options)
+    holes = sum(box.answer is Answer.MISSING for box in boxes_of(folder).values())
+    made = set_baseline(options.reports, matrix, _below(folder, options), options.reason)
+    said = [f"{made.run} is the baseline of {matrix}: {made.reason}"]
+    if holes:
+        said.append(f"note: {holes} of its results are missing; a red in their place cannot be called new")
+    _say(options, {**made.model_dump(mode="json"), "missing": holes}, said)
+    return ExitCode.COMPLETE
+
+
+def show(options: argparse.Namespace) -> ExitCode:
+    """Show the baseline of one matrix or of all.
+
+    Raises:
+        ConfigError: the named matrix has none, or no matrix has one.
+    """
+    names = (options.matrix,) if options.matrix else matrices(options.reports)
+    found = {name: kept(options.reports, name) for name in names}
+    for name, baselines in found.items():
+        if not baselines:
+            raise ConfigError(none_of(name))
+    if not found:
+        raise ConfigError(f"no matrix has a baseline below {options.reports}")
+    value = [
+        {**own[-1].model_dump(mode="json"), "before": [one.model_dump(mode="json") for one in own[:-1]]}
+        for own in found.values()
+    ]
+    _say(options, value, [line for own in found.values() for line in _lines(own)])
+    return ExitCode.COMPLETE
+
+
+def accept_entries(options: argparse.Namespace) -> ExitCode:
+    """Accept every difference of the scenario between baseline and run.
+
+    Raises:
+        ConfigError: there is no baseline, or nothing that could be accepted.
+    """
+    folder = named(options.run, options.reports)
+    matrix = _matrix(folder, options)
+    old, new, _ = open_sides("baseline", str(folder.path), options.reports)
+    found = compared((old.name, new.name), (old.boxes, new.boxes), known_issues(folder)).entries
+    meant = [entry for entry in found if matches(entry.scenario, options.scenario)]
+    if options.line is not None:
+        meant = [entry for entry in meant if entry.line == options.line]
+    chosen = [entry for entry in meant if acceptable(entry)]
+    if not chosen:
+        raise ConfigError(_nothing(options, folder, meant))
+    made = [acceptance(one, reason=options.reason, run=folder.path.name, date=datetime.now(UTC)) for one in chosen]
+    accept(options.reports, matrix, made)
+    said = [f"accepted: {one.kind}  {one.scenario}  {one.line}  {one.detail}" for one in chosen]
+    _say(options, [one.model_dump(mode="json") for one in made], said)
+    return ExitCode.COMPLETE
+
+
+def _nothing(options: argparse.Namespace, folder: RunFolder, meant: list[Entry]) -> str:
+    where = f" in {options.line}" if options.line else ""
+    if meant:
+        kinds = ", ".join(sorted({entry.kind.value for entry in meant}))
+        return f"{options.scenario}{where} is {kinds} in {folder.path.name}, which cannot be accepted"
+    return f"{options.scenario}{where} does not differ from the baseline in {folder.path.name}"
+
+
+def _matrix(folder: RunFolder, options: argparse.Namespace) -> str:
+    """Return the run's matrix.
+
+    Raises:
+        ConfigError: ``--matrix`` names another.
+    """
+    own = folder.read_record().name
+    if options.matrix not in {None, own}:
+        raise ConfigError(f"{folder.path.name} is a run of {own}, not of {options.matrix}")
+    return own
+
+
+def _below(folder: RunFolder, options: argparse.Namespace) -> str:
+    if folder.path.parent.resolve() != options.reports.resolve():
+        raise ConfigError(
+            f"{folder.path.name} does not lie below {options.reports}: a baseline is kept by its name there"
+        )
+    return folder.path.name
+
+
+def _lines(baselines: tuple[Baseline, ...]) -> list[str]:
+    *before, now = baselines
+    lines = [f"{now.matrix}: {now.run}  set {now.date:%Y-%m-%d}: {now.reason}"]
+    for one in now.accepted:
+        seen = f"{', '.join(one.outcomes)}" or "gone"
+        lines.append(f"  accepted {one.date:%Y-%m-%d}: {one.kind}  {one.scenario}  {one.line}  {seen}: {one.reason}")
+    return [*lines, *(f"  before: {one.run}  set {one.date:%Y-%m-%d}: {one.reason}" for one in reversed(before))]
+
+
+def _say(options: argparse.Namespace, value: object, lines: list[str]) -> None:
+    if options.json:
+        print(json.dumps(value, indent=1))
+        return
+    console = Console()
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
