@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.report.figures import human
-from harness.report.history_trend import Trend, Turn, figure_words
+from harness.report.history_trend import RED, Trend, Turn, figure_words
 from harness.report.views import Word
 from harness.verdict.measures import unit_of
 
@@ -77,10 +77,17 @@ def print_trends(trends: Sequence[Trend], console: Console) -> None:
         console.print(Text.assemble(INDENT, strip(each), "  ", since(each)), soft_wrap=True)
         for line in filter(None, (figure_line(each, figure) for figure in each.figures)):
             console.print(Text(f"{INDENT}{line}"), soft_wrap=True)
-        for turn in (
-            each.turns[-1:] if each.word is Word.PASS else [t for t in each.turns if t.what == "signature"][-1:]
-        ):
-            console.print(Text(f"{INDENT}{turn.night.started:%Y-%m-%d} {turn.sentence}", style="dim"), soft_wrap=True)
+        news = _news(each)
+        if news:
+            console.print(Text(f"{INDENT}{news}", style="dim"), soft_wrap=True)
+
+
+def _news(trend: Trend) -> str:
+    """Say how a red line fails, and of another one what changed last."""
+    if trend.word in RED:
+        return next((night.signature for night in reversed(trend.nights) if night.signature), "")
+    last = trend.turns[-1] if trend.turns else None
+    return f"{last.night.started:%Y-%m-%d} {last.sentence}" if last else ""
 
 
 def as_rows(trends: Sequence[Trend]) -> list[dict[str, Any]]:

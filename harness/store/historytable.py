@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.store.outcome import Outcome
+from harness.store.outcome import Outcome, Reason, Status
 
 Rows = list[tuple[Any, ...]]
 Numbers = npt.NDArray[np.int64]
@@ -71,10 +71,14 @@ def table(ask: Callable[[str], Rows]) -> pd.DataFrame:
 
 
 def status(words: str) -> str:
-    """Return what all attempts agree on; those that were interrupted count only when there is no other."""
-    found = [Outcome.parse(word).status.value for word in words.split()]
-    telling = set(found) - {"miss"}
-    return "flaky" if len(telling) > 1 else next(iter(telling), "miss")
+    """Return what all attempts agree on, ``flaky`` where they do not.
+
+    As in the verdict, one that was interrupted, or lacked a GPU that another had, counts only when there is no other.
+    """
+    found = {Outcome.parse(word) for word in words.split()}
+    ran = {each for each in found if each.status is not Status.MISS}
+    telling = {each for each in ran if each.reason is not Reason.NO_GPU} or ran or found
+    return "flaky" if len(telling) > 1 else next((each.status.value for each in telling), Status.MISS.value)
 
 
 def _looked_up(numbers: Numbers, values: Mapping[int, int]) -> Numbers:
