@@ -233,12 +233,22 @@ def test_commits_that_cannot_be_built_are_named_where_they_hide_the_answer(gadge
     assert all("install_failed" in one or "unsolvable" in one for one in reasons)
 
 
-def test_a_tag_that_is_not_there_is_one_sentence(gadget):
+def test_a_tag_that_is_not_there_is_one_sentence_and_can_be_named_afterwards(gadget, found):
     asked = ("--scenario", "gadget_case.py::test_answer", "--matrix", "gadget.toml", "--tags", "rel-{}")
-    ends = ("--good", "1.0.1", "--bad", "1.1.0")
-    done = gadget.run("bisect", NAME, *ends, *asked, "--into", f"git:{gadget.repository}")
+    reports = ("--reports", "tagged")
+    done = gadget.run(
+        "bisect", NAME, "--good", "1.0.1", "--bad", "1.1.0", *asked, "--into", f"git:{gadget.repository}", *reports
+    )
     assert done.returncode == 2
     assert f"has no tag for {NAME} 1.0.1 (looked for rel-1.0.1)" in done.stderr
+    run = next((gadget.work / "tagged").iterdir())
+    again = gadget.harness("bisect", "--resume", str(run), "--tags", "v{}", code=0)
+    assert again["answer"] == found["answer"]
+    events = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    cells = [event["record"]["cell"] for event in events if event["event"] == "attempt"]
+    assert len(cells) == len(set(cells)) == 2 + len(found["commits"]["judged"])
+    command = json.loads((run / "run.json").read_text())["command"]
+    assert command[-4:] == ["--into", f"git:{gadget.repository}", "--tags", "v{}"]
 
 
 def test_git_bisect_run_finds_it_with_probe_as_its_program(gadget):
