@@ -25,9 +25,9 @@ HOST_VARIABLES = ("HOSTNAME", "HOST", "COMPUTERNAME", "SLURMD_NODENAME", "SLURM_
 NODE_LISTS = ("SLURM_JOB_NODELIST", "SLURM_NODELIST")
 INDEX_SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy")
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
-SECRET_VARIABLE = re.compile(r"(?:TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY)(?:_ID)?$")
+SECRET_VARIABLE = re.compile(r"(?:TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY)(?:_ID)?$", re.IGNORECASE)
 SHORTEST_NAME = 3
-SHORTEST_SECRET = 8
+SHORTEST_SECRET = 6
 MOST_NODES = 512
 
 
@@ -63,9 +63,7 @@ def private_of(run: RunRecord, folder: Path) -> Private:
         gpus=tuple(gpu.uuid for host in (run.host, *(part.host for part in run.parts)) for gpu in host.gpus),
         packages=import_names(names := _packages(run)) | frozenset(names),
         versions=frozenset(version for cell in run.cells for version in (*cell.versions.values(), *cell.pins.values())),
-        secrets=tuple(
-            value for name, value in environ.items() if SECRET_VARIABLE.search(name) and len(value) >= SHORTEST_SECRET
-        ),
+        secrets=_secrets([*environ.items(), *(pair for cell in run.cells for pair in cell.variables.items())]),
     )
 
 
@@ -92,6 +90,12 @@ def _names(found: Iterable[str]) -> tuple[str, ...]:
 
 def _is_name(text: str) -> bool:
     return len(text) >= SHORTEST_NAME and re.fullmatch(r"[\w.$-]*[^\W\d_][\w.$-]*", text) is not None
+
+
+def _secrets(variables: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the values of variables that are named like a secret, the machine's and the cells', longest first."""
+    found = {value for name, value in variables if SECRET_VARIABLE.search(name) and len(value) >= SHORTEST_SECRET}
+    return tuple(sorted(found, key=lambda value: (-len(value), value)))
 
 
 def _users(environ: Mapping[str, str]) -> list[str]:

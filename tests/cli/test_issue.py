@@ -103,14 +103,26 @@ def test_a_bisect_brings_its_answer(reports, named, capsys):
     assert "No other package differs between these two." in text
 
 
+UUID = "GPU-0a1b2c3d-1111-2222-3333-0123456789ab"
 SECRET = "hf_" + "AbCd1234" * 4
 
 
+def toml_of(entry: dict[str, str]) -> str:
+    """Write a known issue that holds for every transformers 5."""
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in entry.items())
+    return f'[[issue]]\n{lines}versions = {{ transformers = ">=5" }}\n'
+
+
 @pytest.fixture
-def planted(reports):
+def planted(reports, monkeypatch):
     """The run with private things where a run has text: journal, plan, known issues."""
     run = reports / RUN
-    told = f"{SECRET} in /home/bob/models by https://me:pw@wheels.acme.example/simple at 192.168.7.8"
+    monkeypatch.setenv("USER", "alice")
+    monkeypatch.setenv("HOSTNAME", "lab-gpu7")
+    told = (
+        f"{SECRET} in /home/bob/models by https://me:pw@wheels.acme.example/simple at 192.168.7.8"
+        f" for alice on lab-gpu7, {UUID}"
+    )
     journal = run / "journal.jsonl"
     lines = []
     for line in journal.read_text().splitlines():
@@ -120,6 +132,7 @@ def planted(reports):
             record["detail"] += f" {told}"
             record["failure"]["message"] += f" {told}"
             record["failure"]["text"] += told
+            record |= {"simulated": told, "notes": {"said": told}}
             record["expectations"] = [each | {"detail": told} for each in record["expectations"]]
             record["failure"]["frames"].append(
                 {"path": f"/home/bob/{SECRET}.py", "function": "f", "line": 1, "package": "x"}
@@ -128,9 +141,16 @@ def planted(reports):
     journal.write_text("\n".join(lines) + "\n")
     plan = json.loads((run / "run.json").read_text())
     plan["command"] = ["harness", "run", "/home/bob/first.toml", "--token", SECRET]
+    plan["matrix_file"] = "/home/bob/first.toml"
+    plan["title"] = told
+    plan["host"]["gpus"][0]["uuid"] = UUID
+    for cell in plan["cells"]:
+        cell["variables"] = {"MY_PASSWORD": "hunter-two"}
     plan["scenarios"][0]["title"] = f"Reserved is near allocated ({told})."
     (run / "run.json").write_text(json.dumps(plan))
-    return [SECRET, "bob", "wheels.acme", "me:pw", "192.168.7.8"]
+    entry = {"scenario": "*::test_reserved", "signature": SIGNATURE, "tracker": "a/b#1", "note": told}
+    (run / "known_issues.toml").write_text(toml_of(entry))
+    return [SECRET, "bob", "wheels.acme", "me:pw", "192.168.7.8", "alice", "lab-gpu7", UUID, "hunter-two"]
 
 
 def test_nothing_private_stands_in_a_draft(reports, planted, capsys):
@@ -139,6 +159,13 @@ def test_nothing_private_stands_in_a_draft(reports, planted, capsys):
     texts = [capsys.readouterr().out, *(path.read_text() for path in (reports / RUN).glob("issue-*.md"))]
     assert [each for each in planted for text in texts if each in text] == []
     assert "Paths, users, hosts, addresses and tokens were replaced." in texts[0]
+
+
+def test_nothing_private_stands_in_the_views_either(reports, planted, capsys):
+    assert main(["report", RUN]) == 0
+    for name in ("matrix.md", "matrix.html"):
+        text = (reports / RUN / name).read_text()
+        assert [each for each in planted if each in text] == [], name
 
 
 def test_what_is_private_stays_only_where_that_is_asked_for_and_said(reports, planted, capsys):

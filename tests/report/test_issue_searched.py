@@ -3,12 +3,15 @@
 import pytest
 
 from harness.errors import ConfigError
+from harness.report.issue.descended import descended
 from harness.report.issue.repository import repositories
 from harness.report.issue.searched import is_finished, read_search, searched
 from harness.report.views import Group, Word
 from harness.search import question as questions
 from harness.search import result as results
 from harness.search.answer import Judged
+from harness.search.commits import Commit
+from harness.search.descent import CommitResult
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.folder import RunFolder
@@ -156,3 +159,37 @@ def test_a_scan_without_a_bound_judges_no_release():
     found = said(FOUND.model_copy(update={"releases": unjudged}), ASKED.model_copy(update={"metric": "x.share"}))
     assert found.sentence == "x.share changes from transformers 5.3.0 to 5.4.0 (over 4 releases from 5.2.0 to 5.5.0)."
     assert found.culprit == ""
+
+
+SHAS = ("a" * 40, "b" * 40, "c" * 40)
+COMMITS = CommitResult(
+    ending=Ending.FOUND,
+    package="transformers",
+    address="https://github.com/huggingface/transformers.git",
+    older="v5.3.0",
+    newer="v5.4.0",
+    before=SHAS[0],
+    suspects=SHAS[1:2],
+    commits={sha: Commit(sha=sha, parents=(), date="2026-03-01T00:00:00Z", subject="Load (#45)") for sha in SHAS},
+    judged={SHAS[0]: Judged(bad=False, reason=""), SHAS[1]: Judged(bad=True, reason="")},
+)
+
+
+def test_the_commit_that_was_found_is_named_and_linked():
+    found = descended(said(), COMMITS)
+    assert 'Of its commits bbbbbbbbbb (2026-03-01 PR #45 "Load (#45)") is the first bad one' in found.sentence
+    assert "(between v5.3.0 and v5.4.0, 2 commits run)" in found.sentence
+    home = "https://github.com/huggingface/transformers"
+    assert found.compare == f"{home}/compare/v5.3.0...v5.4.0"
+    assert found.links == (f"{home}/commit/{SHAS[1]}", f"{home}/pull/45")
+
+
+def test_a_local_repository_has_no_links():
+    assert descended(said(), COMMITS.model_copy(update={"address": "/work/transformers"})).links == ()
+
+
+def test_commits_that_are_left_are_named_and_an_interrupted_search_says_nothing():
+    left = COMMITS.model_copy(update={"ending": Ending.INCONCLUSIVE, "suspects": SHAS[1:]})
+    assert "the first bad one is one of bbbbbbbbbb, cccccccccc" in descended(said(), left).sentence
+    stopped = COMMITS.model_copy(update={"ending": Ending.INTERRUPTED})
+    assert descended(said(), stopped).sentence == said().sentence

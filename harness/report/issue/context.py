@@ -97,6 +97,7 @@ class Searched:
     compare: str = ""  # address
     probed: tuple[tuple[str, str, str], ...] = ()  # release, good | bad | cannot tell, why
     alone: bool = False  # no other package differs between the release found and the one before
+    links: tuple[str, ...] = ()  # the commit that was found, and its pull request
 
 
 @dataclass(frozen=True)

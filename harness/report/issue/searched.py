@@ -9,11 +9,13 @@ from harness.errors import ConfigError
 from harness.report.boxes import Seen, latest
 from harness.report.issue.context import Searched
 from harness.report.issue.contrast import Side, changes
+from harness.report.issue.descended import descended
 from harness.report.issue.repository import compare_link
 from harness.report.issue.words import change_words, counted, listed
 from harness.report.views import Group
 from harness.search import question as questions
 from harness.search import result as results
+from harness.search.descent import read_result as read_commits
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.folder import RunFolder
@@ -33,7 +35,9 @@ def read_search(folder: RunFolder, group: Group, known: Mapping[str, str]) -> Se
     if result is None:
         raise ConfigError(f"the bisect {folder.path.name} has no {results.FILE}: it has not come to an end")
     _insist(asked, group, folder.path.name)
-    return searched(asked, result, folder.read_record().cells, folder.attempts(), group, known)
+    told = searched(asked, result, folder.read_record().cells, folder.attempts(), group, known)
+    commits = read_commits(folder)
+    return descended(told, commits) if commits else told
 
 
 def is_finished(folder: RunFolder) -> bool:
