@@ -40,7 +40,7 @@ from harness.store.records import (
 )
 
 GIB = 2**30
-BEGIN = datetime(2026, 1, 1, 1, 30, tzinfo=UTC)
+BEGIN = datetime(2025, 1, 1, 1, 30, tzinfo=UTC)
 GPU = GpuRecord(uuid="GPU-0001", name="NVIDIA H200", memory_bytes=141 * GIB, driver="580.1")
 PHASES = ("load", "forward")
 MEASURES = ("allocated", "allocated_peak", "reserved", "reserved_peak", "device_used", "reserved_emptied")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -64,12 +64,13 @@ class Page:
 
 def page(trends: Sequence[Trend], title: str, hide: Callable[[str], str] = str) -> Page:
     """Make the page of at least one trend; ``hide`` takes out what must not leave the machine."""
+    trends = [replace(each, turns=tuple(_hidden(turn, hide) for turn in each.turns)) for each in trends]
     moments = [night.started for each in trends for night in each.nights]
     scale = Scale(min(moments), max(moments))
     telling = sorted((each for each in trends if each.telling), key=_newest, reverse=True)
     quiet = sorted((each for each in trends if not each.telling), key=lambda each: (each.track.scenario, each.track))
     drawn = {each.track for each in [*telling, *quiet][:DRAWN]}
-    changes = _changes(telling, hide)
+    changes = _changes(telling)
     entries = {each.track: _entry(each, scale, drawn=each.track in drawn) for each in [*telling, *quiet]}
     return Page(
         title=title,
@@ -106,7 +107,7 @@ def _entry(trend: Trend, scale: Scale, *, drawn: bool) -> Entry:
     return Entry(trend, since(trend), strip(trend, scale), made, tuple(figures), folded=not made)
 
 
-def _changes(trends: Sequence[Trend], hide: Callable[[str], str]) -> tuple[Change, ...]:
+def _changes(trends: Sequence[Trend]) -> tuple[Change, ...]:
     """Return the changes newest first; lines of one scenario that changed alike on one night are one entry.
 
     Of the figures only those that are charted are listed: the phases of one load move together.
@@ -118,7 +119,7 @@ def _changes(trends: Sequence[Trend], hide: Callable[[str], str]) -> tuple[Chang
                 sides = (turn.before, turn.after) if turn.what in {"outcome", "signature"} else (str(turn.worse),)
                 key = (f"{turn.night.started:%Y-%m-%d}", turn.night.scenario, turn.what, *sides, *turn.versions[:1])
                 found.setdefault(key, []).append((turn, _line(each)))
-    merged = [Change(_hidden(group[0][0], hide), tuple(line for _, line in group)) for group in found.values()]
+    merged = [Change(group[0][0], tuple(line for _, line in group)) for group in found.values()]
     return tuple(sorted(merged, key=lambda each: each.turn.night.started, reverse=True))
 
 
@@ -127,7 +128,7 @@ def _line(trend: Trend) -> str:
 
 
 def _hidden(turn: Turn, hide: Callable[[str], str]) -> Turn:
-    return Turn(turn.what, turn.place, turn.night, hide(turn.before), hide(turn.after), turn.versions, turn.worse)
+    return replace(turn, before=hide(turn.before), after=hide(turn.after))
 
 
 def render(shown: Page) -> str:

@@ -66,6 +66,7 @@ def test_arguments_that_mean_nothing_are_usage_errors(arguments, capsys):
         "gc",
         "bundle",
         "merge",
+        "history",
     ],
 )
 def test_the_help_is_as_agreed(verb, monkeypatch, capsys):

@@ -1,0 +1,150 @@
+"""A user's session with the history: look, narrow, make the page, export, trim."""
+
+import importlib.util
+import json
+import random
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.cli.main import main
+from harness.errors import ExitCode
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "history.py"
+LATEST = "transformers=latest accelerate=1.13.0"
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("benchmark_of_history_cli", BENCHMARK)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def season(benchmark, tmp_path_factory):
+    """Sixteen nights; test_case_0 is out of memory from the fifth to before the ninth, test_case_1 takes more after."""
+    reports = tmp_path_factory.mktemp("season") / "reports"
+    reports.mkdir()
+    benchmark.write_season(reports, benchmark.Season(nights=16, cells=3, scenarios=4))
+    return reports
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+def history(reports, *words):
+    return main(["history", *words, "--reports", str(reports)])
+
+
+def test_a_look_shows_strips_streaks_and_figures(season, capsys):
+    assert history(season, "test_case_0", "--line", LATEST) == ExitCode.COMPLETE
+    said = capsys.readouterr()
+    assert "load_4bit::test_case_0  nightly" in said.out
+    assert f"{LATEST} · NVIDIA H200" in said.out
+    assert "?✔✔✔✘✘✘✘✔✔✔✔✔✔✔✔" in said.out
+    assert "pass for 8 nights, since 2025-01-09" in said.out
+    assert "CUDA reserved in load" in said.out
+    assert said.err == ""
+
+
+def test_json_is_one_value_with_every_line(season, capsys):
+    assert history(season, "--json") == ExitCode.COMPLETE
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 3 * 4
+    (row,) = [each for each in rows if (each["line"], each["scenario"]) == (LATEST, "adapters::test_case_1")]
+    assert {change["what"] for change in row["changes"]} >= {"cuda_reserved.load"}
+    assert all(change["started"].startswith("2025-01-09") for change in row["changes"])
+
+
+def test_it_is_narrowed_by_day_matrix_and_gpu(season, capsys):
+    assert (
+        history(season, "test_case_0", "--since", "2025-01-10", "--gpu", "h200", "--matrix", "nightly", "--json") == 0
+    )
+    rows = json.loads(capsys.readouterr().out)
+    assert {len(row["nights"]) for row in rows} == {7}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["nothing"], 3, "none of the 12 lines"),
+        (["--gpu", ""], 3, "none of the 12 lines"),
+        (["--since", "2030-01-01"], 3, "no night since 2030-01-01"),
+        (["one", "two"], 2, "history takes one SCENARIO, not one and two"),
+        (["--dry-run"], 2, "--dry-run goes with harness history trim"),
+        (["trim"], 2, "trim needs --older-than"),
+        (["export"], 2, "export needs -o FILE.parquet or -o FILE.csv"),
+        (["export", "-o", "x.parquet", "--line", "a"], 2, "export takes everything there is: leave line out"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_a_code(season, words, code, sentence, capsys):
+    assert history(season, *words) == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_a_day_that_is_none_is_a_usage_error(season, capsys):
+    with pytest.raises(SystemExit) as exited:
+        history(season, "--since", "yesterday")
+    assert exited.value.code == 2
+    assert "yesterday is not a day" in capsys.readouterr().err
+
+
+def test_the_page_is_one_file(season, tmp_path, capsys):
+    page = tmp_path / "deep" / "history.html"
+    assert history(season, "html", "-o", str(page)) == ExitCode.COMPLETE
+    assert str(page) in capsys.readouterr().out.replace("\n", "")
+    text = page.read_text(encoding="utf-8")
+    assert text.count('class="line"') == 12
+    assert '<svg class="trend"' in text
+    assert str(season) not in text
+    assert history(season, "html") == ExitCode.COMPLETE
+    assert (season / "history.html").exists()
+
+
+@pytest.mark.parametrize(("name", "read"), [("x.parquet", pd.read_parquet), ("x.csv", pd.read_csv)])
+def test_the_table_is_exported(season, tmp_path, name, read, capsys):
+    assert history(season, "export", "-o", str(tmp_path / name), "--json") == ExitCode.COMPLETE
+    assert json.loads(capsys.readouterr().out)["rows"] == 16 * 12
+    frame = read(tmp_path / name)
+    assert len(frame) == 16 * 12
+    assert set(frame["transformers"]) >= {"5.30.0", "5.31.0"}
+    assert frame["cuda_reserved.load"].notna().sum() > 180
+
+
+def test_a_new_night_is_seen_and_a_damaged_index_is_mended(benchmark, tmp_path, capsys):
+    small = benchmark.Season(nights=2, cells=1, scenarios=1)
+    benchmark.write_season(tmp_path, small)
+    assert history(tmp_path, "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)[0]["nights"]) == 2
+    benchmark.write_night(tmp_path, small, 2, random.Random(1))  # noqa: S311  # made-up figures
+    (tmp_path / "history.sqlite").write_text("gone")
+    assert history(tmp_path, "--json") == 0
+    said = capsys.readouterr()
+    assert len(json.loads(said.out)[0]["nights"]) == 3
+    assert said.err == "note: history.sqlite was damaged or of another version and has been made anew\n"
+
+
+def test_logs_are_trimmed_and_the_history_stays(benchmark, tmp_path, capsys):
+    benchmark.write_season(tmp_path, benchmark.Season(nights=3, cells=1, scenarios=1))
+    log = sorted(tmp_path.glob("*/run.json"))[2].parent / "cells" / "a" / "b" / "1" / "output.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("x" * 2048)
+    assert history(tmp_path, "--json") == 0
+    before = capsys.readouterr().out
+    assert history(tmp_path, "trim", "--older-than", "1h", "--dry-run") == 0
+    assert "1 log of 1 run, 2.0 KiB, would be removed; 0 B of logs stay" in capsys.readouterr().out
+    assert log.exists()
+    assert history(tmp_path, "trim", "--older-than", "1h") == 0
+    assert "1 log of 1 run, 2.0 KiB, removed" in capsys.readouterr().out
+    assert not log.exists()
+    assert history(tmp_path, "--json") == 0
+    assert capsys.readouterr().out == before
