@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from harness.envs.bundle.stored import opened
 from harness.matrix.cell import Cell
 from harness.search.answer import Judged, figure, judge
 from harness.search.blamed import BlameQuestion, BlameResult, Probed, outcome, unfinished, write_result
@@ -56,8 +57,11 @@ class Blame:
             left = search.stage().red
             ending = stop.ending if isinstance(stop, Stopped) else Ending.INTERRUPTED
             return self._keep(unfinished(self.question.changes, ending, left, str(stop)))
-        standing = {one: judged.reason for one, judged in self.probed.items() if judged.bad is None}
-        result = outcome(self.question.changes, found, self.mixed.refused, standing)
+        untold = {one: judged.reason for one, judged in self.probed.items() if judged.bad is None}
+        refused = self.mixed.refused
+        if opened() is not None:  # there may well be such an environment, only not in this bundle
+            refused, untold = {}, untold | refused
+        result = outcome(self.question.changes, found, refused, untold)
         return self._keep(result.model_copy(update={"followers": self.mixed.followers_of(found.members)}))
 
     @property

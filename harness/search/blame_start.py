@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from harness.envs.bundle.stored import opened
 from harness.envs.lock import Lock
 from harness.envs.places import Places
 from harness.errors import ConfigError
@@ -137,7 +138,9 @@ def _held(pins: Mapping[str, Pin], tested: tuple[str, ...]) -> dict[str, Pin]:
 
 
 def _other_differences(good: Side, bad: Side) -> Iterator[str]:
-    """Yield what differs beside the packages, and what nobody said."""
+    """Yield what differs beside the packages that can be told apart, and what nobody said."""
+    if opened() is not None:
+        yield "a bundle tells apart what its cells pin; packages that these bring along move with them"
     if good.cell.variables != bad.cell.variables:
         names = ", ".join(dict(bad.cell.variables)) or "none"
         yield f"the environment variables differ too; both ends run with those of the bad one ({names})"

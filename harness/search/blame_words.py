@@ -87,6 +87,7 @@ def advice(asked: BlameQuestion, result: BlameResult, host: HostRecord) -> tuple
     the good end is not good       an older one, or the signature that is asked for
     attempts disagree              more of them, or one signature
     a busy card, no time           the option that helps
+    a bundle without such a cell   more cells, or an index
     another failure                the signature that counts as good
     ============================== ==========================================================
     """
@@ -108,6 +109,8 @@ def advice(asked: BlameQuestion, result: BlameResult, host: HostRecord) -> tuple
         lines.append("out of time: --timeout SECONDS gives more")
     if Reason.GPU_BUSY in said:
         lines.append("the card was in use: wait until it is free, or --gpu-busy SIZE")
+    if "the bundle has no cell" in said:
+        lines.append("a bundle with cells between these two, or an index, tells more")
     if " fail:" in said and "flaky:" not in said:
         counts = (
             "--good-signature S counts another failure as good"

@@ -82,10 +82,8 @@ class Asked:
             return self._of_run(text, find(run, self.reports), cell)
         if self.run is not None:
             return self._of_run(text, find(self.run, self.reports), cell)
-        for folder in self._runs():
-            if any(_is(one.id, text) for one in folder.read_record().cells):
-                return self._of_run(text, folder, text)
-        return self._of_matrix(text)
+        newest = next((folder for folder in self._runs() if _has(folder, text)), None)
+        return self._of_matrix(text) if newest is None else self._of_run(text, newest, text)
 
     def _runs(self) -> Iterable[RunFolder]:
         return (RunFolder(path.parent) for path in sorted(self.reports.absolute().glob("*/run.json"), reverse=True))
@@ -154,6 +152,13 @@ def _tested(cell: Cell) -> tuple[str, ...]:
 
 def _is_file(text: str) -> bool:
     return Path(text).expanduser().is_file()
+
+
+def _has(folder: RunFolder, pattern: str) -> bool:
+    try:
+        return any(_is(cell.id, pattern) for cell in folder.read_record().cells)
+    except ConfigError:  # a run that cannot be read has no cell for us; named by --run it is an error
+        return False
 
 
 def _is(cell: str, pattern: str) -> bool:

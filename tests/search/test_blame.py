@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.envs.bundle.manifest import Manifest, Stored
 from harness.envs.lock import Unsolvable, read_lock
 from harness.envs.places import Places
 from harness.errors import ConfigError, InfrastructureError
@@ -375,6 +376,42 @@ def test_the_question_keeps_the_command_and_a_run_without_one_is_no_blame(world)
     (blame.prober.folder.path / blamed.QUESTION).unlink()
     with pytest.raises(ConfigError, match=r"is no blame: it has no blame\.json"):
         blamed.read_question(blame.prober.folder)
+
+
+def bundle_of(folder, cells, monkeypatch):
+    """Store cells of app and lib as a bundle, each lock with what app brings along."""
+    stored = []
+    for app, lib in cells:
+        cell = Cell("3.11", (Pin("app", app, f"app=={app}"), Pin("lib", lib, f"lib=={lib}")), axes=("app", "lib"))
+        stored.append(Stored(cell=cell, text=f"app=={app}\ndeep=={app}\nlib=={lib}\n"))
+    Manifest(
+        harness_version="1", python="3.11", platform="here", matrix="m.toml", needs_base=False, cells=tuple(stored)
+    ).write(folder)
+    monkeypatch.setenv("HARNESS_BUNDLE", str(folder))
+
+
+def in_bundle(world, good, bad):
+    found = blame_start.compare(world.asked(), good, bad)
+    asked = {"scenario": "case.py::test_it", "matrix": "m.toml", "shared": found.shared, "changes": found.changes}
+    blame = blame_start.start(BlameQuestion(good=good, bad=bad, **asked), world.asked(), lambda text: None)
+    return found, blame.run(lambda event, fields: None)
+
+
+def test_in_a_bundle_its_own_cells_are_the_environments_between(world, monkeypatch):
+    bundle_of(world.folder, [("1", "1"), ("1", "2"), ("2", "1"), ("2", "2")], monkeypatch)
+    world.outcome = red_where(deep="2", lib="2")
+    found, result = in_bundle(world, "app-1-lib-1-*", "app-2-lib-2-*")
+    said = "app 1 → 2 and lib 1 → 2 are needed together; with either one taken away it is green"
+    assert (sentence(result), result.ending, len(world.ran)) == (said, Ending.FOUND, 4)
+    assert "a bundle tells apart what its cells pin; packages that these bring along move with them" in found.notes
+
+
+def test_what_a_bundle_does_not_hold_leaves_the_answer_open(world, monkeypatch):
+    bundle_of(world.folder, [("1", "1"), ("2", "2")], monkeypatch)
+    world.outcome = red_where(app="2")
+    _, result = in_bundle(world, "app-1-*", "app-2-*")
+    assert (result.ending, result.members) == (Ending.INCONCLUSIVE, ("app", "lib"))
+    assert "the bundle has no cell with these pins" in result.unsure["app"]
 
 
 def result_of(members, proven, **more):
