@@ -26,13 +26,17 @@ CODES = {
 }
 
 
-def closing_lines(search: Bisect, result: Result, places: Places) -> list[str]:
-    """Return how much earlier runs answered, how to see the answer again, and what to do next."""
+def closing_lines(search: Bisect, result: Result, places: Places, *, into: bool = False) -> list[str]:
+    """Return how much earlier runs answered, how to see the answer again, and what to do next.
+
+    ``into`` says that the search went on to commits, so that nobody need be told how to.
+    """
     taken, made = from_earlier(search.folder.attempts())
     lines = [f"{taken} of {made} results taken from earlier runs"] if taken else []
     if result.ending is Ending.FOUND and not search.question.scan:
         lines.append(f"to see it again: {shlex.join((*_again(search, result), *(['--no-reuse'] if taken else [])))}")
-    lines += hints(search.question, result, facts(search, result, places))
+    known = facts(search, result, places)
+    lines += hints(search.question, result, replace(known, repository="") if into else known)
     return lines
 
 

@@ -119,7 +119,7 @@ def bisect(options: argparse.Namespace) -> ExitCode:
     say(f"HTML  {short(views.html)}")
     if chart is not None:
         say(f"Chart {short(chart)}")
-    for line in (*closing_lines(search, result, places), *answer):
+    for line in (*closing_lines(search, result, places, into=source is not None), *answer):
         say(line)
     return code
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -81,9 +81,18 @@ def measured(name: str, attempts: Sequence[AttemptRecord]) -> dict[str, list[flo
     """Return scenario → the figure of each of its attempts that ran."""
     values: dict[str, list[float]] = {}
     for one in attempts:
-        if one.outcome.status in RAN and name in one.figures:
-            values.setdefault(one.scenario, []).append(one.figures[name])
+        value = value_of(name, one.figures) if one.outcome.status in RAN else None
+        if value is not None:
+            values.setdefault(one.scenario, []).append(value)
     return values
+
+
+def value_of(name: str, figures: Mapping[str, float]) -> float | None:
+    """Return a figure by its column, or the largest of all phases where none is named (``cuda.reserved``)."""
+    if name in figures:
+        return figures[name]
+    head = name.replace(".", "_")
+    return max((value for column, value in figures.items() if column.partition(".")[0] == head), default=None)
 
 
 def _by_outcome(criterion: Criterion, one: AttemptRecord) -> bool | None:

@@ -25,6 +25,12 @@ def bisect(folder: Path, *arguments: str, code: int = 0) -> dict[str, object]:
     return json.loads(done.stdout) | {"screen": done.stderr}
 
 
+def attempts_of(run: str) -> list[dict[str, object]]:
+    """Return the records of a run's attempts."""
+    events = map(json.loads, (Path(run) / "journal.jsonl").read_text().splitlines())
+    return [event["record"] for event in events if event["event"] == "attempt"]
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """Search for the release from which weights are quantized one by one again, over 13 releases."""
@@ -99,5 +105,59 @@ def test_a_bad_end_that_fails_in_another_way_is_said(found):
     folder, _ = found
     asked = ("--good", "4.57.6", "--bad", "5.0.0", "--signature", "finfo-integer-weight", "--scenario", SCENARIO)
     result = bisect(folder, "transformers", *asked, "--matrix", "catalogue", code=1)
-    assert result["answer"].startswith("not reproduced: transformers 5.0.0 cannot be judged here")
+    assert result["answer"].startswith("not reproduced: transformers 5.0.0 is red here for another reason than finfo-")
     assert "less than half of the checkpoint lies unquantized" in result["answer"]
+
+
+def test_by_day_and_without_a_bad_end_the_search_goes_back_and_probes_nothing_that_an_earlier_run_answered(found):
+    """Back from 5.5.0, two strides lead to a bad release; the two at the border are known already."""
+    folder, _ = found
+    asked = ("--good", "2026-04-05", "--find-fix", "--scenario", SCENARIO, "--matrix", "catalogue")
+    result = bisect(folder, "transformers", *asked)
+    assert result["answer"] == "transformers 5.4.0 is the first good release, 5.3.0 the last bad one"
+    assert "note: 2026-04-05 is transformers 5.5.0, of 2026-04-02" in result["screen"]
+    assert list(result["releases"]) == ["5.2.0", "5.3.0", "5.4.0", "5.5.0"]
+    records = attempts_of(result["run"])
+    origins = {record["cell"].rpartition("-")[0]: record["part"] for record in records}
+    assert {cell for cell, part in origins.items() if part} >= {"transformers-5.3.0", "transformers-5.4.0"}
+    run = Path(result["run"])
+    assert all((run / record["folder"] / "report.json").exists() for record in records)
+
+
+def test_a_scan_names_every_change_and_draws_it(found):
+    """Four releases, of which an earlier run has answered all but one."""
+    folder, _ = found
+    asked = ("--bad", "5.3.0", "--good", "5.5.1", "--find-fix", "--scan", "--metric", "x.share_at_most")
+    result = bisect(folder, "transformers", *asked, "--scenario", SCENARIO, "--matrix", "catalogue")
+    assert list(result["releases"]) == ["5.3.0", "5.4.0", "5.5.0", "5.5.1"]
+    (change,) = result["changes"]
+    assert change.startswith("x.share_at_most moves at 5.4.0, 5.3.0 is the last before: ")
+    assert {record["cell"].rpartition("-")[0] for record in attempts_of(result["run"]) if not record["part"]} <= {
+        "transformers-5.5.0"
+    }
+    page = Path(result["chart"]).read_text()
+    assert "<title>5.4.0: " in page
+
+
+MINE = """
+import huggingface_hub
+
+def test_the_client_is_old():
+    assert tuple(map(int, huggingface_hub.__version__.split(".")[:2])) < (1, 5)
+"""
+MATRIX = """
+name = "mine"
+title = "A package that no pin names"
+scenarios = ["mine.py"]
+[pins]
+tokenizers = "0.22.2"
+"""
+
+
+def test_a_transitive_package_is_searched_with_a_scenario_of_the_user_s_own(tmp_path):
+    """tokenizers needs huggingface-hub; nothing of the harness is in the test, and nobody names a good release."""
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "mine.toml").write_text(MATRIX)
+    asked = ("--bad", "1.8.0", "--scenario", "mine.py::test_the_client_is_old", "--matrix", "mine.toml")
+    result = bisect(tmp_path, "huggingface_hub", *asked)
+    assert result["answer"] == "huggingface-hub 1.5.0 is the first bad release, 1.4.1 the last good one"

@@ -8,7 +8,7 @@ from packaging.version import Version
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.releases import Release
-from harness.search.answer import figure, judge
+from harness.search.answer import figure, judge, value_of
 from harness.search.criterion import is_factor
 from harness.search.prober import cell_at
 from harness.search.question import Question
@@ -83,6 +83,14 @@ def test_a_figure_is_the_median_of_a_scenario_and_the_largest_of_several():
     rows = [row("pass:check", number, figures={"x.share": value}) for number, value in enumerate((1, 9, 2))]
     assert figure("x.share", [*rows, row("pass:check", scenario="s::u", figures={"x.share": 1})]) == 2
     assert figure("x.share", []) is None
+
+
+def test_a_figure_without_a_phase_is_the_largest_of_all_phases():
+    figures = {"cuda_reserved.load": 5, "cuda_reserved.generate": 7, "cuda_reserved_peak.load": 9, "x.share": 1}
+    assert value_of("cuda.reserved", figures) == value_of("cuda_reserved", figures) == 7
+    assert value_of("cuda_reserved.load", figures) == 5
+    assert value_of("x.share", figures) == 1
+    assert value_of("share", figures) is None
 
 
 RELEASES = tuple(
