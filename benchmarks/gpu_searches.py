@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 RESERVED = "scenarios/load_4bit.py::test_reserved"
-SPILL = "scenarios/split.py::test_auto_map_spills_to_the_cpu"
+SPILL = "scenarios/split.py::test_auto_map_spills_to_the_cpu[False]"
 FULL = ("--matrix", "reserved-memory", "--scenario", RESERVED)
 BISECTS = {
     "reserved memory: the first bad release": ("transformers", "--good", "4.57.5", "--bad", "5.2.0", *FULL),
