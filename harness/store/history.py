@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ConfigError
-from harness.store.historydb import FILE, opened
+from harness.store.historydb import FILE, moment, no_collector, number, opened
 from harness.store.historyindex import Refreshed, refresh
 from harness.store.nights import Figures, Measured, Night, Track, pack
 from harness.store.outcome import Outcome
@@ -79,7 +79,7 @@ class History:
     def nights(self, track: Track, *, since: datetime | None = None) -> list[Night]:
         """Return the nights of one track, oldest first, from a moment on."""
         place = (track.matrix, track.line, track.gpu, track.scenario)
-        return [_night(track, row) for row in self._rows(NIGHTS, *place, since.isoformat() if since else "")]
+        return [_night(track, row) for row in self._rows(NIGHTS, *place, number(since) if since else 0)]
 
     def tracks(
         self, tracks: Sequence[Track] | None = None, *, since: datetime | None = None
@@ -99,7 +99,14 @@ class History:
         """Return one row a night; :mod:`harness.store.historytable` has the columns."""
         from harness.store.historytable import table  # pandas is needed for nothing else here
 
-        return table(self._rows)
+        with no_collector():
+            try:
+                with opened(self.reports / FILE) as connection:
+                    return table(connection)
+            except sqlite3.DatabaseError:
+                refresh(self.reports, rebuild=True)
+                with opened(self.reports / FILE) as connection:
+                    return table(connection)
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the index; one that turns out to be damaged is made anew and asked again."""
@@ -144,7 +151,7 @@ def _night(track: Track, row: Sequence[Any]) -> Night:
     run, started, cell, versions, words, signature, names, medians, spreads = row
     return Night(
         run=run,
-        started=datetime.fromisoformat(started),
+        started=moment(started),
         matrix=track.matrix,
         line=track.line,
         scenario=track.scenario,

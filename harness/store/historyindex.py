@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from filelock import FileLock
 
 from harness.errors import ConfigError, InfrastructureError
 from harness.store.folder import RunFolder
-from harness.store.historydb import FILE, INDEXES, create, fits, opened
+from harness.store.historydb import FILE, INDEXES, create, fits, no_collector, number, opened
 from harness.store.nights import pack
 from harness.store.runboxes import BoxRow
 from harness.store.runread import RunRows, read_rows
@@ -70,25 +68,13 @@ def _another(path: Path) -> str:
 def _anew(reports: Path, path: Path, note: str) -> Refreshed:
     scratch = path.with_name(f".{path.name}.part")
     scratch.unlink(missing_ok=True)
-    with opened(scratch, write=True) as connection, _no_collector():
+    with opened(scratch, write=True) as connection, no_collector():
         create(connection)
         done = _update(connection, reports)
         connection.executescript(INDEXES)
     os.replace(scratch, path)
     path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # of the file that was there before
     return Refreshed(done.read, 0, rebuilt=True, notes=((note,) if note else ()) + done.notes)
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Keep Python from looking for cycles, of which journals have none: a sixth of a year's reading."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _update(connection: sqlite3.Connection, reports: Path) -> Refreshed:
@@ -143,12 +129,12 @@ class _Writer:
             rows, problem = None, f"{error}: passed over"
         values = (folder.path.name, stamp, rows.matrix if rows else "", problem)
         insert = "INSERT INTO runs (name, stamp, matrix, problem) VALUES (?, ?, ?, ?)"
-        number = self._connection.execute(insert, values).lastrowid or 0
+        own = self._connection.execute(insert, values).lastrowid or 0
         if rows is None:
             return
-        self._connection.executemany("INSERT INTO parts VALUES (?, ?)", [(number, part) for part in rows.parts])
+        self._connection.executemany("INSERT INTO parts VALUES (?, ?)", [(own, part) for part in rows.parts])
         locks = {cell: self._lock(rows, cell) for cell in rows.versions}
-        boxes = [self._box(number, rows.matrix, box, locks[box.cell]) for box in rows.boxes]
+        boxes = [self._box(own, rows.matrix, box, locks[box.cell]) for box in rows.boxes]
         self._connection.executemany(f"INSERT INTO boxes VALUES ({', '.join('?' * 11)})", boxes)  # noqa: S608  # marks alone
 
     def _lock(self, rows: RunRows, cell: str) -> int:
@@ -160,7 +146,7 @@ class _Writer:
             run,
             self._id("lines", matrix=matrix, line=box.line, gpu=box.gpu),
             self._id("scenarios", name=box.scenario),
-            box.started.isoformat(),
+            number(box.started),
             self._id("cells", name=box.cell),
             lock,
             self._id("outcomes", words=" ".join(box.outcomes)),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,8 @@ from harness.store.outcome import Outcome, Reason, Status
 
 Rows = list[tuple[Any, ...]]
 Numbers = npt.NDArray[np.int64]
-BOXES = """
-SELECT run, line, scenario, started, cell, lock, outcomes, signature, shape, medians FROM boxes
-WHERE run NOT IN (SELECT runs.id FROM runs JOIN parts ON parts.part = runs.name)
-ORDER BY rowid
-"""
+BOXES = "FROM boxes WHERE run NOT IN (SELECT runs.id FROM runs JOIN parts ON parts.part = runs.name)"
+CHUNK = 8192  # boxes read at a time: no more of them than that are Python's objects at once
 NAMED = {  # column of a box -> where its number is explained
     "run": ("run", "SELECT id, name FROM runs"),
     "matrix": ("line", "SELECT id, matrix FROM lines"),
@@ -29,45 +27,57 @@ NAMED = {  # column of a box -> where its number is explained
     "outcomes": ("outcomes", "SELECT id, words FROM outcomes"),
     "signature": ("signature", "SELECT id, name FROM signatures"),
 }
+ORDER = ("run", "started", "matrix", "line", "gpu", "scenario", "cell", "status", "outcomes", "signature", "attempts")
 NUMBERS = ("run", "line", "scenario", "started", "cell", "lock", "outcomes", "signature", "shape")
+SHAPE = NUMBERS.index("shape")
 
 
-def table(ask: Callable[[str], Rows]) -> pd.DataFrame:
-    """Make the table from the index; ``ask`` answers a query.
+def table(connection: sqlite3.Connection) -> pd.DataFrame:
+    """Make the table from the index.
 
     Columns: ``run``, ``started`` (UTC), ``matrix``, ``line``, ``gpu``, ``scenario``, ``cell``, ``outcomes`` (of all
     attempts, with spaces between), ``status`` (``pass``, ``fail``, ``error``, ``skip``, ``miss``; ``flaky`` where the
     attempts disagree), ``signature``, ``attempts``, one per pinned package and ``python`` (what was installed), then
     the medians of the figures under their names: bytes, seconds, counts, as floats. Texts are categories.
     """
-    rows = ask(BOXES)
-    columns = dict(zip(NUMBERS, zip(*rows, strict=True), strict=False)) if rows else dict.fromkeys(NUMBERS, ())
-    numbers = {name: np.array(columns[name], dtype=np.int64) for name in NUMBERS if name != "started"}
+    numbers, figures = _boxes(connection)
+
+    def ask(query: str) -> Rows:
+        return connection.execute(query).fetchall()
+
     made: dict[str, Any] = {name: _named(numbers[of], ask(query)) for name, (of, query) in NAMED.items()}
-    started = pd.Categorical(columns["started"])
-    made["started"] = pd.DatetimeIndex(pd.to_datetime(started.categories, utc=True, format="ISO8601")).take(
-        started.codes
-    )
+    made["started"] = pd.DatetimeIndex(numbers["started"].view("M8[us]")).tz_localize("UTC")
     words = ask(NAMED["outcomes"][1])
     made["status"] = _named(numbers["outcomes"], [(number, status(text)) for number, text in words])
     made["attempts"] = _looked_up(numbers["outcomes"], {number: len(text.split()) for number, text in words})
     made |= _packages(numbers["lock"], ask("SELECT id, versions, pins FROM locks"))
-    figures = _figures(rows, numbers["shape"], ask("SELECT id, names FROM shapes"))
-    order = [
-        "run",
-        "started",
-        "matrix",
-        "line",
-        "gpu",
-        "scenario",
-        "cell",
-        "status",
-        "outcomes",
-        "signature",
-        "attempts",
-    ]
-    fixed = pd.DataFrame({name: made[name] for name in (*order, *(name for name in made if name not in order))})
+    fixed = pd.DataFrame({name: made[name] for name in (*ORDER, *(name for name in made if name not in ORDER))})
     return pd.concat([fixed, figures], axis=1)
+
+
+def _boxes(connection: sqlite3.Connection) -> tuple[dict[str, Numbers], pd.DataFrame]:
+    """Read all boxes, some thousands at a time, into columns of numbers and the medians of their figures."""
+    named = {shape: names.split("\n") if names else [] for shape, names in connection.execute("SELECT * FROM shapes")}
+    everything = sorted({name for names in named.values() for name in names})
+    place = {name: index for index, name in enumerate(everything)}
+    places = {shape: np.array([place[name] for name in names], dtype=np.intp) for shape, names in named.items()}
+    (count,) = connection.execute(f"SELECT count(*) {BOXES}").fetchone()  # a sentence of this module
+    numbers = np.empty((len(NUMBERS), count), dtype=np.int64)
+    values = np.full((len(everything), count), np.nan)
+    cursor = connection.execute(f"SELECT {', '.join(NUMBERS)}, medians {BOXES} ORDER BY rowid")
+    start = 0
+    while rows := cursor.fetchmany(CHUNK):
+        *columns, packed = zip(*rows, strict=True)
+        part = slice(start, start + len(rows))
+        numbers[:, part] = columns
+        shapes = numbers[SHAPE, part]
+        for shape in np.unique(shapes):
+            where = np.flatnonzero(shapes == shape)
+            block = np.frombuffer(b"".join([packed[index] for index in where]), dtype="<f8")
+            own = places[int(shape)]
+            values[np.ix_(own, start + where)] = block.reshape(len(where), len(own)).T
+        start += len(rows)
+    return dict(zip(NUMBERS, numbers, strict=True)), pd.DataFrame(values.T, columns=everything, copy=False)
 
 
 def status(words: str) -> str:
@@ -103,19 +113,3 @@ def _packages(numbers: Numbers, locks: Rows) -> dict[str, pd.Categorical]:
         name: _named(numbers, [(number, held.get(name, "")) for number, held in versions])
         for name in [*pinned, "python"]
     }
-
-
-def _figures(rows: Rows, shapes: Numbers, names: Rows) -> pd.DataFrame:
-    """Unpack the medians of all boxes that have the same figures at once."""
-    named = {number: text.split("\n") if text else [] for number, text in names}
-    everything = sorted({name for found in named.values() for name in found})
-    place = {name: index for index, name in enumerate(everything)}
-    values = np.full((len(everything), len(rows)), np.nan)
-    for shape in np.unique(shapes):
-        own = named[int(shape)]
-        where = np.flatnonzero(shapes == shape)
-        packed = b"".join([rows[index][-1] for index in where])
-        block = np.frombuffer(packed, dtype="<f8").reshape(len(where), len(own)) if own else np.empty((len(where), 0))
-        for column, name in enumerate(own):
-            values[place[name], where] = block[:, column]
-    return pd.DataFrame(values.T, columns=everything, copy=False)
