@@ -1,5 +1,6 @@
 """Two sides set side by side: the whole table, places that are known more or less finely, memory, known issues."""
 
+from datetime import UTC, datetime
 from itertools import product
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from harness.store.outcome import Outcome
 from harness.verdict.compare import Result
+from harness.verdict.accepted import acceptable, acceptance, covers
+from harness.verdict.compared import with_lines_of
 from harness.verdict.comparison import Answer, Box, Kind, compare_sides, relabelled
 from harness.verdict.known import KnownIssue, State
 from harness.verdict.noise import Spread
@@ -226,3 +229,66 @@ def test_two_cells_are_set_side_by_side_under_one_name():
     one, other = side(SIDES["pass"]), {("a=dev", PLACE[1]): SIDES["fail A"]}
     (entry,) = compare_sides(relabelled(one, "x"), relabelled(other, "x"))
     assert (entry.kind, entry.line) == (Kind.NEW_FAILURE, "x")
+
+
+def test_a_function_that_got_parameters_is_compared_with_each_of_them():
+    assert kinds([box("pass:check", scenario="f::t")], [box("pass:check", scenario=f"f::t[{n}]") for n in "ab"]) == []
+    assert kinds([SIDES["pass"]], [box("fail:run:oom", scenario="load::test[a]")]) == [
+        ("load::test[a]", Kind.NEW_FAILURE)
+    ]
+
+
+def accepted(entry):
+    return acceptance(entry, reason="so it is", run="r", date=datetime(2026, 3, 1, tzinfo=UTC))
+
+
+PAIRS = [(old, new) for old, new in product(SIDES, SIDES) if compare_sides(side(SIDES[old]), side(SIDES[new]))]
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_what_is_accepted_is_covered_and_a_hole_can_never_be(old, new):
+    (entry,) = compare_sides(side(SIDES[old]), side(SIDES[new]))
+    assert covers(accepted(entry), entry) is acceptable(entry)
+    assert not (acceptable(entry) and entry.incomplete)
+
+
+def test_a_gpu_that_was_lost_cannot_be_accepted():
+    (entry,) = compare_sides(side(SIDES["pass"]), side(box("skip:run:no_gpu")))
+    assert not acceptable(entry)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"line": "a=dev"},
+        {"scenario": "f::other"},
+        {"kind": "changed"},
+        {"outcomes": ("fail:import:import_error",)},
+        {"outcomes": ()},
+        {"signatures": ("KeyError: b @ x.py:f",)},
+        {"signatures": ()},
+    ],
+)
+def test_an_acceptance_covers_this_failure_in_this_place_and_no_other(changes):
+    (entry,) = compare_sides(side(SIDES["pass"]), side(SIDES["fail A"]))
+    assert covers(accepted(entry), entry)
+    assert not covers(accepted(entry).model_copy(update=changes), entry)
+
+
+def lines(run):
+    return [(line, one.cell) for (line, _), one in run.items()]
+
+
+def at(line, cell):
+    return {(line, "f::t"): Box(line, "f::t", cell, result("pass:check"))}
+
+
+def test_a_cell_keeps_its_line_where_both_sides_know_it_and_takes_the_other_s_where_neither_does():
+    before = at("a=5.0.0", "cell-5.0") | at("a=4.0.0", "cell-4.0")
+    assert lines(with_lines_of(before, at("a=latest", "cell-5.0"))) == [
+        ("a=latest", "cell-5.0"),
+        ("a=4.0.0", "cell-4.0"),
+    ]
+    # latest moved on, and the cell that it was is now pinned: latest stays compared with latest
+    moved_on = at("a=latest", "cell-5.1") | at("a=5.0.0", "cell-5.0")
+    assert lines(with_lines_of(at("a=latest", "cell-5.0"), moved_on)) == [("a=latest", "cell-5.0")]
