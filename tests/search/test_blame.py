@@ -1,6 +1,7 @@
 """A blame from its ends to its answer: resolver and runs are played, the run folder and the journal are real."""
 
 import re
+import sysconfig
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,7 +74,7 @@ class World:
                     sentence = f"Because {name}=={chosen[name]} depends on {other}, we can conclude"
                     return Unsolvable(sentence)
         text = "".join(f"{name}=={version}\n" for name, version in sorted(chosen.items()))
-        return read_lock(text, cell.python, None, "here")
+        return read_lock(text, cell.python, None, sysconfig.get_platform())
 
     def run(self, plan, folder, places, options, listener):
         journal = Journal(folder.journal_file, listener)
