@@ -108,6 +108,12 @@ def test_no_pair_is_closer_than_the_closest(red, green):
     assert brute(found[0].cell, found[1].cell) == best == distance(changes(*found))
 
 
+def test_of_pairs_as_close_as_each_other_the_neighbours_are_taken():
+    red = [Side(cell_with(number, {"a": f"2.{number}"}), place=number) for number in (3, 5)]
+    green = [Side(cell_with(number, {"a": f"1.{number}"}), place=number) for number in (0, 2)]
+    assert closest(red, green) == (red[0], green[1])
+
+
 def test_a_contrast_names_all_that_differs_pinned_packages_first():
     red = cell_with(1, {"a": "2", "b": "1", "c": "1"}, {"X": "1"})
     green = cell_with(2, {"a": "1", "c": "2", "d": "1"}).model_copy(update={"python": "3.12"})
@@ -120,6 +126,14 @@ def test_a_contrast_names_all_that_differs_pinned_packages_first():
         Change("python", "Python", "3.11", "3.12"),
         Change("machine", "machine", "on a GPU", "on the CPU"),
     )
+
+
+def test_two_commits_of_one_version_are_two():
+    red, green = (
+        cell_with(number, {"a": "1.1", "b": "2+cpu"}).model_copy(update={"pins": {"a": label, "b": "2"}})
+        for number, label in ((1, "dev@bf7b9e66"), (2, "1.1"))
+    )
+    assert changes(Side(red), Side(green)) == (Change("package", "a", "1.1 (dev@bf7b9e66)", "1.1"),)
 
 
 def test_a_cell_that_was_never_locked_is_compared_with_nothing():

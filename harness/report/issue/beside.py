@@ -9,7 +9,7 @@ from harness.matrix.repositories import DEFAULT_REPOSITORIES
 from harness.report.figures import figure_name, human
 from harness.report.html import BADGES, mark
 from harness.report.issue.context import MatrixLine, MemoryPhase
-from harness.report.issue.pick import Picked, gpu_words, host_of, installed
+from harness.report.issue.pick import Picked, gpu_words, host_of, telling_versions
 from harness.report.issue.repository import COMPANIONS
 from harness.report.issue.words import RAN
 from harness.report.views import Box, ReportContext, Row, Word
@@ -25,7 +25,7 @@ def system(run: RunRecord, cell: CellRecord, box: Box) -> tuple[tuple[str, str],
     """Return the table that ``transformers env`` would give, of what was really installed; no name of the machine."""
     host = host_of(run, cell.id)
     rows = [
-        *installed(cell, (*DEFAULT_REPOSITORIES, *COMPANIONS)),
+        *telling_versions(cell, (*DEFAULT_REPOSITORIES, *COMPANIONS)),
         ("Python", cell.python),
         ("platform", host.platform),
     ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from harness.report.boxes import frame_text
 from harness.report.issue import beside, words
 from harness.report.issue.context import Evidence, IssueContext, Script, Searched, Target, Tracker
+from harness.report.issue.contrast import installed
 from harness.report.issue.evidence import evidence, shows
 from harness.report.issue.pick import Picked, pick, telling
 from harness.report.issue.repository import frame_of, repositories, target
@@ -75,7 +76,7 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
         matrix=lines,
         green_here=beside.green_here(report, row.scenario, cell.id, infos),
         not_tried=beside.not_tried(run, picked, infos),
-        lock=tuple(sorted(cell.versions.items())),
+        lock=tuple(sorted(installed(cell).items())),
         script=Script(),
         command=report.command,
         harness_version=report.harness_version,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.report.boxes import Seen, latest
 from harness.report.figures import human_bytes
 from harness.report.issue.context import Contrast
-from harness.report.issue.contrast import Side, changes, closest, distance
+from harness.report.issue.contrast import Side, changes, closest, distance, installed
 from harness.report.issue.evidence import place_of
 from harness.report.issue.words import RAN
 from harness.report.views import Box, ReportContext, Row
@@ -30,6 +30,7 @@ def pick(run: RunRecord, report: ReportContext, key: str) -> Picked:
     """Return the scenario and the pair of cells that differ least; without a green cell the first red one."""
     cells = {cell.id: cell for cell in run.cells}
     names = {column.id: column.name for column in report.columns}
+    order = list(names)
     best: tuple[tuple[int, int], Picked] | None = None
     for row in report.rows:
         places = {
@@ -40,7 +41,8 @@ def pick(run: RunRecord, report: ReportContext, key: str) -> Picked:
             continue
         found = Picked(row, red[0], cells[red[0].cell], None, None)
         far = (len(cells) + 10**6, 0)
-        sides = {box.cell: Side(cells[box.cell], machine(run, box)) for box in (*red, *places["green"])}
+        shown = (*red, *places["green"])
+        sides = {box.cell: Side(cells[box.cell], machine(run, box), order.index(box.cell)) for box in shown}
         pair = closest([sides[box.cell] for box in places["red"]], [sides[box.cell] for box in places["green"]])
         if pair is not None:
             one, other = (next(box for box in row.boxes if box.cell == side.cell.id) for side in pair)
@@ -83,7 +85,8 @@ def gpu_words(host: HostRecord) -> str:
     return "; ".join(f"{names.count(name)} × {name}" for name in dict.fromkeys(names)) or "none"
 
 
-def installed(cell: CellRecord, wanted: Sequence[str]) -> list[tuple[str, str]]:
+def telling_versions(cell: CellRecord, wanted: Sequence[str]) -> list[tuple[str, str]]:
     """Return name and version of the packages that a maintainer asks for first: the pinned ones and companions."""
     names = dict.fromkeys((*cell.pins, *(name for name in wanted if name in cell.versions)))
-    return [(name, cell.versions.get(name, cell.pins.get(name, ""))) for name in names]
+    found = installed(cell)
+    return [(name, found.get(name, cell.pins.get(name, ""))) for name in names]
