@@ -42,6 +42,7 @@ from harness.store.records import (
 GIB = 2**30
 BEGIN = datetime(2025, 1, 1, 1, 30, tzinfo=UTC)
 GPU = GpuRecord(uuid="GPU-0001", name="NVIDIA H200", memory_bytes=141 * GIB, driver="580.1")
+RELEASE = 4  # nights from one release to the next
 PHASES = ("load", "forward")
 MEASURES = ("allocated", "allocated_peak", "reserved", "reserved_peak", "device_used", "reserved_emptied")
 SCENARIOS = ("load_4bit", "adapters", "split", "merging", "kv_cache", "saving", "towers", "experts")
@@ -73,7 +74,7 @@ class Planted:
 
 def planted(season: Season) -> tuple[Planted, ...]:
     """Return two regressions that are mended, memory that goes up and stays, and one that fails in two ways."""
-    quarter = max(season.nights // 4, 1)
+    quarter = max(season.nights // 4 // RELEASE * RELEASE, 1)  # with a release, as most changes come
     oom = "OutOfMemoryError: CUDA out of memory @ transformers/modeling_utils.py:from_pretrained"
     typed = "TypeError: __new__() got an unexpected keyword argument @ accelerate/utils/modeling.py:set_module_tensor"
     return (
@@ -112,8 +113,8 @@ def write_night(reports: Path, season: Season, night: int, rng: random.Random) -
 
 
 def newest(back: int, night: int) -> str:
-    """Return the ``back``-th newest transformers of a night: a release comes every twelve nights."""
-    return f"5.{max(30 + night // 12 - back, 0)}.0"
+    """Return the ``back``-th newest transformers of a night: a release comes every fourth night."""
+    return f"5.{max(30 + night // RELEASE - back, 0)}.0"
 
 
 def _cell(number: int, night: int) -> CellRecord:
