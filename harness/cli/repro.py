@@ -1,0 +1,59 @@
+"""``harness repro``: one script that shows, without the harness, what a scenario saw in a cell."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from harness.cli.arguments import Verbs, add_json, add_reports
+from harness.envs.places import Places
+from harness.errors import ConfigError, ExitCode
+from harness.matrix.places import short
+from harness.report.repro import make_repro
+from harness.store.folder import find, folder_name
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser(
+        "repro",
+        help="write a script that shows a failure to somebody who does not have the harness",
+        description="Write one Python file with exact pins that makes its own checkpoint, does what the scenario does, "
+        "and exits with 1 where the failure is, with 0 where it is not, and with 2 where something else happened.",
+    )
+    verb.add_argument("run", metavar="RUN", help="a run folder, the beginning or end of its name, or latest")
+    verb.add_argument("cell", metavar="CELL", help="a cell's id, or a pattern that fits one")
+    verb.add_argument(
+        "scenario", metavar="SCENARIO", help="a scenario's id; without its parameters the first red ones are taken"
+    )
+    verb.add_argument(
+        "-o", "--output", metavar="FILE", help="the file to write (default: in the run folder); - is standard output"
+    )
+    add_reports(verb)
+    add_json(verb)
+    verb.set_defaults(verb=write)
+
+
+def write(options: argparse.Namespace) -> ExitCode:
+    """Make the script, write it, and say how it is run."""
+    folder = find(options.run, options.reports)
+    made = make_repro(folder, options.cell, options.scenario, Places.of_user())
+    if options.output == "-":
+        sys.stdout.write(made.text)
+        return ExitCode.COMPLETE
+    name = f"repro-{folder_name(made.cell)}-{folder_name(made.scenario)}.py"
+    file = Path(options.output) if options.output else folder.path / name
+    try:
+        file.write_text(made.text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"-o {file} cannot be written: {error.strerror}") from error
+    if options.json:
+        print(json.dumps({"script": str(file), "cell": made.cell, "scenario": made.scenario, "notes": made.notes}))
+        return ExitCode.COMPLETE
+    lines = made.text.count("\n")
+    print(f"{made.scenario} in {made.cell}: {lines} lines\nuv run {short(file)}")
+    for note in made.notes:
+        print(f"note: {note}")
+    return ExitCode.COMPLETE

@@ -1,0 +1,222 @@
+"""Make one file that shows a failure without the harness: from a run folder to the text of a script."""
+
+from __future__ import annotations
+
+import ast
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.envs.lock import packages_of
+from harness.envs.places import Places
+from harness.errors import ConfigError
+from harness.matrix.places import short
+from harness.report.redact import for_outside
+from harness.report.repro.check import MOST_LINES, check
+from harness.report.repro.header import header
+from harness.report.repro.matching import Wanted, wanted
+from harness.report.repro.modules import Module, Reading, read_module
+from harness.report.repro.parameters import arguments
+from harness.report.repro.pins import needed_by, pins
+from harness.report.repro.script import OWN, STYLES, Parts, Style, compose
+from harness.report.repro.slicing import Slice, slice_test
+from harness.report.repro.standin import standin
+from harness.report.repro.target import Target, choose
+from harness.report.repro.weights import IMPORTS, PACKED_IMPORTS, checkpoints, program
+from harness.session.builder import builder_python
+from harness.session.checkpoints import open_shelf
+from harness.store.folder import RunFolder
+from harness.store.records import RunRecord
+
+FIXTURES = {
+    "tmp_path": 'tmp_path = Path(tempfile.mkdtemp(dir=WORK, prefix="tmp-"))',
+    "monkeypatch": "monkeypatch = pytest.MonkeyPatch()",
+}
+TIMEOUT = 900.0  # seconds, where the scenario declares none
+
+
+@dataclass(frozen=True)
+class Repro:
+    """The text of a script, what a reader should know, and what was chosen where the question left it open."""
+
+    text: str
+    notes: tuple[str, ...]
+    cell: str = ""
+    scenario: str = ""
+
+
+def make_repro(folder: RunFolder, cell: str, scenario: str, places: Places) -> Repro:
+    """Return a script for one scenario in one cell of a run.
+
+    Args:
+        folder: the run.
+        cell: an id or a pattern that fits one.
+        scenario: an id; without parameters its first red set of them, else its first.
+        places: where environments and checkpoints are kept.
+
+    Raises:
+        ConfigError: nothing was seen there, or it cannot be shown by a script of fewer than 200 lines.
+        InfrastructureError: the builder of checkpoints cannot be had.
+    """
+    run = folder.read_record()
+    target = choose(run, folder.attempts(), cell, scenario)
+    looked_for = wanted(target.red)
+    path = Path(target.info.nodeid.split("::", 1)[0])
+    if not path.is_file():
+        raise ConfigError(f"the scenario file {short(path)} is no longer there, and a script is made from its text")
+    make = _Maker(folder, run, target, looked_for, path, places)
+    plain = found = ""
+    for style in STYLES:
+        plain = make.text(style)
+        found = for_outside(plain, run, folder.path)
+        if found.count("\n") < MOST_LINES:
+            break
+    check(found, target.scenario)
+    notes = make.notes()
+    if ast.dump(ast.parse(plain)) != ast.dump(ast.parse(found)):
+        notes.append("something in the code was private and is concealed: read the script before you trust its answer")
+    return Repro(found, tuple(notes), target.cell.id, target.scenario)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    folder: RunFolder
+    run: RunRecord
+    target: Target
+    wanted: Wanted
+    path: Path
+    places: Places
+
+    def text(self, style: Style) -> str:
+        """Return the script, not yet redacted."""
+        target = self.target
+        failure = target.red.failure if style.cut and target.red is not None else None
+        reached = tuple((each.path, each.function, each.line) for each in failure.frames) if failure else ()
+        module = read_module(self.path, Reading(target.device, not style.dense, not style.bare, reached))
+        sliced, fixtures = call_of(module, target)
+        layouts = self._layouts(sliced)
+        probe, needs = standin(sliced.attributes, sliced.of_probe, target.device)
+        held, writes = checkpoints(layouts, packed=style.packed) if layouts else ([], [])
+        imports = [*sliced.imports, *needs, *(IMPORTS if layouts else ()), *(PACKED_IMPORTS if style.packed else ())]
+        cuda = max([int(need.partition(":")[2] or 1) for need in target.info.needs if need.startswith("cuda")] or [0])
+        if target.device == "cuda:0":
+            cuda = max(cuda, 1)
+        if cuda or target.device != "cpu":
+            imports += ["import torch"]
+        main = [*writes, *(FIXTURES[name] for name in fixtures if name in FIXTURES)]
+        if "checkpoint" in fixtures:
+            probe += ["def checkpoint(name):", "    return str(WORK / name)"]
+        if "monkeypatch" in fixtures:
+            imports += ["import pytest"]
+        uses_pytest = any(line.split()[1].partition(".")[0] == "pytest" for line in imports)
+        parts = Parts(
+            dependencies=self._pins(uses_pytest=uses_pytest),
+            python=target.cell.python,
+            header=header(self.run, target, self.wanted, bare=style.bare),
+            variables=self._variables(),
+            wanted=self.wanted,
+            crash_code=exit_code(self.wanted.crash),
+            checkpoint=held,
+            program=program(layouts, packed=style.packed) if layouts else (),
+            probe=probe,
+            imports=list(dict.fromkeys(imports)),
+            slice=sliced,
+            main=main,
+            cuda=cuda,
+            timeout=target.info.timeout or TIMEOUT,
+        )
+        return compose(parts, style)
+
+    def notes(self) -> list[str]:
+        """Return what a reader should know beside the text."""
+        notes = []
+        if self.target.red is None:
+            notes.append("the run has no red cell of this scenario, so any failure counts: exit code 1")
+        elif not self.target.is_red:
+            notes.append(f"a control: it looks for the failure of {self.target.red.cell} and should exit with 0")
+        if self.target.device == "cpu":
+            notes.append("the run saw no GPU, so the script hides any that is there")
+        return notes
+
+    def _layouts(self, sliced: Slice) -> dict[str, Any]:
+        """Return the layouts of the checkpoints that the scenario names, of those it declares."""
+        declared = self.target.info.checkpoints
+        names = [name for name in declared if name in sliced.texts] or list(declared)
+        if not names:
+            return {}
+        settings: Mapping[str, Any] = self.run.matrix.get("checkpoints", {})
+        if settings.get("weights", "synthetic") != "synthetic":
+            raise ConfigError(
+                f"the run took its weights from {settings['weights']}: a script makes synthetic ones only, "
+                'so run it once with [checkpoints] weights = "synthetic"'
+            )
+        shelf = open_shelf(self.places.checkpoints, [self.path.parent], settings.get("size", "tiny"))
+        logs = self.places.checkpoints
+        found = shelf.layouts(
+            names,
+            lambda: builder_python(shelf.builder, self.places, logs / "layout-install.log"),
+            logs / "layout.log",
+        )
+        return {name: found[name] for name in names}
+
+    def _pins(self, *, uses_pytest: bool) -> list[str]:
+        cell, lock = self.target.cell, self.folder.cell(self.target.cell.id) / "lock.txt"
+        packages = packages_of(lock.read_text(encoding="utf-8")) if lock.is_file() else cell.versions
+        env = self.places.envs / (cell.lock or "none")
+        site_packages = next(iter(env.glob("*/[lL]ib/**/site-packages")), None)
+        roots = [*cell.pins, *(["pytest"] if uses_pytest else [])]
+        return pins(packages, needed_by(roots, packages, site_packages))
+
+    def _variables(self) -> list[tuple[str, str]]:
+        found = {"HF_HUB_OFFLINE": "1"} if self.target.info.checkpoints else {}
+        if self.target.device == "cpu":
+            found |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+        return list((found | self.target.cell.variables).items())
+
+
+def call_of(module: Module, target: Target) -> tuple[Slice, list[str]]:
+    """Return the slice of the target's test, and the fixtures it asks for.
+
+    Raises:
+        ConfigError: it asks for a fixture that a script does not have.
+    """
+    outer, _, name = target.test.rpartition("::")
+    given = arguments(module, target.test, target.parameters)
+    function = _function(module, target.test)
+    spare = len(function.args.defaults)
+    asked = [each.arg for each in function.args.args if each.arg != "self"]
+    optional = {each.arg for each in function.args.args[len(function.args.args) - spare :]} if spare else set()
+    fixtures = [each for each in asked if each not in given and each not in optional]
+    strange = [each for each in fixtures if each not in {"probe", "checkpoint", *FIXTURES}]
+    if strange:
+        raise ConfigError(f"{target.scenario} asks for the fixture {strange[0]}, which a script has no stand-in for")
+    words = [ast.keyword(each, ast.Name(each, ast.Load())) for each in fixtures]
+    values = [ast.keyword(each, value) for each, value in given.items()]
+    root = outer or name
+    head: ast.expr = ast.Name(root, ast.Load())
+    if outer:
+        head = ast.Attribute(ast.Call(head, [], []), name, ast.Load())
+    call = ast.Call(head, [], [*words, *values])
+    return slice_test(module, root, call, list(given.values()), OWN), fixtures
+
+
+def _function(module: Module, test: str) -> ast.FunctionDef:
+    outer, _, name = test.rpartition("::")
+    places: Sequence[ast.stmt] = module.defined.get(outer or name, [])
+    if outer:
+        places = [each for place in places if isinstance(place, ast.ClassDef) for each in place.body]
+    found = [each for each in places if isinstance(each, ast.FunctionDef) and each.name == name]
+    if not found or "::" in outer:
+        raise ConfigError(f"{short(module.path)} has no test {test} that a script could call")
+    return found[-1]
+
+
+def exit_code(crash: str) -> str:
+    """Return, as source, the exit code of a process that dies this way."""
+    if crash.startswith("exit-"):
+        return crash.removeprefix("exit-")
+    if crash.startswith("signal-"):
+        return f"-{crash.removeprefix('signal-')}"
+    return str(-getattr(signal, crash)) if crash.startswith("SIG") else repr(crash)
