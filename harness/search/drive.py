@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from harness.envs.bundle.stored import opened
@@ -76,8 +77,14 @@ def take_up(folder: RunFolder, places: Places) -> Bisect:
     """Return the bisect of a run folder, to go on with.
 
     Raises:
-        ConfigError: the run is no bisect.
+        ConfigError: the run is no bisect, or its scenario is not what it was.
     """
     question = questions.read(folder)
     plan = plan_again(folder, places)
+    before = {info.id: info.source for info in folder.read_record().scenarios}
+    if any(before.get(info.id, "") not in {"", info.source} for info in plan.scenarios):
+        raise ConfigError(
+            f"{question.scenario}, what it imports, its checkpoints or the probe changed since {folder.path.name} "
+            f"began: search anew by {shlex.join(folder.read_record().command)}"
+        )
     return Bisect(question, plan.cells[0].cell, Prober(plan, folder, places, question.options(), question.reuse))

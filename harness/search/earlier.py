@@ -72,9 +72,9 @@ def from_earlier(attempts: Iterable[AttemptRecord]) -> tuple[int, int]:
 
 def _answers(asked: Asked, mine: CellRecord, run: RunFolder, theirs: RunRecord) -> Found | None:
     """Return what a run has of a cell; None unless every scenario that it listed has an attempt that counts."""
-    for cell in theirs.cells:
+    for cell in (one for one in theirs.cells if same_cell(mine, one)):
         events = [event for event in run.events("collected") if event["cell"] == cell.id]
-        if not same_cell(mine, cell) or not events:
+        if not events or not _unchanged(run, asked):
             continue
         listed = [one for one in events[-1]["scenarios"] if function(one["id"]) in asked.sources]
         names = {one["id"] for one in listed}
@@ -84,6 +84,12 @@ def _answers(asked: Asked, mine: CellRecord, run: RunFolder, theirs: RunRecord) 
         if whole:
             return Found(run, cell.id, tuple(listed), tuple(kept))
     return None
+
+
+def _unchanged(run: RunFolder, asked: Asked) -> bool:
+    """Tell whether every part of a run, also one that was gone on with later, had the source that is asked for."""
+    stated = [event.get("sources", {}) for event in run.events("run_started")]
+    return all(one.get(name, source) == source for one in stated for name, source in asked.sources.items())
 
 
 def _runs_beside(folder: RunFolder) -> Iterator[RunFolder]:

@@ -39,7 +39,8 @@ def run_plan(plan: Plan, folder: RunFolder, places: Places, options: Options, li
     environments = ThreadPoolExecutor(1, "environments")
     checkpoints = ThreadPoolExecutor(1, "checkpoints")
     try:
-        journal.write("run_started", jobs=options.jobs, isolation=options.isolation)
+        sources = {info.id: info.source for info in plan.scenarios}
+        journal.write("run_started", jobs=options.jobs, isolation=options.isolation, sources=sources)
         maker = _Maker(plan, folder, places, journal)
         preload = plan.matrix.preload
         context = RunContext(

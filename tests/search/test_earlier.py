@@ -184,6 +184,14 @@ def test_what_this_run_has_begun_itself_is_left_alone(tmp_path):
     assert take_over(mine, ["mine"], asked()) == 0
 
 
+def test_a_run_that_was_gone_on_with_after_its_scenario_changed_is_passed_over(tmp_path):
+    theirs = write(tmp_path, "1-old", [attempt()], cells=THEIRS)
+    journal = Journal(theirs.journal_file)
+    journal.write("run_started", sources={INFO.id: "other"})
+    journal.close()
+    assert take_over(write(tmp_path, "2-new"), ["mine"], asked()) == 0
+
+
 def test_runs_that_cannot_be_read_or_lack_their_files_are_passed_over(tmp_path):
     lost = write(tmp_path, "1-lost", [attempt()], cells=THEIRS)
     shutil.rmtree(lost.path / "cells")
