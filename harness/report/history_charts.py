@@ -155,11 +155,12 @@ def _marks(trend: Trend, names: Sequence[str], scale: Scale) -> tuple[Mark, ...]
         night = trend.nights[place]
         title = [f"{night.started:%Y-%m-%d}", *(turn.sentence for turn in turns), *turns[0].versions[:6]]
         label = turns[0].versions[0].rpartition(" → ")[2] if turns[0].versions else ""
-        found.append(Mark(round(scale.x(night.started), 1), _kind(turns), label, "\n".join(title)))
+        found.append(Mark(round(scale.x(night.started), 1), kind_of(turns), label, "\n".join(title)))
     return tuple(found)
 
 
-def _kind(turns: Sequence[Turn]) -> str:
+def kind_of(turns: Sequence[Turn]) -> str:
+    """Return ``worse`` where one of them is, else ``better``, else ``other``."""
     said = {turn.worse for turn in turns}
     return "worse" if True in said else "better" if False in said else "other"
 

@@ -8,16 +8,41 @@ from datetime import datetime
 from itertools import groupby
 
 from harness.report.figures import human
-from harness.report.history_charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Mark, Scale, Stretch, charts, strip
+from harness.report.history_charts import (
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Chart,
+    Mark,
+    Scale,
+    Stretch,
+    charts,
+    kind_of,
+    strip,
+)
 from harness.report.history_text import short, since
 from harness.report.history_trend import Trend, Turn, figure_words
 from harness.report.templating import environment
 from harness.report.views import Word
-from harness.verdict.measures import unit_of
+from harness.store.history import Night
+from harness.verdict.measures import OWN, unit_of
 
 DRAWN = 150  # lines that get charts, about 15 kB each over a year; what changed last comes first
 LISTED = 150  # changes in the table at the top
 OPEN = 3  # lines that are unfolded when the page opens
+
+
+@dataclass(frozen=True)
+class News:
+    """Everything that changed on one night in one line; figures that are not charted are only counted."""
+
+    night: Night
+    kind: str
+    sentences: tuple[str, ...]
+    more: int
+    versions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -26,6 +51,7 @@ class Entry:
 
     trend: Trend
     since: str
+    news: tuple[News, ...]  # newest first
     strip: tuple[Stretch, ...]
     charts: tuple[Chart, ...]
     figures: tuple[tuple[str, str, str], ...]  # name, newest value, what it was before it last moved
@@ -42,7 +68,7 @@ class Change:
     @property
     def kind(self) -> str:
         """Return what it means."""
-        return "other" if self.turn.worse is None else "worse" if self.turn.worse else "better"
+        return kind_of([self.turn])
 
 
 @dataclass(frozen=True)
@@ -104,7 +130,21 @@ def _entry(trend: Trend, scale: Scale, *, drawn: bool) -> Entry:
             was = f"was {turn.before} until {turn.night.started:%Y-%m-%d}" if turn else ""
             figures.append((figure_words(name), human(value.median, unit_of(name)), was))
     made = charts(trend, scale) if drawn else ()
-    return Entry(trend, since(trend), strip(trend, scale), made, tuple(figures), folded=not made)
+    return Entry(trend, since(trend), _news(trend), strip(trend, scale), made, tuple(figures), folded=not made)
+
+
+def _news(trend: Trend) -> tuple[News, ...]:
+    """Return what changed by night, answers before figures."""
+    shown = ("outcome", "signature", *trend.figures)
+    found = []
+    for place, group in groupby(trend.turns, key=lambda turn: turn.place):
+        turns = list(group)
+        told = [turn for turn in turns if turn.what in shown or turn.what.startswith(f"{OWN}.")] or turns
+        told.sort(key=lambda turn: shown.index(turn.what) if turn.what in shown else len(shown))
+        sentences = tuple(turn.sentence for turn in told)
+        more = len(turns) - len(told)
+        found.append(News(trend.nights[place], kind_of(turns), sentences, more, turns[0].versions))
+    return tuple(reversed(found))
 
 
 def _changes(trends: Sequence[Trend]) -> tuple[Change, ...]:
