@@ -39,7 +39,8 @@ class Blame:
     mixed: Mixed
     prober: Prober
     say: Callable[[str], None]
-    probed: dict[Subset, Judged] = field(default_factory=dict)  # in the order of the search
+    probed: dict[Subset, Judged] = field(default_factory=dict)  # as asked for, also what there cannot be
+    said: str = field(default="", init=False)  # of how far it has come
     listener: Listener = field(default=lambda event, fields: None, init=False)
 
     def run(self, listener: Listener) -> BlameResult:
@@ -79,27 +80,30 @@ class Blame:
 
     def _keep(self, result: BlameResult) -> BlameResult:
         """Write the result down, with everything that was probed."""
-        asked, known = self.question, {**dict.fromkeys(self.mixed.refused), **self.probed}
+        changes, refused = self.question.changes, self.mixed.refused
         probes = (
             Probed(
-                applied=tuple(asked.changes[at].package for at in sorted(one)),
-                cell=self.cell(one).id if judged else None,
-                bad=judged.bad if judged else None,
-                reason=judged.reason if judged else self.mixed.refused[one],
+                applied=tuple(changes[at].package for at in sorted(one)),
+                cell=None if one in refused else self.cell(one).id,
+                bad=judged.bad,
+                reason=judged.reason,
             )
-            for one, judged in known.items()
+            for one, judged in self.probed.items()
         )
         whole = result.model_copy(update={"probes": tuple(probes)})
         write_result(whole, self.prober.folder)
         return whole
 
     def _so_far(self, stage: Stage) -> None:
-        changes = self.question.changes
-        if not stage.suspects:
-            self.say(f"{len(stage.needed)} of {len(changes)} changes are enough; taking each away once more")
-            return
-        beside = f"; {label(changes, stage.needed)} is needed" if stage.needed else ""
-        self.say(f"{len(changes)} changes, {len(stage.suspects)} left{beside}")
+        """Say how far the search has come, where that is not what was said last."""
+        count = len(self.question.changes)
+        text = f"{len(stage.needed)} of {count} changes are enough; taking each away once more"
+        if stage.suspects:
+            needed = f"; {label(self.question.changes, stage.needed)} is needed" if stage.needed else ""
+            text = f"{count} changes, {len(stage.suspects)} left{needed}"
+        if text != self.said:
+            self.say(text)
+        self.said = text
 
     def _check_ends(self) -> None:
         ends = (frozenset[int](), self.mixed.all)
@@ -117,6 +121,7 @@ class Blame:
     def _answers(self, wanted: Sequence[Subset]) -> dict[Subset, Answer]:
         """Probe subsets, but first say which of them cannot be resolved: those are answered without being run."""
         refused = self.mixed.resolve(wanted)
+        self.probed |= {one: Judged(None, reason) for one, reason in refused.items()}
         for one, reason in refused.items():
             self.say(f"{self.name(one)}: cannot tell (no such environment: {reason})")
         if refused:
@@ -165,7 +170,7 @@ class Blame:
         """Let the report's columns say which changes are applied, the fewest first."""
         folder, asked = self.prober.folder, self.question
         record = folder.read_record()
-        known = {self.cell(one).id: one for one in self.probed}
+        known = {self.cell(one).id: one for one in self.probed if one not in self.mixed.refused}
         cells = sorted(record.cells, key=lambda cell: (len(known.get(cell.id, ())), sorted(known.get(cell.id, ()))))
         named = (
             cell.model_copy(update={"labels": {AXIS: label(asked.changes, known[cell.id])}})
