@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -53,6 +53,9 @@ def register(verbs: Verbs) -> None:
         again.add_argument(flag, action="store_true", help=text)
     verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt (default: the matrix's)")
     verb.add_argument("--repeat", type=positive, default=1, metavar="N", help="attempts per scenario and cell")
+    verb.add_argument(
+        "--control-last", action="store_true", help="the reference cells once more, last: a moved machine shows"
+    )
     verb.add_argument("--jobs", type=positive, metavar="N", help="cells at once (default: one a GPU; without, 2)")
     verb.add_argument(
         "--gpu-busy",
@@ -92,6 +95,9 @@ def run(options: argparse.Namespace) -> ExitCode:
     )
     with Show(console, len(plan.cells) * len(plan.scenarios) * options.repeat) as show:
         whole = run_plan(plan, folder, places, how, show)
+        if whole and options.control_last:
+            control = replace(plan, cells=tuple(one for one in plan.cells if one.cell.reference))
+            whole = run_plan(control, folder, places, replace(how, repeat=how.repeat + 1), show)
     return _finish(options, folder, console, whole=whole)
 
 

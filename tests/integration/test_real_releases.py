@@ -152,6 +152,14 @@ def test_an_own_scenario_runs_in_reused_environments_and_fork_equals_spawn(first
     assert [event["reused"] for event in built] == [True, True]
 
 
+def test_the_control_cell_can_be_run_once_more_at_the_end(first_run, tmp_path):
+    (tmp_path / "my_case.py").write_text("def test_one(probe):\n    probe.record('one', 1)\n")
+    matrix = write_matrix(tmp_path, "./my_case.py")
+    frame = load(tmp_path / run_folder(harness(tmp_path, "run", str(matrix), "--control-last", "--json")))
+    made = sorted(zip(frame["transformers"], frame["attempt"], strict=True))
+    assert made == [("4.57.6", 1), ("4.57.6", 2), ("5.6.2", 1)]
+
+
 def test_a_run_goes_on_where_it_was_interrupted(first_run):
     """Take half of the journal away, as a crash would, and resume: only what is missing runs again."""
     journal = first_run / "journal.jsonl"
