@@ -31,7 +31,9 @@ def register(verbs: Verbs) -> None:
     accepting = own.add_parser("accept", help="accept what differs from the baseline in a scenario")
     for each in (setting, accepting):
         each.add_argument("run", metavar="RUN", help="a run folder, its name, latest, or latest~1")
-    accepting.add_argument("scenario", metavar="SCENARIO", help="its id or a pattern")
+    accepting.add_argument(
+        "scenario", metavar="SCENARIO", help="its id, a pattern, or a function: every parameter of it"
+    )
     accepting.add_argument(
         "--line", metavar="LINE", help="only this cell-line (default: every one in which it differs)"
     )
@@ -90,7 +92,7 @@ def accept_entries(options: argparse.Namespace) -> ExitCode:
     matrix = _matrix(folder, options)
     old, new, _ = open_sides("baseline", str(folder.path), options.reports)
     found = compared((old.name, new.name), (old.boxes, new.boxes), known_issues(folder)).entries
-    meant = [entry for entry in found if matches(entry.scenario, options.scenario)]
+    meant = [entry for entry in found if _means(options.scenario, entry.scenario)]
     if options.line is not None:
         meant = [entry for entry in meant if entry.line == options.line]
     chosen = [entry for entry in meant if acceptable(entry)]
@@ -101,6 +103,11 @@ def accept_entries(options: argparse.Namespace) -> ExitCode:
     said = [f"accepted: {one.kind}  {one.scenario}  {one.line}  {one.detail}" for one in chosen]
     _say(options, [one.model_dump(mode="json") for one in made], said)
     return ExitCode.COMPLETE
+
+
+def _means(pattern: str, scenario: str) -> bool:
+    """Match an id, a pattern, or a function, which means every parameter of it."""
+    return matches(scenario, pattern) or scenario.split("[", 1)[0] == pattern
 
 
 def _nothing(options: argparse.Namespace, folder: RunFolder, meant: list[Entry]) -> str:

@@ -11,6 +11,7 @@ from harness.verdict.box import WHOLE_CELL, Answer, Box, Entry, Kind, Place
 from harness.verdict.comparison import comparable, compare_sides, pairs
 from harness.verdict.known import KnownIssue
 from harness.verdict.measures import unit_of
+from harness.verdict.shifts import ENOUGH, unsure
 
 ANSWERED = {Answer.PASS, Answer.FAIL, Answer.FLAKY}
 Sides = tuple[Mapping[Place, Box], Mapping[Place, Box]]
@@ -85,7 +86,7 @@ def _changes(line: str, old: Mapping[str, str], new: Mapping[str, str]) -> tuple
 
 
 def _notes(met: Sequence[tuple[Box, Box]]) -> tuple[str, ...]:
-    """Say where memory was measured on both sides and not compared, because of the GPU."""
+    """Say where memory was measured on both sides and not compared: because of the GPU, or for want of attempts."""
     places: dict[tuple[str, str], int] = {}
     for old, new in met:
         measured = any(name in new.figures and unit_of(name) == "bytes" for name in old.figures)
@@ -94,10 +95,21 @@ def _notes(met: Sequence[tuple[Box, Box]]) -> tuple[str, ...]:
             places[old.gpu or "no GPU", new.gpu or "no GPU"] = (
                 places.get((old.gpu or "no GPU", new.gpu or "no GPU"), 0) + 1
             )
-    return tuple(
-        f"memory is not compared in {count} box{'' if count == 1 else 'es'}: measured on {old} before, on {new} now"
+    said = [
+        f"memory is not compared in {_boxes(count)}: measured on {old} before, on {new} now"
         for (old, new), count in places.items()
-    )
+    ]
+    doubtful = sum(comparable(old, new) and unsure(old.figures, new.figures) for old, new in met)
+    if doubtful:
+        said.append(
+            f"host memory moved in {_boxes(doubtful)} that fewer than {ENOUGH} attempts measured: not called a change, "
+            f"for its spread is not known (--repeat {ENOUGH})"
+        )
+    return tuple(said)
+
+
+def _boxes(count: int) -> str:
+    return f"{count} box{'' if count == 1 else 'es'}"
 
 
 def with_lost_lines(before: Mapping[Place, Box], after: Mapping[Place, Box], reason: str) -> dict[Place, Box]:

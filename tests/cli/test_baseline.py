@@ -73,6 +73,14 @@ def test_what_is_kept_is_run_reason_and_date_and_nothing_of_the_machine(nights, 
     assert str(nights.reports) not in json.dumps(kept)
 
 
+@pytest.mark.usefixtures("baseline")
+def test_a_function_means_all_its_parameters(nights, harness):
+    nights.scenarios = ("load::test_a[x]", "load::test_a[y]")
+    nights.night({("latest", name): BROKEN for name in nights.scenarios})
+    code, value, _ = harness("baseline", "accept", "latest", "load::test_a", "--reason", "meant", "--json")
+    assert (code, [one["scenario"] for one in value]) == (0, list(nights.scenarios))
+
+
 def test_a_baseline_with_holes_says_so(nights, harness):
     nights.night({LATEST_A: None})
     code, said, _ = harness("baseline", "set", "latest", "--reason", "better than nothing")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.store.outcome import Outcome
-from harness.verdict.compare import Result
 from harness.verdict.accepted import acceptable, acceptance, covers
-from harness.verdict.compared import with_lines_of
+from harness.verdict.compare import Result
+from harness.verdict.compared import compared, with_lines_of
 from harness.verdict.comparison import Answer, Box, Kind, compare_sides, relabelled
 from harness.verdict.known import KnownIssue, State
 from harness.verdict.noise import Spread
@@ -183,6 +183,18 @@ def test_memory_is_said_where_it_moved_beyond_the_reports_bounds_on_one_model_of
     assert [entry.kind for entry in found] == ([kind] if kind else [])
     if kind:
         assert [shift.name for shift in found[0].shifts] == ["cuda_reserved.load"]
+
+
+@pytest.mark.parametrize(("counts", "said"), [((1, 1), False), ((3, 2), False), ((3, 3), True)])
+def test_host_memory_is_said_only_where_its_spread_is_known(counts, said):
+    old, new = (
+        side(box("pass:check", figures={"host_anon.load": Spread(mib * MIB, mib * MIB, mib * MIB, count)}))
+        for mib, count in zip((340, 414), counts, strict=True)
+    )
+    found = compared(("old", "new"), (old, new))
+    assert [entry.kind for entry in found.entries] == ([Kind.MEMORY_UP] if said else [])
+    assert bool(found.notes) is not said
+    assert all("host memory moved in 1 box" in note for note in found.notes)
 
 
 def test_memory_goes_beside_the_outcome_but_what_breaks_early_is_not_called_smaller():
