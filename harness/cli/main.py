@@ -20,6 +20,7 @@ from harness.cli import (
     history,
     issue,
     merge,
+    nightly,
     plan,
     probe,
     report,
@@ -30,6 +31,7 @@ from harness.errors import ExitCode, HarnessError
 VERBS = (
     plan,
     run,
+    nightly,
     compare,
     baseline,
     bisect,

@@ -32,28 +32,28 @@ class Choice:
 
 
 def choose(planned: Sequence[Wanted], ledger: Ledger | None, *, everything: bool = False) -> Choice:
-    """Decide cell by cell and function by function.
+    """Decide cell by cell; a cell is run with all its scenarios, or carried with all of them.
 
-    ======================================================================= =======
-    the control cell                                                        all of it
-    the cell-line is new, its lock changed, or it has no lock               all of it
-    the machine moved in the last night                                     all of it
-    a function is new, or its source changed or is not known                run
-    a parameter of it was red, flaky, an error, missing, or seen before the run
-    machine last moved
-    else                                                                    carried
-    ======================================================================= =======
+    ========================================================================= =======
+    the control cell; ``everything``                                          run
+    the cell-line is new, its lock changed, or it has no lock                 run
+    the machine moved in the last night, or since one of its answers          run
+    one of its scenarios is new, or its source changed or is not known        run
+    one of its answers was red or flaky, or could not be had again            run
+    else                                                                      carried
+    ========================================================================= =======
     """
     seen = ledger.places() if ledger else {}
     run, why, carried = dict[str, tuple[str, ...]](), dict[str, str](), dict[Place, Seen]()
     for one in planned:
         mine = {place: each for place, each in seen.items() if place[0] == one.line}
         reason = _whole_reason(one, mine, ledger, everything=everything)
-        reasons = {name: reason or _reason(name, one, mine, ledger) for name in one.sources}
-        chosen = tuple(name for name, text in reasons.items() if text)
+        reasons = {reason or _reason(name, one, mine, ledger): None for name in one.sources}
+        reasons.pop("", None)
+        chosen = tuple(one.sources) if reasons else ()
         if chosen:
             run[one.cell] = chosen
-            why[one.cell] = "; ".join(dict.fromkeys(text for text in reasons.values() if text))
+            why[one.cell] = "; ".join(reasons)
         carried |= {
             place: each
             for place, each in mine.items()

@@ -55,6 +55,7 @@ class Claim(Record):
     fresh: bool = True
     since: str = ""
     was: str = ""
+    was_cell: str = ""
     changed: dict[str, tuple[str, str]] = Field(default_factory=dict)
     signature: str = ""
     tracker: str = ""

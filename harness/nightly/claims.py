@@ -27,10 +27,7 @@ class Night:
 
 
 def to_confirm(now: Situation) -> dict[Place, int]:
-    """Return how many more attempts each place needs, alone, before it may be called a regression.
-
-    One is asked for at a time: a place that answers otherwise once is flaky and needs no more.
-    """
+    """Return how many more attempts each place needs, alone, before it may be called a regression."""
     wanted = {}
     for look in now.looks.values():
         case = now.case(look)

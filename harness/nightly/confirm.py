@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from harness.nightly.claims import to_confirm
@@ -10,23 +10,24 @@ from harness.nightly.flakes import MOST_FLAKY
 from harness.nightly.look import Look, Place
 from harness.nightly.situation import Situation
 
-Again = Callable[[Sequence[Place]], Mapping[Place, Look]]  # one more attempt each; returns them with all attempts
+Again = Callable[[Mapping[Place, int]], Mapping[Place, Look]]  # so many more attempts; returns all of them
 
 
 def confirm(now: Situation, again: Again) -> Situation:
-    """Ask for one more attempt of each place that needs one, round by round, until nothing is left to ask.
+    """Ask for more attempts of each place that needs them until nothing is left to ask.
 
-    A place that answers otherwise drops out. One that got no new attempt is not asked for again.
+    One first: a place that answers otherwise drops out. Then all that are still needed. A place that got no new attempt
+    is not asked for again.
     """
     stuck: set[Place] = set()
-    for _ in range(MOST_FLAKY):
-        places = [place for place in to_confirm(now) if place not in stuck]
-        if not places:
+    for number in range(MOST_FLAKY):
+        wanted = {place: count for place, count in to_confirm(now).items() if place not in stuck}
+        if not wanted:
             break
-        found = again(places)
+        found = again(wanted if number else dict.fromkeys(wanted, 1))
         stuck |= {
             place
-            for place in places
+            for place in wanted
             if place not in found or len(found[place].attempts) <= len(now.looks[place].attempts)
         }
         now = replace(now, looks={**now.looks, **found})

@@ -183,6 +183,7 @@ def _claim(
         fresh=fresh,
         since=since,
         was=was.night if was else "",
+        was_cell=was.cell if was else "",
         changed=changed_packages(was.versions, look.versions) if known and was else {},
         signature=look.signatures[0] if look.signatures else "",
         tracker=case.standing.issue.tracker if case.standing else "",

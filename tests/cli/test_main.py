@@ -67,6 +67,7 @@ def test_arguments_that_mean_nothing_are_usage_errors(arguments, capsys):
         "bundle",
         "merge",
         "history",
+        "nightly",
     ],
 )
 def test_the_help_is_as_agreed(verb, monkeypatch, capsys):

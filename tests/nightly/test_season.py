@@ -164,10 +164,11 @@ def spend(world: World, number: int, ledger: Ledger | None) -> Spent:
     )
     latest = dict(looks)
 
-    def again(places: Sequence[Place]) -> dict[Place, Look]:
-        found = {one: world.look(*one, number, latest[one], later) for one in places if one[0] not in lost}
-        latest.update(found)
-        return found
+    def again(wanted: Mapping[Place, int]) -> dict[Place, Look]:
+        for place, count in wanted.items():
+            for _ in range(count if place[0] not in lost else 0):
+                latest[place] = world.look(*place, number, latest[place], later)
+        return {place: latest[place] for place in wanted}
 
     now = confirm(now, again)
     return _finish(world, number, now, first, later)
@@ -414,11 +415,12 @@ def test_fixes_and_changed_signatures_are_said_in_their_night(spent):
 
 
 def test_what_did_not_change_is_not_run_again_and_is_named_with_the_night_it_was_seen_in(spent):
-    seen = spent[5].night.ledger.places()
-    assert {seen[LATEST, name].night for name in ("merge", "reserve")} == {"night-00"}
-    assert seen[DEV, "reserve"].night == "night-05"
-    attempts = [one.attempts for one in spent if one.number not in {MOVED, MOVED + 1}]
-    assert sum(attempts) / len(attempts) < 0.9 * len(LINES) * len(SCENARIOS)
+    """The noisy release is green throughout: it runs when a package beside it is released, or when the machine moved."""
+    seen = [one.night.ledger.places()[NOISY, "load"].night for one in spent]
+    after = {MOVED + 1, BUSY + 1}
+    assert sorted(set(seen)) == [f"night-{number:02}" for number in sorted({*range(0, NIGHTS, 7), *after})]
+    assert seen[5] == "night-00"
+    assert spent[5].night.ledger.places()[DEV, "reserve"].night == "night-05"
 
 
 def test_a_quiet_night_ends_with_zero_and_every_claim_of_a_regression_with_one(spent):

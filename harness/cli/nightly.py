@@ -1,0 +1,232 @@
+"""``harness nightly``: one night of a matrix, from what changed to what is claimed."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.cli.arguments import Verbs, add_json, add_reports, default_jobs, positive, size
+from harness.cli.progress import Show
+from harness.envs.places import Places
+from harness.errors import ConfigError, ExitCode, HarnessError, InfrastructureError
+from harness.matrix.model import Matrix, load_matrix
+from harness.matrix.places import short
+from harness.matrix.plan import plan_cells
+from harness.nightly.budget import Budget
+from harness.nightly.cause import suspects
+from harness.nightly.close import Closing, claims_of, close, end_lines
+from harness.nightly.drafts import write_drafts
+from harness.nightly.drive import How, Nightly, read_ledger, start, take_up
+from harness.nightly.hook import call_hook
+from harness.nightly.judged import judge_run
+from harness.nightly.record import Ended, last_night, torn_night
+from harness.nightly.search import Searcher
+from harness.nightly.stages import Interrupted, Stages
+from harness.session.context import BUSY_BYTES, Options
+from harness.session.plan import Plan, make_plan
+from harness.session.resume import plan_again
+from harness.store.folder import RunFolder, find
+from harness.store.records import RunRecord
+
+DEFAULT = "nightly"
+MINUTE = 60.0
+UNITS = {"s": 1.0, "m": MINUTE, "h": 60 * MINUTE}
+EPILOG = """\
+exit codes: 0 nothing new · 1 a new regression, confirmed (with --strict also a changed signature, a known issue that is
+gone, changed or overdue) · 2 usage or configuration · 4 inconclusive: the machine moved, or results are missing or not
+confirmed · 130 interrupted"""
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser(
+        "nightly",
+        help="run what changed since last night and say what is new",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verb.add_argument("matrix", nargs="?", default=DEFAULT, metavar="MATRIX", help="a matrix file or name (nightly)")
+    verb.add_argument("--all", action="store_true", help="run every cell, not only what changed")
+    verb.add_argument(
+        "--bisect-budget", type=duration, default="40m", metavar="TIME", help="for searches (40m; 0: none)"
+    )
+    verb.add_argument(
+        "--hook", metavar="COMMAND", help="gets nightly.json on its standard input when the night is over"
+    )
+    verb.add_argument("--as-of", type=day, metavar="DATE", help="latest and ranges as the index stood that day")
+    verb.add_argument("--jobs", type=positive, metavar="N", help="cells at once (default: one a GPU; without, 2)")
+    verb.add_argument(
+        "--gpu-busy", type=size, default=BUSY_BYTES, metavar="SIZE", help="in use before: a busy card (1GiB)"
+    )
+    verb.add_argument("--strict", action="store_true", help="known issues and changed signatures make the code 1 too")
+    what = verb.add_mutually_exclusive_group()
+    what.add_argument("--resume", action="store_true", help="go on with the last night, which was interrupted")
+    what.add_argument("--judge", metavar="RUN", help="judge a run that is there, such as a merged one; run nothing")
+    add_reports(verb)
+    add_json(verb)
+    verb.set_defaults(verb=nightly)
+
+
+def duration(text: str) -> float:
+    """Read seconds: ``40m``, ``2h``, ``90s``, ``0``."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])|0", text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text} is not a time (for example 40m)")
+    return float(match[1]) * UNITS[match[2]] if match[1] else 0.0
+
+
+def day(text: str) -> dt.date:
+    """Read a day: ``2026-05-01``."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a day (2026-05-01)") from None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The command's arguments, where it speaks, and where things lie."""
+
+    options: argparse.Namespace
+    console: Console
+    places: Places
+
+    def say(self, text: str) -> None:
+        """Say one line."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    @property
+    def today(self) -> dt.date:
+        """The day that is played, or today (UTC)."""
+        return self.options.as_of or dt.datetime.now(dt.UTC).date()
+
+
+def nightly(options: argparse.Namespace) -> ExitCode:
+    """Spend one night; what is said last is its verdict."""
+    asked = Asked(options, Console(stderr=True) if options.json else Console(), Places.of_user())
+    try:
+        ended, folder = _judge(asked) if options.judge else _spend(asked)
+    except OSError as error:
+        raise InfrastructureError(f"the night could not be ended, and claims nothing: {error}") from error
+    if ended is None:
+        asked.say(f"interrupted, nothing is claimed; to go on: harness nightly --resume {short(_matrix(asked).path)}")
+        return ExitCode.INTERRUPTED
+    for line in end_lines(folder, ended):
+        asked.say(line)
+    text = ended.model_dump_json(indent=1)
+    if options.hook and (wrong := call_hook(options.hook, text)):
+        asked.say(f"note: {wrong}")
+    if options.json:
+        print(text)
+    return ExitCode(ended.code)
+
+
+def _matrix(asked: Asked) -> Matrix:
+    """Read the matrix; ``--as-of`` is kept in it, so that the night is gone on with as it began."""
+    matrix = load_matrix(asked.options.matrix)
+    if asked.options.as_of is None:
+        return matrix
+    raw = {**matrix.raw, "as_of": asked.options.as_of}
+    return matrix.model_copy(update={"as_of": asked.options.as_of, "raw": raw})
+
+
+def _spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
+    """Begin a night or go on with one, run it and close it; None where the user stopped it."""
+    matrix, options = _matrix(asked), asked.options
+    torn = torn_night(options.reports, matrix.name)
+    how = Options(jobs=options.jobs or default_jobs(), busy_bytes=options.gpu_busy)
+
+    with Show(asked.console, 0) as show:
+
+        def stages(plan: Plan, folder: RunFolder) -> Stages:
+            return Stages(plan, folder, asked.places, how, show)
+
+        if options.resume:
+            if torn is None:
+                raise ConfigError(f"no night of {matrix.name} below {options.reports} was interrupted")
+            plan = plan_again(torn, asked.places)
+            night = take_up(plan, torn, options.reports, stages(plan, torn), asked.say)
+        else:
+            night = _begin(asked, matrix, torn, stages)
+        cells, kept = len(night.plan.cells), len(night.choice.carried)
+        asked.say(f"{cells} cells to run, {kept} results carried → {short(night.folder.path)}")
+        try:
+            return _close(asked, night, how, show), night.folder
+        except (Interrupted, KeyboardInterrupt):
+            return None, night.folder
+
+
+def _begin(
+    asked: Asked, matrix: Matrix, torn: RunFolder | None, stages: Callable[[Plan, RunFolder], Stages]
+) -> Nightly:
+    if torn is not None:
+        asked.say(f"note: {short(torn.path)} never came to its end and counts for nothing; --resume goes on with it")
+    plan = make_plan(matrix, asked.places)
+    for warning in plan.warnings:
+        asked.say(f"note: {warning}")
+    how = How(today=asked.today, everything=asked.options.all)
+    return start(plan, asked.options.reports, stages, asked.say, how)
+
+
+def _close(asked: Asked, night: Nightly, how: Options, show: Show) -> Ended:
+    """Run the night, search what is new in it, and write it down."""
+    now = night.run()
+    claimed, fresh = claims_of(now)
+    reports, notes = asked.options.reports, [night.stages.trouble] if night.stages.trouble else []
+    searcher = Searcher(
+        plan=night.plan,
+        places=asked.places,
+        reports=reports,
+        night=night.folder.path.name,
+        options=how,
+        listener=show,
+        say=asked.say,
+        begun=lambda key, run: night.keep(searches={**night.begun.searches, key: run}),
+        earlier=night.begun.searches,
+    )
+    searches = searcher.all(suspects(fresh, night.plan.matrix.packages), Budget(asked.options.bisect_budget))
+    drafts, undrafted = write_drafts(night.folder, fresh, searches, asked.places, reports)
+    about = Closing(
+        reports=reports,
+        previous=night.begun.previous,
+        strict=asked.options.strict,
+        why=dict(night.choice.why),
+        searches=searches,
+        drafts=drafts,
+        notes=(*notes, *undrafted),
+    )
+    return close(night.folder, now, claimed, about)
+
+
+def _matrix_of(record: RunRecord) -> Matrix:
+    """Return the matrix of a run as of its day: a release that came since was not expected of it."""
+    raw = {"as_of": record.started.date(), **record.matrix}
+    return Matrix.model_validate({**raw, "raw": raw, "path": Path(record.matrix_file)})
+
+
+def _judge(asked: Asked) -> tuple[Ended, RunFolder]:
+    """Judge a run as one night of its matrix."""
+    folder, reports = find(asked.options.judge, asked.options.reports), asked.options.reports
+    record = folder.read_record()
+    previous = last_night(reports, record.name, [gpu.name for gpu in record.host.gpus], but=folder)
+    notes = list[str]()
+    try:
+        cells = plan_cells(_matrix_of(record), cache=asked.places.releases).cells
+        lines = [cell.line() or record.name for cell in cells]
+    except HarnessError as error:
+        lines = []
+        notes.append(f"the matrix could not be expanded, so only what the last night had is expected: {error}")
+    ledger = read_ledger(reports, previous.night if previous else "")
+    judged = judge_run(folder, reports, ledger, asked.today, lines)
+    claimed, fresh = claims_of(judged.situation)
+    drafts, undrafted = write_drafts(folder, fresh, (), asked.places, reports)
+    name = previous.night if previous else ""
+    said = (*notes, *judged.notes, *undrafted)
+    about = Closing(reports=reports, previous=name, strict=asked.options.strict, drafts=drafts, notes=said)
+    return close(folder, judged.situation, claimed, about), folder

@@ -1,0 +1,100 @@
+"""What a run folder shows of every place that was to be run, attempt by attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.nightly.look import WHOLE, Look, Mark, Place, function
+from harness.session.boxes import boxes_of
+from harness.session.conclude import standing
+from harness.store.folder import RunFolder
+from harness.store.lines import lines_of
+from harness.store.outcome import Reason
+from harness.store.records import AttemptRecord, CellRecord
+from harness.verdict.box import Box
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The looks of a run by place, and the cell of each line."""
+
+    looks: Mapping[Place, Look]
+    cells: Mapping[str, CellRecord]  # line -> cell
+
+
+def looks_of(folder: RunFolder) -> Shown:
+    """Read a run; a cell that could not be set up is one look, ``*``, and so is a file that could not be collected.
+
+    Raises:
+        ConfigError: the folder is not a run.
+    """
+    record = folder.read_record()
+    lines = lines_of(record.cells, record.name)
+    cells = {lines[cell.id]: cell for cell in record.cells}
+    attempts = _ended(standing(folder.attempts()))
+    sources = {info.id: info.source for info in record.scenarios}
+    looks: dict[Place, Look] = {}
+    for (line, scenario), box in boxes_of(folder).items():
+        name = _speaking(attempts, box.cell, scenario)
+        mine = attempts.get((box.cell, name), [])
+        mark = Mark(cells[line].lock or "", sources.get(function(scenario), ""))
+        looks[line, name] = _look(box, name, mine, mark)
+    return Shown(looks, cells)
+
+
+def first_and_last(look: Look, before_last: int | None) -> tuple[Look, Look]:
+    """Cut a look at the control cell into its first attempt and those after the first ``before_last``."""
+    cut = len(look.attempts) - 1 if before_last is None else before_last
+    return _part(look, slice(0, 1)), _part(look, slice(max(cut, 0), None))
+
+
+def _part(look: Look, part: slice) -> Look:
+    figures = {name: values[part] for name, values in look.figures.items() if len(values) == len(look.attempts)}
+    return replace(look, attempts=look.attempts[part], figures=figures)
+
+
+def _ended(attempts: Iterable[AttemptRecord]) -> dict[tuple[str, str], list[AttemptRecord]]:
+    """Group the attempts that were not cut off, the last record of each number, in the order of their numbers."""
+    found: dict[tuple[str, str], dict[int, AttemptRecord]] = {}
+    for one in attempts:
+        if one.outcome.reason is not Reason.INTERRUPTED:
+            found.setdefault((one.cell, one.scenario), {})[one.attempt] = one
+    return {place: [one for _, one in sorted(numbers.items())] for place, numbers in found.items()}
+
+
+def _speaking(attempts: Mapping[tuple[str, str], Sequence[AttemptRecord]], cell: str, scenario: str) -> str:
+    """Return who speaks for a scenario: itself, its file, the whole cell; itself where nobody does."""
+    voices = (scenario, scenario.partition("::")[0], WHOLE)
+    return next((name for name in voices if (cell, name) in attempts), scenario)
+
+
+def _look(box: Box, scenario: str, attempts: Sequence[AttemptRecord], mark: Mark) -> Look:
+    names = {name for one in attempts for name in one.figures}
+    return Look(
+        line=box.line,
+        scenario=scenario,
+        cell=box.cell,
+        attempts=tuple(one.outcome for one in attempts),
+        signatures=box.signatures,
+        figures={name: tuple(one.figures[name] for one in attempts if name in one.figures) for name in sorted(names)},
+        versions=box.versions,
+        mark=mark if scenario != WHOLE else replace(mark, source=""),
+        gpu=box.gpu,
+        reason=box.reason,
+    )
+
+
+def look_of_box(box: Box) -> Look:
+    """Return a baseline's box as a look: its outcomes once each, its figures by their lowest, median and highest."""
+    return Look(
+        line=box.line,
+        scenario=box.scenario,
+        cell=box.cell,
+        attempts=box.outcomes.outcomes,
+        signatures=box.signatures,
+        figures={name: (one.low, one.median, one.high) for name, one in box.figures.items()},
+        versions=box.versions,
+        gpu=box.gpu,
+        reason=box.reason,
+    )

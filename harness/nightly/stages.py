@@ -1,0 +1,99 @@
+"""The stages of a night that run something: the control cell first and last, the cells, and single places again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.envs.places import Places
+from harness.errors import HarnessError
+from harness.matrix.places import ScenarioFile
+from harness.nightly.look import Look, Place, function
+from harness.nightly.looks import looks_of
+from harness.session.context import Options
+from harness.session.plan import Plan, PlannedCell
+from harness.session.run import run_plan
+from harness.store.folder import RunFolder
+from harness.store.journal import Listener
+from harness.store.outcome import Reason
+
+
+class Interrupted(Exception):
+    """The user stopped the night; it can be gone on with."""
+
+
+@dataclass
+class Stages:
+    """Runs parts of one plan in one folder; what the folder holds is not run again. ``trouble`` is what went wrong."""
+
+    plan: Plan
+    folder: RunFolder
+    places: Places
+    options: Options
+    listener: Listener
+    trouble: str = ""
+
+    def cells(self, ids: Sequence[str], *, repeat: int = 1, alone: bool = False) -> None:
+        """Run cells until every scenario they listed has so many attempts; ``alone``: one at a time.
+
+        Raises:
+            Interrupted: the user stopped it.
+        """
+        lacking = [cell for cell in self.plan.cells if cell.cell.id in ids and self._lacks(cell.cell.id, repeat)]
+        if lacking:
+            self._run(replace(self.plan, cells=tuple(lacking)), repeat=repeat, alone=alone)
+
+    def again(self, wanted: Mapping[Place, int]) -> Mapping[Place, Look]:
+        """Make so many more attempts of each place, alone, and return them as they then are."""
+        looks, made = looks_of(self.folder).looks, self._made()
+        groups: dict[tuple[str, int], list[str]] = {}
+        for place, more in wanted.items():
+            look = looks[place]
+            groups.setdefault((look.cell, made[look.cell, place[1]] + more), []).append(place[1])
+        for (cell, goal), scenarios in groups.items():
+            files = tuple(file for name in scenarios if (file := self._file(name)) is not None)
+            chosen = tuple(one for one in self.plan.cells if one.cell.id == cell)
+            self._run(replace(self.plan, cells=chosen, files=files), repeat=goal, alone=True)
+        found = looks_of(self.folder).looks
+        return {place: found[place] for place in wanted if place in found}
+
+    def control_again(self, control: PlannedCell, before: Mapping[str, int]) -> None:
+        """Run the control cell once more than it was run before: each scenario has so many attempts."""
+        made = self._made()
+        groups: dict[int, list[str]] = {}
+        for scenario, count in before.items():
+            if made[control.cell.id, scenario] <= count:
+                groups.setdefault(count, []).append(scenario)
+        for count, scenarios in groups.items():
+            files = tuple(file for name in scenarios if (file := self._file(name)) is not None)
+            files = self.plan.files if len(scenarios) == len(before) else files
+            self._run(replace(self.plan, cells=(control,), files=files), repeat=count + 1, alone=True)
+
+    def _run(self, plan: Plan, *, repeat: int, alone: bool) -> None:
+        """Run; what stands in the way of a whole stage is kept, and shows as missing results."""
+        options = replace(self.options, repeat=repeat, jobs=1 if alone else self.options.jobs)
+        try:
+            whole = run_plan(plan, self.folder, self.places, options, self.listener)
+        except (HarnessError, OSError) as error:  # checkpoints that cannot be built, a disk that is full
+            self.trouble = str(error)
+            return
+        if not whole:
+            raise Interrupted
+
+    def _lacks(self, cell: str, repeat: int) -> bool:
+        listed, made = self.folder.collected().get(cell), self._made()
+        return not listed or any(made[cell, scenario] < repeat for scenario in listed)
+
+    def _made(self) -> Counter[tuple[str, str]]:
+        return Counter(
+            (one.cell, one.scenario)
+            for one in self.folder.attempts()
+            if one.attempt and one.outcome.reason is not Reason.INTERRUPTED
+        )
+
+    def _file(self, scenario: str) -> ScenarioFile | None:
+        """Return the file and test of a scenario, with its parameter."""
+        stem, _, test = scenario.partition("::")
+        paths = [file.path for file in self.plan.files if file.path.stem == stem]
+        return ScenarioFile(paths[0], test) if paths and function(test) else None

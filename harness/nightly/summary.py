@@ -1,0 +1,119 @@
+"""A night in words: lines for a terminal, and Markdown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from harness.nightly.claim import LOUD, Claim, Kind
+from harness.nightly.record import Ended, Searched
+
+ORDER = tuple(Kind)
+MOST = 20  # claims of one kind that are named
+
+
+def verdict(code: int, control: str, claims: Iterable[Claim]) -> str:
+    """Say the exit code in words."""
+    kinds = {claim.kind for claim in claims if claim.fresh}
+    if control in {"moved", "silent"}:
+        return "inconclusive: machine"
+    if code == 1 and kinds & {Kind.NEW, Kind.MEMORY_UP}:
+        return "new regression"
+    if code == 1:
+        return "new on the known issues or a signature (--strict)"
+    return "results missing or open" if code else "quiet"
+
+
+def lines(night: Ended) -> list[str]:
+    """Return what is said on a terminal, the verdict last."""
+    said = [f"{kind}: {text}" for kind, text in _claims(night)]
+    said += [f"search: {_searched(one)}" for one in night.searches]
+    said += [f"draft: {name}" for name in night.drafts]
+    said += [f"against the baseline: {text}" for text in night.against_baseline]
+    said += [f"control moved: {text}" for text in night.moved]
+    said += [f"machine: {text}" for text in night.machine]
+    said += [f"note: {text}" for text in night.notes]
+    said += [_counts(night), *_carried(night)]
+    return [*said, f"{night.verdict} (code {night.code})"]
+
+
+def markdown(night: Ended) -> str:
+    """Return ``nightly.md``."""
+    out = [f"# {night.matrix}: {night.verdict}", "", f"{night.night}, exit code {night.code}. {_counts(night)}."]
+    out += [f"{text}." for text in _carried(night)]
+    compared = (
+        f"Compared with {night.previous}" if night.previous else "The first night: there is nothing to compare with"
+    )
+    out += [f"{compared}{f' and the baseline {night.baseline}' if night.baseline else ''}.", ""]
+    out += _section("The machine", [*night.moved, *night.machine], f"Control cell: {night.control}.")
+    for kind, group in groupby(_ordered(night.claims), key=lambda claim: claim.kind):
+        claims = list(group)
+        fresh = [claim for claim in claims if claim.fresh]
+        if kind in LOUD or fresh:
+            out += _section(f"{kind.value.capitalize()} ({len(claims)})", [_row(claim, night) for claim in claims])
+    out += _section("Searches", [_searched(one) for one in night.searches])
+    out += _section("Issue drafts", [f"[{name}]({name})" for name in night.drafts])
+    out += _section("Against the baseline", list(night.against_baseline))
+    out += _section("Notes", list(night.notes))
+    out += _quiet(night)
+    out += ["## What ran", "", "| line | why | versions |", "|---|---|---|"]
+    out += [f"| {line} | {why} | {_versions(night, line)} |" for line, why in night.ran.items()]
+    return "\n".join([*out, ""])
+
+
+def _claims(night: Ended) -> list[tuple[str, str]]:
+    said = []
+    for kind, group in groupby(_ordered(night.claims), key=lambda claim: claim.kind):
+        claims = list(group)
+        shown = [claim for claim in claims if claim.fresh or kind is Kind.MISSING] if kind in LOUD else []
+        said += [(kind.value, _row(claim, night)) for claim in shown[:MOST]]
+        if len(claims) > len(shown[:MOST]):
+            said.append((kind.value, f"{len(claims) - len(shown[:MOST])}{' more' if shown else ''} places"))
+    return said
+
+
+def _ordered(claims: Iterable[Claim]) -> list[Claim]:
+    return sorted(claims, key=lambda claim: (ORDER.index(claim.kind), not claim.fresh, claim.line, claim.scenario))
+
+
+def _row(claim: Claim, night: Ended) -> str:
+    where = " · ".join(text for text in (claim.line, claim.scenario, claim.tracker) if text)
+    since = f" (since {claim.since})" if claim.since else ""
+    tested = night.resolved.get(claim.line, {})
+    ordered = sorted(claim.changed.items(), key=lambda one: (one[0] not in tested, one[0]))
+    changed = [f"{name} {' → '.join(text or 'none' for text in pair)}" for name, pair in ordered]
+    more = f"; changed: {', '.join(changed[:3])}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"  # noqa: PLR2004
+    told = more if changed and claim.kind in {Kind.NEW, Kind.MEMORY_UP, Kind.FIXED, Kind.CHANGED} else ""
+    return f"{where}: {claim.detail}{since}{told}"
+
+
+def _searched(one: Searched) -> str:
+    places = [f"{scenario} ({line})" for line, scenario in one.places]
+    more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+    return f"{places[0]}{more}: {one.answer}{f' [{one.run}]' if one.run else ''}"
+
+
+def _counts(night: Ended) -> str:
+    words = ", ".join(f"{count} {word}" for word, count in night.counts.items() if count)
+    return f"{sum(night.counts.values())} results of tonight: {words or 'none'}"
+
+
+def _carried(night: Ended) -> list[str]:
+    return [f"{one.count} results not run again: unchanged since {one.night}" for one in night.carried]
+
+
+def _versions(night: Ended, line: str) -> str:
+    return ", ".join(f"{name} {version}" for name, version in night.resolved.get(line, {}).items())
+
+
+def _section(title: str, rows: list[str], before: str = "") -> list[str]:
+    if not rows and not before:
+        return []
+    return [f"## {title}", "", *([before, ""] if before else []), *(f"- {row}" for row in rows), ""]
+
+
+def _quiet(night: Ended) -> list[str]:
+    """Say how many claims are quiet, by kind, without naming each."""
+    quiet = [claim.kind.value for claim in night.claims if not claim.fresh and claim.kind not in LOUD]
+    counts = {kind: quiet.count(kind) for kind in dict.fromkeys(quiet)}
+    return _section("Known, accepted or as before", [f"{count} {kind}" for kind, count in counts.items()])
