@@ -151,7 +151,8 @@ def _turn(  # what a change consists of
 
 def followed(nights: Sequence[Night]) -> tuple[str, ...]:
     """Return the figures whose changes are looked for: memory of every phase, seconds, and what the scenario counts."""
-    names = dict.fromkeys(name for night in nights for name in night.figures)
+    alike = dict.fromkeys(tuple(night.figures) for night in nights)  # most nights measure the same
+    names = dict.fromkeys(name for each in alike for name in each)
     memory = CUDA if any(name.partition(".")[0] in CUDA for name in names) else HOST
     return tuple(name for name in names if name == SECONDS or name.partition(".")[0] in {*memory, OWN})
 

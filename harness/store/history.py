@@ -78,17 +78,22 @@ class History:
 
     def nights(self, track: Track, *, since: datetime | None = None) -> list[Night]:
         """Return the nights of one track, oldest first, from a moment on."""
-        place = (track.matrix, track.line, track.gpu, track.scenario)
-        return [_night(track, row) for row in self._rows(NIGHTS, *place, number(since) if since else 0)]
+        return [_night(track, row) for row in self._rows(NIGHTS, *_place(track, since))]
 
     def tracks(
         self, tracks: Sequence[Track] | None = None, *, since: datetime | None = None
     ) -> Iterator[tuple[Track, list[Night]]]:
         """Yield tracks, all or those named, one after the other with their nights, those without any left out."""
-        for track in self.lines() if tracks is None else tracks:
-            nights = self.nights(track, since=since)
-            if nights:
-                yield track, nights
+        wanted = self.lines() if tracks is None else tracks
+        with opened(self.reports / FILE) as connection:
+            for track in wanted:
+                try:
+                    rows = connection.execute(NIGHTS, _place(track, since)).fetchall()
+                    nights = [_night(track, row) for row in rows]
+                except sqlite3.DatabaseError:  # damaged where nobody has read before
+                    nights = self.nights(track, since=since)
+                if nights:
+                    yield track, nights
 
     def failures(self) -> dict[str, Failure]:
         """Return signature → one exception that has it, for the rules that name failures."""
@@ -145,6 +150,10 @@ def _places(names: str) -> Mapping[str, int]:
 @lru_cache(maxsize=4096)
 def _outcomes(words: str) -> tuple[Outcome, ...]:
     return tuple(Outcome.parse(word) for word in words.split())
+
+
+def _place(track: Track, since: datetime | None) -> tuple[object, ...]:
+    return track.matrix, track.line, track.gpu, track.scenario, number(since) if since else 0
 
 
 def _night(track: Track, row: Sequence[Any]) -> Night:
