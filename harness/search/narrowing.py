@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.matrix.cell import Cell
 from harness.search import result as results
@@ -33,6 +33,7 @@ class Bisect:
     question: Question
     base: Cell  # the pins that are held
     prober: Prober
+    tried: set[str] = field(default_factory=set)  # releases that were run to their end here, whatever became of it
 
     @property
     def folder(self) -> RunFolder:
@@ -42,7 +43,7 @@ class Bisect:
     @property
     def seen(self) -> Seen:
         """What the folder says by now."""
-        return Seen(self.question, self.base, self.prober)
+        return Seen(self.question, self.base, self.prober, frozenset(self.tried))
 
     def run(self, listener: Listener, say: Say) -> Result:
         """Check the ends, look for one that was left out, then narrow; or scan. ``say`` hears one line at a time."""
@@ -129,6 +130,7 @@ class Bisect:
         cells = [seen.cell(release) for release in releases]
         if not self.prober.probe(cells, listener, repeat=repeat, order=lambda cell: place.get(cell, len(place))):
             raise Interrupted
+        self.tried.update(releases)
         found = seen.judged()
         for release in releases:
             origin = f", known from {found_in}" if (found_in := seen.origin(release)) else ""

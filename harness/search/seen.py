@@ -21,11 +21,15 @@ WORD = {True: "bad", False: "good", None: "cannot tell"}
 
 @dataclass(frozen=True)
 class Seen:
-    """A view of a run folder; every call reads it anew."""
+    """A view of a run folder; every call reads it anew.
+
+    A release is answered when its cell has all its results, or is among ``tried``: what lacks some then cannot be told.
+    """
 
     question: Question
     base: Cell
     prober: Prober
+    tried: frozenset[str] = frozenset()
 
     def cell(self, release: str) -> Cell:
         """Return the cell of a release."""
@@ -68,7 +72,7 @@ class Seen:
         return {
             asked.releases.index(release): _answer(judged.bad, find_fix=asked.find_fix)
             for release, judged in found.items()
-            if cells[release] in whole
+            if release in self.tried or cells[release] in whole
         }
 
     def strides(self) -> Strides:

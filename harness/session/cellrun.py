@@ -151,11 +151,13 @@ class _CellRun:
         return [collected_info(event) for event in events.collected]
 
     def _journal_collection(self, events: ProbeEvents, finished: Finished) -> None:
+        if finished.exit.interrupted and not events.finished:
+            return  # nobody knows what there is: a run that is gone on with collects again
         relative = (self.folder / f"collect-{self.isolation}").relative_to(self.context.folder.path).as_posix()
         journal = self.context.journal
         for failure, file in zip(events.failures, events.failed_files, strict=True):
             journal.attempt(uncollected(self.cell, file, failure, self.under_test, relative))
-        if not events.finished and not finished.exit.interrupted:
+        if not events.finished:
             outcome = _uncollectable(finished)
             detail = f"the collection did not end ({_ending(finished)})"
             journal.attempt(not_started(self.cell, "*", outcome, detail, folder=relative))

@@ -50,6 +50,8 @@ class Told(Prober):
 
     def _answer(self, cell, repeat):
         letters = self.truth[cell.label("p")]
+        if letters == "-":
+            return
         made = sum(one.cell == cell.id for one in self.folder.attempts())
         journal = Journal(self.folder.journal_file)
         journal.write("collected", cell=cell.id, scenarios=[{"id": "s::t"}])
@@ -156,6 +158,12 @@ def test_wherever_it_is_interrupted_it_goes_on_and_probes_nothing_twice(tmp_path
     cells = [one.cell for one in again.folder.attempts()]
     assert len(cells) == len(set(cells))
     assert stopped.ending is Ending.FOUND or made == stop
+
+
+def test_a_release_that_leaves_no_result_at_all_cannot_be_told_and_is_not_asked_again(tmp_path):
+    result, probed, _ = run(begin(tmp_path, "gggg--bbb"))
+    assert (result.ending, result.suspects) == (Ending.INCONCLUSIVE, ("4", "5", "6"))
+    assert set(probed.values()) == {1}
 
 
 def test_attempts_that_disagree_at_the_border_are_no_answer(tmp_path):
