@@ -11,6 +11,7 @@ from harness.search.answer import Judged, figure, judge
 from harness.search.blamed import BlameQuestion, BlameResult, Probed, outcome, unfinished, write_result
 from harness.search.changes import Subset, label
 from harness.search.first_bad import Answer
+from harness.search.hints import red_otherwise
 from harness.search.minimal_set import Found, MinimalSet, Stage
 from harness.search.mixed import Mixed
 from harness.search.prober import Prober, locked
@@ -114,9 +115,15 @@ class Blame:
             self.say(f"the {name} end: {WORDS[self.probed[end].bad]} ({self.probed[end].reason})")
         good, bad = (self.probed[end] for end in ends)
         if bad.bad is not True:
-            raise Stopped(Ending.NOT_REPRODUCED, bad.reason)
+            raise Stopped(Ending.NOT_REPRODUCED, f"the bad end {self._unlike(bad)} ({bad.reason})")
         if good.bad is not False:
             raise Stopped(Ending.INCONCLUSIVE, f"the good end is not good here ({good.reason})")
+
+    def _unlike(self, bad: Judged) -> str:
+        """Say what the bad end is instead of bad."""
+        if red_otherwise(self.question, bad, self.prober.attempts(self.cell(self.mixed.all))):
+            return f"is red here for another reason than {self.question.signature}"
+        return "is not bad here" if bad.bad is False else "cannot be judged here"
 
     def _answers(self, wanted: Sequence[Subset]) -> dict[Subset, Answer]:
         """Probe subsets, but first say which of them cannot be resolved: those are answered without being run."""

@@ -30,7 +30,7 @@ def sentence(result: BlameResult) -> str:
         case Ending.FOUND:
             return _answer(result)
         case Ending.NOT_REPRODUCED:
-            return f"not reproduced: the bad end is not bad here ({result.reason})"
+            return f"not reproduced: {result.reason}"
         case Ending.INTERRUPTED:
             return f"interrupted: left are {names}"
         case Ending.INCONCLUSIVE if result.unsure:

@@ -249,6 +249,14 @@ def test_a_bad_end_that_is_green_is_not_reproduced(world):
     assert len(world.ran) == 2
 
 
+def test_a_bad_end_that_is_red_for_another_reason_is_said(world):
+    upgrades(world)
+    world.outcome = lambda found: "fail:run:exception other" if found["p1"] == "2" else "pass:check"
+    result, _ = world.blame(signature="asked")
+    assert result.ending is Ending.NOT_REPRODUCED
+    assert sentence(result).startswith("not reproduced: the bad end is red here for another reason than asked (case::")
+
+
 def test_a_good_end_that_is_red_is_said(world):
     upgrades(world)
     world.outcome = lambda found: "fail:run:exception"
