@@ -1,4 +1,4 @@
-"""Measure the history's index on a season of run folders: building it, one line, the whole table.
+"""Measure the history's index on a season of run folders: building it, a line, the table, the page.
 
 ``python benchmarks/history.py [--nights 365] [--cells 50] [--scenarios 20] [--json FILE]`` from a checkout.
 The run folders hold a real ``run.json`` and a real journal, written from the harness's own records with made-up
@@ -214,14 +214,17 @@ def measure(what: str, reports: Path) -> dict[str, float]:
 
     if what == "build":
         (reports / "history.sqlite").unlink(missing_ok=True)
-    before, began = peak(), time.perf_counter()
+    before, began, worked = peak(), time.perf_counter(), time.process_time()
     if what == "table":
         open_history(reports)[0].table()
     elif what == "line":
         _load_a_line(reports)
+    elif what == "page":
+        _write_the_page(reports)
     else:
         open_history(reports)
-    return {"seconds": round(time.perf_counter() - began, 3), "bytes": peak() - before}
+    done = time.perf_counter() - began, time.process_time() - worked
+    return {"seconds": round(done[0], 3), "cpu_seconds": round(done[1], 3), "bytes": peak() - before}
 
 
 def _load_a_line(reports: Path) -> None:
@@ -231,6 +234,14 @@ def _load_a_line(reports: Path) -> None:
     nights = history.line("transformers=latest accelerate=1.13.0", "load_4bit::test_case_0")
     if not [figures for night in nights if (figures := dict(night.figures))]:
         raise SystemExit("the line is empty")
+
+
+def _write_the_page(reports: Path) -> None:
+    from harness.report.history_html import page, render
+    from harness.report.history_trend import trend
+
+    trends = [trend(track, nights) for track, nights in open_history(reports)[0].tracks()]
+    (reports / "history.html").write_text(render(page(trends, "season")), encoding="utf-8")
 
 
 def peak() -> int:
@@ -253,10 +264,11 @@ def main() -> None:
         found: dict[str, Any] = {"nights": season.nights, "boxes": season.nights * season.cells * season.scenarios}
         found["journals_bytes"] = sum(path.stat().st_size for path in reports.glob("*/journal.jsonl"))
         found["cores"] = os.cpu_count()
-        for what in ("build", "refresh", "line", "table"):
+        for what in ("build", "refresh", "line", "table", "page"):
             words = [sys.executable, __file__, "--measure", what, "--keep", str(reports)]
             found[what] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-        found["index_bytes"] = (reports / "history.sqlite").stat().st_size
+        for name in ("history.sqlite", "history.html"):
+            found[f"{name}_bytes"] = (reports / name).stat().st_size
     text = json.dumps(found, indent=1)
     print(text)
     if options.json:
