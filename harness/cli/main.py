@@ -24,6 +24,7 @@ from harness.cli import (
     plan,
     probe,
     report,
+    repro,
     run,
 )
 from harness.errors import ExitCode, HarnessError
@@ -38,6 +39,7 @@ VERBS = (
     blame,
     probe,
     report,
+    repro,
     issue,
     history,
     merge,

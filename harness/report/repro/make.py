@@ -67,12 +67,9 @@ def make_repro(folder: RunFolder, cell: str, scenario: str, places: Places) -> R
     if not path.is_file():
         raise ConfigError(f"the scenario file {short(path)} is no longer there, and a script is made from its text")
     make = _Maker(folder, run, target, looked_for, path, places)
-    plain = found = ""
-    for style in STYLES:
-        plain = make.text(style)
-        found = for_outside(plain, run, folder.path)
-        if found.count("\n") < MOST_LINES:
-            break
+    texts = (make.text(style) for style in STYLES)
+    plain = next((text for text in texts if text.count("\n") < MOST_LINES), "") or make.text(STYLES[-1])
+    found = for_outside(plain, run, folder.path)
     check(found, target.scenario)
     notes = make.notes()
     if ast.dump(ast.parse(plain)) != ast.dump(ast.parse(found)):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.report.repro.lines import WIDTH, filled, source
+from harness.report.repro.lines import WIDTH, filled, source, wrapped
 from harness.report.repro.matching import Wanted
 from harness.report.repro.slicing import Slice
 
@@ -208,7 +208,11 @@ def _functions(lines: Sequence[str], *, dense: bool) -> list[list[str]]:
 
 
 def _lines(lines: Sequence[str], *, dense: bool) -> list[str]:
-    return _texts(ast.parse("\n".join(lines)).body, dense=True) if dense else list(lines)
+    return (
+        _texts(ast.parse("\n".join(lines)).body, dense=True)
+        if dense
+        else [part for line in lines for part in wrapped(line)]
+    )
 
 
 def _texts(statements: Sequence[ast.stmt], *, dense: bool) -> list[str]:

@@ -57,7 +57,7 @@ def slice_test(
     if taken.asks("placement"):  # the stand-in of the probe calls the real one
         module.imported.setdefault("placement", (Import("harness.probe.placement", "placement"),))
         taken.take(module, "placement")
-    names = taken.names({*reserved, *dir(builtins)})
+    names = taken.names({*reserved, *dir(builtins)}, module.path)
     statements = [_renamed(taken, names, home, statement) for home, statement in taken.statements]
     for argument in arguments:
         rename(argument, lambda name: names.get(taken.symbol(module, name), name))
@@ -121,7 +121,7 @@ class _Taken:
 
     def follow(self, home: Module, node: ast.AST) -> None:
         """Take every name that a node looks up."""
-        for name in module_names(copy.deepcopy(node)):
+        for name in module_names(node):
             self.take(home, name)
 
     def symbol(self, module: Module, name: str) -> Symbol | None:
@@ -140,11 +140,11 @@ class _Taken:
             raise ConfigError(f"{short(module.path)} imports {wanted} from {short(path)}, which has no such name")
         return symbol
 
-    def names(self, reserved: set[str]) -> dict[Symbol | None, str]:
-        """Return the name of every symbol in the script; of two with one name the later gets its file's name too."""
+    def names(self, reserved: set[str], main: Path) -> dict[Symbol | None, str]:
+        """Return the name of every symbol in the script; of two with one name that of ``main`` keeps it."""
         found: dict[Symbol | None, str] = {}
         used = set(reserved)
-        for symbol, name in self.wanted.items():
+        for symbol, name in sorted(self.wanted.items(), key=lambda pair: pair[0][0] != main):
             plain = isinstance(symbol[0], Import) and _is_plain(symbol[0], name)
             home = "imported" if isinstance(symbol[0], Import) else symbol[0].stem
             free = name if name not in used or (plain and name not in found.values()) else f"{name}_of_{home}"
@@ -167,7 +167,7 @@ def _independent(plain: Sequence[ast.stmt], statements: Iterable[ast.stmt]) -> l
     late = {name for each in statements if isinstance(each, ast.FunctionDef | ast.ClassDef) for name in bound([each])}
     found = []
     for statement in plain:
-        if late & set(module_names(copy.deepcopy(statement))):
+        if late & set(module_names(statement)):
             late |= bound([statement])
         else:
             found.append(statement)
