@@ -53,7 +53,7 @@ def attempt(cell, scenario, outcome="pass:check", **rest):
 
 def run_folder(path, infos, attempts, *, gpus=(), size="tiny", cells=("red", "green"), **rest):
     folder = RunFolder(path)
-    records = tuple(CellRecord(id=cell, labels={}, pins=PINS, python="3.11", **rest) for cell in cells)
+    records = tuple(CellRecord(id=cell, labels={}, pins=PINS, python="3.11.7", **rest) for cell in cells)
     for cell in cells:
         folder.cell(cell).mkdir(parents=True)
         (folder.cell(cell) / "lock.txt").write_text(LOCK)

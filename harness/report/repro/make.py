@@ -110,7 +110,7 @@ class _Maker:
         uses_pytest = any(line.split()[1].partition(".")[0] == "pytest" for line in imports)
         parts = Parts(
             dependencies=self._pins(uses_pytest=uses_pytest),
-            python=target.cell.python,
+            python=".".join(target.cell.python.split(".")[:2]),
             header=header(self.run, target, self.wanted, bare=style.bare),
             variables=self._variables(),
             wanted=self.wanted,
