@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from harness.envs.places import Places
 from harness.errors import ConfigError
 from harness.matrix.places import short
 from harness.report.redact import for_outside
+from harness.report.repro.call import FIXTURES, call_of
 from harness.report.repro.check import MOST_LINES, check
 from harness.report.repro.header import header
 from harness.report.repro.matching import Wanted, wanted
-from harness.report.repro.modules import Module, Reading, read_module
-from harness.report.repro.parameters import arguments
+from harness.report.repro.modules import Reading, read_module
 from harness.report.repro.pins import needed_by, pins
-from harness.report.repro.script import OWN, STYLES, Parts, Style, compose
-from harness.report.repro.slicing import Slice, slice_test
+from harness.report.repro.script import STYLES, Parts, Style, compose
+from harness.report.repro.slicing import Slice
 from harness.report.repro.standin import standin
 from harness.report.repro.target import Target, choose
 from harness.report.repro.weights import IMPORTS, PACKED_IMPORTS, checkpoints, program
@@ -30,10 +30,6 @@ from harness.session.checkpoints import open_shelf
 from harness.store.folder import RunFolder
 from harness.store.records import RunRecord
 
-FIXTURES = {
-    "tmp_path": 'tmp_path = Path(tempfile.mkdtemp(dir=WORK, prefix="tmp-"))',
-    "monkeypatch": "monkeypatch = pytest.MonkeyPatch()",
-}
 TIMEOUT = 900.0  # seconds, where the scenario declares none
 
 
@@ -171,43 +167,6 @@ class _Maker:
         if self.target.device == "cpu":
             found |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         return list((found | self.target.cell.variables).items())
-
-
-def call_of(module: Module, target: Target) -> tuple[Slice, list[str]]:
-    """Return the slice of the target's test, and the fixtures it asks for.
-
-    Raises:
-        ConfigError: it asks for a fixture that a script does not have.
-    """
-    outer, _, name = target.test.rpartition("::")
-    given = arguments(module, target.test, target.parameters)
-    function = _function(module, target.test)
-    spare = len(function.args.defaults)
-    asked = [each.arg for each in function.args.args if each.arg != "self"]
-    optional = {each.arg for each in function.args.args[len(function.args.args) - spare :]} if spare else set()
-    fixtures = [each for each in asked if each not in given and each not in optional]
-    strange = [each for each in fixtures if each not in {"probe", "checkpoint", *FIXTURES}]
-    if strange:
-        raise ConfigError(f"{target.scenario} asks for the fixture {strange[0]}, which a script has no stand-in for")
-    words = [ast.keyword(each, ast.Name(each, ast.Load())) for each in fixtures]
-    values = [ast.keyword(each, value) for each, value in given.items()]
-    root = outer or name
-    head: ast.expr = ast.Name(root, ast.Load())
-    if outer:
-        head = ast.Attribute(ast.Call(head, [], []), name, ast.Load())
-    call = ast.Call(head, [], [*words, *values])
-    return slice_test(module, root, call, list(given.values()), OWN), fixtures
-
-
-def _function(module: Module, test: str) -> ast.FunctionDef:
-    outer, _, name = test.rpartition("::")
-    places: Sequence[ast.stmt] = module.defined.get(outer or name, [])
-    if outer:
-        places = [each for place in places if isinstance(place, ast.ClassDef) for each in place.body]
-    found = [each for each in places if isinstance(each, ast.FunctionDef) and each.name == name]
-    if not found or "::" in outer:
-        raise ConfigError(f"{short(module.path)} has no test {test} that a script could call")
-    return found[-1]
 
 
 def exit_code(crash: str) -> str:
