@@ -72,6 +72,7 @@ def answer_lines(search: Bisect, result: Result, scan: Scan | None = None) -> li
     match result.ending:
         case Ending.FOUND:
             said = f"{package} {names} is the first {after} release, {result.before} the last {before} one"
+            said += _assumed(result)
         case Ending.NOT_REPRODUCED:
             said = f"not reproduced: {package} {asked.bad} {_unlike(search, result)} ({result.reason})"
         case Ending.INCONCLUSIVE if not result.before:
@@ -83,6 +84,12 @@ def answer_lines(search: Bisect, result: Result, scan: Scan | None = None) -> li
         case _:
             said = f"inconclusive: the first {after} {package} is one of {names}; {result.before} is {before}"
     return [said]
+
+
+def _assumed(result: Result) -> str:
+    """Say which of the two at the border nobody ran."""
+    found = [one for one in (result.before, *result.suspects) if one not in result.releases]
+    return f" ({' and '.join(found)} {'was' if len(found) == 1 else 'were'} assumed, not run)" if found else ""
 
 
 def _not_good(asked: Question, result: Result) -> str:

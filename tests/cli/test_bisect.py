@@ -116,6 +116,13 @@ def test_the_last_line_is_the_answer(more, ended, sentence):
     asked = ASKED.model_copy(update=more)
     ending, before, suspects, reason = ended
     told = {"fail": BAD, "skip": UNTOLD}.get(reason, GOOD)
-    releases = {asked.bad: GOOD if reason == "pass" else BAD, asked.good: told}
+    releases = {asked.bad: GOOD if reason == "pass" else BAD, asked.good: told, "2": BAD}
     result = Result(ending=ending, package="p", before=before, suspects=suspects, releases=releases, reason=reason)
     assert answer_lines(Search(asked), result) == [sentence]
+
+
+def test_an_end_that_was_assumed_is_no_more_than_that():
+    releases = {"2": BAD}
+    result = Result(ending=Ending.FOUND, package="p", before="1", suspects=("2",), releases=releases)
+    said = answer_lines(Search(ASKED), result)
+    assert said == ["p 2 is the first bad release, 1 the last good one (1 was assumed, not run)"]
