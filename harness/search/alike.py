@@ -59,12 +59,11 @@ def hardware(host: HostRecord) -> tuple[str, tuple[tuple[str, int, str], ...]]:
 def same_cell(mine: CellRecord, theirs: CellRecord) -> bool:
     """Tell whether two cells are one environment, run alike, and judged alike.
 
-    The pinned packages count because a signature names frames of these alone. What builds on a base interpreter is
-    never the same: nobody keeps a digest of that.
+    The pinned packages count because a signature names frames of these alone. A lock that builds on a base interpreter
+    names that interpreter's place and the version of whatever is taken from it.
     """
-    on_base = any(one.planned is not None and one.planned.base_python for one in (mine, theirs))
-    facts = [(one.lock, one.variables, set(one.pins)) for one in (mine, theirs)]
-    return mine.lock is not None and not on_base and facts[0] == facts[1]
+    facts = [(one.lock, one.lock_base, one.variables, set(one.pins)) for one in (mine, theirs)]
+    return mine.lock is not None and facts[0] == facts[1]
 
 
 def counts(attempt: AttemptRecord, asked: Asked) -> bool:

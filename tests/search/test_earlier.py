@@ -94,6 +94,7 @@ def test_weights_that_are_not_synthetic_may_have_changed_unless_no_test_names_an
 @pytest.mark.parametrize(
     ("change", "same"),
     [
+        ({"lock_base": "/opt/other/bin/python"}, False),
         ({"id": "other"}, True),
         ({"lock": "abd"}, False),
         ({"variables": {}}, False),
