@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from harness.nightly.facts import Facts, changes
 from harness.nightly.flakes import rate
-from harness.nightly.ledger import Ledger, Seen, by_scenario, tallied
+from harness.nightly.ledger import Ledger, Seen, by_scenario
 from harness.nightly.levels import moves
 from harness.nightly.look import Look, Word
 from harness.report.figures import human_bytes
@@ -52,6 +52,7 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
     else                                             moved
     ================================================ =========
 
+    A scenario that disagreed with itself within an earlier night is flaky: its outcome says nothing about the machine.
     Earlier nights count only where lock and source of the control cell are the same: where they are not, first and last
     alone are compared.
 
@@ -67,7 +68,7 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
     ):
         return Control(State.SILENT, (_silence(first, last),), within)
     earlier = by_scenario(ledger.control) if ledger else {}
-    flaky = {name for name, one in earlier.items() if rate(tallied(last[name], "", one) if name in last else ()).flaky}
+    flaky = {name for name, one in earlier.items() if rate(one.tallies).flaky}
     drift = _differences(first, last, flaky, "first", "last")
     since = changes(ledger.facts, facts[0]) if ledger else ()
     if drift:

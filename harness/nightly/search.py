@@ -12,7 +12,6 @@ from harness.matrix.cell import Cell
 from harness.matrix.places import short
 from harness.nightly.budget import Budget
 from harness.nightly.cause import Suspect
-from harness.nightly.look import function
 from harness.nightly.record import Searched
 from harness.nightly.stages import Interrupted
 from harness.report.write import write_views
@@ -64,9 +63,18 @@ class Searcher:
             return Searched(places=suspect.places, what=suspect.words, answer=answer)
         self.say(f"searching {suspect.claim.scenario}: {suspect.words}")
         try:
-            return self._bisect(suspect, budget) if suspect.package else self._blame(suspect, budget)
+            return self._bisect_or_blame(suspect, budget) if suspect.package else self._blame(suspect, budget)
         except HarnessError as error:
             return Searched(places=suspect.places, what=suspect.words, answer=f"not searched: {error}")
+
+    def _bisect_or_blame(self, suspect: Suspect, budget: Budget) -> Searched:
+        """Search the package under test; where that tells nothing and others changed too, ask which of all it was."""
+        found = self._bisect(suspect, budget)
+        if found.ending == Ending.FOUND or len(suspect.claim.changed) == 1 or not budget.left:
+            return found
+        self.say(f"{found.answer}; asking which of {len(suspect.claim.changed)} changes it was")
+        blamed = self._blame(suspect, budget)
+        return blamed.model_copy(update={"answer": f"{found.answer}; {blamed.answer}"})
 
     def _bisect(self, suspect: Suspect, budget: Budget) -> Searched:
         """Search the releases of one package, everything else as in tonight's cell."""
@@ -100,7 +108,8 @@ class Searcher:
 
     def _blame(self, suspect: Suspect, budget: Budget) -> Searched:
         """Ask which of several changes it was, between the cell that was green and tonight's."""
-        earlier, say = self.earlier.get(suspect.key), self._timed(budget)
+        key = f"{suspect.key} blame"
+        earlier, say = self.earlier.get(key), self._timed(budget)
         if earlier is not None:
             search = blame_start.take_up(find(earlier, self.reports), self.places, say)
         else:
@@ -120,7 +129,7 @@ class Searcher:
                 **_criterion(suspect),
             )
             search = blame_start.start(question, asked, say)
-            self.begun(suspect.key, search.prober.folder.path.name)
+            self.begun(key, search.prober.folder.path.name)
         result = search.run(self.listener)
         write_views(search.prober.folder)
         self._interrupted(result.ending, budget)
@@ -157,11 +166,10 @@ class Searcher:
         return next(one.cell for one in self.plan.cells if one.cell.id == suspect.claim.cell)
 
     def _scenario(self, suspect: Suspect) -> str:
-        """Return ``FILE::TEST``: the whole function, so that earlier results of it can be taken over."""
-        name = function(suspect.claim.scenario)
-        stem, _, test = name.partition("::")
+        """Return ``FILE::TEST[PARAMETER]``: what other parameters answer is no part of the question."""
+        stem, _, test = suspect.claim.scenario.partition("::")
         path = next(file.path for file in self.plan.files if file.path.stem == stem)
-        return f"{short(path)}::{test}"
+        return f"{short(path)}::{test}" if test else short(path)
 
 
 def _criterion(suspect: Suspect) -> dict[str, str | int | None]:

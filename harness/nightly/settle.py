@@ -80,4 +80,14 @@ def distrusted(now: Situation) -> Ledger | None:
     )
     if not moved:
         return now.ledger
-    return old.model_copy(update={"night": now.night, "facts": now.facts, "moved_control": moved})
+    control = tuple(_with_flakes(one, now) for one in old.control)
+    update = {"night": now.night, "facts": now.facts, "control": control, "moved_control": moved}
+    return old.model_copy(update=update)
+
+
+def _with_flakes(one: Seen, now: Situation) -> Seen:
+    """Remember that a scenario of the control cell disagreed with itself: it says nothing more about the machine."""
+    look = now.looks.get(one.place)
+    if look is None or look.word is not Word.FLAKY:
+        return one
+    return one.model_copy(update={"tallies": tallied(look, now.night, one)})

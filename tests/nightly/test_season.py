@@ -415,7 +415,7 @@ def test_fixes_and_changed_signatures_are_said_in_their_night(spent):
 
 
 def test_what_did_not_change_is_not_run_again_and_is_named_with_the_night_it_was_seen_in(spent):
-    """The noisy release is green throughout: it runs when a package beside it is released, or when the machine moved."""
+    """The noisy release is green throughout: it runs when a package beside it is released, or the machine moved."""
     seen = [one.night.ledger.places()[NOISY, "load"].night for one in spent]
     after = {MOVED + 1, BUSY + 1}
     assert sorted(set(seen)) == [f"night-{number:02}" for number in sorted({*range(0, NIGHTS, 7), *after})]

@@ -1,0 +1,281 @@
+"""Nights of the real command over a planted scenario; this interpreter plays the environment, nothing is installed."""
+
+import json
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from harness.cli import nightly as command
+from harness.cli.main import main
+from harness.envs.build import Environment
+from harness.envs.lock import Unsolvable, read_lock
+from harness.matrix.cell import Cell, Pin
+from harness.session import run as session_run
+from harness.session.plan import Plan, PlannedCell, read_scenarios
+from harness.store.folder import RunFolder
+from harness.store.merge import merge
+
+SCENARIO = """
+import json, os, pathlib
+from harness.probe import scenario
+
+ANSWERS = pathlib.Path(__file__).with_name("answers.json")
+
+
+def answer(name):
+    told = json.loads(ANSWERS.read_text()).get(f"{os.environ['LINE']} {name}", "green")
+    if told == "kill":
+        os.kill(os.getpid(), 9)
+    assert told == "green", told
+
+
+@scenario()
+def test_one(probe):
+    answer("one")
+
+
+@scenario()
+def test_two(probe):
+    answer("two")
+"""
+MATRIX = """
+name = "small"
+scenarios = ["planted.py"]
+reference = { six = "1.0.0" }
+timeout = 60
+
+[axes]
+six = ["1.0.0", "latest"]
+
+[preload]
+modules = ["pytest"]
+"""
+LATEST = "six=latest"
+
+
+class World:
+    """A folder with a matrix and a scenario whose answers, and a line whose newest release, the test decides."""
+
+    def __init__(self, folder, capsys):
+        self.folder, self.capsys, self.newest, self.refused = folder, capsys, "1.1.0", False
+        (folder / "small.toml").write_text(MATRIX)
+        (folder / "planted.py").write_text(SCENARIO)
+        self.answers()
+
+    def answers(self, **told):
+        """Say what is not green: ``latest_one="text of the failure"``."""
+        names = {name.replace("_", " "): text for name, text in told.items()}
+        (self.folder / "answers.json").write_text(json.dumps(names))
+
+    def plan(self, matrix, places, **_):
+        files, infos = read_scenarios(matrix)
+        return Plan(matrix, (self.cell("1.0.0"), self.cell(self.newest, "latest")), files, infos)
+
+    def cell(self, version, expression=""):
+        pin = Pin("six", version, f"six=={version}", expression=expression)
+        cell = Cell(
+            python=".".join(map(str, sys.version_info[:2])),
+            pins=(pin,),
+            variables=(("LINE", expression or "old"),),
+            axes=("six",),
+            reference=not expression,
+        )
+        lock = read_lock(f"six=={version}\n", cell.python, None, sysconfig.get_platform())
+        refused = self.refused and bool(expression)
+        return PlannedCell(cell, Unsolvable("six wants another Python") if refused else lock)
+
+    def night(self, *arguments, code=0):
+        """Spend a night as a user does, insist on its exit code, and return nightly.json and what was said."""
+        self.capsys.readouterr()
+        found = main(["nightly", "small.toml", "--bisect-budget", "0", "--jobs", "1", "--json", *arguments])
+        said = self.capsys.readouterr()
+        assert found == code, said.err[-3000:]
+        return json.loads(said.out or "{}"), said.err
+
+    def kinds(self, night, *, fresh=True):
+        return {
+            (claim["kind"], claim["line"], claim["scenario"].partition("::")[2])
+            for claim in night["claims"]
+            if claim["fresh"] or not fresh
+        }
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, capsys):
+    def build(lock, root, log):
+        return Environment(Path(sys.executable), root, lock.hash, reused=True, seconds=0.0)
+
+    monkeypatch.setattr(session_run, "build", build)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    made = World(tmp_path, capsys)
+    monkeypatch.setattr(command, "make_plan", made.plan)
+    return made
+
+
+def test_a_red_that_a_release_brought_is_seen_again_alone_and_called_new(world):
+    first, _ = world.night()
+    assert first["verdict"] == "quiet"
+    world.newest = "1.2.0"
+    world.answers(latest_one="broken")
+    second, said = world.night(code=1)
+    assert world.kinds(second) == {("new regression", LATEST, "test_one")}
+    (claim,) = [one for one in second["claims"] if one["kind"] == "new regression"]
+    assert claim["changed"] == {"six": ["1.1.0", "1.2.0"]}
+    assert claim["was"] == first["night"] == second["previous"]
+    assert second["searches"][0]["answer"] == "not searched: the budget of 0 minutes was spent"
+    assert len(second["drafts"]) == 1
+    assert "1 to be seen again, alone" in said
+    attempts = RunFolder(Path("reports", second["night"]).absolute()).attempts()
+    order = [(one.cell.rpartition("-")[0], one.scenario.partition("::")[2]) for one in attempts]
+    assert order[:2] == order[-2:] == [("six-1.0.0", "test_one"), ("six-1.0.0", "test_two")]  # the control cell
+    assert set(order[4:-2]) == {("six-1.2.0", "test_one")}
+
+
+def test_the_next_night_says_still_red_and_a_fix_is_said_in_its_night(world):
+    world.night()
+    world.newest = "1.2.0"
+    world.answers(latest_one="broken")
+    world.night(code=1)
+    third, _ = world.night()
+    assert world.kinds(third) == set()
+    assert ("still red", LATEST, "test_one") in world.kinds(third, fresh=False)
+    world.newest = "1.3.0"
+    world.answers()
+    fourth, _ = world.night()
+    assert world.kinds(fourth) == {("fixed", LATEST, "test_one")}
+
+
+def test_what_did_not_change_is_carried_and_named_with_its_night_and_all_runs_everything(world):
+    first, _ = world.night()
+    second, said = world.night()
+    assert second["carried"] == [{"night": first["night"], "count": 2}]
+    assert second["counts"] == {"green": 2}  # the control cell alone: what was carried is not counted as green
+    assert f"2 results not run again: unchanged since {first['night']}" in said
+    assert [one.id.rpartition("-")[0] for one in RunFolder(Path("reports", second["night"])).read_record().cells] == [
+        "six-1.0.0"
+    ]
+    everything, _ = world.night("--all")
+    assert (everything["carried"], everything["counts"]) == ([], {"green": 4})
+
+
+def test_a_red_that_is_green_when_seen_again_is_flaky_and_no_regression(world, monkeypatch):
+    world.night()
+    world.newest = "1.2.0"
+    world.answers(latest_one="now and then")
+    again = command.Stages.again
+
+    def green_again(self, wanted):
+        world.answers()
+        return again(self, wanted)
+
+    monkeypatch.setattr(command.Stages, "again", green_again)
+    second, said = world.night()
+    assert world.kinds(second) == {("flaky", LATEST, "test_one")}
+    assert "red in 1 of 3 attempts" in said
+
+
+def test_a_control_cell_that_moves_makes_the_night_inconclusive_and_claims_nothing(world, monkeypatch):
+    world.night()
+    world.newest = "1.2.0"
+    world.answers(latest_one="broken")
+    last = command.Stages.control_again
+
+    def moved(self, control, before):
+        world.answers(latest_one="broken", old_two="the machine")
+        last(self, control, before)
+
+    monkeypatch.setattr(command.Stages, "control_again", moved)
+    second, _ = world.night(code=4)
+    assert second["verdict"] == "inconclusive: machine"
+    assert second["moved"] == ["planted::test_two: first pass:check, last fail:check:assertion"]
+    assert ("not claimed", LATEST, "test_one") in world.kinds(second)
+    assert not {kind for kind, *_ in world.kinds(second)} & {"new regression", "fixed"}
+    monkeypatch.undo()
+
+
+def test_an_interrupted_night_claims_nothing_and_is_gone_on_with(world, monkeypatch):
+    first, _ = world.night()
+    world.newest = "1.2.0"
+    world.answers(latest_one="broken")
+    cells, calls = command.Stages.cells, []
+
+    def interrupted(self, ids, **how):
+        calls.append(ids)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        cells(self, ids, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command.Stages, "cells", interrupted)
+        nothing, said = world.night(code=130)
+    assert nothing == {}
+    assert "nothing is claimed; to go on: harness nightly --resume small.toml" in said
+    torn = next(
+        path.parent for path in Path("reports").glob("*/night.json") if not (path.parent / "nightly.json").exists()
+    )
+    made = len(RunFolder(torn).attempts())
+    done, _ = world.night("--resume", code=1)
+    assert done["night"] == torn.name
+    assert done["previous"] == first["night"]
+    assert world.kinds(done) == {("new regression", LATEST, "test_one")}
+    control = [one for one in RunFolder(torn.absolute()).attempts() if one.cell.startswith("six-1.0.0")]
+    assert (made, len(control)) == (2, 4)  # first, before the interrupt, and last: no third time
+    world.night("--resume", code=2)
+
+
+def test_a_night_that_was_killed_counts_for_nothing_in_the_next(world):
+    first, _ = world.night()
+    world.newest = "1.2.0"
+    world.answers(latest_one="broken")
+    second, _ = world.night(code=1)
+    Path("reports", second["night"], "nightly.json").unlink()  # killed before its last step
+    third, said = world.night(code=1)
+    assert third["previous"] == first["night"]
+    assert "never came to its end and counts for nothing" in said
+    assert world.kinds(third) == {("new regression", LATEST, "test_one")}
+
+
+def test_a_release_that_cannot_be_resolved_is_one_new_regression(world):
+    world.night()
+    world.newest, world.refused = "1.2.0", True
+    second, said = world.night(code=1)
+    assert {(claim["kind"], claim["line"], claim["scenario"]) for claim in second["claims"]} == {
+        ("new regression", LATEST, "*")
+    }
+    assert "six wants another Python" in said
+    world.refused = False
+    third, _ = world.night()
+    assert {kind for kind, *_ in world.kinds(third)} <= {"fixed", "disappeared"}
+
+
+def test_the_hook_gets_the_night_as_json_and_its_failure_changes_nothing(world):
+    night, said = world.night("--hook", "cat > told.json; echo no such channel >&2; exit 7")
+    assert json.loads(Path("told.json").read_text()) == night
+    assert "note: the hook ended with 7: no such channel" in said
+
+
+def test_a_merged_run_is_judged_and_a_part_that_never_came_is_missing(world):
+    first, _ = world.night()
+    world.newest = "1.2.0"
+    world.answers(latest_two="broken")
+    second, _ = world.night("--all", code=1)
+    folder = RunFolder(Path("reports", second["night"]).absolute())
+    Path("reports", second["night"], "nightly.json").unlink()
+    merged = merge([RunFolder(Path("reports", first["night"]).absolute()), folder], Path("reports", "merged"))
+    judged, _ = world.night("--judge", str(merged.folder.path), code=1)
+    assert ("new regression", LATEST, "test_two") in world.kinds(judged)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--resume"], "no night of small below reports was interrupted"),
+        (["--judge", "nothing"], "no run named 'nothing' below reports"),
+    ],
+)
+def test_a_mistake_is_one_sentence(world, arguments, sentence):
+    _, said = world.night(*arguments, code=2)
+    assert sentence in said
