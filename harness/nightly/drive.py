@@ -83,7 +83,8 @@ class Nightly:
         return self.situation()
 
     def _again(self, wanted: Mapping[Place, int]) -> Mapping[Place, Look]:
-        self.say(f"{len(wanted)} to be seen again, alone, {sum(wanted.values())} attempts")
+        attempts = sum(wanted.values())
+        self.say(f"{len(wanted)} to be seen again, alone: {attempts} attempt{'' if attempts == 1 else 's'}")
         return {place: self._told(look) for place, look in self.stages.again(wanted).items()}
 
     def _last(self, control: PlannedCell) -> None:

@@ -84,7 +84,7 @@ def _green(case: Case) -> list[Claim]:
             return [_flaky(case)]
         if case.standing is None:
             return [_claim(case, Kind.FIXED, f"red since {was.since}")]
-    if case.new_epoch:
+    if case.new_epoch or (case.old is not None and case.old.gpu != case.look.gpu):
         return []
     moved = moves(was.figures, case.look.figures) if was is not None else ()
     if not moved and case.base is not None:

@@ -68,7 +68,8 @@ def _claims(night: Ended) -> list[tuple[str, str]]:
         shown = [claim for claim in claims if claim.fresh or kind is Kind.MISSING] if kind in LOUD else []
         said += [(kind.value, _row(claim, night)) for claim in shown[:MOST]]
         if len(claims) > len(shown[:MOST]):
-            said.append((kind.value, f"{len(claims) - len(shown[:MOST])}{' more' if shown else ''} places"))
+            left = len(claims) - len(shown[:MOST])
+            said.append((kind.value, f"{left} {'more ' if shown else ''}place{'' if left == 1 else 's'}"))
     return said
 
 

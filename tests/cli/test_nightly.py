@@ -12,6 +12,7 @@ from harness.cli.main import main
 from harness.envs.build import Environment
 from harness.envs.lock import Unsolvable, read_lock
 from harness.matrix.cell import Cell, Pin
+from harness.matrix.plan import Expansion
 from harness.session import run as session_run
 from harness.session.plan import Plan, PlannedCell, read_scenarios
 from harness.store.folder import RunFolder
@@ -73,6 +74,9 @@ class World:
         files, infos = read_scenarios(matrix)
         return Plan(matrix, (self.cell("1.0.0"), self.cell(self.newest, "latest")), files, infos)
 
+    def cells(self):
+        return (self.cell("1.0.0").cell, self.cell(self.newest, "latest").cell)
+
     def cell(self, version, expression=""):
         pin = Pin("six", version, f"six=={version}", expression=expression)
         cell = Cell(
@@ -112,6 +116,7 @@ def world(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     made = World(tmp_path, capsys)
     monkeypatch.setattr(command, "make_plan", made.plan)
+    monkeypatch.setattr(command, "plan_cells", lambda matrix, cache: Expansion(made.cells()))
     return made
 
 
@@ -257,16 +262,58 @@ def test_the_hook_gets_the_night_as_json_and_its_failure_changes_nothing(world):
     assert "note: the hook ended with 7: no such channel" in said
 
 
-def test_a_merged_run_is_judged_and_a_part_that_never_came_is_missing(world):
+def test_a_merged_run_is_judged_and_nothing_is_run(world):
     first, _ = world.night()
     world.newest = "1.2.0"
     world.answers(latest_two="broken")
     second, _ = world.night("--all", code=1)
-    folder = RunFolder(Path("reports", second["night"]).absolute())
-    Path("reports", second["night"], "nightly.json").unlink()
-    merged = merge([RunFolder(Path("reports", first["night"]).absolute()), folder], Path("reports", "merged"))
+    parts = [RunFolder(Path("reports", night["night"]).absolute()) for night in (first, second)]
+    (parts[1].path / "nightly.json").unlink()
+    merged = merge(parts, Path("reports", "merged"))
+    before = merged.folder.journal_file.read_bytes()
     judged, _ = world.night("--judge", str(merged.folder.path), code=1)
     assert ("new regression", LATEST, "test_two") in world.kinds(judged)
+    assert merged.folder.journal_file.read_bytes() == before
+
+
+def test_a_part_that_never_came_is_missing_in_what_is_judged(world):
+    first, _ = world.night()
+    alone, _ = world.night()  # nothing changed: the control cell alone, as a runner would bring that lost its part
+    (Path("reports", alone["night"]) / "nightly.json").unlink()
+    judged, _ = world.night("--judge", alone["night"], code=4)
+    assert {claim[:2] for claim in world.kinds(judged)} == {("missing", LATEST)}
+    reasons = {claim["detail"] for claim in judged["claims"] if claim["kind"] == "missing"}
+    lost = "no part brought this cell: a runner was lost, or its part was not merged"
+    assert reasons == {f"{lost}; last seen green in {first['night']}"}
+
+
+def test_a_full_disk_is_missing_results_with_the_reason_and_the_next_night_asks_again(world, monkeypatch):
+    world.night()
+    world.newest = "1.2.0"
+    build = session_run.build
+
+    def full(lock, root, log):
+        if "1.2.0" in lock.text:
+            raise OSError(28, "No space left on device")
+        return build(lock, root, log)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session_run, "build", full)
+        second, said = world.night(code=4)
+    assert {kind for kind, *_ in world.kinds(second)} == {"no answer"}
+    assert "No space left on device" in said
+    third, _ = world.night()
+    assert (world.kinds(third), third["counts"]) == (set(), {"green": 4})
+
+
+def test_a_baseline_is_what_nights_are_held_against_and_what_is_accepted_is_quiet(world):
+    first, _ = world.night()
+    assert main(["baseline", "set", first["night"], "--reason", "as released"]) == 0
+    world.newest = "1.2.0"
+    world.answers(latest_one="broken")
+    second, _ = world.night(code=1)
+    assert second["baseline"] == first["night"]
+    assert any(text.startswith(f"new failure: {LATEST} · planted::test_one") for text in second["against_baseline"])
 
 
 @pytest.mark.parametrize(

@@ -305,3 +305,10 @@ def test_word_of_a_night_is_kept_through_its_ledger():
     again = Ledger.model_validate_json(ledger.model_dump_json())
     assert again == ledger
     assert [one.word for one in again.seen] == [Word.GREEN, Word.RED]
+
+
+def test_memory_on_another_model_of_gpu_is_not_compared():
+    before, now = look(memory=[GIB]), look(lock="l2", memory=[2 * GIB] * 3)
+    now = replace(now, attempts=(GREEN,) * 3)
+    assert [one.kind for one in conclude(tonight(after(before), now)).claims] == [Kind.MEMORY_UP]
+    assert conclude(tonight(after(before), replace(now, gpu="H200"))).claims == ()
