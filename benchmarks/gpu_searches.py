@@ -29,12 +29,15 @@ BISECTS = {
     ),
 }
 CELL = "transformers-5.23.0-accelerate-{}-bitsandbytes-{}-peft-{}-*"
+HF_INIT = (
+    *("--bad", CELL.format("1.13.0", "0.49.2", "0.19.1"), "--matrix", "searches", "--scenario", SPILL),
+    *("--signature", "bnb-params4bit-hf-init", "--good-signature", "meta-without-data", "--bisect"),
+)
 BLAMES = {
-    "Params4bit refuses _is_hf_initialized: which upgrade changed that": (
-        *("--good", CELL.format("1.15.0", "0.50.2", "0.20.0"), "--bad", CELL.format("1.13.0", "0.49.2", "0.19.1")),
-        *("--matrix", "searches", "--scenario", SPILL, "--signature", "bnb-params4bit-hf-init"),
-        *("--good-signature", "meta-without-data", "--bisect"),
+    "Params4bit refuses _is_hf_initialized: the accelerate release": (
+        *("--good", CELL.format("1.15.0", "0.49.2", "0.20.0"), *HF_INIT),
     ),
+    "the same, where bitsandbytes was upgraded too": ("--good", CELL.format("1.15.0", "0.50.2", "0.20.0"), *HF_INIT),
 }
 
 
@@ -131,12 +134,18 @@ class Harness:
         """Return red → (cell, scenario) of neighbours: the last failing attempt and the last passing one."""
         events = [json.loads(line) for line in (run / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
         ended = [event["record"] for event in events if event["event"] == "attempt"]
-        words = {True: "fail:", False: "pass:"}
-        last = {
-            red: [one for one in ended if one["outcome"].startswith(word) and one["attempt"]]
-            for red, word in words.items()
+        red = [one for one in ended if one["outcome"].startswith("fail:") and one["attempt"]]
+        blamed = run / "blame-result.json"
+        if blamed.exists():  # some failures are not the one that was asked for
+            probes = json.loads(blamed.read_text(encoding="utf-8"))["probes"]
+            bad = {probe["cell"] for probe in probes if probe["bad"]}
+            red = [one for one in red if one["cell"] in bad]
+        green = [one for one in ended if one["outcome"].startswith("pass:")]
+        return {
+            colour: (found[-1]["cell"], found[-1]["scenario"])
+            for colour, found in ((True, red), (False, green))
+            if found
         }
-        return {red: (found[-1]["cell"], found[-1]["scenario"]) for red, found in last.items() if found}
 
     def _runs(self) -> set[Path]:
         return {path.parent for path in self.reports.glob("*/run.json")}
