@@ -7,32 +7,26 @@ import datetime as dt
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 
 from harness.cli.arguments import Verbs, add_json, add_reports, default_jobs, positive, size
 from harness.cli.progress import Show
 from harness.envs.places import Places
-from harness.errors import ConfigError, ExitCode, HarnessError, InfrastructureError
+from harness.errors import ConfigError, ExitCode, InfrastructureError
 from harness.matrix.model import Matrix, load_matrix
 from harness.matrix.places import short
-from harness.matrix.plan import plan_cells
-from harness.nightly.budget import Budget
-from harness.nightly.cause import suspects
-from harness.nightly.close import Closing, claims_of, close, end_lines
-from harness.nightly.drafts import write_drafts
-from harness.nightly.drive import How, Nightly, read_ledger, start, take_up
+from harness.nightly.close import end_lines
+from harness.nightly.drive import Nightly
+from harness.nightly.finish import Finish
 from harness.nightly.hook import call_hook
-from harness.nightly.judged import judge_run
-from harness.nightly.record import Ended, last_night, torn_night
-from harness.nightly.search import Searcher
+from harness.nightly.opening import How, start, take_up
+from harness.nightly.record import Ended, torn_night
 from harness.nightly.stages import Interrupted, Stages
 from harness.session.context import BUSY_BYTES, Options
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import plan_again
 from harness.store.folder import RunFolder, find
-from harness.store.records import RunRecord
 
 DEFAULT = "nightly"
 MINUTE = 60.0
@@ -111,7 +105,11 @@ def nightly(options: argparse.Namespace) -> ExitCode:
     """Spend one night; what is said last is its verdict."""
     asked = Asked(options, Console(stderr=True) if options.json else Console(), Places.of_user())
     try:
-        ended, folder = _judge(asked) if options.judge else _spend(asked)
+        if options.judge:
+            folder = find(options.judge, options.reports)
+            ended: Ended | None = _finish(asked).judged(folder, asked.today)
+        else:
+            ended, folder = _spend(asked)
     except OSError as error:
         raise InfrastructureError(f"the night could not be ended, and claims nothing: {error}") from error
     if ended is None:
@@ -157,9 +155,14 @@ def _spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
         cells, kept = len(night.plan.cells), len(night.choice.carried)
         asked.say(f"{cells} cells to run, {kept} results carried → {short(night.folder.path)}")
         try:
-            return _close(asked, night, how, show), night.folder
+            return _finish(asked).night(night, how, show), night.folder
         except (Interrupted, KeyboardInterrupt):
             return None, night.folder
+
+
+def _finish(asked: Asked) -> Finish:
+    options = asked.options
+    return Finish(options.reports, asked.places, asked.say, options.bisect_budget, strict=options.strict)
 
 
 def _begin(
@@ -172,61 +175,3 @@ def _begin(
         asked.say(f"note: {warning}")
     how = How(today=asked.today, everything=asked.options.all)
     return start(plan, asked.options.reports, stages, asked.say, how)
-
-
-def _close(asked: Asked, night: Nightly, how: Options, show: Show) -> Ended:
-    """Run the night, search what is new in it, and write it down."""
-    now = night.run()
-    claimed, fresh = claims_of(now)
-    reports, notes = asked.options.reports, [night.stages.trouble] if night.stages.trouble else []
-    searcher = Searcher(
-        plan=night.plan,
-        places=asked.places,
-        reports=reports,
-        night=night.folder.path.name,
-        options=how,
-        listener=show,
-        say=asked.say,
-        begun=lambda key, run: night.keep(searches={**night.begun.searches, key: run}),
-        earlier=night.begun.searches,
-    )
-    searches = searcher.all(suspects(fresh, night.plan.matrix.packages), Budget(asked.options.bisect_budget))
-    drafts, undrafted = write_drafts(night.folder, fresh, searches, asked.places, reports)
-    about = Closing(
-        reports=reports,
-        previous=night.begun.previous,
-        strict=asked.options.strict,
-        why=dict(night.choice.why),
-        searches=searches,
-        drafts=drafts,
-        notes=(*notes, *undrafted),
-    )
-    return close(night.folder, now, claimed, about)
-
-
-def _matrix_of(record: RunRecord) -> Matrix:
-    """Return the matrix of a run as of its day: a release that came since was not expected of it."""
-    raw = {"as_of": record.started.date(), **record.matrix}
-    return Matrix.model_validate({**raw, "raw": raw, "path": Path(record.matrix_file)})
-
-
-def _judge(asked: Asked) -> tuple[Ended, RunFolder]:
-    """Judge a run as one night of its matrix."""
-    folder, reports = find(asked.options.judge, asked.options.reports), asked.options.reports
-    record = folder.read_record()
-    previous = last_night(reports, record.name, [gpu.name for gpu in record.host.gpus], but=folder)
-    notes = list[str]()
-    try:
-        cells = plan_cells(_matrix_of(record), cache=asked.places.releases).cells
-        lines = [cell.line() or record.name for cell in cells]
-    except HarnessError as error:
-        lines = []
-        notes.append(f"the matrix could not be expanded, so only what the last night had is expected: {error}")
-    ledger = read_ledger(reports, previous.night if previous else "")
-    judged = judge_run(folder, reports, ledger, asked.today, lines)
-    claimed, fresh = claims_of(judged.situation)
-    drafts, undrafted = write_drafts(folder, fresh, (), asked.places, reports)
-    name = previous.night if previous else ""
-    said = (*notes, *judged.notes, *undrafted)
-    about = Closing(reports=reports, previous=name, strict=asked.options.strict, drafts=drafts, notes=said)
-    return close(folder, judged.situation, claimed, about), folder

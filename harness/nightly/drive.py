@@ -1,16 +1,12 @@
-"""Spend one night: begin or go on, run what is to be run, and gather what its claims are made from."""
+"""Spend one night: run what is to be run, and gather what its claims are made from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
-from pathlib import Path
 
-from harness.envs.lock import Lock
-from harness.errors import ConfigError
 from harness.nightly import record as records
-from harness.nightly.carry import Choice, Wanted, choose
+from harness.nightly.carry import Choice, choose
 from harness.nightly.confirm import confirm
 from harness.nightly.control import compare_control
 from harness.nightly.facts import Facts, read_facts
@@ -18,25 +14,14 @@ from harness.nightly.held import held
 from harness.nightly.ledger import Ledger
 from harness.nightly.look import WHOLE, Look, Place
 from harness.nightly.looks import first_and_last, looks_of
-from harness.nightly.record import BEGUN, LEDGER, Begun, last_night
+from harness.nightly.record import BEGUN, Begun
 from harness.nightly.situation import Situation
 from harness.nightly.stages import Stages
-from harness.session.begin import begin
-from harness.session.machine import describe_host
 from harness.session.plan import Plan, PlannedCell
 from harness.store.folder import RunFolder
-from harness.store.lines import lines_of
 from harness.verdict.known import KnownIssue, parse
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class How:
-    """What the command line says about a night."""
-
-    today: date = field(default_factory=lambda: datetime.now(UTC).date())
-    everything: bool = False
 
 
 @dataclass
@@ -132,71 +117,6 @@ class Nightly:
         if look.attempts or not self.stages.trouble:
             return look
         return replace(look, reason=f"{look.reason}: {self.stages.trouble}".strip(": "))
-
-
-def start(plan: Plan, reports: Path, stages: Callable[[Plan, RunFolder], Stages], say: Say, how: How) -> Nightly:
-    """Begin a night: decide what is run, make its folder, and write down what it goes by.
-
-    Raises:
-        ConfigError: the plan has no cell, or the last night cannot be read.
-    """
-    host = describe_host()
-    previous = last_night(reports, plan.matrix.name, [gpu.name for gpu in host.gpus])
-    ledger = read_ledger(reports, previous.night if previous else "")
-    planned = wanted(plan)
-    choice = choose(planned, ledger, everything=how.everything)
-    chosen = replace(plan, cells=tuple(one for one in plan.cells if one.cell.id in choice.run))
-    folder = begin(chosen, reports)
-    command = ("harness", "nightly", *folder.read_record().command[2:])
-    folder.write_record(folder.read_record().model_copy(update={"command": command}))
-    begun = Begun(
-        matrix=plan.matrix.name,
-        today=how.today,
-        previous=previous.night if previous else "",
-        planned=planned,
-        everything=how.everything,
-        facts=read_facts(),
-    )
-    records.write(begun, folder.path / BEGUN)
-    return Nightly(chosen, folder, begun, ledger, stages(chosen, folder), say)
-
-
-def take_up(plan: Plan, folder: RunFolder, reports: Path, stages: Stages, say: Say) -> Nightly:
-    """Return a night that was interrupted, to go on with.
-
-    Raises:
-        ConfigError: the folder is no night, or the night before it is gone.
-    """
-    begun = records.read(folder.path / BEGUN, Begun)
-    if begun is None:
-        raise ConfigError(f"{folder.path} is no night: it has no {BEGUN}")
-    return Nightly(plan, folder, begun, read_ledger(reports, begun.previous), stages, say)
-
-
-def wanted(plan: Plan) -> tuple[Wanted, ...]:
-    """Return what is decided about: every planned cell; the reference cell, else the first, is the control."""
-    lines = lines_of([planned.record() for planned in plan.cells], plan.matrix.name)
-    control = next((one for one in plan.cells if one.cell.reference), plan.cells[0])
-    sources = {info.id: info.source for info in plan.scenarios}
-    return tuple(
-        Wanted(
-            cell=one.cell.id,
-            line=lines[one.cell.id],
-            lock=one.lock.hash if isinstance(one.lock, Lock) else "",
-            sources=sources,
-            control=one is control,
-        )
-        for one in plan.cells
-    )
-
-
-def read_ledger(reports: Path, night: str) -> Ledger | None:
-    """Return what a night left; None where there was none.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
-    return records.read(reports.absolute() / night / LEDGER, Ledger) if night else None
 
 
 def issues_of(folder: RunFolder) -> tuple[KnownIssue, ...]:

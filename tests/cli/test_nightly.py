@@ -13,6 +13,7 @@ from harness.envs.build import Environment
 from harness.envs.lock import Unsolvable, read_lock
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.plan import Expansion
+from harness.nightly import finish
 from harness.session import run as session_run
 from harness.session.plan import Plan, PlannedCell, read_scenarios
 from harness.store.folder import RunFolder
@@ -116,7 +117,7 @@ def world(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     made = World(tmp_path, capsys)
     monkeypatch.setattr(command, "make_plan", made.plan)
-    monkeypatch.setattr(command, "plan_cells", lambda matrix, cache: Expansion(made.cells()))
+    monkeypatch.setattr(finish, "plan_cells", lambda matrix, cache: Expansion(made.cells()))
     return made
 
 
@@ -222,12 +223,22 @@ def test_an_interrupted_night_claims_nothing_and_is_gone_on_with(world, monkeypa
         path.parent for path in Path("reports").glob("*/night.json") if not (path.parent / "nightly.json").exists()
     )
     made = len(RunFolder(torn).attempts())
+    latest = next(cell.id for cell in RunFolder(torn).read_record().cells if not cell.reference)
+    began = {"event": "attempt_started", "cell": latest, "scenario": "planted::test_two", "attempt": 1}
+    with (torn / "journal.jsonl").open("a") as journal:  # as a kill leaves it
+        journal.write(json.dumps(began) + "\n")
     done, _ = world.night("--resume", code=1)
     assert done["night"] == torn.name
     assert done["previous"] == first["night"]
     assert world.kinds(done) == {("new regression", LATEST, "test_one")}
     control = [one for one in RunFolder(torn.absolute()).attempts() if one.cell.startswith("six-1.0.0")]
     assert (made, len(control)) == (2, 4)  # first, before the interrupt, and last: no third time
+    again = [
+        one
+        for one in RunFolder(torn.absolute()).attempts()
+        if one.scenario == "planted::test_two" and one.cell == latest
+    ]
+    assert [(one.attempt, str(one.outcome)) for one in again] == [(1, "miss:run:interrupted"), (2, "pass:check")]
     world.night("--resume", code=2)
 
 

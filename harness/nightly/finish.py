@@ -1,0 +1,101 @@
+"""Finish a night: run it, search what is new, draft, and write it down; or judge a run that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from harness.envs.places import Places
+from harness.errors import HarnessError
+from harness.matrix.model import Matrix
+from harness.matrix.plan import plan_cells
+from harness.nightly.budget import Budget
+from harness.nightly.cause import suspects
+from harness.nightly.claim import Claim
+from harness.nightly.close import Closing, claims_of, close
+from harness.nightly.drafts import write_drafts
+from harness.nightly.drive import Nightly, Say
+from harness.nightly.judged import judge_run
+from harness.nightly.opening import read_ledger
+from harness.nightly.record import Ended, Searched, last_night
+from harness.nightly.search import Searcher
+from harness.session.context import Options
+from harness.store.folder import RunFolder
+from harness.store.journal import Listener
+from harness.store.records import RunRecord
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How nights are finished; ``budget`` is the seconds for searches."""
+
+    reports: Path
+    places: Places
+    say: Say
+    budget: float
+    strict: bool = False
+
+    def night(self, night: Nightly, how: Options, listener: Listener) -> Ended:
+        """Run a night and finish it.
+
+        Raises:
+            Interrupted: the user stopped it.
+            OSError: the disk does not take it; the night then counts as torn.
+        """
+        now = night.run()
+        claimed, fresh = claims_of(now)
+        searches = self._search(night, fresh, how, listener)
+        drafts, undrafted = write_drafts(night.folder, fresh, searches, self.places, self.reports)
+        about = Closing(
+            reports=self.reports,
+            previous=night.begun.previous,
+            strict=self.strict,
+            why=dict(night.choice.why),
+            searches=searches,
+            drafts=drafts,
+            notes=(*([night.stages.trouble] if night.stages.trouble else []), *undrafted),
+        )
+        return close(night.folder, now, claimed, about)
+
+    def judged(self, folder: RunFolder, today: date) -> Ended:
+        """Judge a run as one night of its matrix; nothing is run and nothing searched.
+
+        Raises:
+            ConfigError: it is no run, or the last night cannot be read.
+        """
+        record = folder.read_record()
+        previous = last_night(self.reports, record.name, [gpu.name for gpu in record.host.gpus], but=folder)
+        name = previous.night if previous else ""
+        lines, notes = self._lines(record)
+        judged = judge_run(folder, self.reports, read_ledger(self.reports, name), today, lines)
+        claimed, fresh = claims_of(judged.situation)
+        drafts, undrafted = write_drafts(folder, fresh, (), self.places, self.reports)
+        said = (*notes, *judged.notes, *undrafted)
+        about = Closing(reports=self.reports, previous=name, strict=self.strict, drafts=drafts, notes=said)
+        return close(folder, judged.situation, claimed, about)
+
+    def _search(self, night: Nightly, fresh: Sequence[Claim], how: Options, listener: Listener) -> tuple[Searched, ...]:
+        searcher = Searcher(
+            plan=night.plan,
+            places=self.places,
+            reports=self.reports,
+            night=night.folder.path.name,
+            options=how,
+            listener=listener,
+            say=self.say,
+            begun=lambda key, run: night.keep(searches={**night.begun.searches, key: run}),
+            earlier=night.begun.searches,
+        )
+        return searcher.all(suspects(fresh, night.plan.matrix.packages), Budget(self.budget))
+
+    def _lines(self, record: RunRecord) -> tuple[list[str], tuple[str, ...]]:
+        """Return the cell-lines that a run's matrix has, as of its day: a release that came since was not expected."""
+        raw = {"as_of": record.started.date(), **record.matrix}
+        matrix = Matrix.model_validate({**raw, "raw": raw, "path": Path(record.matrix_file)})
+        try:
+            cells = plan_cells(matrix, cache=self.places.releases).cells
+        except HarnessError as error:
+            return [], (f"the matrix could not be expanded, so only what the last night had is expected: {error}",)
+        return [cell.line() or record.name for cell in cells], ()
