@@ -21,8 +21,8 @@ def write_drafts(
     answers = {place: one for one in searches for place in one.places}
     for claim in {one.signature: one for one in claims if one.kind is Kind.NEW and one.signature}.values():
         found = answers.get((claim.line, claim.scenario))
-        search = find(found.run, reports) if found and found.run and found.ending == "found" else None
         try:
+            search = find(found.run, reports) if found and found.versions else None  # of a blame no draft is made yet
             written = draft(folder, claim.signature, places, search=search)
             (folder.path / written.name).write_text(written.text, encoding="utf-8")
         except (HarnessError, OSError) as error:
