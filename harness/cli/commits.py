@@ -22,7 +22,6 @@ from harness.search.row import Around, Row
 from harness.store.folder import RunFolder
 from harness.store.journal import Listener
 
-COPIES = "repositories"  # the folder of the cache where remote repositories are copied to
 NAMED = 20  # candidates that are named one by one
 
 
@@ -81,7 +80,7 @@ def _check_tags(pattern: str | None) -> None:
 
 
 def _open(into: Into, places: Places) -> Source:
-    return Source(into, open_repository(into.repository, places.root / COPIES))
+    return Source(into, open_repository(into.repository, places.repositories))
 
 
 def descend(

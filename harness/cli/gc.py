@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.arguments import Verbs, add_json, age, size
-from harness.envs.inventory import Stored, list_checkpoints, list_environments, list_locks, remove
+from harness.envs.inventory import Stored, list_checkpoints, list_environments, list_locks, list_repositories, remove
 from harness.envs.places import Places
 from harness.errors import ExitCode
 
@@ -32,6 +32,7 @@ def collect(options: argparse.Namespace) -> ExitCode:
     """List what is stored and remove what the limits name; without a limit nothing is removed."""
     places = Places.of_user()
     stored = [*list_environments(places.envs), *list_checkpoints(places.checkpoints), *list_locks(places.locks)]
+    stored += list_repositories(places.repositories)
     stored.sort(key=lambda one: one.last_used)
     doomed = choose(stored, now=time.time(), older_than=options.older_than, keep=options.keep)
     if not options.dry_run:

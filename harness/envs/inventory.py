@@ -1,4 +1,4 @@
-"""List, measure and remove what lies in the cache: environments, checkpoints and locks."""
+"""List, measure and remove what lies in the cache: environments, checkpoints, repositories and locks."""
 
 from __future__ import annotations
 
@@ -46,6 +46,13 @@ def list_checkpoints(root: Path) -> list[Stored]:
     return sorted(found, key=lambda stored: stored.last_used)
 
 
+def list_repositories(root: Path) -> list[Stored]:
+    """List the copies of repositories below ``root``, the longest untouched first."""
+    folders = [path for path in root.glob("*") if path.is_dir()]
+    found = [_stored(folder, whole=(folder / "HEAD").exists() and "cloning-" not in folder.name) for folder in folders]
+    return sorted(found, key=lambda stored: stored.last_used)
+
+
 def list_locks(cache: Path) -> list[Stored]:
     """List the resolutions in ``cache``, the oldest first."""
     files = [(path, path.stat()) for path in cache.glob("*.json")]
@@ -59,7 +66,7 @@ def _stored(folder: Path, *, whole: bool) -> Stored:
 
 
 def remove(stored: Stored) -> None:
-    """Remove an environment, a checkpoint or a lock; a half-removed environment has no stamp and is not used any more.
+    """Remove one stored thing; a half-removed environment has no stamp and is not used any more.
 
     Raises:
         InfrastructureError: it is being built at this moment.

@@ -46,6 +46,11 @@ class Places:
         return self.root / "checkpoints"
 
     @property
+    def repositories(self) -> Path:
+        """Copies of the repositories whose commits were searched."""
+        return self.root / "repositories"
+
+    @property
     def probe(self) -> Path:
         """Copies of the probe, as the cells import it."""
         return self.root / "probe"

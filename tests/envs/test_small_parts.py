@@ -12,7 +12,7 @@ from harness.envs.build import split
 from harness.envs.bytecode import borrow_bytecode
 from harness.envs.doctor import Level
 from harness.envs.interpreters import Interpreter, InterpreterMissing, find_interpreter, fits
-from harness.envs.inventory import env_size, list_environments, list_locks, remove
+from harness.envs.inventory import env_size, list_environments, list_locks, list_repositories, remove
 from harness.envs.places import Places
 from harness.envs.stamp import LAST_USED, STAMP, usable, write_stamp
 from harness.errors import ConfigError, InfrastructureError
@@ -182,3 +182,13 @@ def test_findings_about_gpus():
     )
     assert (free.level, busy.level, odd.level) == (Level.OK, Level.WARN, Level.WARN)
     assert "90000 of 143771 MiB" in busy.what
+
+
+def test_copies_of_repositories_are_listed_and_a_broken_off_clone_is_half_built(tmp_path):
+    for name in ("0123abcd", "cloning-xyz"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "HEAD").write_text("ref: refs/heads/main\n")
+    found = {one.path.name: one for one in list_repositories(tmp_path)}
+    assert {name: one.whole for name, one in found.items()} == {"0123abcd": True, "cloning-xyz": False}
+    remove(found["0123abcd"])
+    assert [one.path.name for one in list_repositories(tmp_path)] == ["cloning-xyz"]
