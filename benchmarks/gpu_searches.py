@@ -84,8 +84,8 @@ def main() -> None:
             found = program.search(question, (verb, *words, *flags))
             answers.append(found)
             print(f"{found.question}\n  {found.answer}\n  {found.probes} probes, {found.seconds:.0f} s", flush=True)
-            done = {script.cell for script in scripts}
-            for script in program.scripts(found, done) if found.code == 0 else ():
+            had = {script.cell for script in scripts}
+            for script in program.scripts(found, had) if found.code == 0 else ():
                 scripts.append(script)
                 colour = "red" if script.red else "green"
                 print(f"  {colour} {script.cell}: {script.lines} lines, exit {script.code}, {script.line}", flush=True)
@@ -113,14 +113,14 @@ class Harness:
         run = Path(said["run"]).name if "run" in said else ""
         return Answer(question, shlex.join(words), done.returncode, answer, probes, round(seconds, 1), run)
 
-    def scripts(self, found: Answer, done: set[str]) -> list[Script]:
+    def scripts(self, found: Answer, had: set[str]) -> list[Script]:
         """Make a script of a red and of a green cell of the run, and run each in its cell's environment.
 
-        Cells in ``done`` have had theirs.
+        Cells in ``had`` have had theirs.
         """
         made = []
         for red, (cell, scenario) in self._border(self.reports / found.run).items():
-            if cell in done:
+            if cell in had:
                 continue
             path = self.reports / found.run / f"repro-{'red' if red else 'green'}.py"
             self._call("repro", found.run, cell, scenario, "-o", str(path), "--reports", str(self.reports))
