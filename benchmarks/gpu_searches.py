@@ -78,7 +78,8 @@ def main() -> None:
     options = parser.parse_args()
     program = Harness(shlex.split(options.harness), options.reports.absolute())
     flags = ("--jobs", options.jobs, "--gpu-busy", options.gpu_busy)
-    answers, scripts = [], []
+    answers: list[Answer] = []
+    scripts: list[Script] = []
     for verb, questions in (("bisect", BISECTS), ("blame", BLAMES)):
         for question, words in questions.items():
             found = program.search(question, (verb, *words, *flags))

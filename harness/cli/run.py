@@ -97,7 +97,8 @@ def run(options: argparse.Namespace) -> ExitCode:
         whole = run_plan(plan, folder, places, how, show)
         if whole and options.control_last:
             control = replace(plan, cells=tuple(one for one in plan.cells if one.cell.reference))
-            whole = run_plan(control, folder, places, replace(how, repeat=how.repeat + 1), show)
+            once_more = replace(how, repeat=how.repeat + 1, retry_failed=False)
+            whole = run_plan(control, folder, places, once_more, show)
     return _finish(options, folder, console, whole=whole)
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_a_night_is_planned_run_in_two_shares_merged_and_judged(checkout):
     assert [share["number"] for share in shares] == [1, 2]
     assert all("iniconfig-1.1.1" in share["cells"] for share in shares)
     for share in shares:
-        run = step("run", "Run this share of the cells, the control first and last")
+        run = step("run", "Run this share of the cells, then what is red again, the control first and last")
         shell(run, checkout, MATRIX="small.toml", CELLS=share["cells"], NUMBER=str(share["number"]))
         target = checkout / "shares" / f"share-{share['number']}"
         shutil.move(checkout / f"share-{share['number']}", target)
@@ -118,6 +119,11 @@ def test_a_night_is_planned_run_in_two_shares_merged_and_judged(checkout):
     assert "<svg" in (checkout / "site" / "history.html").read_text()
     (night,) = (checkout / "reports").glob("*/run.json")
     assert len(json.loads(night.read_text())["parts"]) == 2
+    lines = (night.parent / "journal.jsonl").read_text().splitlines()
+    records = [event["record"] for event in map(json.loads, lines) if event["event"] == "attempt"]
+    made = Counter(record["cell"].rpartition("-")[0] for record in records)
+    # each share runs the control twice; what is red is seen four times in all
+    assert made == {"iniconfig-1.1.1": 4, "iniconfig-2.0.0": 4, "iniconfig-2.1.0": 4}
 
 
 def test_other_versions_and_scenarios_can_be_asked_for_by_hand(checkout):
@@ -129,7 +135,7 @@ def test_other_versions_and_scenarios_can_be_asked_for_by_hand(checkout):
     assert "iniconfig-2.0.0" in cells
     assert "2.1.0" not in cells
     shell(
-        step("run", "Run this share of the cells, the control first and last"),
+        step("run", "Run this share of the cells, then what is red again, the control first and last"),
         checkout,
         CELLS=cells,
         NUMBER="1",

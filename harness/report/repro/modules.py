@@ -7,7 +7,7 @@ import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import harness.probe
+import harness
 from harness.errors import ConfigError
 from harness.matrix.places import short
 from harness.report.repro.cut import cut
@@ -62,7 +62,7 @@ class Module:
         """
         if found.module.startswith("harness"):
             parts = found.module.removeprefix(PROBE).split(".")[1:]
-            path = Path(harness.probe.__file__).parent.joinpath(*parts).with_suffix(".py")
+            path = Path(harness.__file__).parent.joinpath("probe", *parts).with_suffix(".py")
             if found.module.startswith(f"{PROBE}.") and path.is_file() and found.name is not None:
                 return path
             raise ConfigError(f"{short(self.path)} uses {found.module}, which a script without the harness cannot have")
