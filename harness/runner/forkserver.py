@@ -21,6 +21,7 @@ from harness.runner.launch import POLL_SECONDS, Finished, Request
 from harness.runner.output import CappedLog, Pump
 
 READY_SECONDS = 300.0
+DYING_SECONDS = 2.0  # its pipes close before the system knows how it ended
 
 
 class NoCleanFork(Exception):
@@ -165,8 +166,9 @@ class ForkLauncher:
         return None, False
 
     def _obituary(self) -> str:
-        returncode = self._process.poll()
-        if returncode is None:
+        try:
+            returncode = self._process.wait(DYING_SECONDS)
+        except subprocess.TimeoutExpired:
             return "it is still running"
         ended = from_returncode(returncode)
         return f"signal {ended.signal}" if ended.signal else f"exit status {ended.code}"
