@@ -12,7 +12,7 @@ from typing import Any
 from harness.envs.lock import packages_of
 from harness.envs.places import Places
 from harness.errors import ConfigError
-from harness.matrix.places import short
+from harness.matrix.places import own_root, short
 from harness.report.redact import for_outside
 from harness.report.repro.call import FIXTURES, call_of
 from harness.report.repro.check import MOST_LINES, check
@@ -27,8 +27,9 @@ from harness.report.repro.target import Target, choose
 from harness.report.repro.weights import IMPORTS, PACKED_IMPORTS, checkpoints, program
 from harness.session.builder import builder_python
 from harness.session.checkpoints import open_shelf
+from harness.session.sources import digest
 from harness.store.folder import RunFolder
-from harness.store.records import RunRecord
+from harness.store.records import RunRecord, ScenarioInfo
 
 TIMEOUT = 900.0  # seconds, where the scenario declares none
 
@@ -59,9 +60,7 @@ def make_repro(folder: RunFolder, cell: str, scenario: str, places: Places) -> R
     run = folder.read_record()
     target = choose(run, folder.attempts(), cell, scenario)
     looked_for = wanted(target.red)
-    path = Path(target.info.nodeid.split("::", 1)[0])
-    if not path.is_file():
-        raise ConfigError(f"the scenario file {short(path)} is no longer there, and a script is made from its text")
+    path = scenario_file(target.info, run, places)
     make = _Maker(folder, run, target, looked_for, path, places)
     texts = (make.text(style) for style in STYLES)
     plain = next((text for text in texts if text.count("\n") < MOST_LINES), "") or make.text(STYLES[-1])
@@ -71,6 +70,24 @@ def make_repro(folder: RunFolder, cell: str, scenario: str, places: Places) -> R
     if ast.dump(ast.parse(plain)) != ast.dump(ast.parse(found)):
         notes.append("something in the code was private and is concealed: read the script before you trust its answer")
     return Repro(found, tuple(notes), target.cell.id, target.scenario)
+
+
+def scenario_file(info: ScenarioInfo, run: RunRecord, places: Places) -> Path:
+    """Return the file of a scenario; for a run of another machine the harness's own one, if it is the same text.
+
+    Raises:
+        ConfigError: the file is gone, and ours is another.
+    """
+    path = Path(info.nodeid.split("::", 1)[0])
+    if path.is_file():
+        return path
+    own = own_root() / "scenarios" / path.name
+    size = run.matrix.get("checkpoints", {}).get("size", "tiny")
+    if own.is_file() and info.source == digest(
+        own, info.checkpoints, open_shelf(places.checkpoints, [own.parent], size)
+    ):
+        return own
+    raise ConfigError(f"the scenario file {short(path)} is no longer there, and a script is made from its text")
 
 
 @dataclass(frozen=True)
