@@ -1,7 +1,9 @@
 """The workflow that users copy: linted, audited, and the shell of its steps run with the real harness."""
 
+import configparser
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -150,6 +152,59 @@ def test_a_night_of_which_nothing_came_back_says_so(checkout):
         "verdict": "no share came back"
     }
     assert "nothing is known" in (checkout / "summary").read_text()
+
+
+def block(language, start):
+    """Return the code block of docs/nightly.md in one language that has a line beginning so."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / "nightly.md").read_text(), re.DOTALL)
+    return next(text for text in blocks if re.search(rf"^{re.escape(start)}", text, re.MULTILINE))
+
+
+@pytest.fixture
+def home(checkout):
+    """Make a home folder as docs/nightly.md wants it: ``venv/bin/harness`` and ``nights`` with a matrix ``nightly``."""
+    (checkout / ".venv").rename(checkout / "venv")
+    nights = checkout / "nights"
+    (nights / "matrices").mkdir(parents=True)
+    (nights / "matrices" / "nightly.toml").write_text(MATRIX.replace("./case.py", str(checkout / "case.py")))
+    (nights / "tell.sh").write_text("#!/bin/sh\ncat > told.json\n")
+    (nights / "tell.sh").chmod(0o755)
+    return checkout
+
+
+def told(home):
+    """Return what the hook was told, and how many nights there are."""
+    return json.loads((home / "nights" / "told.json").read_text()), len(
+        list((home / "nights/reports").glob("*/night.json"))
+    )
+
+
+def test_the_cron_line_spends_a_night(home):
+    line = block("cron", "17 1").strip().split(" ", 5)[5]
+    done = subprocess.run(
+        ["bash", "-c", line], env={**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}, cwd="/", check=False
+    )
+    assert done.returncode == 0, (home / "nights" / "last.log").read_text()
+    night, nights = told(home)
+    assert (night["verdict"], nights) == ("quiet", 1)
+
+
+def test_the_slurm_script_spends_a_night(home):
+    (home / "night.sh").write_text(block("bash", "#SBATCH"))
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "night.sh"], env=environment, cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    night, nights = told(home)
+    assert (night["verdict"], nights) == ("quiet", 1)
+
+
+def test_the_units_name_what_the_other_ways_name():
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str
+    unit.read_string(block("ini", "[Service]"))
+    assert unit["Service"]["ExecStart"].removeprefix("%h/") in block("cron", "17 1")
+    assert unit["Service"]["SuccessExitStatus"] == "1 4"
+    assert "OnCalendar=*-*-* 01:17:00" in block("ini", "[Timer]")
 
 
 @pytest.mark.parametrize(
