@@ -14,6 +14,7 @@ MEMORY_RELATIVE = 0.05
 SECONDS_ABSOLUTE = 1.0
 SECONDS_RELATIVE = 0.25
 RATIO_RELATIVE = 0.01  # of figures without a unit that are no whole numbers: shares, cosines, distances
+QUOTIENT = "_over_"  # of two figures of memory, which vary as memory does: ``x.reserved_over_allocated``
 BOUNDS = {  # unit -> absolute, relative; counts are exact
     "bytes": (MEMORY_ABSOLUTE, MEMORY_RELATIVE),
     "s": (SECONDS_ABSOLUTE, SECONDS_RELATIVE),
@@ -41,7 +42,7 @@ def moved(name: str, before: Spread, after: Spread) -> bool:
     unit = unit_of(name)
     absolute, relative = BOUNDS[unit]
     if not unit and not float(after.median).is_integer():
-        relative = RATIO_RELATIVE
+        relative = MEMORY_RELATIVE if QUOTIENT in name else RATIO_RELATIVE
     return changed(before, after, absolute=absolute, relative=relative)
 
 

@@ -80,13 +80,18 @@ def paired(tensors: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     found: dict[str, Sequence[Any]] = {}
     for name, (shape, std, constant) in tensors.items():
         first, second = name.replace(B, A), name.replace(A, B)
-        rows = tensors.get(second, [[], None])
-        paired = first != second and first in tensors and rows[0][1:] == tensors[first][0][:1] and std == rows[1]
+        paired = first != second and first in tensors and second in tensors and _fit(tensors[first], tensors[second])
         if paired and name == first:
-            found[name.removesuffix(A) + PAIR] = ([rows[0][0], *shape], std, constant)
+            found[name.removesuffix(A) + PAIR] = ([tensors[second][0][0], *shape], std, constant)
         elif not paired:
             found[name] = (shape, std, constant)
     return found
+
+
+def _fit(columns: Sequence[Any], rows: Sequence[Any]) -> bool:
+    """Tell whether A (rank × columns) and B (rows × rank) can be multiplied and are drawn alike."""
+    matrices = len(columns[0]) == len(rows[0]) == 2  # noqa: PLR2004 - rows and columns
+    return matrices and rows[0][1] == columns[0][0] and list(columns[1:]) == list(rows[1:])
 
 
 def factored(names: Iterable[Rest]) -> list[Pattern]:
