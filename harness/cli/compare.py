@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -54,6 +55,7 @@ def compare(options: argparse.Namespace) -> ExitCode:
     """Compare and write; 4 where results are missing, 1 where --fail-on asks for it."""
     old, new, accepted = open_sides(options.old, options.new, options.reports, options.cells)
     found = compared((old.name, new.name), (old.boxes, new.boxes), known_issues(new.folder), accepted)
+    found = replace(found, notes=(*old.notes, *new.notes, *found.notes))
     code = exit_code(found.entries, found.compared, options.fail_on)
     match options.format:
         case "json":

@@ -15,10 +15,11 @@ from harness.errors import ConfigError
 from harness.nightly.carry import Wanted
 from harness.nightly.claim import Claim
 from harness.nightly.facts import Facts
+from harness.store.carried import NIGHT
 from harness.store.folder import RunFolder
 from harness.store.records import Record
 
-BEGUN, ENDED, LEDGER = "night.json", "nightly.json", "ledger.json.gz"
+BEGUN, ENDED, LEDGER = NIGHT, "nightly.json", "ledger.json.gz"
 SCHEMA = 1
 Kept = TypeVar("Kept", bound=Record)
 

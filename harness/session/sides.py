@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from harness.matrix.places import nearest
 from harness.session.boxes import boxes_of, boxes_of_cell
 from harness.session.plan import matches
 from harness.store.baseline import Acceptance, current, none_of
+from harness.store.carried import carried
 from harness.store.folder import RunFolder
 from harness.store.records import RunRecord
 from harness.store.series import named
@@ -30,6 +32,7 @@ class Side:
     folder: RunFolder
     record: RunRecord
     boxes: dict[Place, Box]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def open_sides(
             replace(second, boxes=relabelled(second.boxes, line)),
             (),
         )
-    first, second = (Side(folder.path.name, folder, folder.read_record(), boxes_of(folder)) for folder in folders)
+    first, second = map(_whole, folders)
     first = replace(first, boxes=with_lines_of(first.boxes, second.boxes))
     if first.record.matrix and first.record.matrix == second.record.matrix:
         second = replace(second, boxes=with_lost_lines(first.boxes, second.boxes, LOST))
@@ -112,6 +115,23 @@ def baseline_run(matrix: str, reports: Path) -> tuple[RunFolder, tuple[Acceptanc
     if not folder.record_file.exists():
         raise ConfigError(f"the baseline of {matrix} is {baseline.run}, which is not below {reports} any more")
     return folder, baseline.accepted
+
+
+def _whole(folder: RunFolder) -> Side:
+    """Return a run as a side; what a night carried stands as the night showed it that ran it."""
+    boxes, nights = boxes_of(folder), carried(folder)
+    lent = {
+        place: box
+        for night in {one.path: one for one in nights.values()}.values()
+        for place, box in boxes_of(night).items()
+        if nights.get(place[0]) == night
+    }
+    counts = Counter(one.path.name for one in nights.values())
+    notes = tuple(
+        f"{folder.path.name}: {count} line{'' if count == 1 else 's'} not run again, taken as {night} shows them"
+        for night, count in counts.items()
+    )
+    return Side(folder.path.name, folder, folder.read_record(), {**lent, **boxes}, notes)
 
 
 def _one_cell(folder: RunFolder, pattern: str) -> Side:

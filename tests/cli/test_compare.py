@@ -213,3 +213,29 @@ def test_markdown_stays_under_its_limit_and_counts_what_it_leaves_out():
     assert len(text) < 65_000
     assert "### new failure (5000)" in text
     assert len(render(page, limit=300)) < 300
+
+
+def carries(folder, previous, lines):
+    """Make a run a night that planned these lines after another night."""
+    planned = [{"line": line} for line in lines]
+    (folder.path / "night.json").write_text(json.dumps({"previous": previous.path.name, "planned": planned}))
+
+
+def test_what_a_night_carried_stands_as_the_night_showed_it_that_ran_it(nights, harness):
+    first = nights.night({("old", "load::test_a"): BROKEN})
+    second, third = nights.night(lost=("old",)), nights.night(lost=("old",))
+    carries(second, first, ("a=4.0.0", "a=latest"))
+    carries(third, second, ("a=4.0.0", "a=latest"))
+    code, found, _ = harness("compare", first.path.name, third.path.name, "--json")
+    assert code == 0
+    assert [(one["kind"], one["line"]) for one in found["entries"]] == [("still red", "a=4.0.0")]
+    assert found["notes"] == [f"{third.path.name}: 1 line not run again, taken as {first.path.name} shows them"]
+
+
+def test_a_line_that_a_night_neither_ran_nor_planned_is_missing_all_the_same(nights, harness):
+    first = nights.night()
+    second = nights.night(lost=("old",))
+    carries(second, first, ("a=latest",))
+    code, found, _ = harness("compare", first.path.name, second.path.name, "--json")
+    assert code == 4
+    assert {one["kind"] for one in found["entries"]} == {"missing"}

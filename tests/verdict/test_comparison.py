@@ -13,7 +13,8 @@ from harness.verdict.compare import Result
 from harness.verdict.compared import compared, with_lines_of
 from harness.verdict.comparison import Answer, Box, Kind, compare_sides, relabelled
 from harness.verdict.known import KnownIssue, State
-from harness.verdict.noise import Spread
+from harness.verdict.noise import Spread, spread
+from harness.verdict.shifts import shifts
 
 PLACE = ("a=latest", "load::test")
 MIB = 1024**2
@@ -304,3 +305,18 @@ def test_a_cell_keeps_its_line_where_both_sides_know_it_and_takes_the_other_s_wh
     # latest moved on, and the cell that it was is now pinned: latest stays compared with latest
     moved_on = at("a=latest", "cell-5.1") | at("a=5.0.0", "cell-5.0")
     assert lines(with_lines_of(at("a=latest", "cell-5.0"), moved_on)) == [("a=latest", "cell-5.0")]
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "told"),
+    [
+        ("cuda_reserved_emptied.load", [7524], [8050], False),  # two equal nights of transformers 5.2.0 on an H200
+        ("cuda_reserved_emptied.load", [7524], [8350], True),
+        ("cuda_reserved.load", [7524, 7525, 7526], [8050, 8051, 8052], True),
+        ("cuda_allocated.load", [7524], [8050], True),
+    ],
+)
+def test_what_varies_from_load_to_load_needs_more_than_one_attempt_or_more_than_its_noise(name, before, after, told):
+    mib = 2**20
+    sides = ({name: spread([value * mib for value in values])} for values in (before, after))
+    assert bool(shifts(*sides)) is told
