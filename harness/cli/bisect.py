@@ -11,6 +11,7 @@ from rich.console import Console
 from harness.cli.answers import CODES, answer_lines, closing_lines
 from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, seconds, size
 from harness.cli.commits import add_into, asked_source, descend, kept_source, last_lines
+from harness.cli.criterion import add_criterion, read_criterion
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode
@@ -20,7 +21,6 @@ from harness.report.linechart import change_words
 from harness.report.scanpage import write_chart
 from harness.report.write import write_views
 from harness.runner.isolation import Isolation
-from harness.search.criterion import is_factor
 from harness.search.drive import start, take_up
 from harness.search.first_bad import Search
 from harness.search.listing import released
@@ -53,10 +53,7 @@ def register(verbs: Verbs) -> None:
         default=default_matrix(),
         help="what the other packages are pinned to: its reference cell, else its first (quickstart)",
     )
-    verb.add_argument("--signature", metavar="S", help="only this failure is bad (a rule's name or a whole signature)")
-    verb.add_argument("--good-signature", metavar="S", help="this failure counts as good: another one stands behind it")
-    verb.add_argument("--metric", metavar="FIGURE", help="bad is what has more of this figure than --above")
-    verb.add_argument("--above", metavar="1.5x|8GiB", help="times the figure of the good end, or an absolute size")
+    add_criterion(verb)
     verb.add_argument("--find-fix", action="store_true", help="the good release is the newer one: find the fix")
     verb.add_argument("--scan", action="store_true", help="run every release, name every change, draw a line chart")
     verb.add_argument("--assume-ends", action="store_true", help="do not run the two ends first")
@@ -140,14 +137,14 @@ def _question(options: argparse.Namespace, places: Places) -> tuple[Question, tu
         ConfigError: something is missing, or two things that were asked for exclude each other.
     """
     _check(options)
-    factor = is_factor(options.above) if options.above else None
+    criterion = read_criterion(options, bound=not options.scan, ends=not options.assume_ends)
     package = canonicalize_name(options.package)
     listing = released(package, places)
     found = between(package, listing.releases[package], options.good, options.bad, find_fix=options.find_fix)
     end = "bad" if options.find_fix else "good"
     if found.open_end and options.scan:
         raise ConfigError(f"--scan runs every release between two ends: name the older one with --{end}")
-    if found.open_end and factor is not None:
+    if found.open_end and criterion.factor is not None:
         raise ConfigError(f"--above {options.above} is measured at the good end: name it with --good, or give a size")
     question = Question(
         package=package,
@@ -157,11 +154,7 @@ def _question(options: argparse.Namespace, places: Places) -> tuple[Question, tu
         find_fix=options.find_fix,
         open_end=found.open_end,
         scan=options.scan,
-        signature=options.signature,
-        good_signature=options.good_signature,
-        metric=options.metric,
-        factor=factor,
-        limit=_limit(options.above) if options.above and factor is None else None,
+        **criterion.model_dump(),
         assume_ends=options.assume_ends,
         confirm=options.confirm,
         jobs=options.jobs,
@@ -178,20 +171,5 @@ def _check(options: argparse.Namespace) -> None:
     if missing:
         flags = ", ".join("PACKAGE" if name == "package" else f"--{name}" for name in missing)
         raise ConfigError(f"bisect needs {flags}")
-    if options.above is not None and options.metric is None:
-        raise ConfigError("--above is about a figure: name it with --metric")
-    if options.metric is not None and options.above is None and not options.scan:
-        raise ConfigError("--metric needs --above (only --scan goes without)")
-    if options.metric is not None and options.signature is not None:
-        raise ConfigError("--signature and --metric are two different questions; keep one")
-    if options.above and is_factor(options.above) is not None and options.assume_ends:
-        raise ConfigError(f"--above {options.above} is measured at the good end, which --assume-ends leaves out")
     if options.scan and options.confirm > 1:
         raise ConfigError("--confirm repeats the two releases that a search finds; --scan runs every release once")
-
-
-def _limit(text: str) -> int:
-    try:
-        return size(text)
-    except argparse.ArgumentTypeError:
-        raise ConfigError(f"--above {text} is neither a factor (1.5x) nor a size (8GiB)") from None

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, seconds, size
 from harness.cli.blame_lines import Inside, go_inside, last_lines, next_lines, resume_command
+from harness.cli.criterion import add_criterion, read_criterion
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode, HarnessError
@@ -20,7 +21,6 @@ from harness.search.blame import Blame
 from harness.search.blame_start import Say, compare, start, take_up
 from harness.search.blame_words import sentence
 from harness.search.blamed import BlameQuestion
-from harness.search.criterion import is_factor
 from harness.search.result import Ending
 from harness.search.sides import Asked
 from harness.session.context import BUSY_BYTES
@@ -56,10 +56,7 @@ def register(verbs: Verbs) -> None:
     verb.add_argument(
         "--python", metavar="3.N", help="for files, which do not say theirs (the other end's, the matrix's)"
     )
-    verb.add_argument("--signature", metavar="S", help="only this failure is bad (a rule's name or a whole signature)")
-    verb.add_argument("--good-signature", metavar="S", help="this failure counts as good: another one stands behind it")
-    verb.add_argument("--metric", metavar="FIGURE", help="bad is what has more of this figure than --above")
-    verb.add_argument("--above", metavar="1.5x|8GiB", help="times the figure of the good end, or an absolute size")
+    add_criterion(verb)
     verb.add_argument("--assume-ends", action="store_true", help="do not run the two ends first")
     verb.add_argument(
         "--confirm", type=positive, default=1, metavar="N", help="attempts at the answer and without each part"
@@ -122,7 +119,7 @@ def _begin(options: argparse.Namespace, say: Say) -> Blame:
     missing = [f"--{name}" for name in ("good", "bad", "scenario") if getattr(options, name) is None]
     if missing:
         raise ConfigError(f"blame needs {', '.join(missing)}")
-    factor = _check_figure(options)
+    criterion = read_criterion(options, ends=not options.assume_ends)
     asked = Asked(load_matrix(options.matrix), places, options.reports, options.run, options.python)
     found = compare(asked, options.good, options.bad)
     for note in found.notes:
@@ -134,11 +131,7 @@ def _begin(options: argparse.Namespace, say: Say) -> Blame:
         matrix=options.matrix,
         shared=found.shared,
         changes=found.changes,
-        signature=options.signature,
-        good_signature=options.good_signature,
-        metric=options.metric,
-        factor=factor,
-        limit=_limit(options.above) if options.above and factor is None else None,
+        **criterion.model_dump(),
         assume_ends=options.assume_ends,
         confirm=options.confirm,
         jobs=options.jobs,
@@ -147,22 +140,3 @@ def _begin(options: argparse.Namespace, say: Say) -> Blame:
         reuse=not options.no_reuse,
     )
     return start(question, asked, say)
-
-
-def _check_figure(options: argparse.Namespace) -> float | None:
-    """Return the factor of ``--above``, None where it is a size or not there."""
-    if (options.metric is None) != (options.above is None):
-        raise ConfigError("--metric and --above belong together")
-    if options.metric is not None and (options.signature or options.good_signature):
-        raise ConfigError("a signature and --metric are two different questions; keep one")
-    factor = is_factor(options.above) if options.above else None
-    if factor is not None and options.assume_ends:
-        raise ConfigError(f"--above {options.above} is measured at the good end, which --assume-ends leaves out")
-    return factor
-
-
-def _limit(text: str) -> int:
-    try:
-        return size(text)
-    except argparse.ArgumentTypeError:
-        raise ConfigError(f"--above {text} is neither a factor (1.5x) nor a size (8GiB)") from None

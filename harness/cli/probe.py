@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, seconds, size
+from harness.cli.criterion import add_criterion, read_criterion
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode, HarnessError, InfrastructureError
@@ -19,7 +20,6 @@ from harness.matrix.model import Matrix, load_matrix
 from harness.matrix.places import short
 from harness.report.write import write_views
 from harness.search.answer import Judged, judge
-from harness.search.criterion import Criterion
 from harness.search.drive import held_cell
 from harness.search.prober import Prober, locked
 from harness.search.replaced import replaced
@@ -61,10 +61,7 @@ def register(verbs: Verbs) -> None:
         metavar="PACKAGE=VERSION",
         help="instead of what the cell has: a version, path:FOLDER, git:REF or any other expression (repeatable)",
     )
-    verb.add_argument("--signature", metavar="S", help="only this failure is bad (a rule's name or a whole signature)")
-    verb.add_argument("--good-signature", metavar="S", help="this failure counts as good: another one stands behind it")
-    verb.add_argument("--metric", metavar="FIGURE", help="bad is what has more of this figure than --above")
-    verb.add_argument("--above", type=size, metavar="8GiB", help="an absolute size")
+    add_criterion(verb, factor=False)
     verb.add_argument("--repeat", type=positive, default=1, metavar="N", help="attempts; where they disagree: 125")
     verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt, instead of the matrix's")
     verb.add_argument(
@@ -116,7 +113,7 @@ def _probe(options: argparse.Namespace) -> int:
     """Run what is asked for, render it, and say the answer in one line."""
     console = Console(stderr=True) if options.json else Console()
     places = Places.of_user()
-    matrix, criterion = load_matrix(options.matrix), _criterion(options)
+    matrix, criterion = load_matrix(options.matrix), read_criterion(options, ends=False)
     files, infos = read_scenarios(matrix, (options.scenario,))
     found = replaced(_cell(options, matrix, places), options.instead, matrix, places)
     for note in found.notes:
@@ -143,19 +140,6 @@ def _probe(options: argparse.Namespace) -> int:
     console.print(f"HTML  {short(views.html)}", highlight=False, markup=False, soft_wrap=True)
     console.print(_line(cell, judged), highlight=False, markup=False, soft_wrap=True)
     return code
-
-
-def _criterion(options: argparse.Namespace) -> Criterion:
-    if (options.metric is None) != (options.above is None):
-        raise ConfigError("--metric and --above belong together")
-    if options.metric is not None and options.signature is not None:
-        raise ConfigError("--signature and --metric are two different questions; keep one")
-    return Criterion(
-        signature=options.signature,
-        good_signature=options.good_signature,
-        metric=options.metric,
-        limit=options.above,
-    )
 
 
 def _cell(options: argparse.Namespace, matrix: Matrix, places: Places) -> Cell:

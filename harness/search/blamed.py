@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell
 from harness.search.changes import Change, Subset
 from harness.search.criterion import Criterion
+from harness.search.kept import keep, kept
 from harness.search.minimal_set import Found
 from harness.search.result import Ending
 from harness.session.context import BUSY_BYTES, Options
@@ -18,7 +18,6 @@ from harness.store.folder import RunFolder
 from harness.store.records import Record
 
 QUESTION, RESULT = "blame.json", "blame-result.json"
-Kept = TypeVar("Kept", bound=Record)
 
 
 class BlameQuestion(Criterion):
@@ -92,7 +91,7 @@ class BlameResult(Record):
 
 def write_question(question: BlameQuestion, folder: RunFolder) -> None:
     """Keep the question in its run folder."""
-    (folder.path / QUESTION).write_text(question.model_dump_json(indent=1), encoding="utf-8")
+    keep(question, folder, QUESTION)
 
 
 def read_question(folder: RunFolder) -> BlameQuestion:
@@ -101,7 +100,7 @@ def read_question(folder: RunFolder) -> BlameQuestion:
     Raises:
         ConfigError: the run is no blame, or its file is not one.
     """
-    found = _read(folder, QUESTION, BlameQuestion)
+    found = kept(folder, QUESTION, BlameQuestion)
     if found is None:
         raise ConfigError(f"{folder.path} is no blame: it has no {QUESTION}")
     return found
@@ -109,7 +108,7 @@ def read_question(folder: RunFolder) -> BlameQuestion:
 
 def write_result(result: BlameResult, folder: RunFolder) -> None:
     """Keep the result in its run folder."""
-    (folder.path / RESULT).write_text(result.model_dump_json(indent=1), encoding="utf-8")
+    keep(result, folder, RESULT)
 
 
 def read_result(folder: RunFolder) -> BlameResult | None:
@@ -118,17 +117,7 @@ def read_result(folder: RunFolder) -> BlameResult | None:
     Raises:
         ConfigError: the file is not one.
     """
-    return _read(folder, RESULT, BlameResult)
-
-
-def _read(folder: RunFolder, name: str, kind: type[Kept]) -> Kept | None:
-    path = folder.path / name
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise ConfigError(f"{path} cannot be read: {error.errors()[0]['msg']}") from None
+    return kept(folder, RESULT, BlameResult)
 
 
 def outcome(

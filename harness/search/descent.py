@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from pydantic import ValidationError
-
-from harness.errors import ConfigError
 from harness.search.answer import Judged
 from harness.search.commits import Commit
+from harness.search.kept import keep, kept
 from harness.search.result import Ending
 from harness.store.folder import RunFolder
 from harness.store.records import Record
 
 QUESTION, RESULT = "into.json", "commits.json"
-Kept = TypeVar("Kept", bound=Record)
 
 
 class Into(Record):
@@ -48,7 +43,7 @@ class CommitResult(Record):
 
 def write_question(question: Into, folder: RunFolder) -> None:
     """Keep the question in its run folder."""
-    (folder.path / QUESTION).write_text(question.model_dump_json(indent=1), encoding="utf-8")
+    keep(question, folder, QUESTION)
 
 
 def read_question(folder: RunFolder) -> Into | None:
@@ -57,12 +52,12 @@ def read_question(folder: RunFolder) -> Into | None:
     Raises:
         ConfigError: the file is not one.
     """
-    return _read(folder, QUESTION, Into)
+    return kept(folder, QUESTION, Into)
 
 
 def write_result(result: CommitResult, folder: RunFolder) -> None:
     """Keep the result in its run folder."""
-    (folder.path / RESULT).write_text(result.model_dump_json(indent=1), encoding="utf-8")
+    keep(result, folder, RESULT)
 
 
 def read_result(folder: RunFolder) -> CommitResult | None:
@@ -71,14 +66,4 @@ def read_result(folder: RunFolder) -> CommitResult | None:
     Raises:
         ConfigError: the file is not one.
     """
-    return _read(folder, RESULT, CommitResult)
-
-
-def _read(folder: RunFolder, name: str, kind: type[Kept]) -> Kept | None:
-    path = folder.path / name
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise ConfigError(f"{path} cannot be read: {error.errors()[0]['msg']}") from None
+    return kept(folder, RESULT, CommitResult)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from pydantic import ValidationError
-
 from harness.errors import ConfigError
 from harness.runner.isolation import Isolation
 from harness.search.criterion import Criterion
+from harness.search.kept import keep, kept
 from harness.session.context import BUSY_BYTES, Options
 from harness.store.folder import RunFolder
 
@@ -70,7 +67,7 @@ class Question(Criterion):
 
 def write(question: Question, folder: RunFolder) -> None:
     """Keep the question in its run folder."""
-    (folder.path / FILE).write_text(question.model_dump_json(indent=1), encoding="utf-8")
+    keep(question, folder, FILE)
 
 
 def read(folder: RunFolder) -> Question:
@@ -79,10 +76,7 @@ def read(folder: RunFolder) -> Question:
     Raises:
         ConfigError: the run is no bisect, or its file is not one.
     """
-    path = Path(folder.path / FILE)
-    try:
-        return Question.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise ConfigError(f"{folder.path} is no bisect: it has no {FILE}") from None
-    except ValidationError as error:
-        raise ConfigError(f"{path} cannot be read: {error.errors()[0]['msg']}") from None
+    found = kept(folder, FILE, Question)
+    if found is None:
+        raise ConfigError(f"{folder.path} is no bisect: it has no {FILE}")
+    return found

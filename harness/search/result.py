@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import ValidationError
-
-from harness.errors import ConfigError
 from harness.search.answer import Judged
+from harness.search.kept import keep, kept
 from harness.store.folder import RunFolder
 from harness.store.records import Record
 
@@ -37,7 +35,7 @@ class Result(Record):
 
 def write(result: Result, folder: RunFolder) -> None:
     """Keep the result in its run folder."""
-    (folder.path / FILE).write_text(result.model_dump_json(indent=1), encoding="utf-8")
+    keep(result, folder, FILE)
 
 
 def read(folder: RunFolder) -> Result | None:
@@ -46,10 +44,4 @@ def read(folder: RunFolder) -> Result | None:
     Raises:
         ConfigError: the file is not one.
     """
-    path = folder.path / FILE
-    try:
-        return Result.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise ConfigError(f"{path} cannot be read: {error.errors()[0]['msg']}") from None
+    return kept(folder, FILE, Result)

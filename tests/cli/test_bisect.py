@@ -24,10 +24,10 @@ LISTED = tuple(Release(Version(text)) for text in ("1.0", "1.1", "1.2", "1.3"))
     [
         (SCENARIO, "bisect needs PACKAGE"),
         (("p",), "bisect needs --scenario"),
-        (("p", *SCENARIO, "--above", "8GiB"), "--above is about a figure: name it with --metric"),
-        (("p", *SCENARIO, "--metric", "x.y"), r"--metric needs --above \(only --scan goes without\)"),
+        (("p", *SCENARIO, "--above", "8GiB"), "--metric and --above belong together"),
+        (("p", *SCENARIO, "--metric", "x.y"), r"--metric and --above belong together"),
         (("p", *SCENARIO, "--metric", "x.y", "--above", "1.5x", "--signature", "S"), "two different questions"),
-        (("p", *SCENARIO, "--metric", "x.y", "--above", "1.5x", "--assume-ends"), "which --assume-ends leaves out"),
+        (("p", *SCENARIO, "--metric", "x.y", "--above", "1.5x", "--assume-ends"), "which is not run here"),
         (("p", *SCENARIO, "--metric", "x.y", "--above", "1.5x"), "measured at the good end: name it with --good"),
         (("p", *SCENARIO, "--metric", "x.y", "--above", "much", "--good", "1.0"), "neither a factor"),
         (("p", *SCENARIO, "--scan"), "name the older one with --good"),
