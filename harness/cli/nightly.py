@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_reports, default_jobs, positive, size
+from harness.cli.arguments import REPORTS, Verbs, add_json, add_reports, default_jobs, positive, size
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode, InfrastructureError
 from harness.matrix.model import Matrix, load_matrix
 from harness.matrix.places import short
+from harness.nightly.alone import alone
 from harness.nightly.close import end_lines
 from harness.nightly.drive import Nightly
 from harness.nightly.finish import Finish
@@ -26,6 +28,7 @@ from harness.nightly.stages import Interrupted, Stages
 from harness.session.context import BUSY_BYTES, Options
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import plan_again
+from harness.store.carried import NIGHT
 from harness.store.folder import RunFolder, find
 
 DEFAULT = "nightly"
@@ -106,14 +109,16 @@ def nightly(options: argparse.Namespace) -> ExitCode:
     asked = Asked(options, Console(stderr=True) if options.json else Console(), Places.of_user())
     try:
         if options.judge:
-            folder = find(options.judge, options.reports)
+            folder = _to_judge(options)
             ended: Ended | None = _finish(asked).judged(folder, asked.today)
         else:
-            ended, folder = _spend(asked)
+            with alone(options.reports, _matrix(asked).name):
+                ended, folder = _spend(asked)
     except OSError as error:
         raise InfrastructureError(f"the night could not be ended, and claims nothing: {error}") from error
     if ended is None:
-        asked.say(f"interrupted, nothing is claimed; to go on: harness nightly --resume {short(_matrix(asked).path)}")
+        words = ["harness", "nightly", short(_matrix(asked).path), "--resume", *_places(options)]
+        asked.say(f"interrupted, nothing is claimed; to go on: {shlex.join(words)}")
         return ExitCode.INTERRUPTED
     for line in end_lines(folder, ended):
         asked.say(line)
@@ -123,6 +128,25 @@ def nightly(options: argparse.Namespace) -> ExitCode:
     if options.json:
         print(text)
     return ExitCode(ended.code)
+
+
+def _to_judge(options: argparse.Namespace) -> RunFolder:
+    """Return the run to judge.
+
+    Raises:
+        ConfigError: it is a night of its own: it was judged at its end, by what only it knew then.
+    """
+    folder = find(options.judge, options.reports)
+    if (folder.path / NIGHT).exists():
+        raise ConfigError(
+            f"{folder.path.name} is a night of harness nightly and judges itself at its end (--resume goes on with one "
+            "that was interrupted); --judge is for runs of harness run, alone or merged"
+        )
+    return folder
+
+
+def _places(options: argparse.Namespace) -> tuple[str, ...]:
+    return () if options.reports == REPORTS else ("--reports", str(options.reports))
 
 
 def _matrix(asked: Asked) -> Matrix:

@@ -14,6 +14,7 @@ from harness.envs.lock import Unsolvable, read_lock
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.plan import Expansion
 from harness.nightly import finish
+from harness.nightly.alone import alone
 from harness.session import run as session_run
 from harness.session.plan import Plan, PlannedCell, read_scenarios
 from harness.store.folder import RunFolder
@@ -218,7 +219,7 @@ def test_an_interrupted_night_claims_nothing_and_is_gone_on_with(world, monkeypa
         patch.setattr(command.Stages, "cells", interrupted)
         nothing, said = world.night(code=130)
     assert nothing == {}
-    assert "nothing is claimed; to go on: harness nightly --resume small.toml" in said
+    assert "nothing is claimed; to go on: harness nightly small.toml --resume" in said
     torn = next(
         path.parent for path in Path("reports").glob("*/night.json") if not (path.parent / "nightly.json").exists()
     )
@@ -290,7 +291,8 @@ def test_a_merged_run_is_judged_and_nothing_is_run(world):
 def test_a_part_that_never_came_is_missing_in_what_is_judged(world):
     first, _ = world.night()
     alone, _ = world.night()  # nothing changed: the control cell alone, as a runner would bring that lost its part
-    (Path("reports", alone["night"]) / "nightly.json").unlink()
+    for name in ("nightly.json", "night.json"):
+        (Path("reports", alone["night"]) / name).unlink()
     judged, _ = world.night("--judge", alone["night"], code=4)
     assert {claim[:2] for claim in world.kinds(judged)} == {("missing", LATEST)}
     reasons = {claim["detail"] for claim in judged["claims"] if claim["kind"] == "missing"}
@@ -337,3 +339,24 @@ def test_a_baseline_is_what_nights_are_held_against_and_what_is_accepted_is_quie
 def test_a_mistake_is_one_sentence(world, arguments, sentence):
     _, said = world.night(*arguments, code=2)
     assert sentence in said
+
+
+def test_a_night_is_not_judged_a_second_time(world):
+    world.night()
+    (night,) = (path.parent for path in Path("reports").glob("*/nightly.json"))
+    before = (night / "nightly.json").read_bytes()
+    _, said = world.night("--judge", str(night), code=2)
+    assert "judges itself at its end" in said
+    assert (night / "nightly.json").read_bytes() == before
+
+
+def test_two_nights_of_a_matrix_do_not_run_at_once(world):
+    with alone(Path("reports"), "small"):
+        _, said = world.night(code=2)
+    assert "a night of small is running below reports already" in said
+
+
+def test_reports_that_are_a_file_are_one_sentence(world):
+    Path("reports").write_text("no folder")
+    _, said = world.night(code=2)
+    assert "--reports reports is not a folder" in said

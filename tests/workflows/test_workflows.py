@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +26,13 @@ from importlib.metadata import version
 
 def test_small_numbers(probe):
     probe.expect("the major version is 1", version("iniconfig").startswith("1."))
+"""
+SLOW = """
+import pathlib, time
+
+def test_slow(probe):
+    while not (pathlib.Path(__file__).parent / "fast").exists():
+        time.sleep(0.1)
 """
 MATRIX = """
 name = "small"
@@ -196,6 +205,26 @@ def test_the_slurm_script_spends_a_night(home):
     assert done.returncode == 0, done.stdout + done.stderr
     night, nights = told(home)
     assert (night["verdict"], nights) == ("quiet", 1)
+
+
+def test_the_slurm_script_is_cut_off_cleanly_and_goes_on_the_next_time(home):
+    (home / "case.py").write_text(CASE + SLOW)
+    (home / "night.sh").write_text(block("bash", "#SBATCH"))
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    night = subprocess.Popen(["bash", "night.sh"], env=environment, cwd=home, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(home.glob("nights/reports/*/cells/*/case.test_slow/1/events.jsonl")):
+        time.sleep(0.2)
+    night.send_signal(signal.SIGINT)
+    assert night.wait(60) == 130
+    (begun,) = (home / "nights/reports").glob("*/night.json")
+    assert not (begun.parent / "nightly.json").exists()
+    (home / "fast").touch()
+    assert (
+        subprocess.run(["bash", "night.sh"], env=environment, cwd=home, capture_output=True, check=False).returncode
+        == 0
+    )
+    assert (begun.parent / "nightly.json").exists()
 
 
 def test_the_units_name_what_the_other_ways_name():
