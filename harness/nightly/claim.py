@@ -17,6 +17,7 @@ class Kind(StrEnum):
     UNCONFIRMED = "not confirmed"  # a new red or more memory that was not seen often enough to be called so
     UNEXPLAINED = "red without a change"  # green before, red now, and neither lock nor source changed
     CHANGED = "signature changed"
+    EDITED = "scenario changed"  # red, green or in its memory unlike before; its source changed, nothing installed did
     STILL_RED = "still red"
     FLAKY = "flaky"
     FIXED = "fixed"
@@ -36,7 +37,12 @@ class Kind(StrEnum):
 REGRESSIONS = frozenset({Kind.NEW, Kind.MEMORY_UP})
 OPEN = frozenset({Kind.MISSING, Kind.UNKNOWN, Kind.UNCONFIRMED, Kind.UNEXPLAINED})
 STRICT = frozenset({Kind.CHANGED, Kind.KNOWN_GONE, Kind.KNOWN_CHANGED, Kind.OVERDUE})
-LOUD = REGRESSIONS | OPEN | STRICT | {Kind.FLAKY, Kind.FIXED, Kind.MEMORY_DOWN, Kind.DISAPPEARED, Kind.WITHHELD}
+LOUD = (
+    REGRESSIONS
+    | OPEN
+    | STRICT
+    | {Kind.EDITED, Kind.FLAKY, Kind.FIXED, Kind.MEMORY_DOWN, Kind.DISAPPEARED, Kind.WITHHELD}
+)
 
 
 class Claim(Record):

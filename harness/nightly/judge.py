@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
+from harness.nightly.case import Case, alike, claim_of
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.flakes import Rate, needed, rate, streak
-from harness.nightly.ledger import Seen, tallied
+from harness.nightly.ledger import tallied
 from harness.nightly.levels import Move, moves
-from harness.nightly.look import WHOLE, Look, Word
+from harness.nightly.look import WHOLE, Word
 from harness.report.figures import human_bytes
-from harness.verdict.known import Standing, State
+from harness.verdict.known import State
 
 ENOUGH_MEMORY = 3  # attempts before more memory is called more
+BY_CHANGE = {Kind.NEW, Kind.UNCONFIRMED, Kind.CHANGED, Kind.FIXED, Kind.MEMORY_UP, Kind.MEMORY_DOWN}
 
 
-@dataclass(frozen=True)
-class Case:
-    """One place: tonight's look, the last answer, the baseline's, and what is written down about it."""
-
-    look: Look
-    was: Seen | None = None
-    base: Look | None = None
-    standing: Standing | None = None
-    accepted: str = ""  # why, where somebody accepted it
-    new_epoch: bool = False  # the machine moved between the last answer and tonight
-
-    @property
-    def old(self) -> Look | None:
-        """What tonight is compared with: the baseline where there is one, else the last answer."""
-        return self.base or (self.was.look if self.was else None)
-
-    @property
-    def rate(self) -> Rate:
-        """How often the place is red by itself, tonight included."""
-        return rate(tallied(self.look, "", self.was))
+def judge(case: Case) -> list[Claim]:
+    """Return what a place claims, see :func:`_judge`; a scenario that was edited is never a release's doing unsaid."""
+    claims = _judge(case)
+    if not case.edited:
+        return claims
+    return [_edited(case, one) if one.kind in {*BY_CHANGE, Kind.KNOWN_CHANGED} else one for one in claims]
 
 
-def judge(case: Case) -> list[Claim]:  # noqa: PLR0911  # one return a row of the table
+def _edited(case: Case, claim: Claim) -> Claim:
+    if not case.edited_alone:
+        return claim.model_copy(update={"detail": f"{claim.detail}; the scenario's source changed too"})
+    said = f"its source changed, nothing installed did: {claim.detail}"
+    return claim.model_copy(update={"kind": Kind.EDITED if claim.kind in BY_CHANGE else claim.kind, "detail": said})
+
+
+def _judge(case: Case) -> list[Claim]:  # noqa: PLR0911  # one return a row of the table
     """Return what a place claims; nothing where it is green as it was.
 
     ========================== ==================================================================
@@ -58,14 +50,14 @@ def judge(case: Case) -> list[Claim]:  # noqa: PLR0911  # one return a row of th
     match look.word:
         case Word.MISSING:
             last = f"; last seen {was.word} in {was.night}" if was else ""
-            return [_claim(case, Kind.MISSING, f"{look.reason or 'no result'}{last}")]
+            return [claim_of(case, Kind.MISSING, f"{look.reason or 'no result'}{last}")]
         case Word.ERROR if case.accepted:
-            return [_claim(case, Kind.ACCEPTED, case.accepted, fresh=False)]
+            return [claim_of(case, Kind.ACCEPTED, case.accepted, fresh=False)]
         case Word.ERROR:
-            return [_claim(case, Kind.UNKNOWN, f"{look.result}{': ' if look.reason else ''}{look.reason}")]
+            return [claim_of(case, Kind.UNKNOWN, f"{look.result}{': ' if look.reason else ''}{look.reason}")]
         case Word.SKIP:
             gone = was is not None and was.word is not Word.SKIP
-            return [_claim(case, Kind.DISAPPEARED, look.reason or "does not apply any more")] if gone else []
+            return [claim_of(case, Kind.DISAPPEARED, look.reason or "does not apply any more")] if gone else []
         case Word.FLAKY:
             return [_flaky(case)]
         case Word.GREEN:
@@ -78,12 +70,16 @@ def _green(case: Case) -> list[Claim]:
     """Return what a green place claims: a fix, a flake, memory that moved, or nothing."""
     was = case.was
     if was is None and case.base is None:
-        return [_claim(case, Kind.APPEARED, "green")]
+        return [claim_of(case, Kind.APPEARED, "green")]
     if was is not None and was.word is Word.RED:
         if case.rate.flaky:
             return [_flaky(case)]
         if case.standing is None:
-            return [_claim(case, Kind.FIXED, f"red since {was.since}")]
+            return [
+                claim_of(
+                    case, Kind.FIXED, f"red since {was.since}" if not case.edited_alone else "green, where it was red"
+                )
+            ]
     if case.new_epoch or (case.old is not None and case.old.gpu != case.look.gpu):
         return []
     moved = moves(was.figures, case.look.figures) if was is not None else ()
@@ -97,31 +93,31 @@ def _green(case: Case) -> list[Claim]:
 def _memory(case: Case, move: Move) -> Claim:
     detail = f"{move.figure} {human_bytes(move.before)} → {human_bytes(move.now)}"
     if not move.up:
-        return _claim(case, Kind.MEMORY_DOWN, detail, move=move)
+        return claim_of(case, Kind.MEMORY_DOWN, detail, move=move)
     if case.accepted:
-        return _claim(case, Kind.ACCEPTED, f"{detail}: {case.accepted}", fresh=False)
+        return claim_of(case, Kind.ACCEPTED, f"{detail}: {case.accepted}", fresh=False)
     enough = len(case.look.attempts) >= ENOUGH_MEMORY
     kind = Kind.MEMORY_UP if enough else Kind.UNCONFIRMED
-    return _claim(case, kind, f"{detail}{'' if enough else ', measured once'}", move=move)
+    return claim_of(case, kind, f"{detail}{'' if enough else ', measured once'}", move=move)
 
 
 def _red(case: Case) -> Claim:
     look, was, standing = case.look, case.was, case.standing
     said = look.reason or str(look.result)
     if standing is not None and standing.state is State.KNOWN:
-        return _claim(case, Kind.KNOWN, standing.issue.note, fresh=False)
+        return claim_of(case, Kind.KNOWN, standing.issue.note, fresh=False)
     if was is not None and was.word is Word.RED:
         same = alike(was.look, look)
         kind = Kind.STILL_RED if same else Kind.CHANGED
         if standing is not None:
             kind = Kind.KNOWN_CHANGED
-        return _claim(case, kind, said, fresh=not same, since=was.since if same else "")
+        return claim_of(case, kind, said, fresh=not same, since=was.since if same else "")
     if case.base is not None and case.base.word is Word.RED and alike(case.base, look):
-        return _claim(case, Kind.STILL_RED, f"{said}; red in the baseline too", fresh=was is not None)
+        return claim_of(case, Kind.STILL_RED, f"{said}; red in the baseline too", fresh=was is not None)
     if case.accepted:
-        return _claim(case, Kind.ACCEPTED, case.accepted, fresh=False)
+        return claim_of(case, Kind.ACCEPTED, case.accepted, fresh=False)
     if case.old is None or case.old.word not in {Word.GREEN, Word.FLAKY}:
-        return _claim(case, Kind.APPEARED if standing is None else Kind.KNOWN_CHANGED, f"red from the first: {said}")
+        return claim_of(case, Kind.APPEARED if standing is None else Kind.KNOWN_CHANGED, f"red from the first: {said}")
     return _new_red(case, said)
 
 
@@ -139,54 +135,19 @@ def _new_red(case: Case, said: str) -> Claim:
     if reds < wanted:
         if rate(history).flaky:
             return _flaky(case, rate(history), reds)
-        return _claim(case, Kind.UNCONFIRMED, f"{said}; red {reds} times, {wanted} needed")
+        if case.edited_alone:
+            return claim_of(case, Kind.UNCONFIRMED, f"{said}, where it was green")
+        return claim_of(case, Kind.UNCONFIRMED, f"{said}; red {reds} times, {wanted} needed")
     mark = case.look.mark
     if mark.whole and case.was is not None and case.was.look.mark == mark:
         moved = "; the machine moved in between" if case.new_epoch else ""
-        return _claim(case, Kind.UNEXPLAINED, f"{said}; nothing that is installed changed{moved}")
+        return claim_of(case, Kind.UNEXPLAINED, f"{said}; nothing that is installed changed{moved}")
     caveat = "; the machine moved in between, so that it may be the cause" if case.new_epoch else ""
-    return _claim(case, Kind.NEW, f"{said}{caveat}")
+    return claim_of(case, Kind.NEW, f"{said}{caveat}" if not case.edited_alone else f"{said}, where it was green")
 
 
 def _flaky(case: Case, found: Rate | None = None, reds: int = 0) -> Claim:
     found = found or case.rate
     tonight = f"{reds} times red tonight; " if reds else ""
     known = case.was is not None and rate(case.was.tallies).flaky
-    return _claim(case, Kind.FLAKY, f"{tonight}{found} under an equal lock", fresh=not known)
-
-
-def alike(one: Look, other: Look) -> bool:
-    """Tell whether two reds are one failure: a signature in common, or none on both sides and equal outcomes."""
-    if one.signatures or other.signatures:
-        return bool(set(one.signatures) & set(other.signatures))
-    return one.result == other.result
-
-
-def changed_packages(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Return package → (before, after) of what differs; empty text where it is not there."""
-    names = sorted(before.keys() | after.keys())
-    pairs = {name: (before.get(name, ""), after.get(name, "")) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _claim(
-    case: Case, kind: Kind, detail: str, *, fresh: bool = True, since: str = "", move: Move | None = None
-) -> Claim:
-    look, was = case.look, case.was
-    known = was is not None and was.versions and look.versions
-    return Claim(
-        kind=kind,
-        line=look.line,
-        scenario=look.scenario,
-        cell=look.cell,
-        detail=" ".join(detail.split()),
-        fresh=fresh,
-        since=since,
-        was=was.night if was else "",
-        was_cell=was.cell if was else "",
-        changed=changed_packages(was.versions, look.versions) if known and was else {},
-        signature=look.signatures[0] if look.signatures else "",
-        tracker=case.standing.issue.tracker if case.standing else "",
-        figure=move.figure if move else "",
-        bounds=(move.before, move.now) if move else None,
-    )
+    return claim_of(case, Kind.FLAKY, f"{tonight}{found} under an equal lock", fresh=not known)

@@ -53,8 +53,8 @@ def _after(now: Situation, look: Look, kinds: set[Kind], epoch: str) -> Seen | N
     if Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and look.word is Word.RED):
         return was and _unsure(was).model_copy(update={"tallies": tallied(look, now.night, was)})
     slim = _slim(look)
-    same = was is not None and was.word is look.word and Kind.CHANGED not in kinds
-    level = not kinds & {Kind.MEMORY_UP, Kind.MEMORY_DOWN}
+    same = was is not None and was.word is look.word and not kinds & {Kind.CHANGED, Kind.EDITED}
+    level = not kinds & {Kind.MEMORY_UP, Kind.MEMORY_DOWN, Kind.EDITED}
     made = seen(slim, now.night, epoch, was, same=same, level=level)
     if look.word is not Word.GREEN and was is not None and was.epoch == epoch:
         made = made.model_copy(update={"figures": was.figures})  # what a failed attempt measured is no level

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from harness.nightly.case import Case
 from harness.nightly.control import Control, State
 from harness.nightly.facts import Facts
-from harness.nightly.judge import Case
 from harness.nightly.known import standing_of
 from harness.nightly.ledger import Ledger, Seen
 from harness.nightly.look import WHOLE, Look, Place, Word
