@@ -13,7 +13,7 @@ from harness.session.boxes import boxes_of
 from harness.store.baseline import current
 from harness.store.folder import RunFolder, find
 from harness.verdict.accepted import with_accepted
-from harness.verdict.box import Kind
+from harness.verdict.box import Entry, Kind
 from harness.verdict.comparison import compare_sides
 from harness.verdict.known import KnownIssue
 
@@ -50,5 +50,10 @@ def held(folder: RunFolder, reports: Path, matrix: str, issues: Sequence[KnownIs
         run=baseline.run,
         looks={place: look_of_box(box) for place, box in before.items() if not box.outcomes.missing},
         accepted={(entry.line, entry.scenario): entry.accepted for entry in entries if entry.accepted},
-        said=tuple(f"{entry.kind}: {entry.line} · {entry.scenario}: {entry.detail}" for entry in told),
+        said=tuple(map(_said, told)),
     )
+
+
+def _said(entry: Entry) -> str:
+    accepted = f" (accepted: {entry.accepted})" if entry.accepted else ""
+    return f"{entry.kind}: {entry.line} · {entry.scenario}: {entry.detail}{accepted}"
