@@ -68,7 +68,6 @@ def _ended(record: RunRecord, folder: RunFolder, now: Situation, night: Night, a
     lines = lines_of(record.cells, record.name)
     words = Counter(look.word.value for look in now.looks.values())
     against = held(folder, about.reports, record.name, now.issues)
-    carried = Counter(one.night for one in now.carried.values())
     tested = {line: cell for cell in record.cells for line in [lines[cell.id]]}
     return Ended(
         night=folder.path.name,
@@ -85,7 +84,7 @@ def _ended(record: RunRecord, folder: RunFolder, now: Situation, night: Night, a
         moved=now.control.moved,
         machine=now.control.facts,
         counts=dict(sorted(words.items())),
-        carried=tuple(CarriedCount(night=name, count=count) for name, count in sorted(carried.items())),
+        carried=_carried(now),
         resolved={
             line: {name: cell.versions.get(name, label) for name, label in cell.pins.items()}
             for line, cell in tested.items()
@@ -97,6 +96,13 @@ def _ended(record: RunRecord, folder: RunFolder, now: Situation, night: Night, a
         drafts=about.drafts,
         notes=(*about.notes, *([against.note] if against.note else [])),
     )
+
+
+def _carried(now: Situation) -> tuple[CarriedCount, ...]:
+    """Group what was carried by the night in which it was seen."""
+    nights = sorted({one.night for one in now.carried.values()})
+    groups = {night: sorted(place for place, one in now.carried.items() if one.night == night) for night in nights}
+    return tuple(CarriedCount(night=night, count=len(mine), places=tuple(mine)) for night, mine in groups.items())
 
 
 def _concealed(ended: Ended, private: Private) -> Ended:

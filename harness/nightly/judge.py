@@ -105,7 +105,9 @@ def _red(case: Case) -> Claim:
     look, was, standing = case.look, case.was, case.standing
     said = look.reason or str(look.result)
     if standing is not None and standing.state is State.KNOWN:
-        return claim_of(case, Kind.KNOWN, standing.issue.note, fresh=False)
+        same = was is not None and was.word is Word.RED and alike(was.look, look)
+        since = was.since if was is not None and same else ""
+        return claim_of(case, Kind.KNOWN, standing.issue.note or said, fresh=False, since=since)
     if was is not None and was.word is Word.RED:
         same = alike(was.look, look)
         kind = Kind.STILL_RED if same else Kind.CHANGED

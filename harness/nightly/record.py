@@ -54,10 +54,11 @@ class Searched(Record):
 
 
 class CarriedCount(Record):
-    """So many answers that were not asked for again, and the night in which they were seen."""
+    """So many answers that were not asked for again, the night in which they were seen, and their places."""
 
     night: str
     count: int
+    places: tuple[tuple[str, str], ...] = ()  # line, scenario
 
 
 class Ended(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 
@@ -10,6 +11,7 @@ from harness.nightly.record import Ended, Searched
 
 ORDER = tuple(Kind)
 MOST = 20  # claims of one kind that are named
+QUIET = 30  # lines about what is quiet, and about what was carried
 
 
 def verdict(code: int, control: str, claims: Iterable[Claim]) -> str:
@@ -33,6 +35,7 @@ def lines(night: Ended) -> list[str]:
     said += [f"control moved: {text}" for text in night.moved]
     said += [f"machine: {text}" for text in night.machine]
     said += [f"note: {text}" for text in night.notes]
+    said += [f"as before: {text}" for text in _as_before(night)]
     said += [_counts(night), *_carried(night)]
     return [*said, f"{night.verdict} (code {night.code})"]
 
@@ -55,7 +58,8 @@ def markdown(night: Ended) -> str:
     out += _section("Issue drafts", [f"[{name}]({name})" for name in night.drafts])
     out += _section("Against the baseline", list(night.against_baseline))
     out += _section("Notes", list(night.notes))
-    out += _quiet(night)
+    out += _section("Known, accepted or as before", _as_before(night))
+    out += _section("Not run again", _carried_lines(night))
     out += ["## What ran", "", "| line | why | versions |", "|---|---|---|"]
     out += [f"| {line} | {why} | {_versions(night, line)} |" for line, why in night.ran.items()]
     return "\n".join([*out, ""])
@@ -67,8 +71,9 @@ def _claims(night: Ended) -> list[tuple[str, str]]:
         claims = list(group)
         shown = [claim for claim in claims if claim.fresh or kind is Kind.MISSING] if kind in LOUD else []
         said += [(kind.value, _row(claim, night)) for claim in shown[:MOST]]
-        if len(claims) > len(shown[:MOST]):
-            left = len(claims) - len(shown[:MOST])
+        quiet = [claim for claim in claims if _is_quiet(claim)]  # named below, under "as before"
+        left = len(claims) - len(shown[:MOST]) - len(quiet)
+        if left:
             said.append((kind.value, f"{left} {'more ' if shown else ''}place{'' if left == 1 else 's'}"))
     return said
 
@@ -103,6 +108,15 @@ def _carried(night: Ended) -> list[str]:
     return [f"{one.count} results not run again: unchanged since {one.night}" for one in night.carried]
 
 
+def _carried_lines(night: Ended) -> list[str]:
+    """Name the cell-lines that were carried, each with how many scenarios and the night in which they were seen."""
+    said = []
+    for one in night.carried:
+        counts = Counter(line for line, _ in one.places)
+        said += [f"{line}: {count} seen in {one.night}" for line, count in sorted(counts.items())]
+    return _capped(said)
+
+
 def _versions(night: Ended, line: str) -> str:
     return ", ".join(f"{name} {version}" for name, version in night.resolved.get(line, {}).items())
 
@@ -113,8 +127,15 @@ def _section(title: str, rows: list[str], before: str = "") -> list[str]:
     return [f"## {title}", "", *([before, ""] if before else []), *(f"- {row}" for row in rows), ""]
 
 
-def _quiet(night: Ended) -> list[str]:
-    """Say how many claims are quiet, by kind, without naming each."""
-    quiet = [claim.kind.value for claim in night.claims if not claim.fresh and claim.kind not in LOUD]
-    counts = {kind: quiet.count(kind) for kind in dict.fromkeys(quiet)}
-    return _section("Known, accepted or as before", [f"{count} {kind}" for kind, count in counts.items()])
+def _is_quiet(claim: Claim) -> bool:
+    return not claim.fresh and claim.kind not in LOUD
+
+
+def _as_before(night: Ended) -> list[str]:
+    """Name every claim that is quiet: its kind, where, since when, and its tracker."""
+    return _capped([f"{one.kind}: {_row(one, night)}" for one in _ordered(night.claims) if _is_quiet(one)])
+
+
+def _capped(said: list[str]) -> list[str]:
+    more = len(said) - QUIET
+    return [*said[:QUIET], f"and {more} more"] if more > 0 else said

@@ -145,10 +145,13 @@ def test_the_next_night_says_still_red_and_a_fix_is_said_in_its_night(world):
     world.night()
     world.newest = "1.2.0"
     world.answers(latest_one="broken")
-    world.night(code=1)
-    third, _ = world.night()
+    second, _ = world.night(code=1)
+    third, said = world.night()
     assert world.kinds(third) == set()
     assert ("still red", LATEST, "test_one") in world.kinds(third, fresh=False)
+    (told,) = [text for text in said.splitlines() if "still red" in text]
+    assert f"as before: still red: {LATEST} · planted::test_one" in told
+    assert f"(since {second['night']})" in told
     world.newest = "1.3.0"
     world.answers()
     fourth, _ = world.night()
@@ -158,7 +161,10 @@ def test_the_next_night_says_still_red_and_a_fix_is_said_in_its_night(world):
 def test_what_did_not_change_is_carried_and_named_with_its_night_and_all_runs_everything(world):
     first, _ = world.night()
     second, said = world.night()
-    assert second["carried"] == [{"night": first["night"], "count": 2}]
+    places = [[LATEST, "planted::test_one"], [LATEST, "planted::test_two"]]
+    assert second["carried"] == [{"night": first["night"], "count": 2, "places": places}]
+    written = Path("reports", second["night"], "nightly.md").read_text()
+    assert f"- {LATEST}: 2 seen in {first['night']}" in written
     assert second["counts"] == {"green": 2}  # the control cell alone: what was carried is not counted as green
     assert f"2 results not run again: unchanged since {first['night']}" in said
     assert [one.id.rpartition("-")[0] for one in RunFolder(Path("reports", second["night"])).read_record().cells] == [
