@@ -114,6 +114,8 @@ class Blame:
         for end, name in zip(ends, ("good", "bad"), strict=True):
             self.say(f"the {name} end: {WORDS[self.probed[end].bad]} ({self.probed[end].reason})")
         good, bad = (self.probed[end] for end in ends)
+        if bad.bad is False and good.bad is True:
+            raise Stopped(Ending.NOT_REPRODUCED, "the ends look swapped: the good one is bad here, the bad one good")
         if bad.bad is not True:
             raise Stopped(Ending.NOT_REPRODUCED, f"the bad end {self._unlike(bad)} ({bad.reason})")
         if good.bad is not False:

@@ -83,11 +83,12 @@ def _found(asked: Question, result: Result, facts: Facts) -> tuple[str, ...]:
     after = result.suspects[0]
     red = facts.border.get(result.before if asked.find_fix else after)
     lines = [f"commits between: {facts.compare}"] if facts.compare else []
-    if red is not None:
-        scenario = next((one.scenario for one in facts.attempts if one.cell == red.id and _failed(one)), asked.scenario)
+    scenario = next((one.scenario for one in facts.attempts if red and one.cell == red.id and _failed(one)), None)
+    if red is not None and scenario is not None:  # where only a figure is bad nothing failed: there is nothing to show
         words = ["harness", "repro", facts.place, red.id, scenario, "-o", "repro.py"]
         lines.append(f"a script for a maintainer: {shlex.join(words)}")
-    lines.append(f"a draft of the issue: {shlex.join(['harness', 'issue', facts.place, '--bisect', facts.place])}")
+        draft = ["harness", "issue", facts.place, "--bisect", facts.place]
+        lines.append(f"a draft of the issue: {shlex.join(draft)}")
     if facts.repository:
         words = ["harness", "bisect", "--resume", facts.place, "--into", f"git:{facts.repository}"]
         lines.append(f"the commit: {shlex.join(words)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -110,9 +111,11 @@ class Asked:
     def _of_file(self, text: str, path: Path) -> Side:
         """Read a file and resolve it, so that what it does not name is known too."""
         try:
-            found = read_pinned(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{text} cannot be read: {error}") from None
+            found = read_pinned(_decoded(path.read_bytes()))
+        except OSError as error:
+            raise ConfigError(f"{text} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{text} is neither UTF-8 nor UTF-16: it is no text") from None
         if not found.pins:
             raise ConfigError(f"{text} names no package at an exact version")
         cell = Cell(self.default_python, (*found.pins, *found.open))
@@ -186,3 +189,9 @@ def _solved(text: str, cell: Cell, places: Places) -> Lock:
     if lock.network:
         raise InfrastructureError(f"{text}: the index does not answer: {lock.sentence}")
     raise ConfigError(f"{text} has no resolution: {lock.sentence}")
+
+
+def _decoded(content: bytes) -> str:
+    """Read a text as UTF-8, or as the UTF-16 that PowerShell writes where output goes to a file."""
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if marked else "utf-8-sig")

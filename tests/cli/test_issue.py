@@ -174,3 +174,10 @@ def test_what_is_private_stays_only_where_that_is_asked_for_and_said(reports, pl
     assert "/home/bob/first.toml" in said.out
     assert "**Nothing was replaced (`--no-redact`)" in said.out
     assert said.err.startswith("note: paths, names, addresses and tokens of this machine are not hidden")
+
+
+def test_a_blame_is_not_drafted_but_says_how_to_go_on(reports, capsys):
+    (run,) = (path.parent for path in reports.glob("*/run.json"))
+    (run / "blame.json").write_text("{}")
+    assert main(["issue", run.name, "--reports", str(reports)]) == 2
+    assert "harness blame --resume" in capsys.readouterr().err

@@ -236,6 +236,7 @@ def test_a_contrast_of_one_package_is_found_and_called_a_regression_only_where_r
     assert issue.contrast.changes == (Change("package", "accelerate", "1.11.0", "1.13.0"),)
     assert issue.title.endswith("(seen with transformers 5.0.0 · accelerate 1.11.0, not with 1.13.0)")
     assert issue.labels == ("bug",)
+    assert issue.gone.startswith("It passes in accelerate 1.13.0, which is newer than 1.11.0")
 
 
 def test_flaky_attempts_are_called_flaky_and_no_regression(draft_of):

@@ -194,6 +194,21 @@ def test_an_exception_is_told_by_message_and_frame():
     assert wanted(red(signature(alone, []).id, failure=alone)).frame == ":test_it"
 
 
+@pytest.mark.parametrize(
+    ("message", "pattern"),
+    [
+        ("too new\nassert 5 < 5", "AssertionError: too new"),
+        ("assert 5 < 5\n +  where 5 = int('5')", "AssertionError"),
+        ("too new", "AssertionError: too new"),
+    ],
+)
+def test_an_assertion_of_the_test_s_own_is_told_without_what_pytest_adds_to_it(message, pattern):
+    frames = (Frame(path="case.py", function="test_it", line=3),)
+    failure = Failure(when="call", type="AssertionError", message=message, frames=frames)
+    found = wanted(red(signature(failure, []).id, failure=failure))
+    assert (found.pattern, found.frame) == (pattern, ":test_it")
+
+
 def test_expectations_crashes_and_nothing_at_all_have_their_own_form():
     assert wanted(red("expectation: at most N times (of all)")).pattern == r"expectation: at most .+? times \(of all\)"
     assert wanted(red("crash:SIGSEGV", "fail:run:crash")).crash == "SIGSEGV"

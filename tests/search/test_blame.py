@@ -249,6 +249,14 @@ def test_a_bad_end_that_is_green_is_not_reproduced(world):
     assert len(world.ran) == 2
 
 
+def test_ends_that_are_swapped_are_called_so(world):
+    upgrades(world)
+    world.outcome = lambda found: "pass:check" if found["p1"] == "2" else "fail:run:exception"
+    result, _ = world.blame()
+    assert result.ending is Ending.NOT_REPRODUCED
+    assert "the ends look swapped" in sentence(result)
+
+
 def test_a_bad_end_that_is_red_for_another_reason_is_said(world):
     upgrades(world)
     world.outcome = lambda found: "fail:run:exception other" if found["p1"] == "2" else "pass:check"

@@ -51,6 +51,7 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
     first = [cell.id, *([picked.green.cell] if picked.green else [])]
     columns, lines = beside.small_matrix(report, rows, first)
     return IssueContext(
+        gone=words.gone(picked.contrast),
         title=words.title(headline(group, signature), picked.contrast, searched, names[cell.id]),
         key=group.key,
         signature=signature,

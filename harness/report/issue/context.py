@@ -163,3 +163,4 @@ class IssueContext:
     command: str
     harness_version: str
     redacted: bool = True
+    gone: str = ""  # where a newer release passes: what to ask before posting

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from harness.envs.places import Places
+from harness.errors import ConfigError
 from harness.report.context import build as build_report
 from harness.report.issue.build import Material, build
 from harness.report.issue.choose import choose
@@ -17,6 +18,7 @@ from harness.report.issue.searched import is_finished, read_search
 from harness.report.private import private_of
 from harness.report.redact import value_for_outside
 from harness.report.write import known_issues
+from harness.search.blamed import QUESTION as BLAME
 from harness.store.folder import RunFolder, folder_name
 from harness.store.records import ScenarioInfo
 
@@ -40,6 +42,11 @@ def draft(
         NothingSelectedError: the run has no such failure.
         ConfigError: several are meant, or the folder or the bisect cannot be read.
     """
+    if (folder.path / BLAME).exists():
+        raise ConfigError(
+            f"{folder.path.name} is a blame, whose cells are mixtures that nobody installs: go on with "
+            f"`harness blame --resume {folder.path.name} --bisect` and draft from the bisect's run"
+        )
     run, attempts = folder.read_record(), folder.attempts()
     report = build_report(run, attempts, known_issues(folder))
     group = choose(failures(report.groups, report.rows), signature)

@@ -120,6 +120,14 @@ def _alone(found: Evidence) -> str:
     return "What is installed is not known of a red and a green cell, so they are not compared."
 
 
+def gone(contrast: Contrast | None) -> str:
+    """Say that a newer release passes; empty where none is known to."""
+    if contrast is None or not mended(contrast):
+        return ""
+    pin = next(each for each in contrast.packages if each.pinned)
+    return f"It passes in {pin.name} {pin.green}, which is newer than {pin.red}: it may be mended, and nothing left to post"
+
+
 def mended(contrast: Contrast) -> bool:
     """Tell whether one pin alone differs, and the green cell has the newer release of it."""
     pins = [each for each in contrast.packages if each.pinned]

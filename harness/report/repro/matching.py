@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from harness.errors import ConfigError
 from harness.store.outcome import Reason
-from harness.store.records import AttemptRecord
-from harness.verdict.blank import LONGEST
+from harness.store.records import AttemptRecord, Failure
+from harness.verdict.blank import LONGEST, blank
+from harness.verdict.signature import short_type
 
 PLACEHOLDERS = re.compile(r"<(?:url|address|path)>|(?<![A-Za-z0-9_])N(?![A-Za-z0-9_])|…")
 CRASH = re.compile(r"crash:(?P<how>SIG[A-Z]+|signal-\d+|exit-\d+)|timeout")
@@ -47,7 +48,16 @@ def wanted(attempt: AttemptRecord | None) -> Wanted:
     if crash := CRASH.fullmatch(signature):
         return Wanted(signature, crash=crash["how"] or "timeout")
     head, frame = split(signature, attempt)
-    return Wanted(signature, pattern(head), frame)
+    return Wanted(signature, pattern(plain(head, attempt.failure)), frame)
+
+
+def plain(head: str, failure: Failure | None) -> str:
+    """Return the message as Python writes it: pytest adds what was compared to an assertion of the test's own."""
+    own = failure is not None and failure.frames and failure.frames[-1].package is None
+    if failure is None or not own or short_type(failure) != "AssertionError":
+        return head
+    message = "" if failure.message.startswith("assert ") else failure.message.partition("\nassert ")[0]
+    return f"AssertionError: {blank(message)}".removesuffix(": ")
 
 
 def split(signature: str, attempt: AttemptRecord) -> tuple[str, str]:
