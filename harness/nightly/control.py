@@ -10,8 +10,9 @@ from harness.nightly.facts import Facts, changes
 from harness.nightly.flakes import rate
 from harness.nightly.ledger import Ledger, Seen, by_scenario
 from harness.nightly.levels import moves
-from harness.nightly.look import Look, Word
+from harness.nightly.look import NEVER_RUN, Look, Word
 from harness.report.figures import human_bytes
+from harness.store.outcome import Status
 
 Looks = Mapping[str, Look]  # scenario -> what the control cell showed
 ANSWERS = {Word.GREEN, Word.RED, Word.FLAKY}
@@ -44,7 +45,8 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
     """Judge the machine.
 
     ================================================ =========
-    the control cell has no answer first, or last    silent
+    no scenario of the control cell ran, first or    silent
+    last, or none of them passed or failed
     first and last differ                            moved
     there was no night before                        steady
     as when the machine was last trusted             steady
@@ -63,9 +65,7 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
         facts: the machine at the beginning and the end of the night.
     """
     within = changes(*facts)
-    if not any(look.word in ANSWERS for look in first.values()) or not any(
-        look.word in ANSWERS for look in last.values()
-    ):
+    if not any(map(answers, first.values())) or not any(map(answers, last.values())):
         return Control(State.SILENT, (_silence(first, last),), within)
     earlier = by_scenario(ledger.control) if ledger else {}
     flaky = {name for name, one in earlier.items() if rate(one.tallies).flaky}
@@ -83,6 +83,12 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
         if not _differences(_comparable(moved, last), last, flaky, "the night before", "tonight"):
             return Control(State.SETTLED, trusted, (*within, *since))
     return Control(State.MOVED, trusted, (*within, *since))
+
+
+def answers(look: Look) -> bool:
+    """Tell whether a look says anything about the machine: a scenario ran, and passed or failed."""
+    ran = (one for one in look.attempts if one.stage not in NEVER_RUN)
+    return look.word in ANSWERS and any(one.status in {Status.PASS, Status.FAIL} for one in ran)
 
 
 def _comparable(earlier: Mapping[str, Seen], now: Looks) -> dict[str, Look]:
@@ -114,6 +120,7 @@ def _differences(old: Looks, new: Looks, flaky: set[str], before: str, after: st
 def _silence(first: Looks, last: Looks) -> str:
     if not first and not last:
         return "there is no control cell, or it never ran"
-    when = "first" if not any(look.word in ANSWERS for look in first.values()) else "last"
-    reasons = sorted({look.reason for look in (first if when == "first" else last).values() if look.reason})
-    return f"the control cell gave no answer when it ran {when}{': ' if reasons else ''}{'; '.join(reasons[:3])}"
+    when = "first" if not any(map(answers, first.values())) else "last"
+    looks = (first if when == "first" else last).values()
+    reasons = sorted({look.reason or str(look.result) for look in looks if look.reason or look.attempts})
+    return f"the control cell has no answer when it ran {when}{': ' if reasons else ''}{'; '.join(reasons[:3])}"

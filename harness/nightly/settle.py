@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.nightly.claim import Claim, Kind
-from harness.nightly.control import State
+from harness.nightly.control import State, answers
 from harness.nightly.ledger import Ledger, Seen, seen, tallied
 from harness.nightly.levels import watched
 from harness.nightly.look import WHOLE, Look, Place, Word, function
@@ -40,7 +40,7 @@ def settle(now: Situation, judged: Mapping[Place, Sequence[Claim]]) -> Ledger:
         seen(_slim(look), now.night, epoch, was, same=True, level=was is not None and was.epoch == epoch)
         for name, look in now.control_looks.items()
         for was in [next((one for one in (old.control if old else ()) if one.scenario == name), None)]
-        if look.word in ANSWERS
+        if answers(look)
     )
     return Ledger(night=now.night, epoch=epoch, facts=now.facts, seen=tuple(after.values()), control=control)
 
@@ -76,7 +76,7 @@ def distrusted(now: Situation) -> Ledger | None:
     moved = tuple(
         seen(_slim(look), now.night, now.night, None, same=False, level=False)
         for look in now.control_looks.values()
-        if look.word in ANSWERS
+        if answers(look)
     )
     if not moved:
         return now.ledger

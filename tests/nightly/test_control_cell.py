@@ -1,0 +1,49 @@
+"""When the control cell says something about the machine, and when it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.nightly.control import State, compare_control
+from harness.nightly.facts import Facts
+from harness.nightly.ledger import Ledger, seen
+from harness.nightly.look import WHOLE, Look, Mark
+from harness.nightly.morning import exit_code
+from harness.nightly.summary import verdict
+from harness.store.outcome import Outcome
+
+GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
+FACTS = (Facts(), Facts())
+LOOK = Look("a=1", "s::t", "a=1", (GREEN,), mark=Mark("l1", "s1"))
+
+
+def shown(*outcomes: str, scenario: str = "s::t") -> dict[str, Look]:
+    return {scenario: replace(LOOK, scenario=scenario, attempts=tuple(map(Outcome.parse, outcomes)))}
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        shown("fail:resolve:unsolvable", scenario=WHOLE),
+        shown("fail:install:install_failed", scenario=WHOLE),
+        shown("fail:collect:exception", scenario="s"),
+        shown("error:install:network"),
+        shown("miss:run:interrupted"),
+    ],
+)
+def test_a_control_cell_in_which_no_scenario_ran_has_no_answer_however_equal_it_stays(looks):
+    ledger = Ledger(
+        night="n0", epoch="n0", control=tuple(seen(one, "n0", "n0", same=True, level=True) for one in looks.values())
+    )
+    for before in (None, ledger):
+        control = compare_control(looks, looks, before, FACTS)
+        assert (control.state, control.trusted) == (State.SILENT, False)
+        assert control.moved[0].startswith("the control cell has no answer when it ran first")
+    assert (exit_code([], control), verdict(4, control.state, [])) == (4, "inconclusive: machine")
+
+
+def test_one_scenario_that_ran_is_an_answer_beside_one_that_did_not():
+    looks = {**shown("fail:run:exception"), **shown("error:install:network", scenario="s::u")}
+    assert compare_control(looks, looks, None, FACTS).state is State.STEADY
