@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.nightly.flakes import doubted
 from harness.nightly.ledger import Ledger, Seen
 from harness.nightly.look import WHOLE, Place, Word, function
 
@@ -40,6 +41,7 @@ def choose(planned: Sequence[Wanted], ledger: Ledger | None, *, everything: bool
     the machine moved in the last night, or since one of its answers          run
     one of its scenarios is new, or its source changed or is not known        run
     one of its answers was red or flaky, or could not be had again            run
+    a flaky one passed fewer than 14 times in a row since                     run
     else                                                                      carried
     ========================================================================= =======
     """
@@ -76,7 +78,7 @@ def _whole_reason(one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None
     return ""
 
 
-def _reason(name: str, one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None) -> str:
+def _reason(name: str, one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None) -> str:  # noqa: PLR0911  # one return a reason
     asked = [each for place, each in mine.items() if function(place[1]) == name]
     if not asked:
         return "a new scenario"
@@ -85,6 +87,8 @@ def _reason(name: str, one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger |
     words = sorted({str(each.word) for each in asked if each.word not in SETTLED})
     if words:
         return f"{' or '.join(words)} last night"
+    if more := max(doubted(each.tallies) if each.word is Word.GREEN else 0 for each in asked):
+        return f"flaky: {more} more passes in a row are needed"
     if any(each.unsure for each in asked):
         return "without an answer last night"
     if ledger is not None and any(each.epoch != ledger.epoch for each in asked):

@@ -64,6 +64,15 @@ def needed(tallies: Sequence[Tally]) -> int:
     return next((reds for reds in range(LEAST, most) if found.chance(reds) < CHANCE), most)
 
 
+def doubted(tallies: Sequence[Tally]) -> int:
+    """Return how many more passes in a row a place has to show before it is carried; 0 where it never disagreed.
+
+    As many as the reds in a row that are asked of a flaky place at most: one pass says nothing about it.
+    """
+    text = "".join(one.answers for one in tallies)
+    return max(0, MOST_FLAKY - (len(text) - len(text.rstrip("G")))) if rate(tallies).flaky else 0
+
+
 def streak(tallies: Sequence[Tally]) -> tuple[int, tuple[Tally, ...]]:
     """Return how many reds a history ends with, and the history before them."""
     count, left = 0, list(tallies)
