@@ -78,7 +78,9 @@ def _whole_reason(one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None
     return ""
 
 
-def _reason(name: str, one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None) -> str:  # noqa: PLR0911  # one return a reason
+def _reason(  # noqa: PLR0911  # one return a reason
+    name: str, one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None
+) -> str:
     asked = [each for place, each in mine.items() if function(place[1]) == name]
     if not asked:
         return "a new scenario"

@@ -15,6 +15,7 @@ from harness.report.figures import human_bytes
 from harness.store.outcome import Status
 
 Looks = Mapping[str, Look]  # scenario -> what the control cell showed
+WAVERS = "this scenario disagrees with itself in the control cell"
 ANSWERS = {Word.GREEN, Word.RED, Word.FLAKY}
 
 
@@ -54,7 +55,8 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
     else                                             moved
     ================================================ =========
 
-    A scenario that disagreed with itself within an earlier night is flaky: its outcome says nothing about the machine.
+    A scenario that disagreed with itself within an earlier night is flaky: where its outcomes differ, it says nothing
+    about the machine.
     Earlier nights count only where lock and source of the control cell are the same: where they are not, first and last
     alone are compared.
 
@@ -68,9 +70,13 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
     if not any(map(answers, first.values())) or not any(map(answers, last.values())):
         return Control(State.SILENT, (_silence(first, last),), within)
     earlier = by_scenario(ledger.control) if ledger else {}
-    flaky = {name for name, one in earlier.items() if rate(one.tallies).flaky}
+    flaky = {one.scenario for one in (*ledger.control, *ledger.moved_control) if _wavers(one)} if ledger else set()
     drift = _differences(first, last, flaky, "first", "last")
-    since = changes(ledger.facts, facts[0]) if ledger else ()
+    left_out = tuple(
+        f"{name} disagreed with itself in the control cell before: its outcome is left out"
+        for name in sorted(flaky & last.keys())
+    )
+    since = (*(changes(ledger.facts, facts[0]) if ledger else ()), *left_out)
     if drift:
         return Control(State.MOVED, drift, (*within, *since))
     if ledger is None:
@@ -83,6 +89,10 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
         if not _differences(_comparable(moved, last), last, flaky, "the night before", "tonight"):
             return Control(State.SETTLED, trusted, (*within, *since))
     return Control(State.MOVED, trusted, (*within, *since))
+
+
+def _wavers(one: Seen) -> bool:
+    return rate(one.tallies).flaky
 
 
 def answers(look: Look) -> bool:
@@ -106,8 +116,11 @@ def _differences(old: Looks, new: Looks, flaky: set[str], before: str, after: st
     for name in sorted(old.keys() & new.keys()):
         one, other = old[name], new[name]
         if {one.word, other.word} <= ANSWERS:
-            if one.word is not other.word and name not in flaky:
-                said.append(f"{name}: {before} {one.result}, {after} {other.result}")
+            if one.word is not other.word:
+                if name not in flaky:
+                    wavers = f"; {WAVERS}" if one.mark.whole and one.mark == other.mark else ""
+                    said.append(f"{name}: {before} {one.result}, {after} {other.result}{wavers}")
+                continue  # figures of a pass and of a fail are not one thing
             said += [
                 f"{name}: {move.figure} {before} {human_bytes(move.before)}, {after} {human_bytes(move.now)}"
                 for move in moves(one.figures, other.figures)

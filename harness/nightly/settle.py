@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.control import State, answers
+from harness.nightly.flakes import rate
 from harness.nightly.ledger import Ledger, Seen, seen, tallied
 from harness.nightly.levels import watched
 from harness.nightly.look import WHOLE, Look, Place, Word, function
@@ -36,13 +37,15 @@ def settle(now: Situation, judged: Mapping[Place, Sequence[Claim]]) -> Ledger:
             after[place] = made
     hidden = after.keys() - now.looks.keys() - now.carried.keys()
     after |= {place: _unsure(after[place]) for place in hidden}
-    control = tuple(
-        seen(_slim(look), now.night, epoch, was, same=True, level=was is not None and was.epoch == epoch)
-        for name, look in now.control_looks.items()
-        for was in [next((one for one in (old.control if old else ()) if one.scenario == name), None)]
-        if answers(look)
-    )
+    control = tuple(_control(now, look, epoch) for look in now.control_looks.values() if answers(look))
     return Ledger(night=now.night, epoch=epoch, facts=now.facts, seen=tuple(after.values()), control=control)
+
+
+def _control(now: Situation, look: Look, epoch: str) -> Seen:
+    """Return what is kept of a scenario of the control cell; that it disagreed with itself is kept from any night."""
+    was = _before(now.ledger, look) if now.ledger else None
+    made = seen(_slim(look), now.night, epoch, was, same=True, level=was is not None and was.epoch == epoch)
+    return _with_flakes(made, now, was)
 
 
 def _after(now: Situation, look: Look, kinds: set[Kind], epoch: str) -> Seen | None:
@@ -73,21 +76,29 @@ def _slim(look: Look) -> Look:
 def distrusted(now: Situation) -> Ledger | None:
     """Return the ledger after a night in which the machine was not trusted: as before, with tonight's control."""
     old = now.ledger or Ledger(night=now.night, epoch=now.night)
-    moved = tuple(
-        seen(_slim(look), now.night, now.night, None, same=False, level=False)
-        for look in now.control_looks.values()
-        if answers(look)
-    )
+    moved = tuple(_moved(now, old, look) for look in now.control_looks.values() if answers(look))
     if not moved:
         return now.ledger
-    control = tuple(_with_flakes(one, now) for one in old.control)
+    control = tuple(_with_flakes(one, now, one) for one in old.control)
     update = {"night": now.night, "facts": now.facts, "control": control, "moved_control": moved}
     return old.model_copy(update=update)
 
 
-def _with_flakes(one: Seen, now: Situation) -> Seen:
-    """Remember that a scenario of the control cell disagreed with itself: it says nothing more about the machine."""
+def _moved(now: Situation, old: Ledger, look: Look) -> Seen:
+    was = _before(old, look)
+    made = seen(_slim(look), now.night, now.night, None, same=False, level=False)
+    if was is not None and rate(was.tallies).flaky:
+        made = made.model_copy(update={"tallies": tallied(look, now.night, was)})
+    return _with_flakes(made, now, was)
+
+
+def _before(old: Ledger, look: Look) -> Seen | None:
+    return next((one for one in (*old.control, *old.moved_control) if one.scenario == look.scenario), None)
+
+
+def _with_flakes(one: Seen, now: Situation, was: Seen | None) -> Seen:
+    """Remember that a scenario of the control cell disagreed with itself, tonight or before: it says little then."""
     look = now.looks.get(one.place)
     if look is None or look.word is not Word.FLAKY:
         return one
-    return one.model_copy(update={"tallies": tallied(look, now.night, one)})
+    return one.model_copy(update={"tallies": tallied(look, now.night, was)})

@@ -203,7 +203,8 @@ def test_a_control_cell_that_moves_makes_the_night_inconclusive_and_claims_nothi
     monkeypatch.setattr(command.Stages, "control_again", moved)
     second, _ = world.night(code=4)
     assert second["verdict"] == "inconclusive: machine"
-    assert second["moved"] == ["planted::test_two: first pass:check, last fail:check:assertion"]
+    differs = "planted::test_two: first pass:check, last fail:check:assertion"
+    assert second["moved"] == [f"{differs}; this scenario disagrees with itself in the control cell"]
     assert ("not claimed", LATEST, "test_one") in world.kinds(second)
     assert not {kind for kind, *_ in world.kinds(second)} & {"new regression", "fixed"}
     monkeypatch.undo()
