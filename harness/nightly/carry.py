@@ -73,7 +73,7 @@ def _whole_reason(one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None
         return "the machine moved in the last night"
     if not one.lock:
         return "no resolution"
-    if any(each.lock != one.lock for each in mine.values()):
+    if any(one.lock not in {each.lock, each.tried if each.unsure else each.lock} for each in mine.values()):
         return "its lock changed"
     return ""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.flakes import LEAST, needed, rate
 from harness.nightly.judge import ENOUGH_MEMORY, judge
-from harness.nightly.known import Shown, life, mark
+from harness.nightly.known import REPEATED, Shown, life, mark, told_again
 from harness.nightly.ledger import Ledger
 from harness.nightly.look import WHOLE, Place, Word
 from harness.nightly.settle import distrusted, kept, settle
@@ -51,13 +51,14 @@ def conclude(now: Situation) -> Night:
     the last answers stay as they were, and what was run is run again.
     """
     judged = {place: judge(now.case(look)) for place, look in now.looks.items()}
-    found = [claim for claims in judged.values() for claim in claims] + _gone(now)
+    before = set(now.ledger.announced) if now.ledger else set()
+    found = told_again([claim for claims in judged.values() for claim in claims] + _gone(now), before)
     if not now.control.trusted:
         return Night((*_withheld(found), *_overdue(now)), distrusted(now))
     ledger = settle(now, judged)
-    before = set(now.ledger.announced) if now.ledger else set()
     told = life(now.issues, _shown(now, ledger), before, now.today)
-    return Night((*found, *told), ledger.model_copy(update={"announced": tuple(map(mark, told))}))
+    again = [one for one in found if one.kind in REPEATED]
+    return Night((*found, *told), ledger.model_copy(update={"announced": tuple(map(mark, (*told, *again)))}))
 
 
 def _withheld(found: Sequence[Claim]) -> list[Claim]:

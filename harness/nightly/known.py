@@ -10,6 +10,8 @@ from harness.nightly.claim import Claim, Kind
 from harness.nightly.look import Look, Word
 from harness.verdict.known import KnownIssue, Standing, State, standing
 
+REPEATED = {Kind.KNOWN_CHANGED, Kind.MISSING, Kind.UNKNOWN}  # places of which each is said until it is so no more
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -39,8 +41,16 @@ def life(issues: Sequence[KnownIssue], shown: Iterable[Shown], before: set[str],
 
 
 def mark(claim: Claim) -> str:
-    """Return what tells a claim about an entry from another one."""
-    return f"{claim.kind} {claim.scenario} {claim.tracker} {claim.signature}"
+    """Return what tells a claim that is said every night from another one; a place is told by its line too."""
+    line = f" {claim.line}" if claim.kind in REPEATED else ""
+    return f"{claim.kind}{line} {claim.scenario} {claim.tracker} {claim.signature}"
+
+
+def told_again(claims: Iterable[Claim], before: set[str]) -> list[Claim]:
+    """Call what is said of a place every night fresh in its first night alone: ``before`` are last night's marks."""
+    return [
+        one.model_copy(update={"fresh": mark(one) not in before}) if one.kind in REPEATED else one for one in claims
+    ]
 
 
 def _gone(issues: Sequence[KnownIssue], issue: KnownIssue, places: Sequence[Shown]) -> Claim | None:

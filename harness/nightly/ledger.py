@@ -45,6 +45,7 @@ class Seen(Record):
     source: str = ""
     gpu: str = ""
     unsure: bool = False
+    tried: str = ""  # the lock under which it could not be had again, or was not confirmed
     tallies: tuple[Tally, ...] = ()
 
     @property
@@ -88,7 +89,7 @@ class Ledger(Record):
     seen: tuple[Seen, ...] = ()
     control: tuple[Seen, ...] = ()
     moved_control: tuple[Seen, ...] = ()
-    announced: tuple[str, ...] = ()  # entries of the known issues that were gone or overdue
+    announced: tuple[str, ...] = ()  # claims that are said again each night, see known.mark
 
     @property
     def settled(self) -> bool:

@@ -36,7 +36,8 @@ def settle(now: Situation, judged: Mapping[Place, Sequence[Claim]]) -> Ledger:
         if made is not None:
             after[place] = made
     hidden = after.keys() - now.looks.keys() - now.carried.keys()
-    after |= {place: _unsure(after[place]) for place in hidden}
+    tried = {look.line: look.mark.lock for look in now.looks.values()}
+    after |= {place: _unsure(after[place], tried.get(place[0], "")) for place in hidden}
     control = tuple(_control(now, look, epoch) for look in now.control_looks.values() if answers(look))
     return Ledger(night=now.night, epoch=epoch, facts=now.facts, seen=tuple(after.values()), control=control)
 
@@ -52,9 +53,9 @@ def _after(now: Situation, look: Look, kinds: set[Kind], epoch: str) -> Seen | N
     """Return what is kept of one place; an answer that is open leaves the earlier one, marked unsure."""
     was = now.was(look.place)
     if look.word not in ANSWERS:
-        return _unsure(was) if was is not None and look.scenario != WHOLE else None
+        return _unsure(was, look.mark.lock) if was is not None and look.scenario != WHOLE else None
     if Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and look.word is Word.RED):
-        return was and _unsure(was).model_copy(update={"tallies": tallied(look, now.night, was)})
+        return was and _unsure(was, look.mark.lock).model_copy(update={"tallies": tallied(look, now.night, was)})
     slim = _slim(look)
     same = was is not None and was.word is look.word and not kinds & {Kind.CHANGED, Kind.EDITED}
     level = not kinds & {Kind.MEMORY_UP, Kind.MEMORY_DOWN, Kind.EDITED}
@@ -64,8 +65,8 @@ def _after(now: Situation, look: Look, kinds: set[Kind], epoch: str) -> Seen | N
     return made
 
 
-def _unsure(one: Seen) -> Seen:
-    return one.model_copy(update={"unsure": True})
+def _unsure(one: Seen, lock: str) -> Seen:
+    return one.model_copy(update={"unsure": True, "tried": lock})
 
 
 def _slim(look: Look) -> Look:

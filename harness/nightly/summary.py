@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 
-from harness.nightly.claim import LOUD, Claim, Kind
+from harness.nightly.claim import LOUD, OPEN, Claim, Kind
 from harness.nightly.record import Ended, Searched
 
 ORDER = tuple(Kind)
@@ -69,7 +69,7 @@ def _claims(night: Ended) -> list[tuple[str, str]]:
     said = []
     for kind, group in groupby(_ordered(night.claims), key=lambda claim: claim.kind):
         claims = list(group)
-        shown = [claim for claim in claims if claim.fresh or kind is Kind.MISSING] if kind in LOUD else []
+        shown = [claim for claim in claims if claim.fresh or kind in OPEN] if kind in LOUD else []
         said += [(kind.value, _row(claim, night)) for claim in shown[:MOST]]
         quiet = [claim for claim in claims if _is_quiet(claim)]  # named below, under "as before"
         left = len(claims) - len(shown[:MOST]) - len(quiet)

@@ -1,0 +1,88 @@
+"""What is new tonight, and why a place is run, where the same is said night after night."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from harness.nightly.carry import Wanted, choose
+from harness.nightly.claim import Claim, Kind
+from harness.nightly.claims import conclude
+from harness.nightly.ledger import Ledger, seen
+from harness.nightly.look import Look, Mark
+from harness.nightly.morning import exit_code
+from harness.nightly.situation import STEADY, Situation
+from harness.store.outcome import Outcome
+from harness.verdict.known import KnownIssue
+
+GREEN, RED, BUSY = map(Outcome.parse, ("pass:check", "fail:run:exception", "error:run:gpu_busy"))
+WAS = Look("a=1", "s::t", "c", (GREEN,), mark=Mark("l1", "s1"), versions={"a": "1"})
+BROKEN = replace(WAS, attempts=(RED,) * 6, signatures=("E: other",))
+ISSUE = KnownIssue(scenario="s::t", signature="E: written", versions={"a": ">=1"}, tracker="owner/name#1")
+
+
+def spend(ledger: Ledger, night: str, look: Look, *issues: KnownIssue) -> tuple[Claim, Ledger]:
+    now = Situation(
+        night=night,
+        today=dt.date(2026, 5, 1),
+        looks={look.place: look},
+        ledger=ledger,
+        lines=frozenset({"a=1"}),
+        issues=issues,
+    )
+    night_of = conclude(now)
+    assert night_of.ledger is not None
+    (claim,) = night_of.claims
+    return claim, Ledger.model_validate_json(night_of.ledger.model_dump_json())
+
+
+def began(look: Look) -> Ledger:
+    return Ledger(night="n0", epoch="n0", seen=(seen(look, "n0", "n0", same=True, level=True),))
+
+
+def test_a_known_issue_that_changed_is_fresh_in_its_first_night_alone_though_the_red_was_there_before():
+    first, ledger = spend(began(BROKEN), "n1", BROKEN, ISSUE)
+    again, ledger = spend(ledger, "n2", BROKEN, ISSUE)
+    assert [(one.kind, one.fresh) for one in (first, again)] == [
+        (Kind.KNOWN_CHANGED, True),
+        (Kind.KNOWN_CHANGED, False),
+    ]
+    gone, ledger = spend(ledger, "n3", BROKEN)
+    assert gone.kind is Kind.STILL_RED
+    back, _ = spend(ledger, "n4", BROKEN, ISSUE)
+    assert (back.kind, back.fresh) == (Kind.KNOWN_CHANGED, True)
+
+
+@pytest.mark.parametrize(
+    ("open_", "kind"),
+    [
+        (replace(WAS, attempts=(BUSY,), mark=Mark("l2", "s1")), Kind.UNKNOWN),
+        (replace(WAS, attempts=(), reason="killed", mark=Mark("l2", "s1")), Kind.MISSING),
+    ],
+)
+def test_an_answer_that_lacks_again_is_open_but_not_new_and_its_lock_did_not_change_again(open_, kind):
+    wanted = Wanted("c", "a=1", "l2", {"s::t": "s1"})
+    assert choose([wanted], began(WAS)).why == {"c": "its lock changed"}
+    first, ledger = spend(began(WAS), "n1", open_)
+    assert choose([wanted], ledger).why == {"c": "without an answer last night"}
+    assert choose([replace(wanted, lock="l3")], ledger).why == {"c": "its lock changed"}
+    again, _ = spend(ledger, "n2", open_)
+    assert [(one.kind, one.fresh) for one in (first, again)] == [(kind, True), (kind, False)]
+    assert exit_code([again], STEADY) == 4
+
+
+def test_an_answer_that_came_back_under_the_new_lock_is_carried_under_it():
+    wanted = Wanted("c", "a=1", "l2", {"s::t": "s1"})
+    _, ledger = spend(began(WAS), "n1", replace(WAS, attempts=(BUSY,), mark=Mark("l2", "s1")))
+    now = Situation(
+        night="n2",
+        today=dt.date(2026, 5, 1),
+        looks={WAS.place: replace(WAS, mark=Mark("l2", "s1"))},
+        ledger=ledger,
+        lines=frozenset({"a=1"}),
+    )
+    left = conclude(now).ledger
+    assert choose([wanted], left).why == {}
+    assert choose([replace(wanted, lock="l1")], left).why == {"c": "its lock changed"}
