@@ -149,9 +149,9 @@ def test_a_freeze_text_is_an_end_too_and_what_cannot_be_used_is_said(found):
         assert f"note: freeze.txt: {note}" in result["screen"]
 
 
-def test_a_bad_end_that_is_green_is_not_reproduced(found):
+def test_swapped_ends_are_not_reproduced_and_called_swapped(found):
     folder, _ = found
     ends = ("--good", "bad.txt", "--bad", "good.txt", "--scenario", SCENARIO, "--matrix", "catalogue")
     result = blame(folder, *ends, "--python", "3.11", code=1)
-    assert result["answer"].startswith("not reproduced: the bad end is not bad here (dispatch::test_planner")
+    assert result["answer"] == "not reproduced: the ends look swapped: the good one is bad here, the bad one good"
     assert result["ran"] == 2
