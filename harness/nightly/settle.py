@@ -45,6 +45,8 @@ def settle(now: Situation, judged: Mapping[Place, Sequence[Claim]]) -> Ledger:
 def _control(now: Situation, look: Look, epoch: str) -> Seen:
     """Return what is kept of a scenario of the control cell; that it disagreed with itself is kept from any night."""
     was = _before(now.ledger, look) if now.ledger else None
+    if was is not None and now.control.state is State.SETTLED and not rate(was.tallies).flaky:
+        was = None  # what the machine showed before it moved is no disagreement of the scenario with itself
     made = seen(_slim(look), now.night, epoch, was, same=True, level=was is not None and was.epoch == epoch)
     return _with_flakes(made, now, was)
 

@@ -158,6 +158,16 @@ def test_the_next_night_says_still_red_and_a_fix_is_said_in_its_night(world):
     assert world.kinds(fourth) == {("fixed", LATEST, "test_one")}
 
 
+def test_an_edited_scenario_is_said_as_that_and_nobody_is_told_of_a_regression(world):
+    world.night()
+    edited = SCENARIO.replace('answer("one")', 'answer("one")\n    assert os.environ["LINE"] == "old"')
+    (world.folder / "planted.py").write_text(edited)
+    second, said = world.night()
+    assert world.kinds(second) == {("scenario changed", LATEST, "test_one")}
+    assert (second["searches"], second["drafts"], second["control"]) == ([], [], "steady")
+    assert "its source changed, nothing installed did" in said
+
+
 def test_what_did_not_change_is_carried_and_named_with_its_night_and_all_runs_everything(world):
     first, _ = world.night()
     second, said = world.night()

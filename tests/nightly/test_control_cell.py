@@ -83,5 +83,7 @@ def test_a_scenario_that_agreed_with_itself_still_speaks_for_the_machine():
     _, ledger = spend(None, "n0", "pass:check", "pass:check")
     control, ledger = spend(ledger, "n1", "fail:run:exception", "fail:run:exception")
     assert control.state is State.MOVED
-    control, _ = spend(ledger, "n2", "fail:run:exception", "fail:run:exception")
+    control, ledger = spend(ledger, "n2", "fail:run:exception", "fail:run:exception")
     assert control.state is State.SETTLED
+    control, _ = spend(ledger, "n3", "pass:check", "pass:check")
+    assert control.state is State.MOVED
