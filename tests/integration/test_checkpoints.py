@@ -121,13 +121,22 @@ def test_memory_does_not_grow_with_the_model(python, middle, tmp_path):
     assert large - small < 12 * 2**20 * (os.cpu_count() or 1) + 100 * 2**20
 
 
+def hear_sigint():
+    """Let a child hear SIGINT: what a shell starts in the background is deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_build_goes_on_where_it_stopped(python, middle, tmp_path, how):
     limit = ("--shard-bytes", str(SHARD))
     whole, out = tmp_path / "whole", tmp_path / "out"
     build(python, middle, whole, *limit)
     child = subprocess.Popen(
-        command(python, middle, out, *limit), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(python, middle, out, *limit),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_sigint,  # noqa: PLW1509 - no thread is running
     )
     while KILLED_AFTER not in child.stdout.readline():
         assert child.poll() is None

@@ -207,11 +207,22 @@ def test_the_slurm_script_spends_a_night(home):
     assert (night["verdict"], nights) == ("quiet", 1)
 
 
+def hear_sigint():
+    """Let a child hear SIGINT: what a shell starts in the background is deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_slurm_script_is_cut_off_cleanly_and_goes_on_the_next_time(home):
     (home / "case.py").write_text(CASE + SLOW)
     (home / "night.sh").write_text(block("bash", "#SBATCH"))
     environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
-    night = subprocess.Popen(["bash", "night.sh"], env=environment, cwd=home, stderr=subprocess.DEVNULL)
+    night = subprocess.Popen(
+        ["bash", "night.sh"],
+        env=environment,
+        cwd=home,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=hear_sigint,  # noqa: PLW1509 - no thread is running
+    )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not list(home.glob("nights/reports/*/cells/*/case.test_slow/1/events.jsonl")):
         time.sleep(0.2)
