@@ -125,7 +125,8 @@ def gone(contrast: Contrast | None) -> str:
     if contrast is None or not mended(contrast):
         return ""
     pin = next(each for each in contrast.packages if each.pinned)
-    return f"It passes in {pin.name} {pin.green}, which is newer than {pin.red}: it may be mended, and nothing left to post"
+    newer = f"{pin.name} {pin.green}, which is newer than {pin.red}"
+    return f"It passes in {newer}: it may be mended, and nothing left to post"
 
 
 def mended(contrast: Contrast) -> bool:
