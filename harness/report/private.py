@@ -134,7 +134,6 @@ def _host_of(word: str) -> str:
         return ""
 
 
-@functools.cache
 def _pip() -> Mapping[str, str]:
     try:
         return pip_settings()

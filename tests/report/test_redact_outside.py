@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.matrix.releases import pip_settings
 from harness.report.conceal import conceal
-from harness.report.private import Private, _index_hosts, _pip, private_of, slurm_nodes
+from harness.report.private import Private, _index_hosts, private_of, slurm_nodes
 from harness.report.redact import for_outside, value_for_outside
 from harness.report.write import write_views
 from harness.store.folder import RunFolder
@@ -128,9 +129,9 @@ def machine(monkeypatch, tmp_path):
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    _pip.cache_clear()
+    pip_settings.cache_clear()  # another test may have asked
     yield
-    _pip.cache_clear()
+    pip_settings.cache_clear()
 
 
 PLANTED = [
