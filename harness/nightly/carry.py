@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from harness.nightly.flakes import doubted
 from harness.nightly.ledger import Ledger, Seen
-from harness.nightly.look import WHOLE, Place, Word, function
+from harness.nightly.look import Place, Word
+from harness.store.voices import WHOLE_CELL, function
 
 SETTLED = {Word.GREEN, Word.SKIP}  # answers that need not be asked for again while nothing changes
 
@@ -59,7 +60,7 @@ def choose(planned: Sequence[Wanted], ledger: Ledger | None, *, everything: bool
         carried |= {
             place: each
             for place, each in mine.items()
-            if place[1] != WHOLE and function(place[1]) in one.sources and function(place[1]) not in chosen
+            if place[1] != WHOLE_CELL and function(place[1]) in one.sources and function(place[1]) not in chosen
         }
     return Choice(run, why, carried)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from harness.envs.pinned import is_brought
 from harness.nightly.claim import Claim
-from harness.nightly.look import Place, function
+from harness.nightly.look import Place
+from harness.store.voices import function
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from harness.nightly.flakes import LEAST, needed, rate
 from harness.nightly.judge import ENOUGH_MEMORY, judge
 from harness.nightly.known import REPEATED, Shown, life, mark, told_again
 from harness.nightly.ledger import Ledger
-from harness.nightly.look import WHOLE, Place, Word
+from harness.nightly.look import Place, Word
 from harness.nightly.settle import distrusted, kept, settle
 from harness.nightly.situation import Situation
+from harness.store.voices import WHOLE_CELL
 
 WITHHELD = {Kind.NEW, Kind.MEMORY_UP, Kind.UNCONFIRMED, Kind.UNEXPLAINED, Kind.CHANGED, Kind.KNOWN_CHANGED}
 KEPT = {Kind.MISSING, Kind.UNKNOWN, Kind.OVERDUE}  # what may be said whatever the machine does
@@ -34,7 +35,7 @@ def to_confirm(now: Situation) -> dict[Place, int]:
         kinds = {claim.kind: claim for claim in judge(case)}
         short = Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and look.word is Word.RED)
         first = Kind.APPEARED in kinds and look.word is Word.RED and len(look.attempts) < LEAST
-        if look.scenario == WHOLE or not (short or first):
+        if look.scenario == WHOLE_CELL or not (short or first):
             continue
         if first:
             wanted[look.place] = LEAST - len(look.attempts)
@@ -81,7 +82,7 @@ def _gone(now: Situation) -> list[Claim]:
     lines = {one.line: one for one in left if one.line not in now.lines}
     places = [one for one in left if one.line in now.lines]
     said = [(one, "*", "the line is not in the matrix any more") for one in lines.values()]
-    said += [(one, one.scenario, "is not listed any more") for one in places if one.scenario != WHOLE]
+    said += [(one, one.scenario, "is not listed any more") for one in places if one.scenario != WHOLE_CELL]
     return [
         Claim(
             kind=Kind.DISAPPEARED, line=one.line, scenario=name, detail=f"{text}; last seen {one.word}", was=one.night

@@ -12,14 +12,15 @@ from harness.nightly.control import compare_control
 from harness.nightly.facts import Facts, read_facts
 from harness.nightly.held import held
 from harness.nightly.ledger import Ledger
-from harness.nightly.look import WHOLE, Look, Place
+from harness.nightly.look import Look, Place
 from harness.nightly.looks import first_and_last, looks_of
 from harness.nightly.record import BEGUN, Begun
 from harness.nightly.situation import Situation
 from harness.nightly.stages import Stages
+from harness.report.write import known_issues
 from harness.session.plan import Plan, PlannedCell
 from harness.store.folder import RunFolder
-from harness.verdict.known import KnownIssue, parse
+from harness.store.voices import WHOLE_CELL
 
 Say = Callable[[str], None]
 
@@ -76,7 +77,7 @@ class Nightly:
         """Run the control cell once more, remembering where its last attempts begin."""
         if self.begun.before_last is None:
             mine = [look for look in looks_of(self.folder).looks.values() if look.cell == control.cell.id]
-            counts = {look.scenario: len(look.attempts) for look in mine if look.scenario != WHOLE}
+            counts = {look.scenario: len(look.attempts) for look in mine if look.scenario != WHOLE_CELL}
             self.keep(before_last=counts)
         self.stages.control_again(control, self.begun.before_last or {})
 
@@ -88,7 +89,7 @@ class Nightly:
     def situation(self) -> Situation:
         """Return the night as its folder has it now."""
         shown = looks_of(self.folder)
-        issues = issues_of(self.folder)
+        issues = known_issues(self.folder)
         control = [line for line, cell in shown.cells.items() if self.control and cell.id == self.control.cell.id]
         mine = {look.scenario: look for look in shown.looks.values() if look.line in control}
         cuts = self.begun.before_last or {}
@@ -117,9 +118,3 @@ class Nightly:
         if look.attempts or not self.stages.trouble:
             return look
         return replace(look, reason=f"{look.reason}: {self.stages.trouble}".strip(": "))
-
-
-def issues_of(folder: RunFolder) -> tuple[KnownIssue, ...]:
-    """Return the known issues as they stood when the night began."""
-    path = folder.known_issues_file
-    return parse(path.read_text(encoding="utf-8"), path.name) if path.exists() else ()

@@ -7,8 +7,9 @@ from harness.nightly.claim import Claim, Kind
 from harness.nightly.flakes import Rate, needed, rate, streak
 from harness.nightly.ledger import tallied
 from harness.nightly.levels import Move, moves
-from harness.nightly.look import WHOLE, Word
+from harness.nightly.look import Word
 from harness.report.figures import human_bytes
+from harness.store.voices import WHOLE_CELL
 from harness.verdict.known import State
 
 ENOUGH_MEMORY = 3  # attempts before more memory is called more
@@ -133,7 +134,7 @@ def _new_red(case: Case, said: str) -> Claim:
     =========================================================== ====================
     """
     reds, history = streak(tallied(case.look, "tonight", case.was))
-    wanted = 1 if case.look.scenario == WHOLE else needed(history)  # what cannot be set up is not set up again
+    wanted = 1 if case.look.scenario == WHOLE_CELL else needed(history)  # what cannot be set up is not set up again
     if reds < wanted:
         if rate(history).flaky:
             return _flaky(case, rate(history), reds)

@@ -8,15 +8,16 @@ from datetime import date
 from pathlib import Path
 
 from harness.nightly.control import Control, State, compare_control
-from harness.nightly.drive import issues_of
 from harness.nightly.facts import Card, Facts
 from harness.nightly.held import held
 from harness.nightly.ledger import Ledger
-from harness.nightly.look import WHOLE, Look, Place
+from harness.nightly.look import Look, Place
 from harness.nightly.looks import first_and_last, looks_of
 from harness.nightly.situation import Situation
+from harness.report.write import known_issues
 from harness.store.folder import RunFolder
 from harness.store.records import AttemptRecord, HostRecord, RunRecord
+from harness.store.voices import WHOLE_CELL
 
 LOST = "no part brought this cell: a runner was lost, or its part was not merged"
 
@@ -39,7 +40,7 @@ def judge_run(folder: RunFolder, reports: Path, ledger: Ledger | None, today: da
     Raises:
         ConfigError: the folder is not a run.
     """
-    record, shown, issues = folder.read_record(), looks_of(folder), issues_of(folder)
+    record, shown, issues = folder.read_record(), looks_of(folder), known_issues(folder)
     expected = frozenset({*lines, *shown.cells, *(one.line for one in (ledger.seen if ledger else ()))})
     looks = {**shown.looks, **_lost(expected - shown.cells.keys(), ledger)}
     control = next((line for line, cell in shown.cells.items() if cell.reference), "")
@@ -70,8 +71,10 @@ def _lost(lines: Iterable[str], ledger: Ledger | None) -> dict[Place, Look]:
     """Return a missing look for every place that the last night had in a lost line, one where it had none."""
     found: dict[Place, Look] = {}
     for line in sorted(lines):
-        known = [one.scenario for one in (ledger.seen if ledger else ()) if one.line == line and one.scenario != WHOLE]
-        for scenario in known or [WHOLE]:
+        known = [
+            one.scenario for one in (ledger.seen if ledger else ()) if one.line == line and one.scenario != WHOLE_CELL
+        ]
+        for scenario in known or [WHOLE_CELL]:
             found[line, scenario] = Look(line, scenario, "", reason=LOST)
     return found
 

@@ -11,7 +11,6 @@ from harness.verdict.compare import Result, result_of
 from harness.verdict.noise import Spread, spread
 
 Place = tuple[str, str]  # cell-line, scenario
-WHOLE = "*"  # the scenario of a cell that could not be set up
 ABSENT = {Reason.NO_GPU, Reason.INTERRUPTED}  # skipped for want of a card, or cut off: a result that is not there
 NEVER_RUN = {Stage.RESOLVE, Stage.INSTALL, Stage.COLLECT}
 
@@ -111,8 +110,3 @@ def letters(attempts: Iterable[Outcome]) -> str:
     """Write answers in their order: ``G`` for a pass, ``R`` for a fail."""
     words = {Status.PASS: "G", Status.FAIL: "R"}
     return "".join(words.get(one.status, "") for one in attempts)
-
-
-def function(scenario: str) -> str:
-    """Return the test function that a scenario is a parameter of."""
-    return scenario.partition("[")[0]

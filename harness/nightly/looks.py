@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.nightly.look import WHOLE, Look, Mark, Place, function
+from harness.nightly.look import Look, Mark, Place
 from harness.session.boxes import boxes_of
 from harness.session.conclude import standing
 from harness.store.folder import RunFolder
 from harness.store.lines import lines_of
 from harness.store.outcome import Reason
 from harness.store.records import AttemptRecord, CellRecord
+from harness.store.voices import WHOLE_CELL, function, voices
 from harness.verdict.box import Box
 
 
@@ -64,9 +65,8 @@ def _ended(attempts: Iterable[AttemptRecord]) -> dict[tuple[str, str], list[Atte
 
 
 def _speaking(attempts: Mapping[tuple[str, str], Sequence[AttemptRecord]], cell: str, scenario: str) -> str:
-    """Return who speaks for a scenario: itself, its file, the whole cell; itself where nobody does."""
-    voices = (scenario, scenario.partition("::")[0], WHOLE)
-    return next((name for name in voices if (cell, name) in attempts), scenario)
+    """Return the name under which attempts speak for a scenario; itself where nobody does."""
+    return next((name for name in voices(scenario) if (cell, name) in attempts), scenario)
 
 
 def _look(box: Box, scenario: str, attempts: Sequence[AttemptRecord], mark: Mark) -> Look:
@@ -79,7 +79,7 @@ def _look(box: Box, scenario: str, attempts: Sequence[AttemptRecord], mark: Mark
         signatures=box.signatures,
         figures={name: tuple(one.figures[name] for one in attempts if name in one.figures) for name in sorted(names)},
         versions=box.versions,
-        mark=mark if scenario != WHOLE else replace(mark, source=""),
+        mark=mark if scenario != WHOLE_CELL else replace(mark, source=""),
         gpu=box.gpu,
         reason=box.reason,
     )

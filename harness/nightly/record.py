@@ -88,11 +88,6 @@ class Ended(Record):
     drafts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
-    def loud(self) -> tuple[Claim, ...]:
-        """Return the claims that are new tonight."""
-        return tuple(claim for claim in self.claims if claim.fresh)
-
 
 def write(record: Record, path: Path) -> None:
     """Write a record whole or not at all: a night that is killed leaves none that is torn."""

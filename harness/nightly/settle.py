@@ -10,8 +10,9 @@ from harness.nightly.control import State, answers
 from harness.nightly.flakes import rate
 from harness.nightly.ledger import Ledger, Seen, seen, tallied
 from harness.nightly.levels import watched
-from harness.nightly.look import WHOLE, Look, Place, Word, function
+from harness.nightly.look import Look, Place, Word
 from harness.nightly.situation import Situation
+from harness.store.voices import WHOLE_CELL, function
 
 ANSWERS = {Word.GREEN, Word.RED, Word.FLAKY, Word.SKIP}
 
@@ -20,9 +21,9 @@ def kept(one: Seen, now: Situation) -> bool:
     """Tell whether an earlier answer is still expected: there tonight, carried, or hidden by its cell's failure."""
     if one.place in now.looks or one.place in now.carried:
         return True
-    if one.line not in now.lines or one.scenario == WHOLE:
+    if one.line not in now.lines or one.scenario == WHOLE_CELL:
         return False
-    hidden = {(one.line, WHOLE), (one.line, function(one.scenario)), (one.line, one.scenario.partition("::")[0])}
+    hidden = {(one.line, WHOLE_CELL), (one.line, function(one.scenario)), (one.line, one.scenario.partition("::")[0])}
     return any(place in now.looks for place in hidden)
 
 
@@ -55,7 +56,7 @@ def _after(now: Situation, look: Look, kinds: set[Kind], epoch: str) -> Seen | N
     """Return what is kept of one place; an answer that is open leaves the earlier one, marked unsure."""
     was = now.was(look.place)
     if look.word not in ANSWERS:
-        return _unsure(was, look.mark.lock) if was is not None and look.scenario != WHOLE else None
+        return _unsure(was, look.mark.lock) if was is not None and look.scenario != WHOLE_CELL else None
     if Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and look.word is Word.RED):
         return was and _unsure(was, look.mark.lock).model_copy(update={"tallies": tallied(look, now.night, was)})
     slim = _slim(look)

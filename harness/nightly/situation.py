@@ -12,7 +12,8 @@ from harness.nightly.control import Control, State
 from harness.nightly.facts import Facts
 from harness.nightly.known import standing_of
 from harness.nightly.ledger import Ledger, Seen
-from harness.nightly.look import WHOLE, Look, Place, Word
+from harness.nightly.look import Look, Place, Word
+from harness.store.voices import WHOLE_CELL
 from harness.verdict.known import KnownIssue
 
 STEADY = Control(State.STEADY)
@@ -54,10 +55,10 @@ class Situation:
     def was(self, place: Place) -> Seen | None:
         """Return the last answer of a place; a cell that cannot be set up counts as green where its line ever was."""
         places = self._places
-        if place in places or place[1] != WHOLE:
+        if place in places or place[1] != WHOLE_CELL:
             return places.get(place)
         green = [one for one in places.values() if one.line == place[0] and one.word is Word.GREEN]
-        return green[0].model_copy(update={"scenario": WHOLE, "tallies": ()}) if green else None
+        return green[0].model_copy(update={"scenario": WHOLE_CELL, "tallies": ()}) if green else None
 
     def case(self, look: Look) -> Case:
         """Return a place with everything that is known about it."""

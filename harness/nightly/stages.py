@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from harness.envs.places import Places
 from harness.errors import HarnessError
 from harness.matrix.places import ScenarioFile
-from harness.nightly.look import Look, Place, function
+from harness.nightly.look import Look, Place
 from harness.nightly.looks import looks_of
 from harness.session.context import Options
 from harness.session.plan import Plan, PlannedCell
@@ -17,6 +17,7 @@ from harness.session.run import run_plan
 from harness.store.folder import RunFolder
 from harness.store.journal import Listener
 from harness.store.outcome import Reason
+from harness.store.voices import function
 
 
 class Interrupted(Exception):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from harness.verdict.box import WHOLE_CELL, Entry, Kind
+from harness.store.voices import WHOLE_CELL
+from harness.verdict.box import Entry, Kind
 from harness.verdict.compared import Comparison
 from harness.verdict.failing import quiet
 

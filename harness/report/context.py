@@ -15,9 +15,8 @@ from harness.report.memory import memory
 from harness.report.standing import announcements
 from harness.report.views import ReportContext, Row
 from harness.store.records import AttemptRecord, HostRecord, RunRecord, ScenarioInfo
+from harness.store.voices import WHOLE_CELL, function, voices
 from harness.verdict.known import KnownIssue
-
-WHOLE_CELL = "*"  # the scenario of an attempt that speaks for a cell in which nothing could be started
 
 
 def build(run: RunRecord, attempts: Sequence[AttemptRecord], issues: Sequence[KnownIssue] = ()) -> ReportContext:
@@ -67,13 +66,7 @@ def _started(recorded: dict[tuple[str, str], tuple[AttemptRecord, ...]], cell: s
 
 def _speaking(recorded: dict[tuple[str, str], tuple[AttemptRecord, ...]], scenario: str, cell: str) -> Seen:
     """Return the attempts that speak for a scenario in a cell: its own, its function's, its file's, the cell's."""
-    voices = (
-        (scenario, "scenario"),
-        (_function(scenario), "scenario"),
-        (scenario.partition("::")[0], "file"),
-        (WHOLE_CELL, "cell"),
-    )
-    for name, applies_to in voices:
+    for name, applies_to in zip(voices(scenario), ("scenario", "scenario", "file", "cell"), strict=True):
         if (name, cell) in recorded:
             return Seen(recorded[name, cell], applies_to)
     return Seen(())
@@ -86,18 +79,14 @@ def _rows(run: RunRecord, attempts: Sequence[AttemptRecord]) -> list[ScenarioInf
     """
     expected = {info.id: info for info in run.scenarios}
     seen = {each.scenario: each for each in attempts if "::" in each.scenario}
-    split = {_function(scenario) for scenario in seen if "[" in scenario}
+    split = {function(scenario) for scenario in seen if "[" in scenario}
     found = {name: info for name, info in expected.items() if name not in split}
     for name, attempt in seen.items():
         if name in split:
             continue  # one record for the function as a whole, in a cell that could not take it apart
-        declared = expected.get(_function(name)) or ScenarioInfo(id=name, nodeid=name, row=attempt.row)
+        declared = expected.get(function(name)) or ScenarioInfo(id=name, nodeid=name, row=attempt.row)
         found[name] = declared.model_copy(update={"id": name})
     return sorted(found.values(), key=lambda info: (*_report_order(info.row), info.id))
-
-
-def _function(scenario: str) -> str:
-    return scenario.split("[", 1)[0]
 
 
 def _report_order(row: str | None) -> tuple[str, int, str]:

@@ -75,11 +75,6 @@ def counts(attempt: AttemptRecord, asked: Asked) -> bool:
     return len(attempt.gpus_before) in asked.cards and not busy and fresh
 
 
-def function(scenario: str) -> str:
-    """Return the id of the test function that a scenario is a parameter of."""
-    return scenario.partition("[")[0]
-
-
 def _as_wide(mine: RunRecord, theirs: RunRecord) -> bool:
     """Tell whether that run listed every parameter of its tests, as one that names a single parameter does not."""
     named, ours = (one.selection or tuple(one.matrix.get("scenarios", ())) for one in (mine, theirs))

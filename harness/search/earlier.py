@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.runner.gpus import read_gpus
-from harness.search.alike import Asked, alike, counts, function, same_cell
+from harness.search.alike import Asked, alike, counts, same_cell
 from harness.session.cards import visible_gpus
 from harness.session.context import Options
 from harness.session.plan import Plan
@@ -18,6 +18,7 @@ from harness.session.run import gpu_slots
 from harness.store.folder import RunFolder
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, RunRecord
+from harness.store.voices import function
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from harness.store.journal import read
 from harness.store.lines import lines_of
 from harness.store.outcome import Status
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
-from harness.verdict.box import WHOLE_CELL, Box, Place
+from harness.store.voices import WHOLE_CELL, function, voices
+from harness.verdict.box import Box, Place
 from harness.verdict.compare import result_of
 from harness.verdict.measures import spreads
 from harness.verdict.signature import recognise
@@ -100,13 +101,7 @@ def _recorded(attempts: Iterable[AttemptRecord]) -> Recorded:
 
 def _speaking(recorded: Recorded, cell: str, scenario: str) -> tuple[AttemptRecord, ...]:
     """Return the attempts that speak for a scenario in a cell: its own, its function's, its file's, the cell's."""
-    voices = (scenario, function(scenario), scenario.partition("::")[0], WHOLE_CELL)
-    return next((recorded[cell, name] for name in voices if (cell, name) in recorded), ())
-
-
-def function(scenario: str) -> str:
-    """Return a scenario without its parameters."""
-    return scenario.split("[", 1)[0]
+    return next((recorded[cell, name] for name in voices(scenario) if (cell, name) in recorded), ())
 
 
 def _box(run: RunRecord, cell: CellRecord, place: Place, attempts: Sequence[AttemptRecord], why: str) -> Box:

@@ -9,11 +9,11 @@ from typing import Any
 
 from harness.store.lines import lines_of
 from harness.store.records import HostRecord, RunRecord
+from harness.store.voices import function, voices
 
 Raw = Mapping[str, Any]  # an attempt as the journal has it
 Spoken = dict[tuple[str, str, str], dict[int, Raw]]  # scenario, cell, GPU -> attempt's number -> its last record
 
-WHOLE_CELL = "*"  # the scenario of an attempt that speaks for a cell in which nothing could be started
 RED = ("fail", "error")
 
 
@@ -101,13 +101,13 @@ def _models(host: HostRecord) -> str:
 def _scenarios(run: RunRecord, attempts: Sequence[Raw]) -> list[str]:
     """Return what was expected and what was seen; a function that was seen with parameters is not one itself."""
     seen = dict.fromkeys(each["scenario"] for each in attempts if "::" in each["scenario"])
-    split = {name.split("[", 1)[0] for name in seen if "[" in name}
+    split = {function(name) for name in seen if "[" in name}
     expected = dict.fromkeys(info.id for info in run.scenarios)
     return [name for name in {**expected, **seen} if name not in split]
 
 
 def _speaking(spoken: Spoken, scenario: str, cell: str, gpu: str) -> list[Raw]:
-    for name in (scenario, scenario.split("[", 1)[0], scenario.partition("::")[0], WHOLE_CELL):
+    for name in voices(scenario):
         if (name, cell, gpu) in spoken:
             return [record for _, record in sorted(spoken[name, cell, gpu].items())]
     return []

@@ -13,7 +13,6 @@ from harness.verdict.noise import Spread
 from harness.verdict.shifts import Shift
 
 Place = tuple[str, str]  # cell-line, scenario
-WHOLE_CELL = "*"  # the scenario of a box that speaks for a whole cell
 INFRASTRUCTURE = {Reason.NETWORK, Reason.GPU_BUSY}
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.store.baseline import Acceptance
+from harness.store.voices import WHOLE_CELL
 from harness.verdict.accepted import with_accepted
-from harness.verdict.box import WHOLE_CELL, Answer, Box, Entry, Kind, Place
+from harness.verdict.box import Answer, Box, Entry, Kind, Place
 from harness.verdict.comparison import comparable, compare_sides, pairs
 from harness.verdict.known import KnownIssue
 from harness.verdict.measures import unit_of

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.store.outcome import Stage
-from harness.verdict.box import WHOLE_CELL, Answer, Box, Entry, Kind, Place
+from harness.store.voices import voices
+from harness.verdict.box import Answer, Box, Entry, Kind, Place
 from harness.verdict.known import KnownIssue, Standing, standing
 from harness.verdict.shifts import shifts
 
 __all__ = [
-    "WHOLE_CELL",
     "Answer",
     "Box",
     "Entry",
@@ -101,20 +101,17 @@ def pairs(before: Mapping[Place, Box], after: Mapping[Place, Box]) -> Iterator[t
 
 
 def _places(before: Mapping[Place, Box], after: Mapping[Place, Box]) -> Iterator[Place]:
-    finer = [{(line, above) for line, scenario in side for above in _above(scenario)} for side in (before, after)]
+    finer = [
+        {(line, above) for line, scenario in side for above in voices(scenario) if above != scenario}
+        for side in (before, after)
+    ]
     yield from (place for place in before if place in after or place not in finer[1])
     yield from (place for place in after if place not in before and place not in finer[0])
 
 
 def _find(side: Mapping[Place, Box], place: Place) -> Box | None:
     line, scenario = place
-    return next((side[line, name] for name in (scenario, *_above(scenario)) if (line, name) in side), None)
-
-
-def _above(scenario: str) -> tuple[str, ...]:
-    """Name what speaks for a scenario where it does not itself: its function, its cell."""
-    function = scenario.split("[", 1)[0]
-    return tuple(name for name in (function, WHOLE_CELL) if name != scenario)
+    return next((side[line, name] for name in voices(scenario) if (line, name) in side), None)
 
 
 def _detail(kind: Kind, before: Box | None, after: Box | None) -> str:

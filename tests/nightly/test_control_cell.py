@@ -11,11 +11,12 @@ from harness.nightly.claims import conclude
 from harness.nightly.control import Control, State, compare_control
 from harness.nightly.facts import Facts
 from harness.nightly.ledger import Ledger, seen
-from harness.nightly.look import WHOLE, Look, Mark
+from harness.nightly.look import Look, Mark
 from harness.nightly.morning import exit_code
 from harness.nightly.situation import Situation
 from harness.nightly.summary import verdict
 from harness.store.outcome import Outcome
+from harness.store.voices import WHOLE_CELL
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
 FACTS = (Facts(), Facts())
@@ -29,8 +30,8 @@ def shown(*outcomes: str, scenario: str = "s::t") -> dict[str, Look]:
 @pytest.mark.parametrize(
     "looks",
     [
-        shown("fail:resolve:unsolvable", scenario=WHOLE),
-        shown("fail:install:install_failed", scenario=WHOLE),
+        shown("fail:resolve:unsolvable", scenario=WHOLE_CELL),
+        shown("fail:install:install_failed", scenario=WHOLE_CELL),
         shown("fail:collect:exception", scenario="s"),
         shown("error:install:network"),
         shown("miss:run:interrupted"),

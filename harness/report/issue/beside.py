@@ -14,6 +14,7 @@ from harness.report.issue.repository import COMPANIONS
 from harness.report.issue.words import RAN
 from harness.report.views import Box, ReportContext, Row, Word
 from harness.store.records import AttemptRecord, CellRecord, RunRecord, ScenarioInfo
+from harness.store.voices import function
 
 MEASURES = ("allocated", "allocated_peak", "reserved", "reserved_peak")
 ABOUT_MEMORY = re.compile(r"memory|reserved|allocated|peak|footprint", re.IGNORECASE)
@@ -95,7 +96,7 @@ def green_here(report: ReportContext, scenario: str, cell: str, infos: Mapping[s
     passing = [row.scenario for row in report.rows if row.boxes[place].word is Word.PASS]
 
     def nearness(other: str) -> int:
-        if _function(other) == _function(scenario):
+        if function(other) == function(scenario):
             return 0
         return 1 if _checkpoints(other, infos) & _checkpoints(scenario, infos) else 2
 
@@ -130,9 +131,5 @@ def not_tried(run: RunRecord, picked: Picked, infos: Mapping[str, ScenarioInfo])
 
 
 def _checkpoints(scenario: str, infos: Mapping[str, ScenarioInfo]) -> set[str]:
-    info = infos.get(scenario) or infos.get(_function(scenario))
+    info = infos.get(scenario) or infos.get(function(scenario))
     return set(info.checkpoints) if info else set()
-
-
-def _function(scenario: str) -> str:
-    return scenario.split("[", 1)[0]

@@ -30,10 +30,6 @@ class Slice:
     attributes: frozenset[str]  # every ``.name`` in it
     of_probe: frozenset[str]  # every name that is asked of ``probe`` itself
 
-    def uses(self, module: str) -> bool:
-        """Tell whether it imports a module at its top."""
-        return any(line.split()[1].partition(".")[0] == module for line in self.imports)
-
 
 def slice_test(
     module: Module, test: str, call: ast.expr, arguments: Sequence[ast.expr], reserved: Collection[str]
