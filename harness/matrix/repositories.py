@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cache import AnswerCache, age
 from harness.matrix.expression import Commit
+from harness.matrix.gitcommand import GitFailed, git
 from harness.matrix.places import nearest
 
 GIT_TIMEOUT_SECONDS = 60
@@ -92,24 +91,9 @@ def _absent(wanted: Commit, address: str) -> str:
 
 def _ls_remote(address: str, *patterns: str) -> dict[str, str]:
     """Return the matching references and their commits."""
-    command = ["git", "ls-remote", "--quiet", "--", address, *patterns]
-    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=GIT_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise InfrastructureError("git is not installed, and dev, git: and pr: need it.") from None
-    except subprocess.TimeoutExpired:
-        raise InfrastructureError(f"{address} did not answer git within {GIT_TIMEOUT_SECONDS} s.") from None
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise InfrastructureError(f"git cannot ask {address}: {reason}.")
-    rows = (line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
+        said = git(Path(), "ls-remote", "--quiet", "--", address, *patterns, seconds=GIT_TIMEOUT_SECONDS)
+    except GitFailed as error:
+        raise InfrastructureError(f"git cannot ask {address}: {error}.") from None
+    rows = (line.split("\t", 1) for line in said.splitlines() if "\t" in line)
     return {name: commit for commit, name in rows}

@@ -12,8 +12,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.errors import ConfigError, InfrastructureError
+from harness.matrix.gitcommand import GitFailed, git
 from harness.search.commits import Commit, Line, line_of
-from harness.search.gitcommand import GitFailed, git
 
 CLONE_SECONDS = 1800.0  # a long history over a slow line
 FIELDS = "--format=%H%x1f%P%x1f%aI%x1f%s"

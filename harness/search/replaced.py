@@ -12,11 +12,11 @@ from harness.envs.places import Places
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.expression import Folder, parse
+from harness.matrix.gitcommand import GitFailed, git
 from harness.matrix.model import Matrix
 from harness.matrix.plan import Outside
 from harness.matrix.releases import list_releases
 from harness.search.commits import commit_pin
-from harness.search.gitcommand import GitFailed, git
 from harness.search.history import address_of
 from harness.search.prober import cell_with
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def git(folder: Path, *arguments: str, seconds: float = READ_SECONDS) -> str:
     except FileNotFoundError:
         raise InfrastructureError("git is not installed, and commits need it.") from None
     except subprocess.TimeoutExpired:
-        raise InfrastructureError(f"git {arguments[0]} was not finished after {seconds:.0f} s.") from None
+        raise InfrastructureError(f"`git {shlex.join(arguments)}` was not finished after {seconds:.0f} s.") from None
     if done.returncode:
         said = [line for line in done.stderr.strip().splitlines() if not line.startswith("warning:")]
         raise GitFailed(said[0] if said else f"exit status {done.returncode}")
