@@ -11,6 +11,7 @@ from typing import Any
 from harness.matrix.instead import with_versions
 from harness.matrix.model import Matrix, load_matrix
 from harness.runner.gpus import read_gpus
+from harness.session.context import BUSY_BYTES
 
 DEFAULT_MATRIX = "quickstart"
 REPORTS = Path("reports")
@@ -61,6 +62,22 @@ def read_matrix(options: argparse.Namespace) -> Matrix:
 def add_reports(verb: argparse.ArgumentParser) -> None:
     """Add the folder of run folders."""
     verb.add_argument("--reports", type=Path, default=REPORTS, metavar="DIR", help="where run folders lie (reports/)")
+
+
+def add_timeout(verb: argparse.ArgumentParser) -> None:
+    """Add how long an attempt may take."""
+    verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt (default: the matrix's)")
+
+
+def add_gpu_busy(verb: argparse.ArgumentParser) -> None:
+    """Add what makes a card busy."""
+    verb.add_argument(
+        "--gpu-busy",
+        type=size,
+        default=BUSY_BYTES,
+        metavar="SIZE",
+        help="a card with more than this in use before an attempt is busy: its memory results count for nothing (1GiB)",
+    )
 
 
 def add_json(verb: argparse.ArgumentParser) -> None:

@@ -9,7 +9,15 @@ from packaging.utils import canonicalize_name
 from rich.console import Console
 
 from harness.cli.answers import CODES, answer_lines, closing_lines
-from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, seconds, size
+from harness.cli.arguments import (
+    Verbs,
+    add_gpu_busy,
+    add_json,
+    add_reports,
+    add_timeout,
+    default_matrix,
+    positive,
+)
 from harness.cli.commits import add_into, asked_source, descend, kept_source, last_lines
 from harness.cli.criterion import add_criterion, read_criterion
 from harness.cli.progress import Show
@@ -26,7 +34,6 @@ from harness.search.first_bad import Search
 from harness.search.listing import released
 from harness.search.question import Question
 from harness.search.releases import between
-from harness.session.context import BUSY_BYTES
 from harness.store.folder import find
 
 EPILOG = """\
@@ -69,10 +76,8 @@ def register(verbs: Verbs) -> None:
 
 def _add_how(verb: argparse.ArgumentParser) -> None:
     """Add how attempts are run, as ``harness run`` has it."""
-    verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt (default: the matrix's)")
-    verb.add_argument(
-        "--gpu-busy", type=size, default=BUSY_BYTES, metavar="SIZE", help="a card with more in use is busy (1GiB)"
-    )
+    add_timeout(verb)
+    add_gpu_busy(verb)
     verb.add_argument("--isolation", type=Isolation, choices=list(Isolation), default=Isolation.FORK)
     verb.add_argument("--no-reuse", action="store_true", help="run again what an earlier run below --reports answered")
 

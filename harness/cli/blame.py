@@ -8,7 +8,15 @@ import math
 
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, seconds, size
+from harness.cli.arguments import (
+    Verbs,
+    add_gpu_busy,
+    add_json,
+    add_reports,
+    add_timeout,
+    default_matrix,
+    positive,
+)
 from harness.cli.blame_lines import Inside, go_inside, last_lines, next_lines, resume_command
 from harness.cli.criterion import add_criterion, read_criterion
 from harness.cli.progress import Show
@@ -23,7 +31,6 @@ from harness.search.blame_words import sentence
 from harness.search.blamed import BlameQuestion
 from harness.search.result import Ending
 from harness.search.sides import Asked
-from harness.session.context import BUSY_BYTES
 from harness.store.folder import find
 
 CODES = {
@@ -62,10 +69,8 @@ def register(verbs: Verbs) -> None:
         "--confirm", type=positive, default=1, metavar="N", help="attempts at the answer and without each part"
     )
     verb.add_argument("--jobs", type=positive, default=1, metavar="K", help="environments at once (1)")
-    verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt, instead of the matrix's")
-    verb.add_argument(
-        "--gpu-busy", type=size, default=BUSY_BYTES, metavar="SIZE", help="in use before: a busy card (1GiB)"
-    )
+    add_timeout(verb)
+    add_gpu_busy(verb)
     verb.add_argument("--no-reuse", action="store_true", help="run again what an earlier run below --reports answered")
     verb.add_argument("--bisect", action="store_true", help="go on inside the package that was found")
     verb.add_argument("--resume", metavar="RUN", help="go on with an interrupted blame; needs nothing else")

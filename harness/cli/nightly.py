@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from harness.cli.arguments import REPORTS, Verbs, add_json, add_reports, default_jobs, positive, size
+from harness.cli.arguments import REPORTS, Verbs, add_gpu_busy, add_json, add_reports, default_jobs, positive
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode, InfrastructureError
@@ -25,7 +25,7 @@ from harness.nightly.hook import call_hook
 from harness.nightly.opening import How, start, take_up
 from harness.nightly.record import Ended, torn_night
 from harness.nightly.stages import Interrupted, Stages
-from harness.session.context import BUSY_BYTES, Options
+from harness.session.context import Options
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import plan_again
 from harness.store.carried import NIGHT
@@ -58,9 +58,7 @@ def register(verbs: Verbs) -> None:
     )
     verb.add_argument("--as-of", type=day, metavar="DATE", help="latest and ranges as the index stood that day")
     verb.add_argument("--jobs", type=positive, metavar="N", help="cells at once (default: one a GPU; without, 2)")
-    verb.add_argument(
-        "--gpu-busy", type=size, default=BUSY_BYTES, metavar="SIZE", help="in use before: a busy card (1GiB)"
-    )
+    add_gpu_busy(verb)
     verb.add_argument("--strict", action="store_true", help="known issues and changed signatures make the code 1 too")
     what = verb.add_mutually_exclusive_group()
     what.add_argument("--resume", action="store_true", help="go on with the last night, which was interrupted")

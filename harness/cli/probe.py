@@ -10,7 +10,15 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_reports, default_matrix, positive, seconds, size
+from harness.cli.arguments import (
+    Verbs,
+    add_gpu_busy,
+    add_json,
+    add_reports,
+    add_timeout,
+    default_matrix,
+    positive,
+)
 from harness.cli.criterion import add_criterion, read_criterion
 from harness.cli.progress import Show
 from harness.envs.places import Places
@@ -24,7 +32,7 @@ from harness.search.drive import held_cell
 from harness.search.prober import Prober, locked
 from harness.search.replaced import replaced
 from harness.session.begin import begin
-from harness.session.context import BUSY_BYTES, Options
+from harness.session.context import Options
 from harness.session.plan import Plan, make_plan, read_scenarios
 from harness.store.outcome import Reason, Stage, Status
 from harness.store.records import AttemptRecord
@@ -63,14 +71,8 @@ def register(verbs: Verbs) -> None:
     )
     add_criterion(verb, factor=False)
     verb.add_argument("--repeat", type=positive, default=1, metavar="N", help="attempts; where they disagree: 125")
-    verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt, instead of the matrix's")
-    verb.add_argument(
-        "--gpu-busy",
-        type=size,
-        default=BUSY_BYTES,
-        metavar="SIZE",
-        help="a card with more in use before is busy (1GiB)",
-    )
+    add_timeout(verb)
+    add_gpu_busy(verb)
     add_reports(verb)
     add_json(verb)
     verb.set_defaults(verb=probe)

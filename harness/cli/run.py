@@ -12,14 +12,14 @@ from rich.console import Console
 
 from harness.cli.arguments import (
     Verbs,
+    add_gpu_busy,
     add_json,
     add_matrix,
     add_reports,
+    add_timeout,
     default_jobs,
     positive,
     read_matrix,
-    seconds,
-    size,
 )
 from harness.cli.progress import Show
 from harness.envs.places import Places
@@ -30,7 +30,7 @@ from harness.report.write import Views, write_views
 from harness.runner.isolation import Isolation
 from harness.session.begin import begin, extend
 from harness.session.conclude import Conclusion, conclude
-from harness.session.context import BUSY_BYTES, Options
+from harness.session.context import Options
 from harness.session.isolation_check import isolation_differences
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import plan_again, run_to_resume
@@ -51,19 +51,13 @@ def register(verbs: Verbs) -> None:
         "--retry-failed": "run again what is red in that run; attempts that disagree are flaky",
     }.items():
         again.add_argument(flag, action="store_true", help=text)
-    verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt (default: the matrix's)")
+    add_timeout(verb)
     verb.add_argument("--repeat", type=positive, default=1, metavar="N", help="attempts per scenario and cell")
     verb.add_argument(
         "--control-last", action="store_true", help="the reference cells once more, last: a moved machine shows"
     )
     verb.add_argument("--jobs", type=positive, metavar="N", help="cells at once (default: one a GPU; without, 2)")
-    verb.add_argument(
-        "--gpu-busy",
-        type=size,
-        default=BUSY_BYTES,
-        metavar="SIZE",
-        help="a card with more than this in use before an attempt is busy: its memory results count for nothing (1GiB)",
-    )
+    add_gpu_busy(verb)
     verb.add_argument("--isolation", type=Isolation, choices=list(Isolation), default=Isolation.FORK)
     verb.add_argument("--check-isolation", action="store_true", help="run both ways and compare outcomes and figures")
     verb.add_argument("--fail-on", choices=("regression", "failure"), help="exit with 1 when there is one")
