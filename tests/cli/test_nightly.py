@@ -286,9 +286,9 @@ def test_a_release_that_cannot_be_resolved_is_one_new_regression(world):
 
 
 def test_the_hook_gets_the_night_as_json_and_its_failure_changes_nothing(world):
-    night, said = world.night("--hook", "cat > told.json; echo no such channel >&2; exit 7")
+    night, said = world.night("--hook", "cat > told.json; exit 7")
     assert json.loads(Path("told.json").read_text()) == night
-    assert "note: the hook ended with 7: no such channel" in said
+    assert "note: the hook ended with 7" in said
 
 
 def test_a_merged_run_is_judged_and_nothing_is_run(world):

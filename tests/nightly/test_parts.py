@@ -15,7 +15,6 @@ from harness.nightly.claims import conclude, to_confirm
 from harness.nightly.control import State, compare_control
 from harness.nightly.facts import Card, Facts, changes
 from harness.nightly.flakes import MOST, MOST_FLAKY, needed, rate, streak
-from harness.nightly.hook import call_hook
 from harness.nightly.ledger import Ledger, Tally, seen
 from harness.nightly.levels import moves, watched
 from harness.nightly.look import Look, Mark, Word, word_of
@@ -291,13 +290,6 @@ def test_a_budget_ends_a_search_at_the_next_line_it_says():
     with pytest.raises(OutOfTime):
         budget.check()
     assert budget.left == 0
-
-
-def test_a_hook_reads_the_night_and_says_how_it_failed(tmp_path):
-    assert call_hook(f"cat > {tmp_path / 'told'}", "night") == ""
-    assert (tmp_path / "told").read_text() == "night"
-    assert call_hook("exit 3", "night") == "the hook ended with 3"
-    assert call_hook("no-such-command-here", "night").startswith("the hook ended with 127")
 
 
 def test_word_of_a_night_is_kept_through_its_ledger():
