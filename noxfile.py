@@ -39,6 +39,7 @@ nox.options.sessions = ["matrix"]
 nox.options.error_on_missing_interpreters = True
 
 HARNESS = (sys.executable, "-m", "harness.cli.main")
+PAIR = ("-n", "2", "--dist")  # two processes whatever the machine: each may run two cells, of 1 GB and more
 
 
 def cell_ids() -> tuple[list[str], str]:
@@ -78,5 +79,6 @@ def tests(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
-    for marker in ("not integration and not browser", "integration", "browser"):
-        session.run("pytest", "-m", marker, "--durations=5")
+    session.run("pytest", "-m", "not integration and not browser", *PAIR, "worksteal", "--durations=5")
+    session.run("pytest", "-m", "integration", *PAIR, "loadfile", "--no-loadscope-reorder", "--durations=5")
+    session.run("pytest", "-m", "browser", "--durations=5")

@@ -11,8 +11,11 @@ settings.load_profile("shared-machine")
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
-    skipped = session.config.pluginmanager.get_plugin("terminalreporter").stats.get("skipped", [])
-    if os.environ.get("CI") and skipped:
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None or not os.environ.get("CI"):
+        return  # a process of xdist's has no terminal: the one that started it counts
+    skipped = terminal.stats.get("skipped", [])
+    if skipped:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         names = ", ".join(report.nodeid for report in skipped)
-        session.config.pluginmanager.get_plugin("terminalreporter").write_line(f"skipped in CI: {names}", red=True)
+        terminal.write_line(f"\nskipped in CI: {names}", red=True)
