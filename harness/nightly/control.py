@@ -1,4 +1,25 @@
-"""Whether the machine can be trusted tonight: the control cell first and last, and against its own history. Pure."""
+"""Whether the machine can be trusted tonight: the control cell first and last, and against its own history. Pure.
+
+A scenario of the control cell was green when the machine was last trusted, and is red tonight, first and last:
+
+============================================ =========== ==================================================
+what of it changed since                     the machine the red
+============================================ =========== ==================================================
+nothing: one lock, source and model of GPU   moved       not claimed tonight. Where it stays, the machine
+                                                         has settled in the next night, and the red is then
+                                                         *red without a change*; where it goes, it is over
+nothing, and it was green only once          moved       the same: once is an answer
+the lock                                     steady      a new regression, seen as often as any
+the source                                   steady      *scenario changed*; a new regression that names
+                                                         the edit where the lock changed too
+it is new                                    steady      *appeared*
+nothing, but it disagreed with itself before steady      flaky until it is red often enough, then
+                                                         *red without a change*
+============================================ =========== ==================================================
+
+*Steady* stands where the other scenarios, and what memory it measures itself, say nothing else. Red first or last alone
+is a machine that moved, whatever changed since, unless the scenario disagreed with itself before.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +30,14 @@ from enum import StrEnum
 from harness.nightly.facts import Facts, changes
 from harness.nightly.flakes import rate
 from harness.nightly.ledger import Ledger, Seen, by_scenario
-from harness.nightly.levels import moves
+from harness.nightly.levels import moves, watched
 from harness.nightly.look import NEVER_RUN, Look, Word
 from harness.report.figures import human_bytes
 from harness.store.outcome import Status
 
 Looks = Mapping[str, Look]  # scenario -> what the control cell showed
 WAVERS = "this scenario disagrees with itself in the control cell"
+ANOTHER = "no earlier night had its lock, source and model of GPU"
 ANSWERS = {Word.GREEN, Word.RED, Word.FLAKY}
 
 
@@ -49,16 +71,19 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
     no scenario of the control cell ran, first or    silent
     last, or none of them passed or failed
     first and last differ                            moved
-    there was no night before                        steady
+    there was no trusted night before                steady
     as when the machine was last trusted             steady
     as in the night before, in which it had moved    settled
+    it had moved in the night before, and nothing    settled
+    of then or earlier can be compared
+    nothing earlier can be compared                  steady
     else                                             moved
     ================================================ =========
 
     A scenario that disagreed with itself within an earlier night is flaky: where its outcomes differ, it says nothing
     about the machine.
     Earlier nights count only where lock and source of the control cell are the same: where they are not, first and last
-    alone are compared.
+    alone are compared, and that is said; so is it where no outcome is left that speaks.
 
     Args:
         first: what the control cell showed before everything else.
@@ -69,26 +94,43 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
     within = changes(*facts)
     if not any(map(answers, first.values())) or not any(map(answers, last.values())):
         return Control(State.SILENT, (_silence(first, last),), within)
-    earlier = by_scenario(ledger.control) if ledger else {}
     flaky = {one.scenario for one in (*ledger.control, *ledger.moved_control) if _wavers(one)} if ledger else set()
     drift = _differences(first, last, flaky, "first", "last")
-    left_out = tuple(
+    if ledger is None:
+        return Control(State.MOVED, drift, within) if drift else Control(State.STEADY)
+    told = (*within, *changes(ledger.facts, facts[0]), *_unheard(last, ledger, flaky))
+    state, moved = (State.MOVED, drift) if drift else _held(last, ledger, flaky)
+    return Control(state, moved, told)
+
+
+def _held(last: Looks, ledger: Ledger, flaky: set[str]) -> tuple[State, tuple[str, ...]]:
+    """Hold the control cell, which agrees with itself tonight, against earlier nights."""
+    trusted, moved = _comparable(ledger.control, last), _comparable(ledger.moved_control, last)
+    since_trusted = _differences(trusted, last, flaky, "the last trusted night", "tonight")
+    if ledger.settled or not ledger.control or (trusted and not since_trusted):
+        return (State.MOVED if since_trusted else State.STEADY), since_trusted
+    since_moved = _differences(moved, last, flaky, "the night before", "tonight")
+    if moved and not since_moved:
+        return State.SETTLED, since_trusted
+    if not trusted and not moved:
+        return State.SETTLED, (f"the machine moved in {ledger.night}; whether it moved back cannot be told: {ANOTHER}",)
+    return State.MOVED, since_trusted or since_moved
+
+
+def _unheard(last: Looks, ledger: Ledger, flaky: set[str]) -> tuple[str, ...]:
+    """Say which part of the control cell says nothing about the machine tonight."""
+    said = [
         f"{name} disagreed with itself in the control cell before: its outcome is left out"
         for name in sorted(flaky & last.keys())
-    )
-    since = (*(changes(ledger.facts, facts[0]) if ledger else ()), *left_out)
-    if drift:
-        return Control(State.MOVED, drift, (*within, *since))
-    if ledger is None:
-        return Control(State.STEADY)
-    trusted = _differences(_comparable(earlier, last), last, flaky, "the last trusted night", "tonight")
-    if not trusted:
-        return Control(State.STEADY, (), (*within, *since))
-    if not ledger.settled:
-        moved = by_scenario(ledger.moved_control)
-        if not _differences(_comparable(moved, last), last, flaky, "the night before", "tonight"):
-            return Control(State.SETTLED, trusted, (*within, *since))
-    return Control(State.MOVED, trusted, (*within, *since))
+    ]
+    speaking = {name: look for name, look in last.items() if answers(look)}
+    if speaking and speaking.keys() <= flaky:
+        measured = any(watched(name) for look in speaking.values() for name in look.figures)
+        rest = "only the memory of the control cell" if measured else "nothing, for the control cell measures no memory"
+        said.append(f"no outcome is left that speaks for the machine: {rest} does")
+    if not _comparable(ledger.control, last) and not _comparable(ledger.moved_control, last):
+        said.append(f"the control cell is held against itself alone, first and last: {ANOTHER}")
+    return tuple(said)
 
 
 def _wavers(one: Seen) -> bool:
@@ -101,11 +143,11 @@ def answers(look: Look) -> bool:
     return look.word in ANSWERS and any(one.status in {Status.PASS, Status.FAIL} for one in ran)
 
 
-def _comparable(earlier: Mapping[str, Seen], now: Looks) -> dict[str, Look]:
-    """Return the earlier answers that were given under the same lock and source."""
+def _comparable(earlier: tuple[Seen, ...], now: Looks) -> dict[str, Look]:
+    """Return the earlier answers that were given under the same lock and source, on the same model of GPU."""
     return {
         name: one.look
-        for name, one in earlier.items()
+        for name, one in by_scenario(earlier).items()
         if name in now and now[name].mark.whole and one.look.mark == now[name].mark and one.gpu == now[name].gpu
     }
 

@@ -78,13 +78,18 @@ def _slim(look: Look) -> Look:
 
 
 def distrusted(now: Situation) -> Ledger | None:
-    """Return the ledger after a night in which the machine was not trusted: as before, with tonight's control."""
+    """Return the ledger after a night in which the machine was not trusted: as before, with tonight's control.
+
+    That a scenario of the control cell disagreed with itself is kept of it as a place, too.
+    """
     old = now.ledger or Ledger(night=now.night, epoch=now.night)
     moved = tuple(_moved(now, old, look) for look in now.control_looks.values() if answers(look))
     if not moved:
         return now.ledger
     control = tuple(_with_flakes(one, now, one) for one in old.control)
-    update = {"night": now.night, "facts": now.facts, "control": control, "moved_control": moved}
+    mine = {look.place for look in now.control_looks.values()}
+    places = tuple(_with_flakes(one, now, one) if one.place in mine else one for one in old.seen)
+    update = {"night": now.night, "facts": now.facts, "control": control, "moved_control": moved, "seen": places}
     return old.model_copy(update=update)
 
 
