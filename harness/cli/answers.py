@@ -11,7 +11,8 @@ from harness.matrix.places import short
 from harness.report.issue.repository import compare_link, of_import, repositories
 from harness.report.linechart import change_words
 from harness.search.earlier import from_earlier
-from harness.search.hints import Facts, end_failed, hints, red_otherwise
+from harness.search.ends import bad_end_untold, good_end_failed
+from harness.search.hints import Facts, hints
 from harness.search.listing import released
 from harness.search.narrowing import Bisect
 from harness.search.question import Question
@@ -74,11 +75,13 @@ def answer_lines(search: Bisect, result: Result, scan: Scan | None = None) -> li
             said = f"{package} {names} is the first {after} release, {result.before} the last {before} one"
             said += _assumed(result)
         case Ending.NOT_REPRODUCED:
-            said = f"not reproduced: {package} {asked.bad} {_unlike(search, result)} ({result.reason})"
+            said = f"not reproduced: {package} {asked.bad} {_unlike(asked, result)} ({result.reason})"
+        case Ending.INCONCLUSIVE if bad_end_untold(asked, result):
+            said = f"inconclusive: the bad end, {package} {asked.bad}, cannot be judged here ({result.reason})"
         case Ending.INCONCLUSIVE if not result.before:
             said = f"inconclusive: {package}: {result.reason}"
-        case Ending.INCONCLUSIVE if end_failed(asked, result):
-            said = f"inconclusive: {package} {asked.good} {_not_good(asked, result)} ({result.reason})"
+        case Ending.INCONCLUSIVE if good_end_failed(asked, result):
+            said = f"inconclusive: the good end, {package} {asked.good}, {_not_good(asked, result)} ({result.reason})"
         case Ending.INCONCLUSIVE if result.reason:
             said = f"inconclusive, one of {names} is the first {after} release: {package} {result.reason}"
         case _:
@@ -98,13 +101,10 @@ def _not_good(asked: Question, result: Result) -> str:
     return "is still bad" if asked.find_fix else "is not good here"
 
 
-def _unlike(search: Bisect, result: Result) -> str:
+def _unlike(asked: Question, result: Result) -> str:
     """Say what a bad end is instead of bad."""
-    asked = search.question
-    judged = result.releases[asked.bad]
-    if red_otherwise(asked, judged, search.seen.attempts()[asked.bad]):
-        return f"is red here for another reason than {asked.signature}"
-    return "is not bad here" if judged.bad is False else "cannot be judged here"
+    otherwise = result.releases[asked.bad].bad is None
+    return f"is red here for another reason than {asked.signature}" if otherwise else "is not bad here"
 
 
 def _again(search: Bisect, result: Result) -> tuple[str, ...]:

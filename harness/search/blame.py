@@ -10,8 +10,8 @@ from harness.matrix.cell import Cell
 from harness.search.answer import Judged, figure, judge
 from harness.search.blamed import BlameQuestion, BlameResult, Probed, outcome, unfinished, write_result
 from harness.search.changes import Subset, label
+from harness.search.ends import red_otherwise, stopped
 from harness.search.first_bad import Answer
-from harness.search.hints import red_otherwise
 from harness.search.minimal_set import Found, MinimalSet, Stage
 from harness.search.mixed import Mixed
 from harness.search.prober import Prober, locked
@@ -116,16 +116,16 @@ class Blame:
         good, bad = (self.probed[end] for end in ends)
         if bad.bad is False and good.bad is True:
             raise Stopped(Ending.NOT_REPRODUCED, "the ends look swapped: the good one is bad here, the bad one good")
-        if bad.bad is not True:
-            raise Stopped(Ending.NOT_REPRODUCED, f"the bad end {self._unlike(bad)} ({bad.reason})")
-        if good.bad is not False:
-            raise Stopped(Ending.INCONCLUSIVE, f"the good end is not good here ({good.reason})")
-
-    def _unlike(self, bad: Judged) -> str:
-        """Say what the bad end is instead of bad."""
-        if red_otherwise(self.question, bad, self.prober.attempts(self.cell(self.mixed.all))):
-            return f"is red here for another reason than {self.question.signature}"
-        return "is not bad here" if bad.bad is False else "cannot be judged here"
+        otherwise = red_otherwise(self.question, bad, self.prober.attempts(self.cell(self.mixed.all)))
+        stop = stopped(self.question, bad, good, otherwise=otherwise)
+        if stop is None:
+            return
+        if stop.ending is Ending.NOT_REPRODUCED:
+            other = f"is red here for another reason than {self.question.signature}"
+            what = other if otherwise else "is not bad here"
+        else:
+            what = "is not good here" if stop.end.bad else "cannot be judged here"
+        raise Stopped(stop.ending, f"the {'bad' if stop.at_bad else 'good'} end {what} ({stop.end.reason})")
 
     def _answers(self, wanted: Sequence[Subset]) -> dict[Subset, Answer]:
         """Probe subsets, but first say which of them cannot be resolved: those are answered without being run."""

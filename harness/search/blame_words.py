@@ -99,7 +99,7 @@ def advice(asked: BlameQuestion, result: BlameResult, host: HostRecord) -> tuple
         return ()
     said = " ".join((result.reason, *result.unsure.values()))
     lines = []
-    if said.startswith("the good end"):
+    if said.startswith("the good end is not good"):
         lines.append("take an older good end")
     if "flaky:" in said:
         lines.append(

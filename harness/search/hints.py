@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from packaging.version import InvalidVersion, Version
 
 from harness.search.answer import Judged
-from harness.search.criterion import Criterion
+from harness.search.ends import bad_end_untold, good_end_failed
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.outcome import Reason, Status
@@ -40,6 +40,7 @@ def hints(asked: Question, result: Result, facts: Facts) -> tuple[str, ...]:
     ============================================== =====================================================
     found                                          the commits between, the script, the draft, the commit
     not reproduced                                 what this machine and cell are, to compare
+    the bad end cannot be judged                   the option that helps, and what this machine and cell are
     the good end is not good                       an older release, or another package by blame
     no good release was found at all               whether it ever worked
     attempts disagree                              more attempts, or one signature
@@ -54,29 +55,17 @@ def hints(asked: Question, result: Result, facts: Facts) -> tuple[str, ...]:
         case Ending.NOT_REPRODUCED:
             end = {one: judged for one, judged in result.releases.items() if one == asked.bad}
             lines = (*_here(facts), *_looser(asked), *_advice(asked, end))
+        case Ending.INCONCLUSIVE if bad_end_untold(asked, result):
+            lines = (*_here(facts), *_advice(asked, {asked.bad: result.releases[asked.bad]}))
         case Ending.INCONCLUSIVE if asked.open_end and not result.before:
             lines = (_never(asked), *_untold(asked, result.releases))
-        case Ending.INCONCLUSIVE if end_failed(asked, result):
+        case Ending.INCONCLUSIVE if good_end_failed(asked, result):
             lines = _other_end(asked, result, facts)
         case Ending.INCONCLUSIVE if "flaky:" in result.reason:
             lines = _disagree(asked)
         case Ending.INCONCLUSIVE:
             lines = _untold(asked, {one: result.releases[one] for one in result.suspects if one in result.releases})
     return lines
-
-
-def red_otherwise(criterion: Criterion, judged: Judged, attempts: Iterable[AttemptRecord]) -> bool:
-    """Tell whether a release that cannot be told did fail, only in another way than the one asked for."""
-    failed = [one for one in attempts if one.attempt and one.outcome.status is Status.FAIL]
-    return criterion.signature is not None and judged.bad is None and bool(failed)
-
-
-def end_failed(asked: Question, result: Result) -> bool:
-    """Tell whether a search stopped because its good end is not good here."""
-    end = None if asked.assume_ends else result.releases.get(asked.good)
-    if end is None or end.bad is False:
-        return False
-    return bool(result.reason) if asked.scan else result.reason == end.reason
 
 
 def _found(asked: Question, result: Result, facts: Facts) -> tuple[str, ...]:
@@ -184,7 +173,7 @@ def _advice(asked: Question, releases: Mapping[str, Judged]) -> tuple[str, ...]:
         lines.append("the card was in use: wait until it is free, or --gpu-busy SIZE")
     if Reason.UNSOLVABLE in reasons or Reason.INSTALL_FAILED in reasons:
         lines.append("what cannot be installed together: change the other pins of the matrix")
-    if asked.signature and " fail:" in reasons:
+    if asked.signature and " fail:" in reasons and Reason.TIMEOUT not in reasons:
         lines.append("another failure stands there: --good-signature S counts it as good, no --signature counts any")
     return tuple(lines)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.matrix.cell import Cell
 from harness.search import result as results
+from harness.search.ends import red_otherwise, stopped
 from harness.search.first_bad import Search
 from harness.search.prober import Prober
 from harness.search.question import Question
@@ -57,17 +58,17 @@ class Bisect:
             return self.result(Ending.INTERRUPTED, before, suspects)
 
     def _ends(self, listener: Listener, say: Say) -> Result | None:
-        """Probe the ends; return how it ends where one is not what it was said to be, the bad one first."""
+        """Probe the ends; return how it ends where one is not what it was said to be."""
         asked = self.question
         if asked.assume_ends:
             return None
         ends = asked.releases[-1:] if asked.open_end else (asked.releases[0], asked.releases[-1])
         self._probe(ends, listener, say)
-        found = self.seen.judged()
-        for end, wanted, ending in ((asked.bad, True, Ending.NOT_REPRODUCED), (asked.good, False, Ending.INCONCLUSIVE)):
-            if end in ends and found[end].bad is not wanted:
-                return self.result(ending, asked.releases[0], asked.releases[1:], found[end].reason)
-        return None
+        found = {end: judged for end, judged in self.seen.judged().items() if end in ends}
+        bad, good = found.get(asked.bad), found.get(asked.good)
+        otherwise = bad is not None and red_otherwise(asked, bad, self.seen.attempts()[asked.bad])
+        stop = stopped(asked, bad, good, otherwise=otherwise)
+        return self.result(stop.ending, asked.releases[0], asked.releases[1:], stop.end.reason) if stop else None
 
     def _look_back(self, listener: Listener, say: Say) -> Result | None:
         """Find the older end where nobody named it; return how it ends where there is none."""

@@ -97,9 +97,36 @@ GOOD, BAD, UNTOLD = Judged(False, "pass"), Judged(True, "fail"), Judged(None, "s
         ({"find_fix": True}, (Ending.FOUND, "1", ("2",), ""), "p 2 is the first good release, 1 the last bad one"),
         ({}, (Ending.INCONCLUSIVE, "1", ("2", "3"), ""), "inconclusive: the first bad p is one of 2, 3; 1 is good"),
         ({}, (Ending.NOT_REPRODUCED, "1", ("2", "3"), "pass"), "not reproduced: p 3 is not bad here (pass)"),
-        ({}, (Ending.INCONCLUSIVE, "1", ("2", "3"), "fail"), "inconclusive: p 1 is not good here (fail)"),
-        ({}, (Ending.INCONCLUSIVE, "1", ("2", "3"), "skip"), "inconclusive: p 1 cannot be judged here (skip)"),
-        ({"find_fix": True}, (Ending.INCONCLUSIVE, "1", ("2", "3"), "fail"), "inconclusive: p 3 is still bad (fail)"),
+        (
+            {},
+            (Ending.INCONCLUSIVE, "1", ("2", "3"), "fail"),
+            "inconclusive: the good end, p 1, is not good here (fail)",
+        ),
+        (
+            {},
+            (Ending.INCONCLUSIVE, "1", ("2", "3"), "skip"),
+            "inconclusive: the good end, p 1, cannot be judged here (skip)",
+        ),
+        (
+            {"find_fix": True},
+            (Ending.INCONCLUSIVE, "1", ("2", "3"), "fail"),
+            "inconclusive: the good end, p 3, is still bad (fail)",
+        ),
+        (
+            {},
+            (Ending.INCONCLUSIVE, "1", ("2", "3"), "no figure nope"),
+            "inconclusive: the bad end, p 3, cannot be judged here (no figure nope)",
+        ),
+        (
+            {"find_fix": True},
+            (Ending.INCONCLUSIVE, "1", ("2", "3"), "no figure nope"),
+            "inconclusive: the bad end, p 1, cannot be judged here (no figure nope)",
+        ),
+        (
+            {"signature": "S"},
+            (Ending.NOT_REPRODUCED, "1", ("2", "3"), "no figure nope"),
+            "not reproduced: p 3 is red here for another reason than S (no figure nope)",
+        ),
         (
             {"open_end": True},
             (Ending.INCONCLUSIVE, "", ("1", "2"), "no good release was found"),
@@ -116,7 +143,8 @@ def test_the_last_line_is_the_answer(more, ended, sentence):
     asked = ASKED.model_copy(update=more)
     ending, before, suspects, reason = ended
     told = {"fail": BAD, "skip": UNTOLD}.get(reason, GOOD)
-    releases = {asked.bad: GOOD if reason == "pass" else BAD, asked.good: told, "2": BAD}
+    bad = {"pass": GOOD, "no figure nope": Judged(None, reason)}.get(reason, BAD)
+    releases = {asked.bad: bad, asked.good: told, "2": BAD}
     result = Result(ending=ending, package="p", before=before, suspects=suspects, releases=releases, reason=reason)
     assert answer_lines(Search(asked), result) == [sentence]
 

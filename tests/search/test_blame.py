@@ -273,6 +273,25 @@ def test_a_good_end_that_is_red_is_said(world):
     assert sentence(result).startswith("inconclusive: the good end is not good here (case::test_it fail:run:exception")
 
 
+@pytest.mark.parametrize(
+    ("moved", "sentence_begins"),
+    [
+        ("2", "inconclusive: the bad end cannot be judged here (case::test_it skip:run:not_applicable"),
+        ("1", "inconclusive: the good end cannot be judged here (case::test_it skip:run:not_applicable"),
+    ],
+)
+def test_an_end_that_cannot_be_judged_leaves_the_question_open(world, moved, sentence_begins):
+    upgrades(world)
+    red = "fail:run:exception"
+    world.outcome = lambda found: "skip:run:not_applicable" if found["p1"] == moved else red
+    result, _ = world.blame()
+    assert result.ending is Ending.INCONCLUSIVE
+    assert sentence(result).startswith(sentence_begins)
+    asked = BlameQuestion(good="g", bad="b", scenario="s", matrix="m", shared=Cell("3.11", ()), changes=())
+    host = HostRecord(platform="Linux x86_64", cpus=2, memory_bytes=1)
+    assert "take an older good end" not in advice(asked, result, host)
+
+
 @pytest.mark.parametrize("after", range(8))
 def test_interrupted_anywhere_it_goes_on_where_it_stopped(world, after):
     upgrades(world)

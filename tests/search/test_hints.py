@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.search.answer import Judged
-from harness.search.hints import Facts, hints, minors_before, red_otherwise
+from harness.search.hints import Facts, hints, minors_before
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.records import AttemptRecord, CellRecord, GpuRecord, HostRecord, RunRecord, ScenarioInfo
@@ -154,9 +154,11 @@ def test_a_good_end_that_cannot_be_told_says_why():
 
 
 def test_a_bad_end_that_cannot_be_told_names_the_option_too():
-    said = text(ASKED, result(Ending.NOT_REPRODUCED, _5_1_0="* fail:resolve:unsolvable: no"))
+    reason = "* fail:resolve:unsolvable: no"
+    said = text(ASKED, result(Ending.INCONCLUSIVE, reason=reason, _5_1_0=reason))
     assert "other pins" in said
     assert "machine:" in said
+    assert "older good end" not in said
 
 
 def test_no_good_release_at_all_asks_whether_it_ever_worked():
@@ -176,12 +178,3 @@ def test_an_interrupt_needs_no_hint():
 )
 def test_two_minors_before_a_release_the_newest_patch_is_taken(release, older):
     assert minors_before(release, KNOWN) == older
-
-
-def test_red_for_another_reason_needs_a_signature_and_a_failure():
-    asked = ASKED.model_copy(update={"signature": "S"})
-    untold = Judged(None, "fail")
-    assert red_otherwise(asked, untold, [attempt()])
-    assert not red_otherwise(ASKED, untold, [attempt()])
-    assert not red_otherwise(asked, Judged(False, "pass"), [attempt()])
-    assert not red_otherwise(asked, untold, [attempt("skip:run:no_gpu")])
