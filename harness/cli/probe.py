@@ -31,6 +31,8 @@ from harness.search.answer import Judged, judge
 from harness.search.drive import held_cell
 from harness.search.prober import Prober, locked
 from harness.search.replaced import replaced
+from harness.search.unreleased import insist_on_releases
+from harness.search.wholefile import whole_file
 from harness.session.begin import begin
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan, read_scenarios
@@ -118,10 +120,11 @@ def _probe(options: argparse.Namespace) -> int:
     matrix, criterion = load_matrix(options.matrix), read_criterion(options, ends=False)
     files, infos = read_scenarios(matrix, (options.scenario,))
     found = replaced(_cell(options, matrix, places), options.instead, matrix, places)
-    for note in found.notes:
+    for note in (*found.notes, *whole_file(options.scenario, infos, criterion)):
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    cell = found.cell
-    plan = Plan(matrix, locked((cell,), places), files, infos)
+    cell, planned = found.cell, locked((found.cell,), places)
+    insist_on_releases(cell, planned[0].lock, matrix, places, options.instead)
+    plan = Plan(matrix, planned, files, infos)
     folder = begin(plan, options.reports, selection=(options.scenario,))
     how = Options(timeout=options.timeout, busy_bytes=options.gpu_busy)
     prober = Prober(plan, folder, places, how, reuse=False)  # who asks again wants to see it again

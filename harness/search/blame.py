@@ -16,6 +16,7 @@ from harness.search.minimal_set import Found, MinimalSet, Stage
 from harness.search.mixed import Mixed
 from harness.search.prober import Prober, locked
 from harness.search.result import Ending
+from harness.search.wholefile import whole_file
 from harness.session.begin import extend
 from harness.store.journal import Listener
 
@@ -47,6 +48,8 @@ class Blame:
     def run(self, listener: Listener) -> BlameResult:
         """Check the ends, then search; the result is kept in the run folder whatever it is."""
         self.listener = listener
+        for note in whole_file(self.question.scenario, self.prober.plan.scenarios, self.question):
+            self.say(f"note: {note}")
         needs = {one: frozenset(others) for one, others in self.question.needs.items()}
         search = MinimalSet(len(self.question.changes), needs)
         try:

@@ -14,6 +14,7 @@ from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.search.scan import conclusion
 from harness.search.seen import WORD, Seen
+from harness.search.wholefile import whole_file
 from harness.store.folder import RunFolder
 from harness.store.journal import Listener
 
@@ -48,6 +49,8 @@ class Bisect:
 
     def run(self, listener: Listener, say: Say) -> Result:
         """Check the ends, look for one that was left out, then narrow; or scan. ``say`` hears one line at a time."""
+        for note in whole_file(self.question.scenario, self.prober.plan.scenarios, self.question):
+            say(f"note: {note}")
         try:
             if self.question.scan:
                 return self._scan(listener, say)

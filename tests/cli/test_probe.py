@@ -1,9 +1,12 @@
 """``harness probe`` as ``git bisect run`` meets it: 1 is "bad", so that no mistake may end below 128."""
 
 import pytest
+from packaging.version import Version
 
 from harness.cli.main import main
+from harness.envs.lock import Unsolvable
 from harness.errors import InfrastructureError
+from harness.matrix.releases import Listing, Release
 
 MATRIX = """
 name = "tried"
@@ -78,3 +81,29 @@ def test_other_verbs_keep_the_code_of_a_usage_error(capsys):
     with pytest.raises(SystemExit) as exited:
         main(["plan", "--bogus"])
     assert exited.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ended", "sentence"),
+    [
+        ("packaging=9.9.9", 130, "harness: --with packaging=9.9.9: no release of packaging matches; the nearest"),
+        ("packaging=path:copy", 125, "cannot tell: packaging path:copy"),
+    ],
+)
+def test_a_release_that_is_not_there_stops_git_and_a_working_copy_without_resolution_is_skipped(
+    here, monkeypatch, capsys, wanted, ended, sentence
+):
+    """Else each commit would be skipped, and nobody told why."""
+    (here / "copy").mkdir()
+    said = "Because there is no version of {0} and you require {0}, we can conclude that it cannot be."
+
+    def unsolvable(cells, *, cache, jobs):
+        return {cell.id: Unsolvable(said.format(cell.pins[0].requirement)) for cell in cells}
+
+    listed = Listing({"packaging": tuple(Release(Version(text)) for text in ("25.0", "26.0"))})
+    monkeypatch.setattr("harness.search.prober.resolve_cells", unsolvable)
+    monkeypatch.setattr("harness.search.unreleased.list_releases", lambda *_: listed)
+    assert code(*ASKED, "--with", wanted, "--reports", str(here / "reports")) == ended
+    told = capsys.readouterr()
+    assert sentence in told.out + told.err
+    assert (here / "reports").exists() == (ended == 125)

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -18,7 +18,7 @@ from harness.search.result import Ending
 from harness.session.plan import Plan
 from harness.store.folder import RunFolder
 from harness.store.journal import Journal
-from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
+from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, ScenarioInfo
 
 BASE = Cell("3.11", (Pin("p", "0", "p==0"),), axes=("p",))
 OUTCOMES = {"g": "pass:check", "b": "fail:run:exception", "?": "skip:run:not_applicable"}
@@ -184,3 +184,13 @@ def test_a_scan_runs_every_release_in_one_go(tmp_path):
     assert bisect.prober.rounds == [list("012345")]
     assert (result.ending, result.suspects) == (Ending.FOUND, ("1",))
     assert [(one.before, one.after) for one in bisect.seen.scan().changes] == [("0", "1"), ("2", "3"), ("3", "5")]
+
+
+@pytest.mark.parametrize(("count", "notes"), [(1, 0), (2, 1)])
+def test_a_file_of_several_tests_is_said_to_be_judged_as_one(tmp_path, count, notes):
+    bisect = begin(tmp_path, "ggbb")
+    infos = tuple(ScenarioInfo(id=f"s::test_{number}", nodeid=f"s.py::test_{number}") for number in range(count))
+    plan = replace(bisect.prober.plan, scenarios=infos)
+    whole = replace(bisect, question=bisect.question.model_copy(update={"scenario": "s.py"}))
+    _, _, said = run(replace(whole, prober=replace(bisect.prober, plan=plan)))
+    assert sum(line.startswith("note: s.py holds 2 tests, judged as one") for line in said) == notes
