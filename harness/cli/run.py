@@ -28,14 +28,15 @@ from harness.matrix.places import short
 from harness.report.summary import print_summary
 from harness.report.write import Views, write_views
 from harness.runner.isolation import Isolation
-from harness.session.begin import begin, extend
+from harness.session.begin import begin, extend, remember
 from harness.session.conclude import Conclusion, conclude
-from harness.session.context import Options
+from harness.session.context import BUSY_BYTES, Options
 from harness.session.isolation_check import isolation_differences
 from harness.session.plan import Plan, make_plan
-from harness.session.resume import plan_again, run_to_resume
+from harness.session.resume import ask_again, narrowed, plan_again, run_to_resume
 from harness.session.run import run_plan
 from harness.store.folder import RunFolder
+from harness.store.records import Asked, RunRecord
 
 
 def register(verbs: Verbs) -> None:
@@ -52,75 +53,95 @@ def register(verbs: Verbs) -> None:
     }.items():
         again.add_argument(flag, action="store_true", help=text)
     add_timeout(verb)
-    verb.add_argument("--repeat", type=positive, default=1, metavar="N", help="attempts per scenario and cell")
+    verb.add_argument("--repeat", type=positive, metavar="N", help="attempts per scenario and cell")
     verb.add_argument(
         "--control-last", action="store_true", help="the reference cells once more, last: a moved machine shows"
     )
     verb.add_argument("--jobs", type=positive, metavar="N", help="cells at once (default: one a GPU; without, 2)")
     add_gpu_busy(verb)
-    verb.add_argument("--isolation", type=Isolation, choices=list(Isolation), default=Isolation.FORK)
+    verb.add_argument("--isolation", type=Isolation, choices=list(Isolation))
     verb.add_argument("--check-isolation", action="store_true", help="run both ways and compare outcomes and figures")
     verb.add_argument("--fail-on", choices=("regression", "failure"), help="exit with 1 when there is one")
     add_reports(verb)
     add_json(verb)
-    verb.set_defaults(verb=run)
+    verb.set_defaults(verb=run, gpu_busy=None)  # what is not said is as it was, or as ever
 
 
 def run(options: argparse.Namespace) -> ExitCode:
     """Run and render; what is printed last is where the report lies."""
     places = Places.of_user()
     console = Console(stderr=True) if options.json else Console()
-    plan, folder = _plan(options, places)
+    plan, folder, asked = _plan(options, places)
     record = folder.read_record()
     for warning in plan.warnings:
         console.print(f"note: {warning}", highlight=False, markup=False)
     size = f"{count(plan.cells, 'cell')}, {count(plan.scenarios, 'scenario')}"
     console.print(f"{size} → {short(folder.path)}", highlight=False, soft_wrap=True)
-    how = Options(
-        keyword=options.keyword or record.keyword or plan.matrix.keyword,
-        markers=options.markers or record.markers or plan.matrix.markers,
-        timeout=options.timeout,
-        repeat=options.repeat,
-        jobs=options.jobs or default_jobs(),
-        isolation=options.isolation,
-        check_isolation=options.check_isolation,
-        retry_failed=options.retry_failed,
-        busy_bytes=options.gpu_busy,
-    )
-    with Show(console, len(plan.cells) * len(plan.scenarios) * options.repeat) as show:
+    how = _how(options, asked, record, plan)
+    with Show(console, len(plan.cells) * len(plan.scenarios) * how.repeat) as show:
         whole = run_plan(plan, folder, places, how, show)
-        if whole and options.control_last:
+        if whole and asked.control_last:
             control = replace(plan, cells=tuple(one for one in plan.cells if one.cell.reference))
             once_more = replace(how, repeat=how.repeat + 1, retry_failed=False)
             whole = run_plan(control, folder, places, once_more, show)
-    return _finish(options, folder, console, whole=whole)
+    return _finish(options, asked, folder, console, whole=whole)
 
 
-def _plan(options: argparse.Namespace, places: Places) -> tuple[Plan, RunFolder]:
-    """Plan a new run, or find the one to go on with."""
-    if options.resume or options.only_missing or options.retry_failed:
-        given = Path(options.matrix)
-        runs = (given, options.reports / given)
-        named = options.matrix == "latest" or any((run / "run.json").exists() for run in runs)
-        matrix = None if named else read_matrix(options)
-        folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
-        if matrix is None or not options.only_missing:
-            return plan_again(folder, places), folder
-        plan = make_plan(matrix, places, scenarios=options.scenarios, cells=options.cells)
+def _plan(options: argparse.Namespace, places: Places) -> tuple[Plan, RunFolder, Asked]:
+    """Plan a new run, or find the one to go on with; say how it was asked to go."""
+    said = {name: getattr(options, name) for name in Asked.model_fields}
+    if not (options.resume or options.only_missing or options.retry_failed):
+        asked = ask_again(Asked(), said)
+        plan = make_plan(read_matrix(options), places, scenarios=options.scenarios, cells=options.cells)
+        keyword, markers = options.keyword or plan.matrix.keyword, options.markers or plan.matrix.markers
+        chosen = {"selection": options.scenarios, "keyword": keyword, "markers": markers}
+        return plan, begin(plan, options.reports, **chosen, asked=asked), asked
+    plan, folder = _plan_again(options, places)
+    asked = ask_again(folder.read_record().asked, said)
+    if not options.retry_failed:  # whose --repeat is of the red ones
+        remember(asked, folder)
+    return plan, folder, asked
+
+
+def _plan_again(options: argparse.Namespace, places: Places) -> tuple[Plan, RunFolder]:
+    """Plan what is gone on with: a whole run, or what of it is named."""
+    given = Path(options.matrix)
+    runs = (given, options.reports / given)
+    named = options.matrix == "latest" or any((run / "run.json").exists() for run in runs)
+    matrix = None if named else read_matrix(options)
+    folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
+    if matrix is None or not options.only_missing:
+        plan = plan_again(folder, places)
+    else:
+        plan = make_plan(matrix, places, scenarios=folder.read_record().selection, cells=options.cells)
         extend(plan, folder)
-        return plan, folder
-    plan = make_plan(read_matrix(options), places, scenarios=options.scenarios, cells=options.cells)
-    keyword, markers = options.keyword or plan.matrix.keyword, options.markers or plan.matrix.markers
-    folder = begin(plan, options.reports, selection=options.scenarios, keyword=keyword, markers=markers)
-    return plan, folder
+    return narrowed(plan, cells=options.cells, scenarios=options.scenarios), folder
 
 
-def _finish(options: argparse.Namespace, folder: RunFolder, console: Console, *, whole: bool) -> ExitCode:
+def _how(options: argparse.Namespace, asked: Asked, record: RunRecord, plan: Plan) -> Options:
+    """Return how to run; what a resumed run is given of ``-k`` and ``-m`` narrows its own."""
+    again = options.resume or options.only_missing or options.retry_failed
+    return Options(
+        keyword=record.keyword or plan.matrix.keyword,
+        markers=record.markers or plan.matrix.markers,
+        only_keyword=options.keyword if again else "",
+        only_markers=options.markers if again else "",
+        timeout=asked.timeout,
+        repeat=asked.repeat,
+        jobs=asked.jobs or default_jobs(),
+        isolation=Isolation(asked.isolation),
+        check_isolation=asked.check_isolation,
+        retry_failed=options.retry_failed,
+        busy_bytes=BUSY_BYTES if asked.gpu_busy is None else asked.gpu_busy,
+    )
+
+
+def _finish(options: argparse.Namespace, asked: Asked, folder: RunFolder, console: Console, *, whole: bool) -> ExitCode:
     """Render, print and reduce to an exit code."""
     views = write_views(folder)
     result = conclude(folder.read_record().cells, folder.collected(), folder.attempts())
     code = result.exit_code(options.fail_on, whole=whole)
-    differences = isolation_differences(folder.attempts()) if options.check_isolation else []
+    differences = isolation_differences(folder.attempts()) if asked.check_isolation else []
     if differences and code is ExitCode.COMPLETE:
         code = ExitCode.INCOMPLETE
     if options.json:
@@ -130,7 +151,7 @@ def _finish(options: argparse.Namespace, folder: RunFolder, console: Console, *,
     print_summary(views.context, console)
     for text in differences:
         console.print(f"isolation: {text}", highlight=False, markup=False)
-    if options.check_isolation and not differences:
+    if asked.check_isolation and not differences:
         console.print("isolation: fork and fresh interpreter agree in every outcome and figure", highlight=False)
     _print_end(console, result, views, folder, whole=whole)
     return code

@@ -15,15 +15,22 @@ from harness.matrix.places import find, own_root, short
 from harness.session.machine import describe_host
 from harness.session.plan import Plan
 from harness.store.folder import RunFolder, create
-from harness.store.records import RunRecord
+from harness.store.records import Asked, RunRecord
 from harness.verdict.known import parse
 
 DISTRIBUTION = "hf-regression-matrix"
 KNOWN_ISSUES = "known_issues.toml"
+AS_EVER = Asked()
 
 
 def begin(
-    plan: Plan, reports: Path, *, selection: Sequence[str] = (), keyword: str = "", markers: str = ""
+    plan: Plan,
+    reports: Path,
+    *,
+    selection: Sequence[str] = (),
+    keyword: str = "",
+    markers: str = "",
+    asked: Asked = AS_EVER,
 ) -> RunFolder:
     """Make the run folder of a plan, with ``run.json`` and every lock."""
     issues = known_issues(plan.matrix.path.parent)
@@ -51,6 +58,7 @@ def begin(
             selection=tuple(selection),
             keyword=keyword,
             markers=markers,
+            asked=asked,
         )
     )
     folder.known_issues_file.write_text(issues, encoding="utf-8")
@@ -84,6 +92,13 @@ def extend(plan: Plan, folder: RunFolder) -> None:
     if added:
         folder.write_record(record.model_copy(update={"cells": (*record.cells, *added)}))
     write_locks(plan, folder)
+
+
+def remember(asked: Asked, folder: RunFolder) -> None:
+    """Keep how a run is asked to go from now on."""
+    record = folder.read_record()
+    if asked != record.asked:
+        folder.write_record(record.model_copy(update={"asked": asked}))
 
 
 def write_locks(plan: Plan, folder: RunFolder) -> None:

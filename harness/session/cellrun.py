@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 from harness.envs.build import Environment
 from harness.envs.bytecode import borrow_bytecode
-from harness.envs.lock import Lock, Unsolvable
+from harness.envs.lock import Unsolvable
 from harness.errors import HarnessError
 from harness.runner.gpus import read_gpus
 from harness.runner.isolation import Isolation, open_launcher
-from harness.runner.launch import Finished, Launcher, Request, environment
+from harness.runner.launch import Launcher, Request, environment
 from harness.session.assemble import (
     INSTALL_NETWORK,
     NOT_BUILT,
@@ -24,16 +23,12 @@ from harness.session.assemble import (
     Attempt,
     assemble,
     not_started,
-    read_events,
-    uncollected,
 )
 from harness.session.cards import device_used_before, gpus_before, visible_gpus
+from harness.session.collecting import Collection
 from harness.session.context import CellJob, RunContext
 from harness.session.plan import PlannedCell
 from harness.session.todo import Todo, plan_attempts
-from harness.store.events import ProbeEvents
-from harness.store.outcome import Outcome, Reason, Stage, Status
-from harness.store.records import ScenarioInfo
 
 
 def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
@@ -81,7 +76,8 @@ class _CellRun:
     def run(self) -> None:
         """Collect, then run what is to be done; the launcher is opened again when its server was lost."""
         try:
-            collected = self.collect()
+            collection = Collection(self.context, self.planned, self.built, self.isolation, self.under_test)
+            collected = collection.scenarios(lambda request: self.ready().run(request, self.context.cancel))
             done = self.context.folder.attempts()
             for todo in plan_attempts(self.cell, collected, self.context.options, done, self.isolation):
                 if self.context.cancel.is_set():
@@ -129,54 +125,6 @@ class _CellRun:
         self.context.journal.write("launcher", cell=self.cell, **facts)
         return opened.launcher
 
-    def collect(self) -> list[ScenarioInfo]:
-        """List the scenarios as this cell sees them; a file that cannot be collected becomes a row."""
-        folder = self.folder / f"collect-{self.isolation}"
-        root = str(Path(self.context.selection[0].split("::", 1)[0]).parent)
-        options = self.context.options
-        request = Request(
-            "collect",
-            folder,
-            root,
-            self.context.timeout,
-            files=self.context.selection,
-            keyword=options.keyword,
-            markers=options.markers,
-        )
-        (folder / "events.jsonl").unlink(missing_ok=True)  # of a run that is gone on with
-        finished = self.ready().run(request, self.context.cancel)
-        events = read_events(folder)
-        self._journal_collection(events, finished)
-        self._write_env(events)
-        return [collected_info(event) for event in events.collected]
-
-    def _journal_collection(self, events: ProbeEvents, finished: Finished) -> None:
-        if finished.exit.interrupted and not events.finished:
-            return  # nobody knows what there is: a run that is gone on with collects again
-        relative = (self.folder / f"collect-{self.isolation}").relative_to(self.context.folder.path).as_posix()
-        journal = self.context.journal
-        for failure, file in zip(events.failures, events.failed_files, strict=True):
-            journal.attempt(uncollected(self.cell, file, failure, self.under_test, relative))
-        if not events.finished:
-            outcome = _uncollectable(finished)
-            detail = f"the collection did not end ({_ending(finished)})"
-            journal.attempt(not_started(self.cell, "*", outcome, detail, folder=relative))
-        expected = [collected_info(event).model_dump(mode="json") for event in events.collected]
-        journal.write("collected", cell=self.cell, isolation=self.isolation, scenarios=expected)
-
-    def _write_env(self, events: ProbeEvents) -> None:
-        lock = self.planned.lock
-        facts = {
-            "lock": lock.hash if isinstance(lock, Lock) else None,
-            "reused": self.built.reused,
-            "seconds": self.built.seconds,
-            "versions": events.versions,
-            "variables": dict(self.planned.cell.variables),
-        }
-        (self.folder / "env.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-        if events.versions:
-            self.context.journal.write("versions", cell=self.cell, versions=events.versions)
-
     def attempt(self, todo: Todo) -> None:
         """Run one attempt and journal its record."""
         info = todo.scenario
@@ -200,28 +148,3 @@ class _CellRun:
         record = assemble(attempt, finished, folder, self.context.folder.path, gpu_busy=busy)
         figures = {**record.figures, **device_used_before(before)}
         self.context.journal.attempt(record.model_copy(update={"figures": figures, "gpus_before": before}))
-
-
-def collected_info(event: dict[str, Any]) -> ScenarioInfo:
-    """Return a collected scenario; its id leaves the folder out, its node id has it in full."""
-    test = event["nodeid"].partition("::")[2]
-    path = Path(event["path"])
-    return ScenarioInfo(
-        id=f"{path.stem}::{test}",
-        nodeid=f"{path}::{test}",
-        **{name: event[name] for name in ("row", "title", "tracker", "needs", "checkpoints", "timeout")},
-    )
-
-
-def _uncollectable(finished: Finished) -> Outcome:
-    """Blame the software for a crash or a hang, the probe for an end of its own making."""
-    if finished.exit.code is not None or finished.exit.note:
-        return Outcome(Status.ERROR, Stage.COLLECT, Reason.EXCEPTION)
-    return Outcome(Status.FAIL, Stage.COLLECT, Reason.TIMEOUT if finished.exit.timed_out else Reason.CRASH)
-
-
-def _ending(finished: Finished) -> str:
-    ended = finished.exit
-    if ended.timed_out:
-        return f"killed after {finished.seconds:.0f} s"
-    return ended.note or (f"signal {ended.signal}" if ended.signal else f"exit status {ended.code}")

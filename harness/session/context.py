@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.envs.build import Environment
+from harness.matrix.places import ScenarioFile
 from harness.runner.isolation import Isolation
 from harness.session.plan import PlannedCell
 from harness.store.folder import RunFolder
@@ -19,10 +20,15 @@ BUSY_BYTES = 1024**3  # a card with more than this in use before an attempt is n
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: what the command line says beyond the matrix. Times in seconds, memory in bytes."""
+    """How to run: what the command line says beyond the matrix. Times in seconds, memory in bytes.
+
+    ``keyword`` and ``markers`` are the run's own; ``only_keyword`` and ``only_markers`` narrow what of it is run now.
+    """
 
     keyword: str = ""
     markers: str = ""
+    only_keyword: str = ""
+    only_markers: str = ""
     timeout: float | None = None
     repeat: int = 1
     jobs: int = 1
@@ -46,6 +52,7 @@ class RunContext:
     offline: bool  # no weights come from a hub
     probe: Path
     checkpoints: Future[dict[str, str]]
+    only: tuple[ScenarioFile, ...] = ()  # what of the selection is run now; all of it where empty
     cancel: threading.Event = field(default_factory=threading.Event)
 
     def variables(self, planned: PlannedCell, slot: dict[str, str]) -> dict[str, str]:

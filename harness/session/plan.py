@@ -49,13 +49,14 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is decided before anything is installed."""
+    """Everything that is decided before anything is installed; ``only`` narrows what is run of ``files``."""
 
     matrix: Matrix
     cells: tuple[PlannedCell, ...]
     files: tuple[ScenarioFile, ...]
     scenarios: tuple[ScenarioInfo, ...]
     warnings: tuple[str, ...] = ()
+    only: tuple[ScenarioFile, ...] = ()
 
 
 def make_plan(matrix: Matrix, places: Places, *, scenarios: Sequence[str] = (), cells: Sequence[str] = ()) -> Plan:

@@ -1,17 +1,22 @@
-"""Find the run to go on with, and plan it as it was planned."""
+"""Find the run to go on with, and plan it as it was planned and asked."""
 
 from __future__ import annotations
 
 import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.envs.lock import Lock, Unsolvable, read_lock, resolve_cells
 from harness.envs.places import Places
-from harness.errors import ConfigError
+from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.model import Matrix
-from harness.session.plan import Plan, PlannedCell, read_scenarios
+from harness.matrix.places import ScenarioFile, nearest
+from harness.session.collecting import covered
+from harness.session.plan import Plan, PlannedCell, read_scenarios, select_cells
 from harness.store.folder import RunFolder, find
-from harness.store.records import CellRecord
+from harness.store.records import Asked, CellRecord
 
 
 def run_to_resume(name: str, reports: Path, matrix: str | None) -> RunFolder:
@@ -40,6 +45,49 @@ def plan_again(folder: RunFolder, places: Places) -> Plan:
     files, infos = read_scenarios(matrix, record.selection)
     cells = tuple(_planned(cell, folder, places) for cell in record.cells)
     return Plan(matrix, cells, files, infos)
+
+
+def ask_again(kept: Asked, said: Mapping[str, Any]) -> Asked:
+    """Return how a run goes on: as it was asked to, save what is said now.
+
+    ``said`` maps fields of ``Asked`` to what the command line has; None and False say nothing. One isolation that is
+    named takes the comparison of the two back.
+    """
+    named = {name: value for name, value in said.items() if value is not None and value is not False}
+    one_way = {"check_isolation": False} if "isolation" in named else {}
+    return kept.model_copy(update=one_way | named)
+
+
+def narrowed(plan: Plan, *, cells: Sequence[str] = (), scenarios: Sequence[str] = ()) -> Plan:
+    """Return the plan with only what is named of it, all of it where nothing is; the files stay, to be collected.
+
+    Raises:
+        ConfigError: a scenario leads nowhere.
+        NothingSelectedError: a cell or a scenario is not in the run.
+    """
+    chosen = {cell.id for cell in select_cells([one.cell for one in plan.cells], cells)}
+    kept = tuple(one for one in plan.cells if one.cell.id in chosen)
+    if not scenarios:
+        return replace(plan, cells=kept)
+    only = tuple(file for entry in scenarios for file in _of_run(entry, plan))
+    infos = tuple(info for info in plan.scenarios if covered(info, tuple(map(_function, only))))
+    return replace(plan, cells=kept, scenarios=infos, only=only)
+
+
+def _of_run(entry: str, plan: Plan) -> tuple[ScenarioFile, ...]:
+    """Return the files of an entry, each of which the run must have."""
+    files, infos = read_scenarios(plan.matrix, [entry])
+    known = {info.nodeid for info in plan.scenarios}
+    if not any(info.nodeid in known for info in infos):
+        near = nearest(infos[0].id, [info.id for info in plan.scenarios])
+        hint = f"; the nearest is {near}" if near else ""
+        raise NothingSelectedError(f"--scenarios {entry} is not among the scenarios of the run{hint}")
+    return files
+
+
+def _function(file: ScenarioFile) -> ScenarioFile:
+    """Leave a parameter out: a plan knows functions, pytest alone knows what parameters they have."""
+    return replace(file, test=file.test and file.test.split("[", 1)[0])
 
 
 def _planned(cell: CellRecord, folder: RunFolder, places: Places) -> PlannedCell:

@@ -54,6 +54,7 @@ def run_plan(plan: Plan, folder: RunFolder, places: Places, options: Options, li
             offline=plan.matrix.checkpoints.weights != "hub",
             probe=probe_path(places.probe),
             checkpoints=checkpoints.submit(maker.checkpoints),
+            only=plan.only,
         )
         whole = _run_cells(context, maker.jobs(environments))
         journal.write("run_finished" if whole else "run_interrupted")

@@ -162,6 +162,18 @@ class PartRecord(Record):
     cells: tuple[str, ...]
 
 
+class Asked(Record):
+    """How a run was asked to go, which a resumed one goes by; None is what the matrix or the machine has."""
+
+    repeat: int = 1
+    timeout: float | None = None  # seconds
+    jobs: int | None = None
+    isolation: str = "fork"
+    check_isolation: bool = False
+    control_last: bool = False
+    gpu_busy: int | None = None  # bytes
+
+
 class RunRecord(Record):
     """``run.json``: the matrix as read, the cells as planned, the machine."""
 
@@ -180,4 +192,5 @@ class RunRecord(Record):
     selection: tuple[str, ...] = ()  # scenarios named instead of the matrix's own
     keyword: str = ""
     markers: str = ""
+    asked: Asked = Asked()  # older runs did not keep it
     parts: tuple[PartRecord, ...] = ()  # what it was merged from; empty for a run of one machine

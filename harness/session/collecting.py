@@ -1,0 +1,124 @@
+"""Ask a cell's own pytest which scenarios there are, and keep to those that a resumed run was narrowed to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.envs.build import Environment
+from harness.envs.lock import Lock
+from harness.matrix.places import ScenarioFile
+from harness.runner.isolation import Isolation
+from harness.runner.launch import Finished, Request
+from harness.session.assemble import not_started, read_events, uncollected
+from harness.session.context import RunContext
+from harness.session.plan import PlannedCell
+from harness.store.events import ProbeEvents
+from harness.store.outcome import Outcome, Reason, Stage, Status
+from harness.store.records import ScenarioInfo
+
+Ask = Callable[[Request], Finished]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The collections of one cell in one isolation."""
+
+    context: RunContext
+    planned: PlannedCell
+    built: Environment
+    isolation: Isolation
+    under_test: frozenset[str]  # import names of the pinned packages
+
+    def scenarios(self, ask: Ask) -> list[ScenarioInfo]:
+        """Journal what the run's own selection has in this cell; return what of it is to be run now.
+
+        A file that cannot be collected becomes a row. What a resumed run was narrowed to is never journalled as if it
+        were all there is: results that it leaves out stay missing.
+        """
+        options = self.context.options
+        folder = self.folder / f"collect-{self.isolation}"
+        finished = ask(self._request(folder, options.keyword, options.markers))
+        events = read_events(folder)
+        self._journal(events, finished, folder)
+        self._write_env(events)
+        found = [collected_info(event) for event in events.collected]
+        if options.only_keyword or options.only_markers:
+            folder = self.folder / f"narrow-{self.isolation}"
+            ask(self._request(folder, options.only_keyword, options.only_markers))
+            kept = {event["nodeid"] for event in read_events(folder).collected}
+            found = [info for info, event in zip(found, events.collected, strict=True) if event["nodeid"] in kept]
+        return [info for info in found if covered(info, self.context.only)]
+
+    @property
+    def folder(self) -> Path:
+        """The cell's folder."""
+        return self.context.folder.cell(self.planned.cell.id)
+
+    def _request(self, folder: Path, keyword: str, markers: str) -> Request:
+        (folder / "events.jsonl").unlink(missing_ok=True)  # of a run that is gone on with
+        selection = self.context.selection
+        root = str(Path(selection[0].split("::", 1)[0]).parent)
+        timeout = self.context.timeout
+        return Request("collect", folder, root, timeout, files=selection, keyword=keyword, markers=markers)
+
+    def _journal(self, events: ProbeEvents, finished: Finished, folder: Path) -> None:
+        if finished.exit.interrupted and not events.finished:
+            return  # nobody knows what there is: a run that is gone on with collects again
+        relative = folder.relative_to(self.context.folder.path).as_posix()
+        journal, cell = self.context.journal, self.planned.cell.id
+        for failure, file in zip(events.failures, events.failed_files, strict=True):
+            journal.attempt(uncollected(cell, file, failure, self.under_test, relative))
+        if not events.finished:
+            detail = f"the collection did not end ({_ending(finished)})"
+            journal.attempt(not_started(cell, "*", _uncollectable(finished), detail, folder=relative))
+        expected = [collected_info(event).model_dump(mode="json") for event in events.collected]
+        journal.write("collected", cell=cell, isolation=self.isolation, scenarios=expected)
+
+    def _write_env(self, events: ProbeEvents) -> None:
+        lock, cell = self.planned.lock, self.planned.cell
+        facts = {
+            "lock": lock.hash if isinstance(lock, Lock) else None,
+            "reused": self.built.reused,
+            "seconds": self.built.seconds,
+            "versions": events.versions,
+            "variables": dict(cell.variables),
+        }
+        (self.folder / "env.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        if events.versions:
+            self.context.journal.write("versions", cell=cell.id, versions=events.versions)
+
+
+def collected_info(event: dict[str, Any]) -> ScenarioInfo:
+    """Return a collected scenario; its id leaves the folder out, its node id has it in full."""
+    test = event["nodeid"].partition("::")[2]
+    path = Path(event["path"])
+    return ScenarioInfo(
+        id=f"{path.stem}::{test}",
+        nodeid=f"{path}::{test}",
+        **{name: event[name] for name in ("row", "title", "tracker", "needs", "checkpoints", "timeout")},
+    )
+
+
+def covered(info: ScenarioInfo, only: Sequence[ScenarioFile]) -> bool:
+    """Tell whether a scenario is one of those named, every parameter where none is named; all are where none is."""
+    path, _, test = info.nodeid.partition("::")
+    named = (None, test, test.split("[", 1)[0])
+    return not only or any(str(file.path) == path and file.test in named for file in only)
+
+
+def _uncollectable(finished: Finished) -> Outcome:
+    """Blame the software for a crash or a hang, the probe for an end of its own making."""
+    if finished.exit.code is not None or finished.exit.note:
+        return Outcome(Status.ERROR, Stage.COLLECT, Reason.EXCEPTION)
+    return Outcome(Status.FAIL, Stage.COLLECT, Reason.TIMEOUT if finished.exit.timed_out else Reason.CRASH)
+
+
+def _ending(finished: Finished) -> str:
+    ended = finished.exit
+    if ended.timed_out:
+        return f"killed after {finished.seconds:.0f} s"
+    return ended.note or (f"signal {ended.signal}" if ended.signal else f"exit status {ended.code}")
