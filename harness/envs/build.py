@@ -153,15 +153,17 @@ def _run(command: Sequence[str], variables: dict[str, str], log: Path) -> int | 
     """Run to the end or the deadline and return the code, None when it was late; leave no process behind."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=variables
+            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, env=variables
         )
-        try:
+        try:  # that its input is open tells it that we live
             return process.wait(BUILD_SECONDS)
         except subprocess.TimeoutExpired:
             return None
         finally:
             if process.poll() is None:
                 _end(process)
+            if process.stdin is not None:
+                process.stdin.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

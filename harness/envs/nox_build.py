@@ -1,17 +1,32 @@
 """A noxfile of the harness's own: one session that makes an environment and installs a lock into it.
 
 Called by :mod:`harness.envs.build` as ``python -m nox -f nox_build.py``; ``HARNESS_BUILD_REQUEST`` names the JSON file
-with what to do, and the session writes the place of the environment into the file that the request names.
+with what to do, and the session writes the place of the environment into the file that the request names. Standard
+input is a pipe that the harness holds: at its end the harness is gone, and with it whoever keeps others from here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import threading
 from pathlib import Path
 
 import nox
+import psutil
 
+
+def end_with_the_harness() -> None:
+    """Wait for the end of standard input, then kill the installers and this process."""
+    os.read(0, 1)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(1)
+
+
+threading.Thread(target=end_with_the_harness, daemon=True).start()
 REQUEST = json.loads(Path(os.environ["HARNESS_BUILD_REQUEST"]).read_text(encoding="utf-8"))
 nox.needs_version = ">=2025.5.1"
 

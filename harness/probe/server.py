@@ -1,7 +1,8 @@
 """The fork server of a cell: import once, promise a clean state, fork one child per request.
 
 ``python -m harness.probe.server REQUESTS REPLIES`` reads JSON lines from one inherited descriptor, answers on another;
-standard output and error belong to the children. POSIX only: elsewhere every attempt gets a fresh interpreter.
+standard output and error belong to the children. When the harness is gone, however it ended, the server ends its
+attempt and itself. POSIX only: elsewhere every attempt gets a fresh interpreter.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import contextlib
 import gc
 import json
 import os
-import signal
 import sys
 from typing import IO, Any
 
 from harness.probe.child import run
 from harness.probe.preload import preload
+from harness.probe.watch import die_with, die_with_starter, kill, kill_group, outlive_starter, wait
 
 HOUSEKEEPING = frozenset({"jemalloc_bg_thd"})  # jemalloc has fork handlers of its own; pyarrow brings it
 
@@ -24,16 +25,19 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
     """Preload what the first line asks for, say whether a fork is clean, then serve a request a line."""
     settings = json.loads(requests.readline())
     _reply(replies, event="ready", **preload(settings["preload"], lambda: broken_promises(settings["never"])))
+    outlive_starter()  # there will be attempts to end
     gc.freeze()  # what is imported stays shared between the children
     for line in requests:
         request = json.loads(line)
-        pid = os.fork()
+        server, pid = os.getpid(), os.fork()
         if pid == 0:
-            _child(request, (requests, replies))
+            _child(request, server, (requests, replies))
         _reply(replies, event="started", pid=pid)
-        _, status = os.waitpid(pid, 0)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)  # what the attempt left running
+        status = wait(pid, requests.fileno())
+        if status is None:  # nobody waits for the attempt any more
+            kill(pid)
+            kill(server)
+        kill_group(pid)  # what the attempt left running
         _reply(replies, event="exited", status=status)
 
 
@@ -57,10 +61,11 @@ def threads() -> list[str]:
     return [name for name in found if name not in HOUSEKEEPING]
 
 
-def _child(request: dict[str, Any], control: tuple[IO[str], IO[str]]) -> None:
+def _child(request: dict[str, Any], server: int, control: tuple[IO[str], IO[str]]) -> None:
     code = 70  # what an attempt exits with when the probe itself fails
     try:
         os.setsid()
+        die_with(server)
         for stream in control:
             os.close(stream.fileno())
         code = run(request)
@@ -77,6 +82,7 @@ def _reply(replies: IO[str], **message: Any) -> None:
 
 def main() -> None:
     """Serve on the two descriptors named on the command line."""
+    die_with_starter(int(sys.argv[1]))
     with open(int(sys.argv[1]), encoding="utf-8") as requests, open(int(sys.argv[2]), "w", encoding="utf-8") as replies:
         serve(requests, replies)
 

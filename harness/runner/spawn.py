@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from harness.runner.output import CappedLog, Pump
 
 
 class SpawnLauncher:
-    """Run each request as ``python -m harness.probe.child`` in a process group of its own."""
+    """Run each request as ``python -m harness.probe.alone`` in a process group of its own, which ends with us."""
 
     isolation = "spawn"
 
@@ -31,15 +33,7 @@ class SpawnLauncher:
         path = request.write(self.isolation, self._preload)
         log = CappedLog(request.folder / "output.log")
         started, begun, kills = datetime.now(UTC), time.monotonic(), oom_kill_count()
-        with subprocess.Popen(
-            [str(self._python), "-m", "harness.probe.child", str(path)],
-            env=self._environment,
-            cwd=request.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            **GROUP,
-        ) as process:
+        with self._started(path) as process:
             assert process.stdout is not None  # noqa: S101  # for the type checker: PIPE was asked for
             pump = Pump(process.stdout)
             pump.direct(log)
@@ -56,6 +50,33 @@ class SpawnLauncher:
             cancelled=cancel.is_set() and returncode != 0,
         )
         return Finished(ended, started, time.monotonic() - begun, self.isolation)
+
+    @contextlib.contextmanager
+    def _started(self, request: Path) -> Iterator[subprocess.Popen[bytes]]:
+        """Start the interpreter with the end of a pipe; that we hold the other one tells it that we live."""
+        watched, held = os.pipe()
+        watching = os.name != "nt"
+        module = (
+            ["harness.probe.alone", str(request), str(watched)] if watching else ["harness.probe.child", str(request)]
+        )
+        try:
+            with subprocess.Popen(
+                [str(self._python), "-m", *module],
+                env=self._environment,
+                cwd=request.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(watched,) if watching else (),
+                **GROUP,
+            ) as process:
+                os.close(watched)
+                watched = -1
+                yield process
+        finally:
+            for end in (watched, held):
+                if end >= 0:
+                    os.close(end)
 
     def close(self) -> None:
         """Nothing outlives a request here."""

@@ -31,6 +31,16 @@ def found(name):
         return None
 print(json.dumps({name: found(name) for name in sys.argv[1:]}))
 """
+WATCHED = """
+import os, runpy, sys, threading
+def end_with_the_harness():
+    os.read(0, 1)
+    os._exit(1)
+threading.Thread(target=end_with_the_harness, daemon=True).start()
+sys.argv = sys.argv[1:]
+sys.path[0] = os.path.dirname(sys.argv[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""  # the builder's own files stay as they are, for their content names every checkpoint
 
 Say = Callable[[str], object]
 
@@ -93,7 +103,8 @@ def named_python(text: str, folder: Path, source: str) -> Path:
 def run_builder(command: Sequence[str], names: Sequence[str], log: Path, say: Say) -> None:
     """Run the builder; ``say`` hears each line of progress as it comes, ``log`` gets everything.
 
-    A line of progress begins with one of the ``names`` and a colon.
+    ``command`` is an interpreter, a Python file and its arguments; it ends when we are gone, however we ended. A line
+    of progress begins with one of the ``names`` and a colon.
 
     Raises:
         InfrastructureError: it failed, or took longer than an hour; the last thing it wrote is in the sentence.
@@ -101,12 +112,7 @@ def run_builder(command: Sequence[str], names: Sequence[str], log: Path, say: Sa
     log.parent.mkdir(parents=True, exist_ok=True)
     last = ""
     with log.open("w", encoding="utf-8") as output:
-        try:
-            process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
-            )
-        except OSError as error:
-            raise InfrastructureError(f"the checkpoints could not be built: {error}") from error
+        process = _start(command)
         watch = threading.Timer(BUILD_SECONDS, process.kill)
         watch.start()
         try:
@@ -123,3 +129,18 @@ def run_builder(command: Sequence[str], names: Sequence[str], log: Path, say: Sa
             process.communicate()
     if code:
         raise InfrastructureError(f"the checkpoints could not be built: {last or f'exit code {code}'} ({log})")
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[str]:
+    program, *arguments = command
+    try:
+        return subprocess.Popen(
+            [program, "-c", WATCHED, *arguments],
+            stdin=subprocess.PIPE,  # that it is open tells the builder that we live
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:
+        raise InfrastructureError(f"the checkpoints could not be built: {error}") from error

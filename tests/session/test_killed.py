@@ -1,0 +1,130 @@
+"""A harness that is killed leaves nothing running; what a scenario detached on purpose goes on."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+SECONDS = 10.0
+HANGS = """
+import os, pathlib, subprocess, sys, time
+SLEEP = [sys.executable, "-c", "import time; time.sleep(120)"]
+
+def test_hangs():
+    child, daemon = subprocess.Popen(SLEEP), subprocess.Popen(SLEEP, start_new_session=True)
+    pathlib.Path({mark!r}).write_text(f"{{os.getpid()}} {{child.pid}} {{daemon.pid}}\\n")
+    time.sleep(120)
+"""
+IMPORTS = "import os, pathlib, time\npathlib.Path({mark!r}).write_text(f'{{os.getpid()}}\\n')\ntime.sleep(120)\n"
+STARTS = """
+import os, pathlib, sys, threading
+from harness.runner.forkserver import ForkLauncher
+server = ForkLauncher(pathlib.Path(sys.executable), dict(os.environ), pathlib.Path(sys.argv[1], "server"))
+server.prepare(["slow_import"], [], threading.Event())
+"""
+INSTALLS = """
+import pathlib, sys, sysconfig
+from harness.envs.build import build
+from harness.envs.lock import read_lock
+folder, version = pathlib.Path(sys.argv[1]), ".".join(map(str, sys.version_info[:2]))
+build(read_lock(sys.argv[2], version, None, sysconfig.get_platform()), folder / "envs", folder / "install.log")
+"""
+BUILDS = """
+import pathlib, sys
+from harness.session.builder import run_builder
+folder = pathlib.Path(sys.argv[1])
+run_builder([sys.executable, str(folder / "build.py")], [], folder / "build.log", print)
+"""
+ROOT = Path(__file__).parents[2]
+FOUND = {**os.environ, "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes end otherwise on Windows, which is untested")
+
+
+def alive(pid):
+    """Tell whether a process runs; one that nobody has reaped yet does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def ended(pids):
+    deadline = time.monotonic() + SECONDS
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return [pid for pid in pids if alive(pid)]
+
+
+def descendants(process):
+    return [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+
+
+@pytest.mark.parametrize("isolation", ["fork", "spawn"])
+def test_no_descendant_is_left_but_what_was_detached(desk, isolation):
+    desk.plant(HANGS.format(mark=str(desk.folder / "pids")))
+    process = desk.start("run", "m.toml", "--jobs", "1", "--isolation", isolation)
+    attempt, child, daemon = map(int, desk.wait_for("pids").split())
+    family = descendants(process)
+    assert {attempt, child, daemon} <= set(family)
+    try:
+        desk.kill(process)
+        assert ended([pid for pid in family if pid != daemon]) == []
+        assert alive(daemon)
+    finally:
+        psutil.Process(daemon).kill()
+
+
+@pytest.mark.parametrize("isolation", ["fork", "spawn"])
+def test_an_attempt_dies_with_its_parent_and_that_with_the_harness(desk, isolation):
+    desk.plant(HANGS.format(mark=str(desk.folder / "pids")))
+    process = desk.start("run", "m.toml", "--jobs", "1", "--isolation", isolation)
+    attempt, child, daemon = map(int, desk.wait_for("pids").split())
+    server = psutil.Process(attempt).parent()
+    assert server.pid != process.pid
+    try:
+        process.kill()
+        server.kill()
+        desk.kill(process)
+        left = ended([attempt]) if sys.platform == "linux" else []
+        assert left == []
+    finally:
+        for pid in (child, daemon):
+            psutil.Process(pid).kill()
+
+
+def test_a_server_that_still_imports_is_gone_too(desk):
+    (desk.folder / "slow_import.py").write_text(IMPORTS.format(mark=str(desk.folder / "pids")))
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(desk.folder)])}
+    process = subprocess.Popen([sys.executable, "-c", STARTS, str(desk.folder)], env=variables)
+    (server,) = map(int, desk.wait_for("pids").split())
+    process.kill()
+    process.wait()
+    assert ended([server]) == []
+
+
+def test_an_installer_that_waits_for_the_index_is_gone_too(desk):
+    with socket.create_server(("127.0.0.1", 0)) as index:
+        wheel = f"six @ http://127.0.0.1:{index.getsockname()[1]}/six-1.17.0-py2.py3-none-any.whl"
+        process = subprocess.Popen([sys.executable, "-c", INSTALLS, str(desk.folder), wheel], env=FOUND)
+        index.settimeout(SECONDS * 3)
+        with index.accept()[0]:  # and never answer
+            family = descendants(process)
+            assert any("uv" in psutil.Process(pid).name() for pid in family)
+            process.kill()
+            process.wait()
+            assert ended(family) == []
+
+
+def test_a_builder_of_checkpoints_is_gone_too(desk):
+    (desk.folder / "build.py").write_text(IMPORTS.format(mark=str(desk.folder / "pids")))
+    process = subprocess.Popen([sys.executable, "-c", BUILDS, str(desk.folder)], env=FOUND)
+    (builder,) = map(int, desk.wait_for("pids").split())
+    process.kill()
+    process.wait()
+    assert ended([builder]) == []
