@@ -8,11 +8,13 @@ import subprocess
 import sys
 
 from harness.cli.arguments import Verbs, add_reports, default_matrix
-from harness.envs.build import build
+from harness.envs.build import Environment, build
 from harness.envs.bundle.stored import opened
+from harness.envs.inuse import Holds
 from harness.envs.lock import Lock
 from harness.envs.places import Places
 from harness.errors import ConfigError
+from harness.matrix.cell import Cell
 from harness.matrix.model import load_matrix
 from harness.matrix.plan import plan_cells
 from harness.runner.launch import environment
@@ -41,7 +43,12 @@ def enter(options: argparse.Namespace) -> int:
     cell, lock = planned.cell, planned.lock
     if not isinstance(lock, Lock):
         raise ConfigError(f"{cell.id} cannot be resolved: {lock.sentence}")
-    built = build(lock, places.envs, places.root / "env.log")
+    with Holds() as holds:
+        holds.take(places.envs / lock.hash)
+        return _enter(options, build(lock, places.envs, places.root / "env.log"), cell, places)
+
+
+def _enter(options: argparse.Namespace, built: Environment, cell: Cell, places: Places) -> int:
     binaries = built.python.parent
     variables = environment(probe_path(places.probe), dict(cell.variables))
     variables |= {"VIRTUAL_ENV": str(binaries.parent), "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from harness.cli.arguments import Verbs, add_json, age, size
 from harness.envs.inventory import Stored, list_checkpoints, list_environments, list_locks, list_repositories, remove
 from harness.envs.places import Places
-from harness.errors import ExitCode
+from harness.errors import ExitCode, InfrastructureError
 
 DAY = 86_400.0
 
@@ -36,11 +37,16 @@ def collect(options: argparse.Namespace) -> ExitCode:
     stored.sort(key=lambda one: one.last_used)
     doomed = choose(stored, now=time.time(), older_than=options.older_than, keep=options.keep)
     if not options.dry_run:
-        for one in doomed:
-            remove(one)
+        doomed = [one for one in doomed if _removed(one)]
     if options.json:
         rows = [
-            {"path": str(one.path), "size": one.size, "last_used": one.last_used, "removed": one in doomed}
+            {
+                "path": str(one.path),
+                "size": one.size,
+                "last_used": one.last_used,
+                "in_use": one.in_use,
+                "removed": one in doomed,
+            }
             for one in stored
         ]
         print(json.dumps(rows, indent=1))
@@ -49,24 +55,36 @@ def collect(options: argparse.Namespace) -> ExitCode:
     return ExitCode.COMPLETE
 
 
+def _removed(one: Stored) -> bool:
+    """Remove one thing; tell whether it is gone, for a harness may have begun to use it since it was listed."""
+    try:
+        remove(one)
+    except InfrastructureError as error:
+        sys.stderr.write(f"{error}\n")
+        return False
+    return True
+
+
 def choose(
     stored: Sequence[Stored], *, now: float, older_than: float | None = None, keep: int | None = None
 ) -> list[Stored]:
     """Return what to remove, the longest unused first.
 
     Args:
-        stored: what there is, the longest unused first; half-built things always go where there is a limit.
+        stored: what there is, the longest unused first; half-built things always go where there is a limit, what a
+            running harness uses never does.
         now: seconds since 1970.
         older_than: days without use after which a thing goes.
         keep: bytes that may stay; the longest unused go until no more is left.
     """
     if older_than is None and keep is None:
         return []
+    free = [one for one in stored if not one.in_use]
     doomed = [
-        one for one in stored if not one.whole or (older_than is not None and now - one.last_used > older_than * DAY)
+        one for one in free if not one.whole or (older_than is not None and now - one.last_used > older_than * DAY)
     ]
     left = sum(one.size for one in stored) - sum(one.size for one in doomed)
-    for one in stored:
+    for one in free:
         if keep is None or left <= keep:
             break
         if one not in doomed:
@@ -80,7 +98,9 @@ def _print(stored: Sequence[Stored], doomed: Sequence[Stored], *, dry: bool) -> 
     table = Table("what", "size", "unused for", "", box=None)
     for one in stored:
         days = (time.time() - one.last_used) / DAY
-        fate = ("would be removed" if dry else "removed") if one in doomed else ("" if one.whole else "half-built")
+        fate = "in use" if one.in_use else "" if one.whole else "half-built"
+        if one in doomed:
+            fate = "would be removed" if dry else "removed"
         table.add_row(f"{one.path.parent.name}/{one.path.name}", f"{one.size / 1e6:.1f} MB", f"{days:.1f} d", fate)
     console.print(table, highlight=False)
     total, freed = (sum(one.size for one in part) / 1e6 for part in (stored, doomed))

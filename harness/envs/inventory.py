@@ -8,18 +8,23 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from harness.envs.inuse import alone, in_use
 from harness.envs.stamp import LAST_USED, STAMP
 from harness.errors import InfrastructureError
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One thing in the cache: ``size`` in bytes, ``last_used`` in seconds since 1970, ``whole`` unless half-built."""
+    """One thing in the cache: ``size`` in bytes, ``last_used`` in seconds since 1970, ``whole`` unless half-built.
+
+    ``in_use`` says that a running harness holds it.
+    """
 
     path: Path
     size: int
     last_used: float
     whole: bool = True
+    in_use: bool = False
 
 
 def env_size(folder: Path) -> int:
@@ -62,23 +67,29 @@ def list_locks(cache: Path) -> list[Stored]:
 def _stored(folder: Path, *, whole: bool) -> Stored:
     used = folder / LAST_USED
     moment = (used if used.exists() else folder).stat().st_mtime
-    return Stored(folder, env_size(folder), moment, whole)
+    return Stored(folder, env_size(folder), moment, whole, in_use(folder))
 
 
 def remove(stored: Stored) -> None:
     """Remove one stored thing; a half-removed environment has no stamp and is not used any more.
 
     Raises:
-        InfrastructureError: it is being built at this moment.
+        InfrastructureError: it is being built at this moment, or a running harness holds it.
     """
     if not stored.path.is_dir():
         stored.path.unlink(missing_ok=True)
         return
-    lock = Path(f"{stored.path}.lock")
     try:
-        with FileLock(lock, timeout=0):
-            for mark in (STAMP, LAST_USED):
-                (stored.path / mark).unlink(missing_ok=True)
-            shutil.rmtree(stored.path)
-    except Timeout as error:
-        raise InfrastructureError(f"{stored.path.name} is in use by another process: it was not removed") from error
+        with FileLock(f"{stored.path}.lock", timeout=0), alone(stored.path) as free:
+            if free:
+                _take_apart(stored.path)
+    except Timeout:
+        free = False
+    if not free:
+        raise InfrastructureError(f"{stored.path.name} is in use by another process: it was not removed")
+
+
+def _take_apart(folder: Path) -> None:
+    for mark in (STAMP, LAST_USED):
+        (folder / mark).unlink(missing_ok=True)
+    shutil.rmtree(folder)

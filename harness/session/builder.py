@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.envs.build import build
 from harness.envs.bundle.stored import opened
+from harness.envs.inuse import Holds
 from harness.envs.lock import Lock, resolve_cells
 from harness.envs.places import Places
 from harness.errors import ConfigError, InfrastructureError
@@ -58,8 +59,12 @@ def pinned(folder: Path) -> dict[str, str]:
     return {name: version for name, _, version in (requirement.partition("==") for requirement in requirements)}
 
 
-def builder_python(folder: Path, places: Places, log: Path, environ: Mapping[str, str] = os.environ) -> Path:
+def builder_python(
+    folder: Path, places: Places, log: Path, environ: Mapping[str, str] = os.environ, *, holds: Holds | None = None
+) -> Path:
     """Return the interpreter that ``HARNESS_BUILDER_PYTHON`` names, else the pinned environment's, built if need be.
+
+    ``holds`` keeps that environment from being removed meanwhile.
 
     Raises:
         ConfigError: the named interpreter is not one, or lacks a package.
@@ -75,6 +80,8 @@ def builder_python(folder: Path, places: Places, log: Path, environ: Mapping[str
         raise InfrastructureError(
             f"the environment that builds checkpoints cannot be resolved: {lock.sentence.rstrip('.')}{advice}"
         )
+    if holds is not None:
+        holds.take(places.envs / lock.hash)
     return build(lock, places.envs, log).python
 
 

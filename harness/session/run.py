@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from harness.envs.build import Environment, build
+from harness.envs.inuse import Holds
 from harness.envs.lock import Lock
 from harness.envs.places import Places
 from harness.matrix.model import weights_folder
@@ -38,10 +39,11 @@ def run_plan(plan: Plan, folder: RunFolder, places: Places, options: Options, li
     journal = Journal(folder.journal_file, listener)
     environments = ThreadPoolExecutor(1, "environments")
     checkpoints = ThreadPoolExecutor(1, "checkpoints")
+    holds = Holds()
     try:
         sources = {info.id: info.source for info in plan.scenarios}
         journal.write("run_started", jobs=options.jobs, isolation=options.isolation, sources=sources)
-        maker = _Maker(plan, folder, places, journal)
+        maker = _Maker(plan, folder, places, journal, holds)
         preload = plan.matrix.preload
         context = RunContext(
             folder=folder,
@@ -61,18 +63,20 @@ def run_plan(plan: Plan, folder: RunFolder, places: Places, options: Options, li
     finally:
         environments.shutdown(wait=True, cancel_futures=True)
         checkpoints.shutdown(wait=True, cancel_futures=True)
+        holds.release()
         journal.close()
     return whole
 
 
 @dataclass(frozen=True)
 class _Maker:
-    """Makes what the cells need: environments and checkpoints."""
+    """Makes what the cells need, environments and checkpoints, and holds it until the run is over."""
 
     plan: Plan
     folder: RunFolder
     places: Places
     journal: Journal
+    holds: Holds
 
     def jobs(self, pool: ThreadPoolExecutor) -> list[CellJob]:
         """Return one job a cell; cells that share a lock share its environment."""
@@ -87,6 +91,7 @@ class _Maker:
     def environment(self, cell: str, lock: Lock) -> Environment:
         """Build or reuse one environment and journal it."""
         self.journal.write("environment_started", cell=cell, lock=lock.hash)
+        self.holds.take(self.places.envs / lock.hash)
         built = build(lock, self.places.envs, self.folder.cell(cell) / "install.log")
         self.journal.write(
             "environment", cell=cell, lock=lock.hash, reused=built.reused, seconds=round(built.seconds, 3)
@@ -106,9 +111,12 @@ class _Maker:
         missing = shelf.missing(names)
         if missing:
             self.journal.write("checkpoints_started", names=missing)
+        for name in shelf.with_bases(names):
+            self.holds.take(shelf.folder(name))
+        install = self.folder.path / "checkpoints-install.log"
         found = shelf.provide(
             names,
-            lambda: builder_python(shelf.builder, self.places, self.folder.path / "checkpoints-install.log"),
+            lambda: builder_python(shelf.builder, self.places, install, holds=self.holds),
             self.folder.path / "checkpoints.log",
             lambda text: self.journal.write("checkpoint", text=text),
         )

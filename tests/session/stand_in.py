@@ -17,7 +17,7 @@ from harness.session import plan, resume, run
 def build(lock, root, log):
     folder = root / lock.hash
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / STAMP).touch()
+    (folder / STAMP).write_text(lock.text)
     return Environment(Path(sys.executable), folder, lock.hash, reused=True, seconds=0.0)
 
 

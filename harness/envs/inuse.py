@@ -1,0 +1,95 @@
+"""Say that something in the cache is in use: a shared lock that the kernel takes back when its process dies.
+
+Many may hold a thing; who removes it must be alone with it. A lock asks no process id, so that it holds between
+containers too, and nothing stale is left. Where the file system or the platform (Windows) has no such locks, nothing is
+held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class Holds:
+    """What one run holds of the cache, until it is left; threads may share it."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self._held: dict[Path, int] = {}
+
+    def take(self, folder: Path) -> None:
+        """Hold a folder, which need not be there yet; wait where it is being removed at this moment."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder not in self._held and (descriptor := _locked(folder, exclusive=False)) is not None:
+            self._held[folder] = descriptor
+
+    def __enter__(self) -> Self:
+        """Begin to hold."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give everything back."""
+        self.release()
+
+    def release(self) -> None:
+        """Give everything back."""
+        while self._held:
+            os.close(self._held.popitem()[1])
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Keep others from taking a folder, and tell whether nobody has it."""
+    try:
+        descriptor = _locked(folder, exclusive=True)
+    except BlockingIOError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def in_use(folder: Path) -> bool:
+    """Tell whether somebody holds a folder."""
+    if not _mark(folder).exists():
+        return False
+    with alone(folder) as free:
+        return not free
+
+
+def _mark(folder: Path) -> Path:
+    return Path(f"{folder}.used")
+
+
+def _locked(folder: Path, *, exclusive: bool) -> int | None:
+    """Return a descriptor whose lock ends with it; None where there are no such locks.
+
+    Raises:
+        BlockingIOError: ``exclusive`` was asked for, and somebody holds the folder.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        descriptor = os.open(_mark(folder), os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:  # a cache that we may only read: nobody here removes from it
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return descriptor

@@ -1,0 +1,77 @@
+"""What a running harness uses is not removed by ``gc`` in another process; real processes of both."""
+
+import json
+import os
+
+import pytest
+
+from harness.envs.inuse import Holds, alone, in_use
+from harness.envs.inventory import Stored, remove
+from harness.errors import InfrastructureError
+
+HANGS = (
+    "import pathlib, time\ndef test_hangs():\n    pathlib.Path({mark!r}).write_text('here\\n')\n    time.sleep(120)\n"
+)
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is held on Windows, which is untested")
+
+
+@pytest.fixture
+def running(desk):
+    """Run both cells at once until their attempts have begun; an environment of nobody lies beside theirs."""
+    desk.plant(HANGS.format(mark=str(desk.folder / "begun")))
+    process = desk.start("run", "m.toml", "--jobs", "1")
+    desk.wait_for("begun")
+    other = desk.folder / "cache" / "envs" / "nobody"
+    other.mkdir()
+    (other / "stamp.json").write_text("{}")
+    return process
+
+
+def names(rows, fate):
+    return {row["path"].rpartition("/")[2] for row in rows if "/envs/" in row["path"] and row[fate]}
+
+
+def test_what_attempts_run_in_stays_and_goes_once_the_run_is_over(desk, running):
+    locks = {cell.lock for cell in desk.run.read_record().cells}
+    assert len(locks) == 2
+    rows = json.loads(desk.harness("gc", "--keep", "0", "--json"))
+    assert names(rows, "in_use") == locks
+    assert names(rows, "removed") == {"nobody"}
+    assert all((desk.folder / "cache" / "envs" / lock / "stamp.json").exists() for lock in locks)
+    said = desk.harness("gc", "--older-than", "0h")
+    assert said.count("in use") == 2
+    desk.kill(running)
+    rows = json.loads(desk.harness("gc", "--keep", "0", "--json"))
+    assert names(rows, "in_use") == set()
+    assert names(rows, "removed") == locks
+    assert not any((desk.folder / "cache" / "envs" / lock).exists() for lock in locks)
+
+
+def test_a_run_that_has_ended_holds_nothing(desk):
+    desk.plant("def test_passes(): pass\n")
+    desk.harness("run", "m.toml")
+    assert names(json.loads(desk.harness("gc", "--keep", "0", "--json")), "removed")
+
+
+def test_many_may_hold_and_the_last_one_frees(tmp_path):
+    folder = tmp_path / "thing"
+    folder.mkdir()
+    assert not in_use(folder)
+    with Holds() as one:
+        one.take(folder)
+        with Holds() as other:
+            other.take(folder)
+            assert in_use(folder)
+        assert in_use(folder)
+        with pytest.raises(InfrastructureError, match="thing is in use by another process: it was not removed"):
+            remove(Stored(folder, 0, 0.0))
+        assert folder.is_dir()
+    assert not in_use(folder)
+    remove(Stored(folder, 0, 0.0))
+    assert not folder.exists()
+
+
+def test_who_removes_is_alone(tmp_path):
+    with alone(tmp_path / "thing") as first, alone(tmp_path / "thing") as second:
+        assert (first, second) == (True, False)
