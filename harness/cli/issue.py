@@ -22,7 +22,13 @@ def register(verbs: Verbs) -> None:
     verb = verbs.add_parser("issue", help="draft an upstream issue about one failure of a run", epilog=EPILOG)
     verb.add_argument("run", metavar="RUN", nargs="?", default="latest", help="a run folder, its name, or latest")
     verb.add_argument("--signature", metavar="S", help="a rule's name, a whole signature, or a part of one")
-    verb.add_argument("--bisect", metavar="RESULT", help="add the answer of a bisect: its run folder or result.json")
+    verb.add_argument(
+        "--bisect",
+        "--blame",
+        dest="bisect",
+        metavar="RESULT",
+        help="add the answer of a bisect or a blame: its run folder, or its result's file",
+    )
     verb.add_argument("-o", "--output", metavar="FILE", help="where to write (issue-….md in the run folder; - prints)")
     verb.add_argument("--no-redact", action="store_true", help="keep paths, names, addresses and tokens as they are")
     add_reports(verb)

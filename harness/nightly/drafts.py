@@ -10,6 +10,7 @@ from harness.errors import HarnessError
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.record import Searched
 from harness.report.issue.draft import draft
+from harness.search.result import Ending
 from harness.store.folder import RunFolder, find
 
 
@@ -22,7 +23,7 @@ def write_drafts(
     for claim in {one.signature: one for one in claims if one.kind is Kind.NEW and one.signature}.values():
         found = answers.get((claim.line, claim.scenario))
         try:
-            search = find(found.run, reports) if found and found.versions else None  # of a blame no draft is made yet
+            search = find(found.run, reports) if found and found.ending == Ending.FOUND else None  # bisect or blame
             written = draft(folder, claim.signature, places, search=search)
             (folder.path / written.name).write_text(written.text, encoding="utf-8")
         except (HarnessError, OSError) as error:

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main
+from harness.envs.pinned import exact_pin
+from harness.matrix.cell import Cell
 from harness.search import question as questions
 from harness.search import result as results
 from harness.search.answer import Judged
+from harness.search.blamed import BlameQuestion, BlameResult, write_question, write_result
+from harness.search.changes import Change
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.folder import RunFolder
@@ -176,8 +180,30 @@ def test_what_is_private_stays_only_where_that_is_asked_for_and_said(reports, pl
     assert said.err.startswith("note: paths, names, addresses and tokens of this machine are not hidden")
 
 
-def test_a_blame_is_not_drafted_but_says_how_to_go_on(reports, capsys):
-    (run,) = (path.parent for path in reports.glob("*/run.json"))
-    (run / "blame.json").write_text("{}")
-    assert main(["issue", run.name, "--reports", str(reports)]) == 2
-    assert "harness blame --resume" in capsys.readouterr().err
+@pytest.mark.parametrize("named", ["itself", "--blame", "--bisect"])
+def test_a_blame_brings_its_answer(reports, named, capsys):
+    shutil.copytree(FROZEN, reports / "the-blame")
+    folder = RunFolder(reports / (RUN if named == "itself" else "the-blame"))
+    pins = (exact_pin("transformers", "4.57.6"), exact_pin("transformers", "5.6.2"))
+    change = Change(package="transformers", old=pins[0], new=pins[1])
+    asked = BlameQuestion(
+        good="a.txt",
+        bad="b.txt",
+        scenario="load_4bit.py::test_reserved",
+        matrix="first.toml",
+        shared=Cell("3.11", ()),
+        changes=(change,),
+    )
+    write_question(asked, folder)
+    assert main(["issue", RUN, "-o", "-", *([] if named == "itself" else [named, "the-blame"])]) == 2
+    assert "the blame " in (said := capsys.readouterr().err)
+    assert "goes on" in said
+    members = ("transformers",)
+    found = BlameResult(
+        ending=Ending.FOUND, changes={"transformers": change.words()}, members=members, proven=(members,)
+    )
+    write_result(found, folder)
+    assert main(["issue", RUN, "-o", "-", *([] if named == "itself" else [named, "the-blame"])]) == 0
+    text = capsys.readouterr().out
+    assert "Title: `[Regression between transformers 4.57.6 and 5.6.2]" in text
+    assert "transformers 4.57.6 → 5.6.2 alone turns green into red" in text

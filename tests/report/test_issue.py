@@ -305,6 +305,8 @@ def test_trackers_of_the_failure_come_before_the_test_s(draft_of):
     known = draft_of("load-in-4bit-keyword", issues=issues)
     assert [(each.tracker, each.same) for each in known.trackers] == [("huggingface/transformers#7", True)]
     assert known.labels == ()
+    assert "made on purpose, and not a bug: change the call" in render(known).text
+    assert draft_of(HF_INIT).meant == ""
     written_for = draft_of("expectation: reserved near allocated")
     assert [(each.tracker, each.same) for each in written_for.trackers] == [("huggingface/transformers#44387", False)]
     assert written_for.target.repository == "huggingface/transformers"

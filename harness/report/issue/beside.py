@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from harness.matrix.repositories import DEFAULT_REPOSITORIES
 from harness.report.figures import figure_name, human
 from harness.report.html import BADGES, mark
-from harness.report.issue.context import MatrixLine, MemoryPhase
+from harness.report.issue.context import MatrixLine, MemoryPhase, Searched
+from harness.report.issue.contrast import installed
 from harness.report.issue.pick import Picked, gpu_words, host_of, telling_versions
-from harness.report.issue.repository import COMPANIONS
+from harness.report.issue.repository import COMPANIONS, RELEASE
 from harness.report.issue.words import RAN
 from harness.report.views import Box, ReportContext, Row, Word
 from harness.store.records import AttemptRecord, CellRecord, RunRecord, ScenarioInfo
@@ -106,6 +107,19 @@ def green_here(report: ReportContext, scenario: str, cell: str, infos: Mapping[s
         if nearness(each) < 2 or each.partition("::")[0] == scenario.partition("::")[0]  # noqa: PLR2004  # nearer than the file
     ]
     return tuple(sorted(near, key=nearness))
+
+
+def tried(run: RunRecord, picked: Picked, searched: Searched | None) -> dict[str, tuple[str, ...]]:
+    """Return every version of the packages of the system table that the scenario ran with, here and in the search."""
+    ran = {box.cell for box in picked.row.boxes if box.ran_on}
+    cells = [installed(cell) for cell in run.cells if cell.id in ran]
+    found = {
+        name: tuple(dict.fromkeys(versions[name] for versions in cells if name in versions))
+        for name, version in telling_versions(picked.cell, (*DEFAULT_REPOSITORIES, *COMPANIONS))
+    }
+    if searched is not None and searched.package in found:
+        found[searched.package] += tuple(release for release, _, _ in searched.probed if RELEASE.fullmatch(release))
+    return found
 
 
 def not_tried(run: RunRecord, picked: Picked, infos: Mapping[str, ScenarioInfo]) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.report.boxes import frame_text
 from harness.report.issue import beside, words
 from harness.report.issue.context import Evidence, IssueContext, Script, Searched, Target, Tracker
 from harness.report.issue.contrast import installed
 from harness.report.issue.evidence import evidence, shows
+from harness.report.issue.newer import Newest, untried
 from harness.report.issue.pick import Picked, pick, telling
 from harness.report.issue.repository import frame_of, repositories, target
 from harness.report.views import Group, ReportContext, Row
@@ -19,25 +20,31 @@ from harness.verdict.known import State
 
 FRAMES = 10
 NO_BUG = "not a bug"  # how a rule's summary says that upstream meant it so
+MEANT = (
+    "A change of interface that was made on purpose, and not a bug: change the call, and post only where the migration"
+    " guide or the error message does not say how"
+)
 
 
 @dataclass(frozen=True)
 class Material:
     """What a draft is made from: one run as recorded, and as its report shows it.
 
-    ``infos`` are the scenarios as collected: the plan knows only what it read from the files.
+    ``infos`` are the scenarios as collected: the plan knows only what it read from the files. ``newest`` is what is
+    known of the package index.
     """
 
     run: RunRecord
     attempts: Sequence[AttemptRecord]
     report: ReportContext
     infos: Mapping[str, ScenarioInfo]
+    newest: Mapping[str, Newest] = field(default_factory=dict)
 
 
 def build(material: Material, group: Group, searched: Searched | None = None) -> IssueContext:
     """Return the draft about one failure; ``group`` is one of :func:`failures`."""
     run, report, infos = material.run, material.report, material.infos
-    picked = pick(run, report, group.key)
+    picked = pick(run, report, group.key, searched.pair if searched else ("", ""))
     picked = replace(picked, row=_described(picked.row, infos))
     row, cell = picked.row, picked.cell
     attempt = telling(material.attempts, row.scenario, cell.id)
@@ -51,7 +58,8 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
     first = [cell.id, *([picked.green.cell] if picked.green else [])]
     columns, lines = beside.small_matrix(report, rows, first)
     return IssueContext(
-        gone=words.gone(picked.contrast),
+        gone=words.gone(picked.contrast) or (searched.gone if searched else ""),
+        meant=MEANT if group.rule and NO_BUG in group.summary else "",
         title=words.title(headline(group, signature), picked.contrast, searched, names[cell.id]),
         key=group.key,
         signature=signature,
@@ -76,7 +84,10 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
         columns=columns,
         matrix=lines,
         green_here=beside.green_here(report, row.scenario, cell.id, infos),
-        not_tried=beside.not_tried(run, picked, infos),
+        not_tried=(
+            *untried(beside.tried(run, picked, searched), material.newest),
+            *beside.not_tried(run, picked, infos),
+        ),
         lock=tuple(sorted(installed(cell).items())),
         script=Script(),
         command=report.command,
@@ -119,7 +130,7 @@ def summary(signature: str, counts: Sequence[Evidence], picked: Picked, searched
     said.append(words.seen(counts[0]))
     if len(counts) > 1:
         said[-1] += f" The same failure shows in {words.counted(len(counts) - 1, 'other test')} of this run."
-    said.append(words.contrasted(picked.contrast, counts[0]))
+    said.append(words.contrasted(picked.contrast, counts[0], settled=bool(searched and searched.settled)))
     if searched:
         said.append(searched.sentence)
     said.append(words.ran(picked.red.ran_on, picked.red.simulated))
@@ -168,5 +179,7 @@ def _described(row: Row, infos: Mapping[str, ScenarioInfo]) -> Row:
 def _labels(group: Group, picked: Picked, searched: Searched | None, *, flaky: bool) -> tuple[str, ...]:
     if group.rule and NO_BUG in group.summary:
         return ()
-    regressed = bool(searched and searched.culprit) or words.regression(picked.contrast) is not None
+    by_search = bool(searched and (searched.culprit or searched.regression))
+    by_contrast = words.regression(picked.contrast) is not None and not (searched and searched.settled)
+    regressed = by_search or by_contrast
     return ("bug", *(("regression",) if regressed else ()), *(("flaky",) if flaky else ()))

@@ -89,7 +89,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Searched:
-    """What a bisect says, in one sentence, with the page that compares the two releases where there is one."""
+    """What a bisect or a blame says, in one sentence, with the page that compares the two releases where there is one.
+
+    The fields below ``links`` are a blame's: all ``changes`` between its ends; for the title between what it turned red
+    (``regression``), else with what it is seen (``where``); ``settled``: the answer says what makes the difference;
+    ``pair``: the cells of its own run that the answer sets against each other, red and green; empty where it has none.
+    """
 
     sentence: str
     culprit: str = ""  # the first bad release, where that is the answer
@@ -97,7 +102,14 @@ class Searched:
     compare: str = ""  # address
     probed: tuple[tuple[str, str, str], ...] = ()  # release, good | bad | cannot tell, why
     alone: bool = False  # no other package differs between the release found and the one before
-    links: tuple[str, ...] = ()  # the commit that was found, and its pull request
+    links: tuple[str, ...] = ()  # the commit that was found, and its pull request; of a blame pages that compare
+    kind: str = "bisect"  # or blame
+    changes: tuple[str, ...] = ()
+    regression: str = ""
+    where: str = ""
+    gone: str = ""  # a newer release with which it passes
+    settled: bool = False
+    pair: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -164,3 +176,4 @@ class IssueContext:
     harness_version: str
     redacted: bool = True
     gone: str = ""  # where a newer release passes: what to ask before posting
+    meant: str = ""  # where upstream meant it so: what to do instead

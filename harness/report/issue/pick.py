@@ -26,8 +26,11 @@ class Picked:
     contrast: Contrast | None
 
 
-def pick(run: RunRecord, report: ReportContext, key: str) -> Picked:
-    """Return the scenario and the pair of cells that differ least; without a green cell the first red one."""
+def pick(run: RunRecord, report: ReportContext, key: str, wanted: tuple[str, str] = ("", "")) -> Picked:
+    """Return the scenario and the pair of cells that differ least; without a green cell the first red one.
+
+    ``wanted`` are a red and a green cell (ids) that are taken instead where they show it: a blame's answer.
+    """
     cells = {cell.id: cell for cell in run.cells}
     names = {column.id: column.name for column in report.columns}
     order = list(names)
@@ -36,6 +39,8 @@ def pick(run: RunRecord, report: ReportContext, key: str) -> Picked:
         places = {
             place: [box for box in row.boxes if place_of(box, key) == place] for place in ("red", "flaky", "green")
         }
+        for place, cell in zip(("red", "green"), wanted, strict=True):
+            places[place] = [box for box in places[place] if box.cell == cell] or places[place]
         red = places["red"] or places["flaky"]
         if not red:
             continue

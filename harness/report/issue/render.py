@@ -59,7 +59,7 @@ def _ever_shorter(issue: IssueContext) -> Iterator[Shown]:
     goes     what
     ======== ======================================================
     1st      the list of all installed packages
-    2nd      what each release of a bisect gave
+    2nd      what each release of a bisect, or environment of a blame gave
     3rd      all but the beginning of long texts
     4th      passing tests beyond five, other failing tests beyond five
     5th      differing packages beyond a dozen
@@ -73,7 +73,7 @@ def _ever_shorter(issue: IssueContext) -> Iterator[Shown]:
     """
     steps: tuple[tuple[bool, str, dict[str, object]], ...] = (
         (bool(issue.lock), "the list of all installed packages", {"lock": False}),
-        (bool(issue.searched and issue.searched.probed), "what each release of the bisect gave", {"probed": False}),
+        (bool(issue.searched and issue.searched.probed), f"what each {_unit(issue)} gave", {"probed": False}),
         (True, f"texts beyond {SHORT} characters", {"text": SHORT}),
         (len(issue.green_here) > 5, "passing tests beyond five", {"green": 5}),  # noqa: PLR2004  # the table above
         (len(issue.evidence) > 5, "other failing tests beyond five", {"tests": 5}),  # noqa: PLR2004
@@ -94,6 +94,10 @@ def _ever_shorter(issue: IssueContext) -> Iterator[Shown]:
             )
             shown = replace(shown, **change, left_out=(*said, what))  # type: ignore[arg-type]
             yield shown
+
+
+def _unit(issue: IssueContext) -> str:
+    return "environment of the blame" if issue.searched and issue.searched.kind == "blame" else "release of the bisect"
 
 
 def _differing(issue: IssueContext) -> int:

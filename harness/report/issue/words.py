@@ -52,6 +52,9 @@ def title(summary: str, contrast: Contrast | None, searched: Searched | None, ce
     =================================================== ==============================================
     a bisect found the first bad release                ``[Regression in transformers 5.4.0] …``
     … and with it other packages differ                 ``[Regression with transformers 5.4.0] …``
+    a blame found one upgrade                           ``[Regression between transformers A and B] …``
+    … or several that are needed together               ``[Regression with transformers A and peft B together] …``
+    … or a package that went back                       ``… (seen with transformers 5.6.2 and accelerate 1.13.0)``
     one package alone differs, red is the newer         ``[Regression between transformers A and B] …``
     anything else                                       ``… (seen with transformers 5.6.2)``
     … and the green cell has the newer release          ``… (seen with transformers 5.6.2, not with 5.7.0)``
@@ -61,10 +64,13 @@ def title(summary: str, contrast: Contrast | None, searched: Searched | None, ce
     change = regression(contrast)
     if searched and searched.culprit:
         said = f"[Regression {'in' if searched.alone else 'with'} {searched.package} {searched.culprit}] {said}"
-    elif change:
+    elif searched and searched.regression:
+        said = f"[Regression {searched.regression}] {said}"
+    elif change and not (searched and searched.settled):
         said = f"[Regression between {change.name} {change.green} and {change.red}] {said}"
     else:
         newer = contrast.packages[0].green if contrast and mended(contrast) else None
+        cell = (searched.where if searched else "") or cell
         where = f"(seen with {cell}{f', not with {newer}' if newer else ''})"
         said = f"{said if len(said) < TITLE - len(where) else said[: TITLE - len(where)] + '…'} {where}"
     return said if len(said) <= TITLE else said[: TITLE - 1] + "…"
@@ -75,10 +81,10 @@ def regression(contrast: Contrast | None) -> Change | None:
     if contrast is None or len(contrast.changes) != 1 or not contrast.packages:
         return None
     change = contrast.changes[0]
-    return change if _older(change.green, change.red) else None
+    return change if older(change.green, change.red) else None
 
 
-def _older(one: str | None, other: str | None) -> bool:
+def older(one: str | None, other: str | None) -> bool:
     """Tell whether one version is there, is a version, and is older than the other."""
     try:
         return bool(one and other) and Version(one or "") < Version(other or "")
@@ -105,10 +111,13 @@ def seen(found: Evidence) -> str:
     return text
 
 
-def contrasted(contrast: Contrast | None, found: Evidence) -> str:
-    """Say what differs between the closest red and green cell, whether that names the culprit, and which is newer."""
+def contrasted(contrast: Contrast | None, found: Evidence, *, settled: bool = False) -> str:
+    """Say what differs between the closest red and green cell, whether that names the culprit, and which is newer.
+
+    ``settled``: a blame says what makes the difference, so that nobody need be told that the pair does not.
+    """
     newer = " The green one has the newer release: it may be mended there." if contrast and mended(contrast) else ""
-    return (_contrasted(contrast) if contrast else _alone(found)) + newer
+    return (_contrasted(contrast, settled=settled) if contrast else _alone(found)) + newer
 
 
 def _alone(found: Evidence) -> str:
@@ -132,14 +141,15 @@ def gone(contrast: Contrast | None) -> str:
 def mended(contrast: Contrast) -> bool:
     """Tell whether one pin alone differs, and the green cell has the newer release of it."""
     pins = [each for each in contrast.packages if each.pinned]
-    return len(pins) == 1 and _older(pins[0].red, pins[0].green)
+    return len(pins) == 1 and older(pins[0].red, pins[0].green)
 
 
-def _contrasted(contrast: Contrast) -> str:
+def _contrasted(contrast: Contrast, *, settled: bool) -> str:
     packages = contrast.packages
     others = [each for each in contrast.changes if each.kind != "package"]
     beside = f"; besides, {'; '.join(map(change_words, others))}" if others else ""
-    pair = f"The closest pair is {contrast.red} (red) and {contrast.green} (green)"
+    closest = "Compared are" if settled else "The closest pair is"
+    pair = f"{closest} {contrast.red} (red) and {contrast.green} (green)"
     if not packages:
         only = "; ".join(map(change_words, others)) or "nothing that was recorded"
         return f"{pair}: the packages are the same, what differs is: {only}."
@@ -149,10 +159,11 @@ def _contrasted(contrast: Contrast) -> str:
     rest = [change_words(each) for each in packages if not each.pinned]
     if len(pins) == 1 and rest:
         came = f"with it {counted(len(rest), 'other package')} resolved otherwise ({listed(rest, 1)})"
-        return f"{pair}: one pin alone differs, {pins[0]}{beside}; {came}, so it is not proven that it is the cause."
+        came += "" if settled else ", so it is not proven that it is the cause"
+        return f"{pair}: one pin alone differs, {pins[0]}{beside}; {came}."
     what = listed([*pins, *rest])
-    proven = "which of these makes the difference is not proven"
-    return f"{pair}: {counted(len(packages), 'package')} differ, {what}{beside}; {proven}."
+    proven = "" if settled else "; which of these makes the difference is not proven"
+    return f"{pair}: {counted(len(packages), 'package')} differ, {what}{beside}{proven}."
 
 
 def change_words(change: Change) -> str:
