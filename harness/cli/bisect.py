@@ -8,6 +8,7 @@ import json
 from packaging.utils import canonicalize_name
 from rich.console import Console
 
+from harness.cli.among import among_commits, search_among
 from harness.cli.answers import CODES, answer_lines, closing_lines
 from harness.cli.arguments import (
     Verbs,
@@ -90,6 +91,9 @@ def bisect(options: argparse.Namespace) -> ExitCode:
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
+    alone = among_commits(options, places, lambda ends: _about(options, ends))
+    if alone is not None:
+        return search_among(alone, options, console, say)
     if options.resume:
         search = take_up(find(options.resume, options.reports), places)
         source = kept_source(options, search.folder, places)
@@ -151,15 +155,26 @@ def _question(options: argparse.Namespace, places: Places) -> tuple[Question, tu
         raise ConfigError(f"--scan runs every release between two ends: name the older one with --{end}")
     if found.open_end and criterion.factor is not None:
         raise ConfigError(f"--above {options.above} is measured at the good end: name it with --good, or give a size")
-    question = Question(
-        package=package,
-        releases=found.releases,
+    question = _about(options, found.releases, open_end=found.open_end)
+    return question, (*listing.warnings, *found.notes)
+
+
+def _about(options: argparse.Namespace, releases: tuple[str, ...], *, open_end: bool = False) -> Question:
+    """Return the question that the arguments ask about releases, or about two commits.
+
+    Raises:
+        ConfigError: as above.
+    """
+    _check(options)
+    return Question(
+        package=canonicalize_name(options.package),
+        releases=releases,
         scenario=options.scenario,
         matrix=options.matrix,
         find_fix=options.find_fix,
-        open_end=found.open_end,
+        open_end=open_end,
         scan=options.scan,
-        **criterion.model_dump(),
+        **read_criterion(options, bound=not options.scan, ends=not options.assume_ends).model_dump(),
         assume_ends=options.assume_ends,
         confirm=options.confirm,
         jobs=options.jobs,
@@ -168,7 +183,6 @@ def _question(options: argparse.Namespace, places: Places) -> tuple[Question, tu
         isolation=options.isolation,
         reuse=not options.no_reuse,
     )
-    return question, (*listing.warnings, *found.notes)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -30,6 +30,7 @@ def add_into(verb: Verbs) -> None:
     verb.add_argument("--into", metavar="git:URL|FOLDER", help="go on to the commits between the two releases found")
     verb.add_argument("--tags", metavar="PATTERN", help="how that repository tags its releases (rel-{})")
     verb.add_argument("--all-parents", action="store_true", help="where a merge is found, search what it brought too")
+    verb.add_argument("--commits", action="store_true", help="--good and --bad are commits there: search no releases")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def asked_source(options: argparse.Namespace, places: Places) -> Source | None:
         InfrastructureError: the repository does not answer.
     """
     if options.into is None:
-        if options.tags is not None or options.all_parents:
-            raise ConfigError("--tags and --all-parents belong to --into")
+        if options.tags is not None or options.all_parents or options.commits:
+            raise ConfigError("--tags, --all-parents and --commits belong to --into")
         return None
     if options.scan:
         raise ConfigError("--scan names every change and --into follows one; keep one of the two")
@@ -130,14 +131,19 @@ def _is_border(result: Result, older: str, newer: str) -> bool:
 
 
 def last_lines(search: Bisect, result: Result, source: Source, found: CommitResult) -> list[str]:
-    """Return what is said last: links and the command first, the answer at the end."""
+    """Return what is said last of a search that went on from releases."""
+    return commit_lines(found, _again(search, result, source), search.folder)
+
+
+def commit_lines(found: CommitResult, again: str, folder: RunFolder) -> list[str]:
+    """Return what is said last: links and the command ``again`` first, the answer at the end."""
     before, after = ("bad", "good") if found.find_fix else ("good", "bad")
     first, suspects = found.commits[found.before], [found.commits[sha] for sha in found.suspects]
     match found.ending:
         case Ending.FOUND:
             page = on_github(found.address)
             return [
-                f"to see the commits again: {_again(search, result, source)}",
+                f"to see the commits again: {again}",
                 *(links(page, found.before, suspects[0]) if page else ()),
                 f"{suspects[0].full()} is the first {after} commit, {first.short} the last {before} one",
             ]
@@ -152,7 +158,7 @@ def last_lines(search: Bisect, result: Result, source: Source, found: CommitResu
             rest = f"inconclusive: the first {after} commit of {found.package} is one of {names}"
             return [*left, *more, f"{rest}{' …' if more else ''}; {first.short} is {before}"]
         case Ending.INTERRUPTED:
-            place = shlex.quote(str(short(search.folder.path)))
+            place = shlex.quote(str(short(folder.path)))
             return [f"interrupted; to go on: harness bisect --resume {place}"]
 
 

@@ -33,6 +33,7 @@ from harness.store.folder import RunFolder, find
 
 DEFAULT = "nightly"
 MINUTE = 60.0
+BUDGET = 40 * MINUTE  # for the searches of a night
 UNITS = {"s": 1.0, "m": MINUTE, "h": 60 * MINUTE}
 EPILOG = """\
 exit codes: 0 nothing new · 1 a new regression, confirmed (with --strict also a changed signature, a known issue that is
@@ -51,7 +52,7 @@ def register(verbs: Verbs) -> None:
     verb.add_argument("matrix", nargs="?", default=DEFAULT, metavar="MATRIX", help="a matrix file or name (nightly)")
     verb.add_argument("--all", action="store_true", help="run every cell, not only what changed")
     verb.add_argument(
-        "--bisect-budget", type=duration, default="40m", metavar="TIME", help="for searches (40m; 0: none)"
+        "--bisect-budget", type=duration, metavar="TIME", help="for searches (40m; 0: none; with --judge: none)"
     )
     verb.add_argument(
         "--hook", metavar="COMMAND", help="gets nightly.json on its standard input when the night is over"
@@ -62,7 +63,7 @@ def register(verbs: Verbs) -> None:
     verb.add_argument("--strict", action="store_true", help="known issues and changed signatures make the code 1 too")
     what = verb.add_mutually_exclusive_group()
     what.add_argument("--resume", action="store_true", help="go on with the last night, which was interrupted")
-    what.add_argument("--judge", metavar="RUN", help="judge a run that is there, such as a merged one; run nothing")
+    what.add_argument("--judge", metavar="RUN", help="judge a run that is there, such as a merged one; run no cell")
     add_reports(verb)
     add_json(verb)
     verb.set_defaults(verb=nightly)
@@ -108,14 +109,15 @@ def nightly(options: argparse.Namespace) -> ExitCode:
     try:
         if options.judge:
             folder = _to_judge(options)
-            ended: Ended | None = _finish(asked).judged(folder, asked.today)
+            ended = _judge(asked, folder)
         else:
             with alone(options.reports, _matrix(asked).name):
                 ended, folder = _spend(asked)
     except OSError as error:
         raise InfrastructureError(f"the night could not be ended, and claims nothing: {error}") from error
     if ended is None:
-        words = ["harness", "nightly", short(_matrix(asked).path), "--resume", *_places(options)]
+        again = ["--judge", options.judge] if options.judge else [short(_matrix(asked).path), "--resume"]
+        words = ["harness", "nightly", *again, *_places(options)]
         asked.say(f"interrupted, nothing is claimed; to go on: {shlex.join(words)}")
         return ExitCode.INTERRUPTED
     for line in end_lines(folder, ended):
@@ -143,6 +145,19 @@ def _to_judge(options: argparse.Namespace) -> RunFolder:
     return folder
 
 
+def _judge(asked: Asked, folder: RunFolder) -> Ended | None:
+    """Judge a run, and search what is new where a budget was given; None where the user stopped a search."""
+    with Show(asked.console, 0) as show:
+        try:
+            return _finish(asked).judged(folder, asked.today, _how(asked.options), show)
+        except (Interrupted, KeyboardInterrupt):
+            return None
+
+
+def _how(options: argparse.Namespace) -> Options:
+    return Options(jobs=options.jobs or default_jobs(), busy_bytes=options.gpu_busy)
+
+
 def _places(options: argparse.Namespace) -> tuple[str, ...]:
     return () if options.reports == REPORTS else ("--reports", str(options.reports))
 
@@ -160,7 +175,7 @@ def _spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
     """Begin a night or go on with one, run it and close it; None where the user stopped it."""
     matrix, options = _matrix(asked), asked.options
     torn = torn_night(options.reports, matrix.name)
-    how = Options(jobs=options.jobs or default_jobs(), busy_bytes=options.gpu_busy)
+    how = _how(options)
 
     with Show(asked.console, 0) as show:
 
@@ -184,7 +199,8 @@ def _spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
 
 def _finish(asked: Asked) -> Finish:
     options = asked.options
-    return Finish(options.reports, asked.places, asked.say, options.bisect_budget, strict=options.strict)
+    budget = (0.0 if options.judge else BUDGET) if options.bisect_budget is None else options.bisect_budget
+    return Finish(options.reports, asked.places, asked.say, budget, strict=options.strict)
 
 
 def _begin(

@@ -25,6 +25,11 @@ class Pin:
     expression: str = field(default="", compare=False)
     transitive: bool = False  # held only so that nothing but what is searched moves: no package under test
 
+    @property
+    def address(self) -> str:
+        """What it is built from (``git+https://…@<commit>``, ``file:///…``); empty for a release."""
+        return self.requirement.partition(" @ ")[2]
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -70,6 +75,15 @@ def lasting(label: str) -> str:
     expression = label.rpartition("@")[0]
     moves = expression in {"dev", "installed"} or expression.startswith(("git:", "pr:"))
     return expression if moves else label
+
+
+def readable(version: str) -> str:
+    """Return a version as a person reads it: ``git@1a2b3c4d`` for what is built from a commit, the name of a folder."""
+    address = version.partition("#")[0]
+    commit = re.search(r"@([0-9a-f]{8})[0-9a-f]{32}$", address)
+    if commit is not None:
+        return f"git@{commit[1]}"
+    return f"path:{address.rstrip('/').rpartition('/')[2]}" if "://" in address else version
 
 
 def cell_id(cell: Cell) -> str:

@@ -65,7 +65,7 @@ def claim_of(
 ) -> Claim:
     """Write a claim about a place; ``move`` is the memory figure that it is about."""
     look, was = case.look, case.was
-    known = was is not None and was.versions and look.versions
+    before, after = was.look.exact if was else {}, look.exact
     return Claim(
         kind=kind,
         line=look.line,
@@ -76,7 +76,7 @@ def claim_of(
         since=since,
         was=was.night if was else "",
         was_cell=was.cell if was else "",
-        changed=changed_packages(was.versions, look.versions) if known and was else {},
+        changed=changed_packages(before, after) if before and after else {},
         signature=look.signatures[0] if look.signatures else "",
         tracker=case.standing.issue.tracker if case.standing else "",
         figure=move.figure if move else "",

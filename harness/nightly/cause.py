@@ -1,4 +1,4 @@
-"""What to search for a new regression: one package's releases, or which of several changes it was. Pure."""
+"""What to search for a new regression: one package's releases or commits, or which of several changes it was. Pure."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.envs.pinned import is_brought
+from harness.matrix.cell import readable
 from harness.nightly.claim import Claim
 from harness.nightly.look import Place
+from harness.search.commits import Built, built_from
 from harness.store.voices import function
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """One search to make: for which claims, of which package between which versions; none where several changed."""
+    """One search to make: for which claims, of which package between which versions; none where several changed.
+
+    Where the package moved between two commits, ``versions`` are their addresses and ``commits`` what these say.
+    """
 
     claims: tuple[Claim, ...]
     package: str = ""
     versions: tuple[str, str] = ("", "")
     why_not: str = ""  # why nothing can be searched
+
+    @property
+    def commits(self) -> tuple[Built, Built] | None:
+        """The two commits to search between; None where these are releases."""
+        older, newer = map(built_from, self.versions)
+        return (older, newer) if older and newer else None
 
     @property
     def claim(self) -> Claim:
@@ -39,8 +50,8 @@ class Suspect:
     def words(self) -> str:
         """Say what changed."""
         if self.package:
-            return f"{self.package} {' → '.join(self.versions)}"
-        named = [f"{name} {' → '.join(pair)}" for name, pair in self.claim.changed.items()]
+            return f"{self.package} {_pair(self.versions)}"
+        named = [f"{name} {_pair(pair)}" for name, pair in self.claim.changed.items()]
         return f"{len(named)} packages: {', '.join(named[:4])}{' …' if len(named) > 4 else ''}"  # noqa: PLR2004
 
 
@@ -74,12 +85,24 @@ def _one(claim: Claim, tested: Sequence[str]) -> tuple[str, tuple[str, str], str
     if len(chosen) > 1:
         return "", ("", ""), ""
     name, pair = next(iter(chosen.items()))
-    if any("://" in version for version in pair):
-        return "", ("", ""), f"{name} moved between commits or folders: harness bisect searches releases here"
     if not all(pair):
-        return (
-            "",
-            ("", ""),
-            f"{name} was {'added' if pair[1] else 'removed'}: there are no two releases of it to search",
-        )
+        moved = "added" if pair[1] else "removed"
+        return "", ("", ""), f"{name} was {moved}: there are no two versions of it to search"
+    if any("://" in version for version in pair):
+        why_not = _no_history(name, pair)
+        return ("", ("", ""), why_not) if why_not else (name, pair, "")
     return name, (pair[0].partition("+")[0], pair[1].partition("+")[0]), ""  # 2.13.0+cpu is one build of 2.13.0
+
+
+def _no_history(name: str, pair: tuple[str, str]) -> str:
+    """Say why there are no commits between two states, of which one at least is no release; empty where there are."""
+    older, newer = map(built_from, pair)
+    if older is None or newer is None:
+        return f"{name} moved from {readable(pair[0])} to {readable(pair[1])}, neither two releases nor two commits"
+    if (older.address, older.subfolder) != (newer.address, newer.subfolder):
+        return f"{name} moved from one repository to another: {older.address} → {newer.address}"
+    return ""
+
+
+def _pair(versions: tuple[str, str]) -> str:
+    return " → ".join(readable(version) or "none" for version in versions)

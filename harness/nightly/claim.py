@@ -50,7 +50,8 @@ class Claim(Record):
 
     ``fresh``: it was not so in the night before. ``since`` and ``was`` are nights: since when it is so, and when the
     answer before was seen. ``changed`` maps each package that differs from then to its two versions (empty: not
-    there). ``figure`` and ``bounds`` are set for memory: its name, and the bytes before and now.
+    there), or addresses where it is built from a commit. ``figure`` and ``bounds`` are set for memory: its name, and
+    the bytes before and now.
     """
 
     kind: Kind

@@ -86,7 +86,7 @@ def _ended(record: RunRecord, folder: RunFolder, now: Situation, night: Night, a
         counts=dict(sorted(words.items())),
         carried=_carried(now),
         resolved={
-            line: {name: cell.versions.get(name, label) for name, label in cell.pins.items()}
+            line: {name: cell.built.get(name) or cell.versions.get(name, label) for name, label in cell.pins.items()}
             for line, cell in tested.items()
         },
         ran={line: (about.why or {}).get(cell.id, "") for line, cell in tested.items()},

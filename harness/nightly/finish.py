@@ -11,6 +11,7 @@ from harness.envs.places import Places
 from harness.errors import HarnessError
 from harness.matrix.model import Matrix
 from harness.matrix.plan import plan_cells
+from harness.nightly.asking import Ground
 from harness.nightly.budget import Budget
 from harness.nightly.cause import suspects
 from harness.nightly.claim import Claim
@@ -22,6 +23,8 @@ from harness.nightly.opening import read_ledger
 from harness.nightly.record import Ended, Searched, last_night
 from harness.nightly.search import Searcher
 from harness.session.context import Options
+from harness.session.machine import describe_host
+from harness.session.resume import plan_again
 from harness.store.folder import RunFolder
 from harness.store.journal import Listener
 from harness.store.records import RunRecord
@@ -46,7 +49,17 @@ class Finish:
         """
         now = night.run()
         claimed, fresh = claims_of(now)
-        searches = self._search(night, fresh, how, listener)
+        ground = Ground(
+            plan=night.plan,
+            places=self.places,
+            reports=self.reports,
+            night=night.folder.path.name,
+            options=how,
+            say=self.say,
+            begun=lambda key, run: night.keep(searches={**night.begun.searches, key: run}),
+            earlier=night.begun.searches,
+        )
+        searches = self._search(Searcher(ground, listener), fresh)
         drafts, undrafted = write_drafts(night.folder, fresh, searches, self.places, self.reports)
         about = Closing(
             reports=self.reports,
@@ -59,11 +72,12 @@ class Finish:
         )
         return close(night.folder, now, claimed, about)
 
-    def judged(self, folder: RunFolder, today: date) -> Ended:
-        """Judge a run as one night of its matrix; nothing is run and nothing searched.
+    def judged(self, folder: RunFolder, today: date, how: Options, listener: Listener) -> Ended:
+        """Judge a run as one night of its matrix; nothing is run but, within the budget, its searches.
 
         Raises:
             ConfigError: it is no run, or the last night cannot be read.
+            Interrupted: the user stopped a search.
         """
         record = folder.read_record()
         previous = last_night(self.reports, record.name, [gpu.name for gpu in record.host.gpus], but=folder)
@@ -71,24 +85,31 @@ class Finish:
         lines, notes = self._lines(record)
         judged = judge_run(folder, self.reports, read_ledger(self.reports, name), today, lines)
         claimed, fresh = claims_of(judged.situation)
-        drafts, undrafted = write_drafts(folder, fresh, (), self.places, self.reports)
-        said = (*notes, *judged.notes, *undrafted)
-        about = Closing(reports=self.reports, previous=name, strict=self.strict, drafts=drafts, notes=said)
+        searches = self._search_here(folder, fresh, how, listener)
+        drafts, undrafted = write_drafts(folder, fresh, searches, self.places, self.reports)
+        about = Closing(
+            reports=self.reports,
+            previous=name,
+            strict=self.strict,
+            searches=searches,
+            drafts=drafts,
+            notes=(*notes, *judged.notes, *undrafted),
+        )
         return close(folder, judged.situation, claimed, about)
 
-    def _search(self, night: Nightly, fresh: Sequence[Claim], how: Options, listener: Listener) -> tuple[Searched, ...]:
-        searcher = Searcher(
-            plan=night.plan,
-            places=self.places,
-            reports=self.reports,
-            night=night.folder.path.name,
-            options=how,
-            listener=listener,
-            say=self.say,
-            begun=lambda key, run: night.keep(searches={**night.begun.searches, key: run}),
-            earlier=night.begun.searches,
-        )
-        return searcher.all(suspects(fresh, night.plan.matrix.packages), Budget(self.budget))
+    def _search_here(
+        self, folder: RunFolder, fresh: Sequence[Claim], how: Options, listener: Listener
+    ) -> tuple[Searched, ...]:
+        """Search what a judged run claims, on this machine; nothing where it lacks the cards that the run had."""
+        if not fresh or not self.budget:
+            return ()
+        wanted = {gpu.name for gpu in folder.read_record().host.gpus} - {gpu.name for gpu in describe_host().gpus}
+        hindrance = f"this machine has no {' and no '.join(sorted(wanted))}" if wanted else ""
+        ground = Ground(plan_again(folder, self.places), self.places, self.reports, folder.path.name, how, self.say)
+        return self._search(Searcher(ground, listener, hindrance), fresh)
+
+    def _search(self, searcher: Searcher, fresh: Sequence[Claim]) -> tuple[Searched, ...]:
+        return searcher.all(suspects(fresh, searcher.ground.plan.matrix.packages), Budget(self.budget))
 
     def _lines(self, record: RunRecord) -> tuple[list[str], tuple[str, ...]]:
         """Return the cell-lines that a run's matrix has, as of its day: a release that came since was not expected."""

@@ -41,6 +41,7 @@ class Seen(Record):
     signatures: tuple[str, ...] = ()
     figures: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
+    built: dict[str, str] = Field(default_factory=dict)  # the address of what is built from a commit or a folder
     lock: str = ""
     source: str = ""
     gpu: str = ""
@@ -66,6 +67,7 @@ class Seen(Record):
             versions=self.versions,
             mark=Mark(self.lock, self.source),
             gpu=self.gpu,
+            built=self.built,
         )
 
     @property
@@ -124,6 +126,7 @@ def seen(look: Look, night: str, epoch: str, was: Seen | None = None, *, same: b
         signatures=look.signatures,
         figures={name: (*before.get(name, ()), *values)[-VALUES_KEPT:] for name, values in look.figures.items()},
         versions=dict(look.versions),
+        built=dict(look.built),
         lock=look.mark.lock,
         source=look.mark.source,
         gpu=look.gpu,

@@ -44,6 +44,7 @@ class Look:
     """One place as it was seen: every attempt that counts in its order, the figures of these, and where.
 
     ``signatures`` are the names that the last failure goes by, ``reason`` says what there is where there is no answer.
+    ``built`` has the address of each package that is built from a commit or a folder, beside its version.
     """
 
     line: str
@@ -56,11 +57,17 @@ class Look:
     mark: Mark = Mark()
     gpu: str = ""
     reason: str = ""
+    built: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def place(self) -> Place:
         """Where it was seen."""
         return (self.line, self.scenario)
+
+    @property
+    def exact(self) -> dict[str, str]:
+        """Return the versions, with the address of what was built: two commits may call themselves one version."""
+        return {**self.versions, **self.built} if self.versions else {}
 
     @property
     def result(self) -> Result:

@@ -82,6 +82,7 @@ def _look(box: Box, scenario: str, attempts: Sequence[AttemptRecord], mark: Mark
         mark=mark if scenario != WHOLE_CELL else replace(mark, source=""),
         gpu=box.gpu,
         reason=box.reason,
+        built=box.built,
     )
 
 
@@ -97,4 +98,5 @@ def look_of_box(box: Box) -> Look:
         versions=box.versions,
         gpu=box.gpu,
         reason=box.reason,
+        built=box.built,
     )

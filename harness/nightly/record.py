@@ -50,7 +50,7 @@ class Searched(Record):
     ending: str = ""  # found, inconclusive, interrupted, …; empty where nothing was run
     run: str = ""
     package: str = ""
-    versions: tuple[str, str] | None = None  # the last good and the first bad release
+    versions: tuple[str, str] | None = None  # the last good and the first bad release or commit
 
 
 class CarriedCount(Record):
@@ -80,7 +80,7 @@ class Ended(Record):
     machine: tuple[str, ...] = ()  # what else is not as it was
     counts: dict[str, int]  # green, red, … of what was run tonight
     carried: tuple[CarriedCount, ...] = ()
-    resolved: dict[str, dict[str, str]] = Field(default_factory=dict)  # line -> package -> version or commit
+    resolved: dict[str, dict[str, str]] = Field(default_factory=dict)  # line -> package -> version or address
     ran: dict[str, str] = Field(default_factory=dict)  # line -> why it was run
     claims: tuple[Claim, ...] = ()
     against_baseline: tuple[str, ...] = ()

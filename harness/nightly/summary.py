@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 
+from harness.matrix.cell import readable
 from harness.nightly.claim import LOUD, OPEN, Claim, Kind
 from harness.nightly.record import Ended, Searched
 
@@ -87,7 +88,7 @@ def _row(claim: Claim, night: Ended) -> str:
     since = f" (since {claim.since})" if claim.since else ""
     tested = night.resolved.get(claim.line, {})
     ordered = sorted(claim.changed.items(), key=lambda one: (one[0] not in tested, one[0]))
-    changed = [f"{name} {' → '.join(text or 'none' for text in pair)}" for name, pair in ordered]
+    changed = [f"{name} {' → '.join(readable(text) or 'none' for text in pair)}" for name, pair in ordered]
     more = f"; changed: {', '.join(changed[:3])}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"  # noqa: PLR2004
     told = more if changed and claim.kind in {Kind.NEW, Kind.MEMORY_UP, Kind.FIXED, Kind.CHANGED} else ""
     return f"{where}: {claim.detail}{since}{told}"
@@ -118,7 +119,7 @@ def _carried_lines(night: Ended) -> list[str]:
 
 
 def _versions(night: Ended, line: str) -> str:
-    return ", ".join(f"{name} {version}" for name, version in night.resolved.get(line, {}).items())
+    return ", ".join(f"{name} {readable(version)}" for name, version in night.resolved.get(line, {}).items())
 
 
 def _section(title: str, rows: list[str], before: str = "") -> list[str]:

@@ -34,6 +34,7 @@ KEYED = (
     re.compile(r"(\bBearer\s+)[^\s'\"<>`]+"),
     re.compile(r"((?i:authorization)['\"]?\s*[:=]\s*['\"]?\w+\s+)[^\s'\"<>`]+"),
 )
+COMMIT = re.compile(r"@[0-9a-f]{40}(?=#|$)")  # tells nobody where the repository lies
 EMAIL = re.compile(r"(?<![\w.+-])(?!git@)[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?![\w-])")
 URL = r"(?<![\w+.-])(?P<url>[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>`|)\]}\\]*)"
 TEMPORARY = re.compile(r"(?<![\w.~>*/:\\-])(?:/private)?/(?:tmp|var/tmp|var/folders/[^/\s]+/[^/\s]+/T)(?=/|(?![\w.-]))")
@@ -50,7 +51,7 @@ def conceal(text: str, private: Private) -> str:
 
     ================================================ =============================
     tokens, passwords, ``Bearer``, ``token=``        ``<token>``, ``<secret>``
-    an address that is not of a public host          ``<private url>``
+    an address that is not of a public host          ``<private url>``, with its commit
     a path of the run, the cache, a home, ``/tmp``   ``<run>``, ``<cache>``, ``~``
     any other absolute path                          ``<path>/file.ext``
     UUID or serial of a GPU, MAC and IP addresses    ``<gpu>``, ``<mac>``, ``<ip>``
@@ -100,7 +101,8 @@ def _url(found: Found) -> str:
         return whole
     if scheme in {"http", "https", "ssh", "git"} and is_public(host):
         return re.sub(r"(?<=://)[^/@\s]+@", "", whole)
-    return f"<private url>{whole[len(address) :]}"
+    commit = COMMIT.search(address)
+    return f"<private url>{commit[0] if commit else ''}{whole[len(address) :]}"
 
 
 def _paths(text: str, private: Private) -> str:

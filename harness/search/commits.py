@@ -129,6 +129,21 @@ def commit_pin(package: str, address: str, commit: str, subfolder: str = "") -> 
     return Pin(name, f"git@{commit[:8]}", f"{name} @ git+{address}@{commit}{inside}")
 
 
+@dataclass(frozen=True)
+class Built:
+    """What a package is built from: the repository, the commit by its whole name, the folder inside it."""
+
+    address: str
+    commit: str
+    subfolder: str = ""
+
+
+def built_from(text: str) -> Built | None:
+    """Read an address as :func:`commit_pin` writes it (``git+<address>@<commit>``); None for anything else."""
+    found = re.fullmatch(r"git\+(.+)@([0-9a-f]{40})(?:#subdirectory=(.+))?", text)
+    return Built(found[1], found[2], found[3] or "") if found else None
+
+
 def on_github(address: str) -> str | None:
     """Return the page of a repository on GitHub, None for any other."""
     found = GITHUB.fullmatch(address)

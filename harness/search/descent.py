@@ -13,16 +13,21 @@ QUESTION, RESULT = "into.json", "commits.json"
 
 
 class Into(Record):
-    """Where the commits lie: ``--into``, ``--tags`` and ``--all-parents`` as they were typed."""
+    """Where the commits lie: ``--into``, ``--tags``, ``--all-parents`` and ``--commits`` as they were typed.
+
+    With ``commits`` no release is searched: the ends of the question are commits themselves.
+    """
 
     repository: str
     tags: str | None = None
     all_parents: bool = False
+    commits: bool = False
 
     def words(self) -> tuple[str, ...]:
         """Return the options of the command line that say the same."""
         tags = ("--tags", self.tags) if self.tags else ()
-        return ("--into", self.repository, *tags, *(("--all-parents",) if self.all_parents else ()))
+        flags = [word for word, on in (("--all-parents", self.all_parents), ("--commits", self.commits)) if on]
+        return ("--into", self.repository, *tags, *flags)
 
 
 class CommitResult(Record):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.envs.bundle.stored import opened
@@ -37,16 +38,27 @@ def start(
     Raises:
         ConfigError: the matrix or the scenario is wrong, or there is nothing to probe.
     """
-    files, infos = read_scenarios(matrix, (question.scenario,))
     ground = base or held_cell(matrix, places)
     cells = [cell_at(ground, question.package, release) for release in first_probes(question)]
+    return Bisect(question, ground, begun(question, matrix, cells, places, reports, options))
+
+
+def begun(
+    question: Question, matrix: Matrix, cells: Sequence[Cell], places: Places, reports: Path, options: Options | None
+) -> Prober:
+    """Make the run folder of a search with its question and the cells that are probed first.
+
+    Raises:
+        ConfigError: the matrix or the scenario is wrong.
+    """
+    files, infos = read_scenarios(matrix, (question.scenario,))
     plan = Plan(matrix, locked(cells, places), files, infos)
     folder = begin(plan, reports, selection=(question.scenario,))
     older, newer = None if question.open_end else question.releases[0], question.releases[-1]
     command = question.command(*((newer, older) if question.find_fix else (older, newer)))
     folder.write_record(folder.read_record().model_copy(update={"command": command}))
     questions.write(question, folder)
-    return Bisect(question, ground, Prober(plan, folder, places, options or question.options(), question.reuse))
+    return Prober(plan, folder, places, options or question.options(), question.reuse)
 
 
 def first_probes(question: Question) -> tuple[str, ...]:
@@ -79,6 +91,16 @@ def take_up(folder: RunFolder, places: Places) -> Bisect:
     Raises:
         ConfigError: the run is no bisect, or its scenario is not what it was.
     """
+    question, prober = begun_before(folder, places)
+    return Bisect(question, prober.plan.cells[0].cell, prober)
+
+
+def begun_before(folder: RunFolder, places: Places) -> tuple[Question, Prober]:
+    """Return the question of a search and its run folder, to go on with.
+
+    Raises:
+        ConfigError: the run is no search, or its scenario is not what it was.
+    """
     question = questions.read(folder)
     plan = plan_again(folder, places)
     before = {info.id: info.source for info in folder.read_record().scenarios}
@@ -87,4 +109,4 @@ def take_up(folder: RunFolder, places: Places) -> Bisect:
             f"{question.scenario}, what it imports, its checkpoints or the probe changed since {folder.path.name} "
             f"began: search anew by {shlex.join(folder.read_record().command)}"
         )
-    return Bisect(question, plan.cells[0].cell, Prober(plan, folder, places, question.options(), question.reuse))
+    return question, Prober(plan, folder, places, question.options(), question.reuse)

@@ -118,6 +118,7 @@ def _box(run: RunRecord, cell: CellRecord, place: Place, attempts: Sequence[Atte
         versions={"python": cell.python, **cell.versions} if cell.versions else {},
         reason=telling[0].detail if telling else why,
         gpu=", ".join(sorted(models)),
+        built=cell.built,
     )
 
 

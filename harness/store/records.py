@@ -134,6 +134,12 @@ class CellRecord(Record):
     line: str = ""  # what it is over nights; ask store.lines, which also knows older runs
     planned: Cell | None = None  # the pins themselves, so that a run can be resumed as it was planned
 
+    @property
+    def built(self) -> dict[str, str]:
+        """What is built from a commit or a folder: package -> its address."""
+        pins = self.planned.pins if self.planned is not None else ()
+        return {pin.package: pin.address for pin in pins if pin.address}
+
 
 class GpuRecord(Record):
     """One accelerator of the host."""

@@ -49,8 +49,9 @@ class Box:
     """One scenario in one cell of one side.
 
     ``signatures`` are the names its failure goes by: its own, then its rule's where one knows it. ``figures`` are over
-    all attempts, by full name (``cuda_reserved.load``); ``versions`` is the whole lock. ``reason`` is one sentence: why
-    there is no result, or what the telling attempt says. ``gpu`` is the model, empty on a CPU.
+    all attempts, by full name (``cuda_reserved.load``); ``versions`` is the whole lock, ``built`` the address of each
+    package that is built from a commit or a folder. ``reason`` is one sentence: why there is no result, or what the
+    telling attempt says. ``gpu`` is the model, empty on a CPU.
     """
 
     line: str
@@ -62,6 +63,12 @@ class Box:
     versions: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     gpu: str = ""
+    built: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exact(self) -> dict[str, str]:
+        """Return the versions, with the address of what was built: two commits may call themselves one version."""
+        return {**self.versions, **self.built} if self.versions else {}
 
     @property
     def answer(self) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.matrix.cell import readable
 from harness.store.baseline import Acceptance
 from harness.store.voices import WHOLE_CELL
 from harness.verdict.accepted import with_accepted
@@ -75,7 +76,7 @@ def compared(
 
 def version_changes(before: Mapping[Place, Box], after: Mapping[Place, Box]) -> dict[str, tuple[VersionChange, ...]]:
     """Return what differs per line; nothing of a line that one side does not have or never locked."""
-    old, new = ({line: box.versions for (line, _), box in side.items()} for side in (before, after))
+    old, new = ({line: box.exact for (line, _), box in side.items()} for side in (before, after))
     both = [line for line in old if old[line] and new.get(line)]
     return {line: changes for line in both if (changes := _changes(line, old[line], new[line]))}
 
@@ -83,7 +84,12 @@ def version_changes(before: Mapping[Place, Box], after: Mapping[Place, Box]) -> 
 def _changes(line: str, old: Mapping[str, str], new: Mapping[str, str]) -> tuple[VersionChange, ...]:
     named = {word.partition("=")[0] for word in line.split()}
     names = sorted(old.keys() | new.keys(), key=lambda name: (name not in named, name))
-    return tuple(VersionChange(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
+    both = [(name, old.get(name), new.get(name)) for name in names]
+    return tuple(
+        VersionChange(name, one and readable(one), other and readable(other))
+        for name, one, other in both
+        if one != other
+    )
 
 
 def _notes(met: Sequence[tuple[Box, Box]]) -> tuple[str, ...]:

@@ -22,8 +22,9 @@ ASKED = ("--scenario", "x.py", "--matrix", "m.toml", "--good", "1.0", "--bad", "
         (("--into", "git:nowhere"), "--into git:nowhere is no git repository"),
         (("--into", "nowhere"), "--into nowhere must be git:URL or git:FOLDER"),
         (("--into", "git:.", "--tags", "v1"), "--tags v1 must hold {} once"),
-        (("--tags", "v{}"), "--tags and --all-parents belong to --into"),
-        (("--all-parents",), "--tags and --all-parents belong to --into"),
+        (("--tags", "v{}"), "--tags, --all-parents and --commits belong to --into"),
+        (("--all-parents",), "--tags, --all-parents and --commits belong to --into"),
+        (("--commits",), "--tags, --all-parents and --commits belong to --into"),
         (("--into", "git:.", "--scan"), "--scan names every change and --into follows one"),
     ],
 )

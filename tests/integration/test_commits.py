@@ -272,3 +272,91 @@ def test_probe_says_why_a_commit_cannot_be_told(gadget):
     result = gadget.harness("probe", *asked, code=125)
     assert result["bad"] is None
     assert "install_failed: Failed to build" in str(result["reason"])
+
+
+def test_between_two_commits_no_release_is_probed(gadget, found):
+    ends = (gadget.commits["Tidy (#1)"], "main")
+    result = gadget.bisect("test_answer", "--good", ends[0][:12], "--bad", ends[1], "--commits")
+    assert "releases" not in result
+    assert result["commits"]["suspects"] == [gadget.commits["Count from zero (#5)"]]
+    assert result["answer"] == found["answer"]
+    kept = json.loads((Path(result["run"]) / "run.json").read_text())
+    assert all("-git-" in cell["id"] for cell in kept["cells"])
+    again = gadget.harness(*kept["command"][1:], code=0)
+    assert (again["answer"], again["run"] == result["run"]) == (result["answer"], False)
+    resumed = gadget.harness("bisect", "--resume", str(result["run"]), code=0)
+    assert (resumed["answer"], resumed["run"]) == (result["answer"], result["run"])
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--good", "v1.0.0", "--bad", "nowhere"), "has no commit nowhere"),
+        (("--good", "v1.0.0"), "--commits searches from one commit to another: name both, --good and --bad"),
+        (("--good", "main", "--bad", "v1.0.0"), "they stand in the wrong order"),
+        (("--good", "v1.0.0", "--bad", "main", "--metric", "allocated", "--above", "2x"), "give --above 6GiB"),
+    ],
+)
+def test_ends_that_are_no_commits_are_one_sentence(gadget, more, sentence):
+    asked = ("--scenario", "gadget_case.py::test_answer", "--matrix", "gadget.toml", "--commits")
+    done = gadget.run("bisect", NAME, *asked, "--into", f"git:{gadget.repository}", *more)
+    assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+NIGHTS = f"""
+name = "moving"
+scenarios = ["gadget_case.py::test_answer"]
+reference = {{ {NAME} = "1.0.0" }}
+[axes]
+{NAME} = ["1.0.0", "dev"]
+[repositories]
+{NAME} = "../gadget"
+[preload]
+modules = ["pytest"]
+without_gpu = []
+"""
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory):
+    """Two nights over a branch that moved between them; every commit calls itself version 1.0.0."""
+    made = Gadget(tmp_path_factory.mktemp("nights"))
+    made.release("1.0.0")
+    made.commit("Tidy (#1)")
+    (made.work / "moving.toml").write_text(NIGHTS)
+    made.harness("nightly", "moving.toml", code=0)
+    made.commit("Tidy more (#2)")
+    made.commit("Count from zero (#3)", answer=41)
+    made.commit("Tidy again (#4)")
+    return made, made.harness("nightly", "moving.toml", code=1)
+
+
+def test_a_night_searches_the_commits_by_which_a_branch_moved(moved):
+    made, night = moved
+    (claim,) = [one for one in night["claims"] if one["kind"] == "new regression"]
+    older, newer = claim["changed"][NAME]
+    assert (older[-40:], newer[-40:]) == (made.commits["Tidy (#1)"], made.commits["Tidy again (#4)"])
+    (search,) = night["searches"]
+    culprit, before = made.commits["Count from zero (#3)"], made.commits["Tidy more (#2)"]
+    assert (search["ending"], search["versions"]) == ("found", [before, culprit])
+    said = f'{culprit[:10]} (2026-03-05 PR #3 "Count from zero (#3)") is the first bad commit of {NAME}, {before[:10]} '
+    assert search["answer"].startswith(said)
+
+
+def test_a_night_names_the_commit_that_dev_meant_and_hides_where_it_lies(moved):
+    made, night = moved
+    (address,) = [pins[NAME] for line, pins in night["resolved"].items() if line.endswith("=dev")]
+    assert address.endswith(f"@{made.commits['Tidy again (#4)']}")
+    assert str(made.repository) not in json.dumps(night["resolved"])
+    shown = (made.work / "reports" / str(night["night"]) / "nightly.md").read_text()
+    assert f"{NAME} git@{made.commits['Tidy (#1)'][:8]} → git@{made.commits['Tidy again (#4)'][:8]}" in shown
+
+
+def test_a_draft_of_that_night_names_the_commit(moved):
+    made, night = moved
+    (name,) = night["drafts"]
+    draft = (made.work / "reports" / str(night["night"]) / name).read_text()
+    culprit = made.commits["Count from zero (#3)"][:10]
+    assert rf'{culprit} (2026-03-05 PR \#3 "Count from zero (\#3)") is the first bad commit of {NAME}, ' in draft
+    assert str(made.repository) not in draft

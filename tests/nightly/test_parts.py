@@ -271,7 +271,7 @@ def test_what_looks_alike_is_searched_once():
         ({"hub": ("3", "4")}, "hub", ""),
         ({"a": ("1", "2"), "b": ("3", "4")}, "", ""),  # a blame
         ({}, "", "no package changed since it was green"),
-        ({"a": ("git+https://x@1", "git+https://x@2")}, "", "a moved between commits or folders"),
+        ({"a": ("1", "file:///x/a")}, "", "a moved from 1 to path:a, neither two releases nor two commits"),
         ({"a": ("", "2")}, "", "a was added"),
     ],
 )

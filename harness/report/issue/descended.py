@@ -7,8 +7,34 @@ from dataclasses import replace
 from harness.report.issue.context import Searched
 from harness.report.issue.repository import GITHUB
 from harness.report.issue.words import counted, listed
+from harness.search.commits import SHORT, links, on_github
 from harness.search.descent import CommitResult
 from harness.search.result import Ending
+
+WORDS = {True: "bad", False: "good", None: "cannot tell"}
+
+
+def among(found: CommitResult, criterion: str) -> Searched:
+    """Return what a search says whose ends are commits; ``criterion`` is what counted as bad, in words."""
+    package, names = found.package, {sha: one.words() for sha, one in found.commits.items()}
+    probed = tuple((names[sha], WORDS[one.bad], one.reason) for sha, one in found.judged.items())
+    before, after = ("bad", "good") if found.find_fix else ("good", "bad")
+    ends = f"{found.older[:SHORT]} to {found.newer[:SHORT]}"
+    how = f"searched from {ends}, {counted(len(probed), 'commit')} run, with {criterion} as bad"
+    last = f"{names[found.before]} {'the last ' if found.ending is Ending.FOUND else 'is '}{before}"
+    if found.ending is Ending.FOUND:
+        one, page = found.commits[found.suspects[0]], on_github(found.address)
+        commit, compare, *pull = links(page, found.before, one) if page else ("", "")
+        said = f"{one.words()} is the first {after} commit of {package}, {last} one ({how})."
+        return Searched(said, package=package, compare=compare, probed=probed, links=(commit, *pull) if page else ())
+    said = f"A search among the commits of {package}"
+    if found.ending is Ending.NOT_REPRODUCED:
+        return Searched(f"{said} did not reproduce it: {found.reason}.", package=package, probed=probed)
+    state = "was interrupted" if found.ending is Ending.INTERRUPTED else "did not come to one"
+    why = f" ({found.reason})" if found.reason else ""
+    left = listed([found.commits[sha].short for sha in found.suspects])
+    said += f" {state}{why}: {last}, and the first {after} one is one of {left} ({how})."
+    return Searched(said, package=package, probed=probed)
 
 
 def descended(told: Searched, found: CommitResult) -> Searched:

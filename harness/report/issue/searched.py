@@ -9,12 +9,13 @@ from harness.errors import ConfigError
 from harness.report.boxes import Seen, latest
 from harness.report.issue.context import Searched
 from harness.report.issue.contrast import Side, changes
-from harness.report.issue.descended import descended
+from harness.report.issue.descended import WORDS, among, descended
 from harness.report.issue.repository import compare_link
 from harness.report.issue.words import change_words, counted, listed
 from harness.report.views import Group
 from harness.search import question as questions
 from harness.search import result as results
+from harness.search.descent import RESULT as COMMITS
 from harness.search.descent import read_result as read_commits
 from harness.search.question import Question
 from harness.search.result import Ending, Result
@@ -22,7 +23,6 @@ from harness.store.folder import RunFolder
 from harness.store.records import AttemptRecord, CellRecord
 
 ALONE = " No other package differs between these two."
-WORDS = {True: "bad", False: "good", None: "cannot tell"}
 
 
 def read_search(folder: RunFolder, group: Group, known: Mapping[str, str]) -> Searched:
@@ -31,18 +31,20 @@ def read_search(folder: RunFolder, group: Group, known: Mapping[str, str]) -> Se
     Raises:
         ConfigError: the run is no bisect, has not come to an end, or asked about something else.
     """
-    asked, result = questions.read(folder), results.read(folder)
-    if result is None:
-        raise ConfigError(f"the bisect {folder.path.name} has no {results.FILE}: it has not come to an end")
+    asked, result, commits = questions.read(folder), results.read(folder), read_commits(folder)
     _insist(asked, group, folder.path.name)
-    told = searched(asked, result, folder.read_record().cells, folder.attempts(), group, known)
-    commits = read_commits(folder)
-    return descended(told, commits) if commits else told
+    if result is not None:
+        told = searched(asked, result, folder.read_record().cells, folder.attempts(), group, known)
+        return descended(told, commits) if commits else told
+    if commits is None:
+        raise ConfigError(f"the bisect {folder.path.name} has no {results.FILE}: it has not come to an end")
+    return among(commits, _criterion(asked))
 
 
 def is_finished(folder: RunFolder) -> bool:
     """Tell whether a run folder is that of a bisect with an answer."""
-    return (folder.path / questions.FILE).is_file() and (folder.path / results.FILE).is_file()
+    ended = ((folder.path / name).is_file() for name in (results.FILE, COMMITS))
+    return (folder.path / questions.FILE).is_file() and any(ended)
 
 
 def searched(  # what was asked, what was found, and what it was found in
