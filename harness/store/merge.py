@@ -12,6 +12,7 @@ from typing import Any
 from harness.errors import ConfigError
 from harness.store.folder import RunFolder
 from harness.store.journal import read
+from harness.store.mergedissues import united_issues
 from harness.store.records import CellRecord, GpuRecord, HostRecord, PartRecord, RunRecord, ScenarioInfo
 
 
@@ -31,7 +32,7 @@ def merge(parts: Sequence[RunFolder], out: Path) -> Merged:
 
     Raises:
         ConfigError: there are not two parts, they are not of one matrix, a cell was not the same environment in two of
-            them, or ``out`` is there already.
+            them, the known issues of one cannot be read, or ``out`` is there already.
     """
     if len({part.path.resolve() for part in parts}) != len(parts) or len(parts) < 2:  # noqa: PLR2004 - that is what merging means
         raise ConfigError("merging takes two or more different runs")
@@ -42,16 +43,17 @@ def merge(parts: Sequence[RunFolder], out: Path) -> Merged:
         raise ConfigError(f"{out} is there already; name a new folder with -o")
     names = part_names([part for part, _ in records])
     record = united(records, names)
+    issues, disagreed = united_issues(_known_issues(records, names))
     scratch = RunFolder(out.absolute().with_name(f".{out.name}.part"))
     shutil.rmtree(scratch.path, ignore_errors=True)
     (scratch.path / "cells").mkdir(parents=True)
     scratch.write_record(record)
-    _write_known_issues(records, scratch)
+    scratch.known_issues_file.write_text(issues, encoding="utf-8")
     _write_journal(records, names, scratch)
     if out.exists():
         out.rmdir()
     scratch.path.rename(out.absolute())
-    return Merged(RunFolder(out.absolute()), _notes(records, names))
+    return Merged(RunFolder(out.absolute()), (*_notes(records, names), *disagreed))
 
 
 def _same_matrix(records: Sequence[tuple[RunFolder, RunRecord]]) -> None:
@@ -139,11 +141,10 @@ def _machine(hosts: Sequence[HostRecord], gpus: tuple[GpuRecord, ...]) -> HostRe
     )
 
 
-def _write_known_issues(records: Sequence[tuple[RunFolder, RunRecord]], target: RunFolder) -> None:
-    for folder, _ in records:
-        if folder.known_issues_file.exists():
-            shutil.copyfile(folder.known_issues_file, target.known_issues_file)
-            return
+def _known_issues(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str]) -> dict[str, str]:
+    """Return what each part kept; one that kept no file, as older runs did, says nothing."""
+    files = {name: folder.known_issues_file for name, (folder, _) in zip(names, records, strict=True)}
+    return {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.exists()}
 
 
 def _write_journal(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str], target: RunFolder) -> None:

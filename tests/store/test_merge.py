@@ -1,17 +1,21 @@
 """Parts of one matrix become one run: cells united, attempts counted on, machines kept."""
 
 import json
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.cli.main import main
 from harness.errors import ConfigError
-from harness.report.write import write_views
+from harness.report.write import known_issues, write_views
 from harness.store.folder import RunFolder, folder_name
 from harness.store.journal import Journal
 from harness.store.merge import merge, part_names
+from harness.store.mergedissues import as_toml, united_issues
 from harness.store.records import AttemptRecord, CellRecord, GpuRecord, HostRecord, RunRecord, ScenarioInfo
 from harness.store.table import load
 
@@ -173,6 +177,61 @@ def test_a_folder_that_holds_something_is_not_overwritten(tmp_path):
     (tmp_path / "all" / "mine").touch()
     with pytest.raises(ConfigError, match="is there already"):
         merge(parts, tmp_path / "all")
+
+
+ISSUE = '[[issue]]\nscenario = "{}"\nsignature = "s"\nversions = {{ six = ">=1" }}\ntracker = "a/b#1"\n'
+
+
+def test_every_known_issue_of_every_part_holds_and_who_did_not_know_it_is_said(tmp_path):
+    outcomes = {"c1": ["fail:check:assertion"]}
+    one, two, three = (
+        make_part(tmp_path, name, outcomes, hour=hour) for hour, name in enumerate(["one", "two", "old"])
+    )
+    one.known_issues_file.write_text("# why\n" + ISSUE.format("a::test_x"))
+    two.known_issues_file.write_text(ISSUE.format("a::test_x") + "review_by = 2027-01-31\n" + ISSUE.format("b::*"))
+    three.known_issues_file.unlink(missing_ok=True)  # as runs of before did
+    merged = merge([one, two, three], tmp_path / "all")
+    issues = known_issues(merged.folder)
+    assert [(issue.scenario, str(issue.review_by)) for issue in issues] == [
+        ("a::test_x", "None"),
+        ("a::test_x", "2027-01-31"),
+        ("b::*", "None"),
+    ]
+    (note,) = merged.notes
+    assert "a::test_x s a/b#1 only in one; a::test_x s a/b#1 only in two; b::* s a/b#1 only in two" in note
+
+
+def test_known_issues_that_are_the_same_in_all_parts_stay_as_they_are_written(tmp_path):
+    parts = [make_part(tmp_path, name, {"c1": []}) for name in ("one", "two")]
+    parts[0].known_issues_file.write_text("# why\n" + ISSUE.format("a::test_x"))
+    parts[1].known_issues_file.write_text(ISSUE.format("a::test_x"))
+    merged = merge(parts, tmp_path / "all")
+    assert merged.folder.known_issues_file.read_text() == "# why\n" + ISSUE.format("a::test_x")
+    assert merged.notes == ()
+
+
+def test_known_issues_that_cannot_be_read_end_it_before_anything_is_written(tmp_path):
+    parts = [make_part(tmp_path, name, {"c1": []}) for name in ("one", "two")]
+    parts[1].known_issues_file.write_text("[[issue]\n")
+    with pytest.raises(ConfigError, match=r"the known_issues\.toml of two is not valid TOML"):
+        merge(parts, tmp_path / "all")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+ENTRIES = st.fixed_dictionaries(
+    {"scenario": TEXTS, "versions": st.dictionaries(TEXTS, TEXTS, max_size=2)},
+    optional={"note": TEXTS, "review_by": st.dates()},
+)
+
+
+@given(st.lists(ENTRIES, max_size=4), st.lists(ENTRIES, min_size=1, max_size=4))
+def test_what_is_united_is_read_back_as_it_was(first, second):
+    both, _ = united_issues({"one": as_toml(first), "two": as_toml(second)})
+    wanted = [*first, *second]
+    expected = [entry for number, entry in enumerate(wanted) if entry not in wanted[:number]]
+    found = tomllib.loads(both).get("issue", [])
+    assert [entry for number, entry in enumerate(found) if entry not in found[:number]] == expected
 
 
 def test_parts_of_one_name_are_told_apart():
