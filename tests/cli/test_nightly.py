@@ -19,6 +19,7 @@ from harness.session import run as session_run
 from harness.session.plan import Plan, PlannedCell, read_scenarios
 from harness.store.folder import RunFolder
 from harness.store.merge import merge
+from harness.store.records import GpuRecord
 
 SCENARIO = """
 import json, os, pathlib
@@ -303,6 +304,28 @@ def test_a_merged_run_is_judged_and_nothing_is_run(world):
     judged, _ = world.night("--judge", str(merged.folder.path), code=1)
     assert ("new regression", LATEST, "test_two") in world.kinds(judged)
     assert merged.folder.journal_file.read_bytes() == before
+
+
+def test_a_judge_without_the_runs_cards_searches_nothing_and_says_so(world):
+    """The host of the runs is written over: there is no GPU here."""
+    first, _ = world.night()
+    world.newest = "1.2.0"
+    world.answers(latest_two="broken")
+    second, _ = world.night("--all", code=1)
+    card = GpuRecord(uuid="GPU-1", name="NVIDIA H200", memory_bytes=1, driver="580")
+    ended = Path("reports", first["night"], "nightly.json")
+    ended.write_text(json.dumps(first | {"gpus": [card.name]}))
+    parts = [RunFolder(Path("reports", night["night"]).absolute()) for night in (first, second)]
+    for part in parts:
+        record = part.read_record()
+        part.write_record(record.model_copy(update={"host": record.host.model_copy(update={"gpus": (card,)})}))
+    (parts[1].path / "nightly.json").unlink()
+    merged = merge(parts, Path("reports", "merged"))
+    judged, _ = world.night("--judge", str(merged.folder.path), "--bisect-budget", "5m", code=1)
+    assert [one["answer"] for one in judged["searches"]] == ["not searched: this machine has no NVIDIA H200"]
+    world.capsys.readouterr()
+    assert main(["nightly", "--judge", str(merged.folder.path), "--json"]) == 1
+    assert json.loads(world.capsys.readouterr().out)["searches"] == []
 
 
 def test_a_part_that_never_came_is_missing_in_what_is_judged(world):
