@@ -360,3 +360,14 @@ def test_a_draft_of_that_night_names_the_commit(moved):
     culprit = made.commits["Count from zero (#3)"][:10]
     assert rf'{culprit} (2026-03-05 PR \#3 "Count from zero (\#3)") is the first bad commit of {NAME}, ' in draft
     assert str(made.repository) not in draft
+
+
+def test_a_night_that_was_cut_off_after_its_search_goes_on_with_that_search(moved):
+    made, night = moved
+    folder = made.work / "reports" / str(night["night"])
+    (folder / "nightly.json").unlink()
+    again = made.harness("nightly", "moving.toml", "--resume", code=1)
+    assert again["night"] == night["night"]
+    assert again["searches"] == night["searches"]
+    runs = {one.name for one in (made.work / "reports").iterdir() if one.is_dir()}
+    assert len(runs) == 3  # two nights and one search

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import ConfigError
-from harness.report.issue.descended import descended
+from harness.report.issue.descended import among, descended
 from harness.report.issue.repository import repositories
 from harness.report.issue.searched import is_finished, read_search, searched
 from harness.report.views import Group, Word
@@ -193,3 +193,35 @@ def test_commits_that_are_left_are_named_and_an_interrupted_search_says_nothing(
     assert "the first bad one is one of bbbbbbbbbb, cccccccccc" in descended(said(), left).sentence
     stopped = COMMITS.model_copy(update={"ending": Ending.INTERRUPTED})
     assert descended(said(), stopped).sentence == said().sentence
+
+
+ALONE = COMMITS.model_copy(update={"older": SHAS[0], "newer": SHAS[2]})
+
+
+def test_a_search_among_commits_alone_names_the_commit_and_how_it_was_found():
+    found = among(ALONE, "any failure of x.py::test")
+    assert found.sentence == (
+        'bbbbbbbbbb (2026-03-01 PR #45 "Load (#45)") is the first bad commit of transformers, '
+        'aaaaaaaaaa (2026-03-01 PR #45 "Load (#45)") the last good one '
+        "(searched from aaaaaaaaaa to cccccccccc, 2 commits run, with any failure of x.py::test as bad)."
+    )
+    home = "https://github.com/huggingface/transformers"
+    assert found.links == (f"{home}/commit/{SHAS[1]}", f"{home}/pull/45")
+    assert found.compare == f"{home}/compare/aaaaaaaaaa...bbbbbbbbbb"
+    assert [answer for _, answer, _ in found.probed] == ["good", "bad"]
+    assert among(ALONE.model_copy(update={"address": "file:///x"}), "any failure").links == ()
+
+
+@pytest.mark.parametrize(
+    ("ending", "sentence"),
+    [
+        (Ending.NOT_REPRODUCED, "did not reproduce it: it passes."),
+        (Ending.INTERRUPTED, "was interrupted (it passes): aaaaaaaaaa"),
+        (Ending.INCONCLUSIVE, "is good, and the first bad one is one of bbbbbbbbbb, cccccccccc (searched from"),
+    ],
+)
+def test_a_search_among_commits_that_has_no_answer_says_as_much(ending, sentence):
+    open_ = ALONE.model_copy(update={"ending": ending, "suspects": SHAS[1:], "reason": "it passes"})
+    found = among(open_, "any failure")
+    assert sentence in found.sentence
+    assert found.links == ()
