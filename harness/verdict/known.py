@@ -50,13 +50,17 @@ class KnownIssue(BaseModel):
     def applies(self, scenario: str, versions: Mapping[str, str]) -> bool:
         """Tell whether the scenario and every version named are in range."""
         return self.names(scenario) and all(
-            name in versions and SpecifierSet(wanted).contains(versions[name], prereleases=True)
-            for name, wanted in self.versions.items()
+            name in versions and _holds(wanted, versions[name]) for name, wanted in self.versions.items()
         )
 
     def names(self, scenario: str) -> bool:
         """Tell whether this is about the scenario; brackets of a parametrized id are meant as they stand."""
         return fnmatchcase(scenario, self.scenario.replace("[", "[[]")) or scenario.split("[", 1)[0] == self.scenario
+
+
+def _holds(wanted: str, version: str) -> bool:
+    """Tell whether a version is in range; the address of what could not be installed is no version."""
+    return "://" not in version and SpecifierSet(wanted).contains(version, prereleases=True)
 
 
 class State(StrEnum):

@@ -41,7 +41,12 @@ def test_states_follow_the_table(outcome, signatures, expected):
 
 @pytest.mark.parametrize(
     "versions",
-    [{"transformers": "4.57.6", "accelerate": "1.13.0"}, {"transformers": "5.6.2", "accelerate": "1.14.0"}, {}],
+    [
+        {"transformers": "4.57.6", "accelerate": "1.13.0"},
+        {"transformers": "5.6.2", "accelerate": "1.14.0"},
+        {"transformers": "git+https://x.example/y@" + "a" * 40, "accelerate": "1.13.0"},  # it was never installed
+        {},
+    ],
 )
 def test_out_of_range_nothing_is_known(versions):
     assert state("fail:run:exception", ["bnb-params4bit-hf-init"], versions=versions) is None
