@@ -1,4 +1,4 @@
-"""Read what a user has installed: a lock, a requirements file, ``pip freeze``, ``pip list``; pure."""
+"""Read what a user has installed: a lock, requirements, ``pip freeze``, ``pip list``, what conda writes; pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ HARNESS = frozenset(  # what the probe brings into every cell, with what that ne
 INSTALLERS = frozenset({"pip", "uv", "wheel", "conda"})
 BROUGHT = re.compile(r"nvidia-|cuda-|triton$|pytorch-triton")  # torch names these exactly: they come with its build
 OPTION = re.compile(r"--?[A-Za-z]")
-CONDA = re.compile(r"([A-Za-z0-9_.-]+)=([^=\s]+)=\S+$")
+CONDA = re.compile(r"([A-Za-z0-9_.-]+)=([^=\s]+)=(\S+)$")
+CONDAS = "left out, conda's and not pip's"
+ENVIRONMENT = re.compile(r"^dependencies:\s*$", re.MULTILINE)  # in an environment.yml of conda
+FROM_PIP = "pypi_0"  # the build that conda gives to what pip installed
 LISTED = re.compile(r"([A-Za-z0-9][\w.-]*)\s+v?(\d\S*)(\s+\S.*)?$")
 HEADING = re.compile(r"(Package\s+Version\b.*|[-\s]+)$")
 
@@ -43,7 +46,8 @@ class _Line:
 
 def read_pinned(text: str) -> Pinned:
     """Read a text line by line; what cannot be used is in a note with its reason, each reason once."""
-    read = {line: _read(line) for line in _lines(text)}
+    of_conda = ENVIRONMENT.search(text) is not None
+    read = dict(_environment(text)) if of_conda else {line: _read(line) for line in _lines(text)}
     told: dict[str, list[str]] = {}
     for line, found in read.items():
         if found.reason:
@@ -87,16 +91,39 @@ def _lines(text: str) -> Iterator[str]:
             yield bare
 
 
+def _environment(text: str) -> Iterator[tuple[str, _Line]]:
+    """Yield the packages of an environment.yml: those below ``pip:`` as pip has them, the others are conda's."""
+    section, below = "", None
+    for line in text.removeprefix("\ufeff").splitlines():
+        bare = re.sub(r"(^|\s)#.*", "", line).rstrip()
+        if key := re.match(r"(\w+):", bare):
+            section, below = key[1], None
+        item = re.match(r"(\s*)-\s+(.*)$", bare)
+        if section != "dependencies" or item is None:
+            continue
+        indent, what = len(item[1]), item[2].strip("'\"")
+        if what == "pip:":
+            below = indent
+        elif below is not None and indent > below:
+            yield what, _read(what)
+        else:
+            below = None
+            yield what, _Line(reason=CONDAS)
+
+
 def _read(line: str) -> _Line:
     if line.startswith(("-e ", "-e=", "--editable")):
         return _Line(reason="left out, installed from a working copy")
     if OPTION.match(line):
         return _Line(reason="left out, an option of pip (the index is the one that pip is set to use)")
-    if CONDA.match(line):
-        return _Line(reason="left out, conda's and not pip's")
+    conda = CONDA.match(line)
+    if conda:
+        return _read(f"{conda[1]}=={conda[2]}") if conda[3] == FROM_PIP else _Line(reason=CONDAS)
     listed = LISTED.match(line)
-    if listed and listed[3]:
-        return _Line(reason="left out, installed from a working copy")
+    third = (listed[3] or "").split()[:1] if listed else []  # where it lies (pip list), or its build (conda list)
+    if third and third[0] != FROM_PIP:
+        local = "/" in third[0] or "\\" in third[0]
+        return _Line(reason="left out, installed from a working copy" if local else CONDAS)
     try:
         found = Requirement(f"{listed[1]}=={listed[2]}" if listed else line)
     except InvalidRequirement:
@@ -112,7 +139,8 @@ def _requirement(found: Requirement) -> _Line:
         return _Line(reason="left out, the harness brings its own")
     if found.url is not None:
         ours = found.url.startswith("file:")
-        return _Line(reason="left out, a file of the machine it was on") if ours else _Line(exact_pin(name, found.url))
+        there = "left out, a file of the machine it was on (pip list --format=freeze names its version)"
+        return _Line(reason=there) if ours else _Line(exact_pin(name, found.url))
     extras = f"[{','.join(sorted(found.extras))}]" if found.extras else ""
     marker = f"; {found.marker}" if found.marker else ""
     exact = re.fullmatch(r"={2,3}([^*,]+)", str(found.specifier))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.envs.bundle.stored import opened
 from harness.envs.lock import Lock
+from harness.envs.pinned import CONDAS, read_pinned
 from harness.envs.places import Places
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
@@ -38,8 +40,10 @@ def compare(asked: Asked, good: str, bad: str) -> Compared:
     """Compare two ends; the packages that the matrix or the cells pin are under test, and come first.
 
     Raises:
-        ConfigError: an end names nothing, or no package differs.
+        ConfigError: an end names nothing, or only what conda installed, or no package differs.
     """
+    for text in (good, bad):
+        _insist_on_pip(text)
     old, new = asked.both(good, bad)
     tested = tuple(dict.fromkeys((*asked.matrix.packages, *old.tested, *new.tested)))
     before, after = (_held(side.pins, tested) for side in (old, new))
@@ -53,6 +57,19 @@ def compare(asked: Asked, good: str, bad: str) -> Compared:
     pins = (*installed, *(pin for name, pin in after.items() if name not in moving))
     base = ground.base_python if installed else None
     return Compared(Cell(ground.python, pins, ground.variables, base_python=base), found, notes)
+
+
+def _insist_on_pip(text: str) -> None:
+    """Refuse a file in which conda alone names packages: they are other builds than those of the index."""
+    try:
+        found = read_pinned(Path(text).expanduser().read_text(encoding="utf-8", errors="replace"))
+    except OSError:  # no file, or one that cannot be read: whoever reads the end says so
+        return
+    if not found.pins and any(note.startswith(CONDAS) for note in found.notes):
+        raise ConfigError(
+            f"{text} names packages of conda alone, which are not those of the package index: give what "
+            "`pip list --format=freeze` prints in that environment"
+        )
 
 
 def start(question: BlameQuestion, asked: Asked, say: Say) -> Blame:

@@ -70,13 +70,14 @@ def why(result: BlameResult) -> tuple[str, ...]:
 
 
 def script(result: BlameResult, attempts: Sequence[AttemptRecord], place: str) -> tuple[str, ...]:
-    """Return how to make a script of the answer's red cell, for a maintainer."""
+    """Return how to make a script of the answer's red cell, for a maintainer, and a draft of the issue."""
     red = next((one.cell for one in result.probes if set(one.applied) == set(result.members)), None)
     row = next((one for one in attempts if one.cell == red and one.outcome.status is Status.FAIL), None)
     if row is None:
         return ()
     words = ("harness", "repro", place, row.cell, row.scenario, "-o", "repro.py")
-    return (f"a script for a maintainer: {shlex.join(words)}",)
+    draft = ("harness", "issue", place)
+    return (f"a script for a maintainer: {shlex.join(words)}", f"a draft of the issue: {shlex.join(draft)}")
 
 
 def advice(asked: BlameQuestion, result: BlameResult, host: HostRecord) -> tuple[str, ...]:

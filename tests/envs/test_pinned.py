@@ -24,6 +24,8 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
         ),
         ("safetensors==0.5.3 \\\n    --hash=sha256:ab \\\n    --hash=sha256:cd", "safetensors==0.5.3"),
         ("tokenizers   0.22.1", "tokenizers==0.22.1"),
+        ("tokenizers   0.22.1   pypi_0   pypi", "tokenizers==0.22.1"),
+        ("tokenizers=0.22.1=pypi_0", "tokenizers==0.22.1"),
         ("torch==2.11.0+cu130", "torch==2.11.0"),
         ("torch                2.11.0+cu130", "torch==2.11.0"),
     ],
@@ -40,7 +42,12 @@ def test_an_exact_version_or_an_address_is_a_pin(line, requirement):
         ("-e /home/me/mine", "left out, installed from a working copy"),
         ("--editable=git+https://github.com/me/x#egg=x", "left out, installed from a working copy"),
         ("editable-one   0.1   /home/me/editable-one", "left out, installed from a working copy"),
-        ("certifi @ file:///croot/certifi_1707229174982/work/certifi", "left out, a file of the machine it was on"),
+        (
+            "certifi @ file:///croot/certifi_1707229174982/work/certifi",
+            "left out, a file of the machine it was on (pip list --format=freeze names its version)",
+        ),
+        ("numpy                     1.26.4          py311h64a7726_0    conda-forge", "left out, conda's and not pip's"),
+        ("zlib                      1.2.13               h5eee18b_1", "left out, conda's and not pip's"),
         ("./wheels/mine-1.0-py3-none-any.whl", "left out, no requirement of a package"),
         ("nvidia-cublas-cu12==12.4.5.8", "left out, torch brings its own"),
         ("triton==3.5.0", "left out, torch brings its own"),
@@ -80,6 +87,36 @@ def test_comments_headings_and_empty_lines_are_nothing():
 def test_lines_of_one_reason_are_one_note():
     found = read_pinned("nvidia-cublas-cu12==1\nnvidia-nccl-cu12==2\n")
     assert found.notes == ("left out, torch brings its own: nvidia-cublas-cu12==1, nvidia-nccl-cu12==2",)
+
+
+ENVIRONMENT = """\
+name: train
+channels:
+  - conda-forge
+dependencies:
+  - python=3.11.9=hb806964_0_cpython
+  - numpy=1.26.4
+  - pip
+  - pip:
+      - transformers==4.57.6  # as it was
+      - "accelerate==1.13.0"
+      - torch==2.13.0+cu130
+      - -e ../mine
+  - zlib
+prefix: /home/me/conda/envs/train
+"""
+
+
+@pytest.mark.parametrize("text", [ENVIRONMENT, ENVIRONMENT.replace("\n  ", "\n"), ENVIRONMENT.replace("\n", "\r\n")])
+def test_of_conda_s_environment_file_the_pip_section_is_read_and_the_rest_is_named(text):
+    found = read_pinned(text)
+    assert [pin.requirement for pin in found.pins] == ["transformers==4.57.6", "accelerate==1.13.0", "torch==2.13.0"]
+    assert not found.open
+    assert found.notes == (
+        "left out, conda's and not pip's: python=3.11.9=hb806964_0_cpython, numpy=1.26.4, pip, zlib",
+        "taken in the build that fits this machine: torch==2.13.0+cu130",
+        "left out, installed from a working copy: -e ../mine",
+    )
 
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,6}[a-z0-9]", fullmatch=True).filter(lambda name: name != "package")

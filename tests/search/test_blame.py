@@ -274,6 +274,16 @@ def test_a_good_end_that_is_red_is_said(world):
 
 
 @pytest.mark.parametrize(
+    "text", ["dependencies:\n  - numpy=1.26.4\n", "numpy=1.26.4=h0_0\n", "numpy  1.26.4  h0_0  conda-forge\n"]
+)
+def test_a_file_of_conda_s_packages_alone_says_what_to_give_instead(world, text):
+    world.write("good.txt", lib="1")
+    (world.folder / "bad.txt").write_text(text)
+    with pytest.raises(ConfigError, match=r"^bad.txt names packages of conda alone, .* `pip list --format=freeze`"):
+        world.begin()
+
+
+@pytest.mark.parametrize(
     ("moved", "sentence_begins"),
     [
         ("2", "inconclusive: the bad end cannot be judged here (case::test_it skip:run:not_applicable"),
