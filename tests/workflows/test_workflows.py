@@ -1,6 +1,7 @@
 """The workflow that users copy: linted, audited, and the shell of its steps run with the real harness."""
 
 import configparser
+import fcntl
 import json
 import os
 import re
@@ -21,12 +22,6 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 FILE = ROOT / ".github" / "workflows" / "nightly-gpu.yml"
 WORKFLOW = yaml.safe_load(FILE.read_text())
-CASE = """
-from importlib.metadata import version
-
-def test_small_numbers(probe):
-    probe.expect("the major version is 1", version("iniconfig").startswith("1."))
-"""
 SLOW = """
 import pathlib, time
 
@@ -34,54 +29,17 @@ def test_slow(probe):
     while not (pathlib.Path(__file__).parent / "fast").exists():
         time.sleep(0.1)
 """
-MATRIX = """
-name = "small"
-scenarios = "./case.py"
-reference = { iniconfig = "1.1.1" }
-
-[axes]
-iniconfig = ["1.1.1", "2.0.0", "2.1.0"]
-
-[preload]
-modules = ["pytest"]
-without_gpu = []
-"""
-GH = """#!/bin/sh
-[ "$2" = list ] && cat "$OPEN"
-[ "$2" = list ] || printf '%s\\n' "$@" > called
-"""
-
-
-def step(job, name):
-    """Return the shell of one step."""
-    return next(each["run"] for each in WORKFLOW["jobs"][job]["steps"] if each.get("name") == name)
-
-
-def shell(script, folder, code=0, **variables):
-    """Run a step as the runner does, insist on its exit code, and return what it gave to later steps."""
-    for name in ("output", "summary"):
-        (folder / name).write_text("")
-    places = {"GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary")}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "VERSIONS": "", "SCENARIOS": "", **places, **variables}
-    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    lines = (folder / "output").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines)
-
-
-@pytest.fixture
-def checkout(tmp_path):
-    """Make a folder as the runner has it after the installation step: a matrix, a scenario, ``.venv/bin/harness``."""
-    (tmp_path / "case.py").write_text(CASE)
-    (tmp_path / "small.toml").write_text(MATRIX)
-    program = tmp_path / ".venv" / "bin" / "harness"
-    program.parent.mkdir(parents=True)
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m harness.cli.main "$@"\n')
-    program.chmod(0o755)
-    return tmp_path
+GPU = ["self-hosted", "gpu"]
+RUN, JUDGE, REPORT = (
+    "Run this share of the cells, then what is red again, the control first and last",
+    "Merge and judge",
+    "Write the summary, with answers and drafts, and the pages",
+)
+PLAYED = {  # a night that runs nothing, where a test asks only who does what
+    RUN: 'mkdir -p "share-$NUMBER"',
+    JUDGE: 'touch nights.tgz; printf "night=one\\nnew=false\\n" >> "$GITHUB_OUTPUT"',
+    REPORT: 'mkdir nightly site; touch nightly/nightly.md; printf "verdict=quiet\\ncode=0\\n" >> "$GITHUB_OUTPUT"',
+}
 
 
 def test_actionlint_finds_nothing():
@@ -111,56 +69,116 @@ def test_one_job_alone_may_write_issues_and_it_runs_none_of_our_code():
     assert not any("checkout" in each for each in used)
 
 
-def test_a_night_is_planned_run_in_two_shares_merged_and_judged(checkout):
-    """Both shares run here, one after the other; the cells are of a small package, so that no torch is needed."""
-    planned = shell(step("plan", "Plan and share out"), checkout, MATRIX="small.toml", SHARDS="2")
-    shares = json.loads(planned["shares"])
+def text(jobs, actions):
+    """Return what the artefact of the night says, which is what the summary says."""
+    said = (actions.artefacts / "nightly" / "nightly.md").read_text()
+    assert jobs["report"].summary == said
+    return said
+
+
+def body(actions):
+    """Return the body of the tracking issue."""
+    return actions.called.with_suffix(".md").read_text()
+
+
+def attempts(actions):
+    """Count the attempts of the one run that the night's cache holds, by cell without its digest; and its parts."""
+    (run,) = (actions.work / "caches").glob("*/reports/*/run.json")
+    lines = (run.parent / "journal.jsonl").read_text().splitlines()
+    records = [event["record"] for event in map(json.loads, lines) if event["event"] == "attempt"]
+    parts = json.loads(run.read_text())["parts"]
+    return Counter(record["cell"].rpartition("-")[0] for record in records), len(parts)
+
+
+def test_a_night_is_shared_out_to_two_runners_merged_judged_and_told(actions):
+    actions.variables["PUBLISH_PAGES"] = "true"
+    jobs = actions.night(matrix="small.toml", shards="2")
+    shares = json.loads(jobs["plan"].outputs["shares"])
     assert [share["number"] for share in shares] == [1, 2]
     assert all("iniconfig-1.1.1" in share["cells"] for share in shares)
-    for share in shares:
-        run = step("run", "Run this share of the cells, then what is red again, the control first and last")
-        shell(run, checkout, MATRIX="small.toml", CELLS=share["cells"], NUMBER=str(share["number"]))
-        target = checkout / "shares" / f"share-{share['number']}"
-        shutil.move(checkout / f"share-{share['number']}", target)
-    judge = step("judge", "Merge and judge")
-    assert shell(judge, checkout, MATRIX="small.toml") == {"verdict": "quiet"}
-    assert (checkout / "summary").read_text().strip() == (checkout / "nightly.md").read_text().strip()
-    page = (checkout / "site" / "index.html").read_text()
-    assert "2.1.0" in page
-    assert "<svg" in (checkout / "site" / "history.html").read_text()
-    (night,) = (checkout / "reports").glob("*/run.json")
-    assert len(json.loads(night.read_text())["parts"]) == 2
-    lines = (night.parent / "journal.jsonl").read_text().splitlines()
-    records = [event["record"] for event in map(json.loads, lines) if event["event"] == "attempt"]
-    made = Counter(record["cell"].rpartition("-")[0] for record in records)
+    results = {name: job.result for name, job in jobs.items()}
+    assert results == {**dict.fromkeys(WORKFLOW["jobs"], "success"), "search": "skipped"}, jobs
     # each share runs the control twice; what is red is seen four times in all
-    assert made == {"iniconfig-1.1.1": 4, "iniconfig-2.0.0": 4, "iniconfig-2.1.0": 4}
+    assert attempts(actions) == ({"iniconfig-1.1.1": 4, "iniconfig-2.0.0": 4, "iniconfig-2.1.0": 4}, 2)
+    assert "# small: quiet" in text(jobs, actions)
+    assert not actions.called.exists()
+    pages = actions.artefacts / "github-pages"
+    assert "2.1.0" in (pages / "matrix.html").read_text()
+    assert "<svg" in (pages / "history.html").read_text()
+    assert "# small: quiet" in (pages / "index.html").read_text()
 
 
-def test_other_versions_and_scenarios_can_be_asked_for_by_hand(checkout):
-    (checkout / "other.py").write_text("def test_other(probe):\n    probe.record('one', 1)\n")
-    asked = {"MATRIX": "small.toml", "VERSIONS": "iniconfig=2.0.0", "SCENARIOS": "./other.py"}
-    planned = json.loads(shell(step("plan", "Plan and share out"), checkout, SHARDS="3", **asked)["shares"])
-    cells = planned[0]["cells"]
-    assert len(planned) == 1
-    assert "iniconfig-2.0.0" in cells
-    assert "2.1.0" not in cells
-    shell(
-        step("run", "Run this share of the cells, then what is red again, the control first and last"),
-        checkout,
-        CELLS=cells,
-        NUMBER="1",
-        **asked,
-    )
-    (journal,) = (checkout / "share-1").glob("*/journal.jsonl")
+def test_a_regression_is_searched_on_a_gpu_runner_and_its_answer_is_in_summary_pages_and_issue(regressed):
+    jobs = regressed.night(matrix="small.toml", **{"bisect-budget": "20m"})
+    search = jobs["search"]
+    assert (search.result, search.runs_on, search.minutes) == ("success", GPU, 80)
+    assert jobs["report"].outputs["verdict"] == "new regression"
+    assert jobs["report"].result == "failure"  # a red workflow
+    answer = "idna 3.9 is the first bad release, 3.8 the last good one"
+    said = text(jobs, regressed)
+    assert answer in said
+    assert "<summary>issue-" in said
+    assert "](issue-" not in said
+    assert regressed.called.read_text().startswith("issue\ncreate\n--title\nNightly GPU run: new regression\n")
+    assert answer in body(regressed)
+    (draft,) = (regressed.artefacts / "nightly").glob("issue-*.md")
+    assert "3.9" in draft.read_text()
+    pages = regressed.artefacts / "github-pages"
+    assert answer in (pages / "index.html").read_text()
+    linked = re.findall(r'href="([^"]+)"', (pages / "index.html").read_text())
+    assert len(linked) == 3
+    assert all((pages / name).exists() for name in linked)
+    kept = regressed.work / "caches" / f"nightly-reports-{regressed.number}-1" / "reports"
+    assert len(list(kept.glob("*/bisect.json"))) == 1
+
+
+def test_a_search_that_does_not_come_to_its_end_takes_nothing_from_the_night(regressed):
+    regressed.instead["Judge again, with searches"] = "exit 1"
+    jobs = regressed.night(matrix="small.toml")
+    assert jobs["search"].result == "failure"
+    assert "The searches did not come to their end" in text(jobs, regressed)
+    assert "new regression" in body(regressed)
+    assert jobs["report"].outputs["verdict"] == "new regression"
+
+
+def test_without_a_budget_no_gpu_runner_is_asked(actions):
+    actions.variables["BISECT_BUDGET"] = "0"
+    actions.instead |= {**PLAYED, JUDGE: PLAYED[JUDGE].replace("false", "true")}
+    jobs = actions.night(matrix="small.toml")
+    assert (jobs["search"].result, jobs["report"].result) == ("skipped", "success")
+
+
+def test_a_share_that_is_lost_is_missing_and_the_night_is_told_all_the_same(actions):
+    actions.lost.add("share-2")
+    jobs = actions.night(matrix="small.toml", shards="2")
+    assert jobs["report"].outputs["verdict"] == "results missing or open", jobs
+    assert "no part brought this cell" in body(actions)
+
+
+def test_other_versions_and_scenarios_can_be_asked_for_by_hand(actions):
+    (actions.checkout / "other.py").write_text("def test_other(probe):\n    probe.record('one', 1)\n")
+    asked = {"matrix": "small.toml", "versions": "iniconfig=2.0.0", "scenarios": "./other.py", "shards": "3"}
+    jobs = actions.night(event="workflow_dispatch", **asked)
+    (share,) = json.loads(jobs["plan"].outputs["shares"])
+    assert "iniconfig-2.0.0" in share["cells"]
+    assert "2.1.0" not in share["cells"]
+    (journal,) = (actions.artefacts / "share-1").glob("*/journal.jsonl")
     assert '"scenario": "other::test_other"' in journal.read_text()
+    assert jobs["tracking-issue"].result == "skipped"
 
 
-def test_a_night_of_which_nothing_came_back_says_so(checkout):
-    assert shell(step("judge", "Merge and judge"), checkout, code=4, MATRIX="small.toml") == {
-        "verdict": "no share came back"
-    }
-    assert "nothing is known" in (checkout / "summary").read_text()
+def test_a_budget_that_is_no_time_is_said_before_anything_is_run(actions):
+    jobs = actions.night(matrix="small.toml", **{"bisect-budget": "a while"})
+    assert [job.result for job in jobs.values()][:5] == ["failure", *["skipped"] * 4]
+    assert "a while is not a time" in jobs["plan"].said
+
+
+def test_a_night_of_which_nothing_came_back_says_so(actions):
+    actions.instead[RUN] = "exit 1"
+    jobs = actions.night(matrix="small.toml")
+    assert "nothing is known" in jobs["judge"].summary
+    assert (jobs["judge"].result, jobs["report"].result) == ("failure", "skipped")
+    assert "Nightly GPU run: no share came back" in actions.called.read_text()
 
 
 def block(language, start):
@@ -172,11 +190,15 @@ def block(language, start):
 @pytest.fixture
 def home(checkout):
     """Make a home folder as docs/nightly.md wants it: ``venv/bin/harness`` and ``nights`` with a matrix ``nightly``."""
-    (checkout / ".venv").rename(checkout / "venv")
+    program = checkout / "venv" / "bin" / "harness"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m harness.cli.main "$@"\n')
+    program.chmod(0o755)
+    matrix = (checkout / "small.toml").read_text()
     nights = checkout / "nights"
     (nights / "matrices").mkdir(parents=True)
-    (nights / "matrices" / "nightly.toml").write_text(MATRIX.replace("./case.py", str(checkout / "case.py")))
-    (nights / "tell.sh").write_text("#!/bin/sh\ncat > told.json\n")
+    (nights / "matrices" / "nightly.toml").write_text(matrix.replace("./case.py", str(checkout / "case.py")))
+    (nights / "tell.sh").write_text("#!/bin/sh\ncat > told.json; echo the hook was here\n")
     (nights / "tell.sh").chmod(0o755)
     return checkout
 
@@ -188,14 +210,31 @@ def told(home):
     )
 
 
+def bare(home):
+    """Return the little that cron and a user's systemd set; without PYTHONPATH it would be an installed harness."""
+    kept = {key: value for key, value in os.environ.items() if key in {"HARNESS_CACHE", "UV_CACHE_DIR"}}
+    return {**kept, "HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+
+
 def test_the_cron_line_spends_a_night(home):
     line = block("cron", "17 1").strip().split(" ", 5)[5]
-    done = subprocess.run(
-        ["bash", "-c", line], env={**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}, cwd="/", check=False
-    )
-    assert done.returncode == 0, (home / "nights" / "last.log").read_text()
+    done = subprocess.run(["/bin/sh", "-c", line], env=bare(home), cwd="/", check=False)
+    log = (home / "nights" / "last.log").read_text()
+    assert done.returncode == 0, log
+    assert "\nquiet (code 0)\nthe hook was here\n" in log
     night, nights = told(home)
     assert (night["verdict"], nights) == ("quiet", 1)
+
+
+def test_the_cron_line_leaves_the_log_of_a_night_that_still_runs(home):
+    line = block("cron", "17 1").strip().split(" ", 5)[5]
+    (home / "nights" / "last.log").write_text("a night that still runs\n")
+    with (home / "nights" / "night.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["/bin/sh", "-c", line], env=bare(home), cwd="/", check=False)
+    assert done.returncode == 1
+    assert (home / "nights" / "last.log").read_text() == "a night that still runs\n"
+    assert not (home / "nights" / "reports").exists()
 
 
 def test_the_slurm_script_spends_a_night(home):
@@ -212,11 +251,11 @@ def hear_sigint():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_the_slurm_script_is_cut_off_cleanly_and_goes_on_the_next_time(home):
-    (home / "case.py").write_text(CASE + SLOW)
-    (home / "night.sh").write_text(block("bash", "#SBATCH"))
-    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
-    night = subprocess.Popen(
+def cut_off(home, environment):
+    """Run the Slurm script until one more attempt of the slow test has begun, and send what Slurm sends."""
+    pattern = "nights/reports/*/cells/*/case.test_slow/*/events.jsonl"
+    before = len(list(home.glob(pattern)))
+    job = subprocess.Popen(
         ["bash", "night.sh"],
         env=environment,
         cwd=home,
@@ -224,18 +263,27 @@ def test_the_slurm_script_is_cut_off_cleanly_and_goes_on_the_next_time(home):
         preexec_fn=hear_sigint,  # noqa: PLW1509 - no thread is running
     )
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not list(home.glob("nights/reports/*/cells/*/case.test_slow/1/events.jsonl")):
+    while time.monotonic() < deadline and len(list(home.glob(pattern))) == before:
         time.sleep(0.2)
-    night.send_signal(signal.SIGINT)
-    assert night.wait(60) == 130
+    job.send_signal(signal.SIGINT)
+    return job.wait(60)
+
+
+def test_the_slurm_script_is_cut_off_cleanly_and_goes_on_the_next_time(home):
+    with (home / "case.py").open("a") as case:
+        case.write(SLOW)
+    (home / "night.sh").write_text(block("bash", "#SBATCH"))
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    assert cut_off(home, environment) == 130
     (begun,) = (home / "nights/reports").glob("*/night.json")
+    assert cut_off(home, environment) == 130  # while it goes on with the first night
+    assert list((home / "nights/reports").glob("*/night.json")) == [begun]
     assert not (begun.parent / "nightly.json").exists()
     (home / "fast").touch()
-    assert (
-        subprocess.run(["bash", "night.sh"], env=environment, cwd=home, capture_output=True, check=False).returncode
-        == 0
-    )
+    done = subprocess.run(["bash", "night.sh"], env=environment, cwd=home, capture_output=True, check=False)
+    assert done.returncode == 0
     assert (begun.parent / "nightly.json").exists()
+    assert told(home)[1] == 2
 
 
 def test_the_units_name_what_the_other_ways_name():
@@ -247,28 +295,17 @@ def test_the_units_name_what_the_other_ways_name():
     assert "OnCalendar=*-*-* 01:17:00" in block("ini", "[Timer]")
 
 
-@pytest.mark.parametrize(
-    ("verdict", "open_issue", "called"),
-    [
-        ("quiet", "", None),
-        ("new regression", "", ["issue", "create"]),
-        ("new regression", "7", ["issue", "edit", "7"]),
-        ("quiet", "7", ["issue", "edit", "7"]),
-    ],
-)
-def test_the_tracking_issue_is_edited_in_place_or_opened_with_a_program_in_place_of_gh(
-    tmp_path, verdict, open_issue, called
-):
-    program = tmp_path / "bin" / "gh"
-    program.parent.mkdir()
-    program.write_text(GH)
-    program.chmod(0o755)
-    (tmp_path / "open").write_text(open_issue)
-    (tmp_path / "nightly.md").write_text("what the night says\n" * 10_000)
-    variables = {"VERDICT": verdict, "RUN_URL": "https://github.com/o/r/actions/runs/1", "OPEN": str(tmp_path / "open")}
-    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
-    script = step("tracking-issue", "Edit the one open issue with the label nightly-gpu, or open it")
-    shell(script, tmp_path, PATH=path, **variables)
-    made = tmp_path / "called"
-    assert (made.read_text().splitlines()[: len(called)] == called) if called else not made.exists()
-    assert len((tmp_path / "body.md").read_text()) < 65_536
+def test_the_tracking_issue_is_edited_in_place_and_cut_to_what_github_takes(actions):
+    actions.open_issue = "7"
+    much = "; printf 'what the night says %.0s' {1..10000} > nightly/nightly.md"
+    actions.instead |= {**PLAYED, REPORT: PLAYED[REPORT] + much}
+    actions.night(matrix="small.toml")
+    assert actions.called.read_text().startswith("issue\nedit\n7\n--title\nNightly GPU run: quiet\n")
+    assert "what the night says" in body(actions)
+    assert len(body(actions)) < 65_536
+
+
+def test_a_job_that_crashes_is_said_in_the_tracking_issue(actions):
+    actions.instead |= {**PLAYED, JUDGE: "exit 3"}
+    actions.night(matrix="small.toml")
+    assert "Nightly GPU run: the night did not come to its end" in actions.called.read_text()
