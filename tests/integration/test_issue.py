@@ -41,7 +41,7 @@ def test_the_failure_is_drafted_for_the_repository_whose_frame_raised_it(drafted
     _, told, text = drafted
     assert Path(told["path"]).name == f"issue-{SIGNATURE}.md"
     assert told["repository"] == "huggingface/transformers"
-    assert told["title"].startswith("[Regression with transformers 5.0.0] from_pretrained no longer takes load_in_4bit")
+    assert told["title"].startswith("[Changed with transformers 5.0.0] from_pretrained no longer takes load_in_4bit")
     assert told["known_trackers"] == told["left_out"] == []
     assert told["characters"] == len(text) < 65_000
     assert "raised in transformers/modeling\\_utils.py:from\\_pretrained" in text

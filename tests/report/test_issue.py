@@ -194,6 +194,12 @@ def test_the_title_names_a_release_only_where_the_evidence_does(contrast, search
     assert title("It  breaks", contrast, searched, "c") == expected
 
 
+def test_what_upstream_meant_is_a_change_and_no_regression():
+    assert title("It breaks", Contrast("r", "g", (ONE,)), None, "c", meant=True).startswith("[Changed between transf")
+    found = Searched("", "5.4.0", "transformers", alone=True)
+    assert title("It breaks", None, found, "c", meant=True) == "[Changed in transformers 5.4.0] It breaks"
+
+
 def test_no_title_is_longer_than_github_takes():
     assert len(title("x" * 900, None, None, "c")) < 256
     assert len(title("x" * 900, None, Searched("", "5.4.0", "transformers"), "c")) < 256
@@ -306,6 +312,7 @@ def test_trackers_of_the_failure_come_before_the_test_s(draft_of):
     assert [(each.tracker, each.same) for each in known.trackers] == [("huggingface/transformers#7", True)]
     assert known.labels == ()
     assert "made on purpose, and not a bug: change the call" in render(known).text
+    assert "[Regression" not in known.title
     assert draft_of(HF_INIT).meant == ""
     written_for = draft_of("expectation: reserved near allocated")
     assert [(each.tracker, each.same) for each in written_for.trackers] == [("huggingface/transformers#44387", False)]

@@ -99,6 +99,29 @@ def test_a_fix_is_no_regression(cells):
             "did not come to one release: 5.3.0 is good, and the first bad release is one of 5.4.0, 5.5.0",
         ),
         ({"ending": Ending.INTERRUPTED, "suspects": ("5.4.0", "5.5.0")}, "was interrupted: 5.3.0 is good"),
+        ({"ending": Ending.INTERRUPTED, "before": "5.2.0", "releases": {}}, "was interrupted (bisected over"),
+        (
+            {"ending": Ending.INCONCLUSIVE, "before": "", "reason": "no good release was found"},
+            "did not come to one release (no good release was found) (bisected over",
+        ),
+        (
+            {
+                "ending": Ending.INCONCLUSIVE,
+                "before": "5.2.0",
+                "reason": "skips",
+                "releases": FOUND.releases | {"5.5.0": Judged(None, "skips")},
+            },
+            "came to no answer: its bad end, 5.5.0, cannot be judged (skips).",
+        ),
+        (
+            {
+                "ending": Ending.INCONCLUSIVE,
+                "before": "5.2.0",
+                "reason": "it fails",
+                "releases": FOUND.releases | {"5.2.0": Judged(True, "it fails")},
+            },
+            "came to no answer: its good end, 5.2.0, is not good (it fails).",
+        ),
     ],
 )
 def test_no_answer_is_called_none(changes, text):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from harness.errors import ConfigError
+from harness.report.issue.asked import criterion, insist
 from harness.report.issue.context import Searched
+from harness.report.issue.descended import WORDS
 from harness.report.issue.repository import compare_link
 from harness.report.issue.words import counted, listed, older
 from harness.report.views import Group, ReportContext
@@ -18,7 +19,6 @@ from harness.search.result import Ending
 from harness.store.folder import RunFolder
 
 OWN = " The red cell that is described is the good end with these alone."
-WORDS = {True: "bad", False: "good", None: "cannot tell"}
 
 
 def is_blame(folder: RunFolder) -> bool:
@@ -37,13 +37,7 @@ def read_blame(folder: RunFolder, group: Group, known: Mapping[str, str], *, own
         raise ConfigError(
             f"the blame {name} has no {RESULT}: it has not come to an end; harness blame --resume {name} goes on"
         )
-    file, _, test = asked.scenario.partition("::")
-    stem, function = Path(file).stem, test.split("[", 1)[0]
-    shown = (one.split("[", 1)[0].partition("::") for one in group.scenarios)
-    if not any(stem == there and function in {"", test} for there, _, test in shown):
-        raise ConfigError(f"the blame {name} is about {asked.scenario}, where {group.key} does not show in this run")
-    if asked.signature is not None and asked.signature not in {group.key, *group.ids}:
-        raise ConfigError(f"the blame {name} looked for {asked.signature}, not for {group.key}")
+    insist(f"the blame {name}", asked, group)
     return blamed(asked, result, known, own=own)
 
 
@@ -54,7 +48,7 @@ def blamed(asked: BlameQuestion, result: BlameResult, known: Mapping[str, str], 
     """
     at = {change.package: number for number, change in enumerate(asked.changes)}
     ends = f"{counted(len(asked.changes), 'change')} between two environments"
-    how = f"{counted(result.ran, 'environment')} run, with {_criterion(asked)} as bad"
+    how = f"{counted(result.ran, 'environment')} run, with {criterion(asked)} as bad"
     told = Searched(
         f"A blame over {ends} came to no answer: {sentence(result)} ({how}).",
         kind="blame",
@@ -129,14 +123,6 @@ def _compare(change: Change, known: Mapping[str, str]) -> str:
         return ""
     ends = (change.old.label, change.new.label)
     return compare_link(change.package, *(ends if older(*ends) else ends[::-1]), known)
-
-
-def _criterion(asked: BlameQuestion) -> str:
-    if asked.metric is not None:
-        bound = f"{asked.factor:g} times the good end's" if asked.factor is not None else f"{asked.limit}"
-        return f"{asked.metric} of {asked.scenario} above {bound}"
-    what = f"the failure {asked.signature}" if asked.signature is not None else "any failure"
-    return f"{what} of {asked.scenario}"
 
 
 def _named(change: Change) -> str:

@@ -59,8 +59,10 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
     columns, lines = beside.small_matrix(report, rows, first)
     return IssueContext(
         gone=words.gone(picked.contrast) or (searched.gone if searched else ""),
-        meant=MEANT if group.rule and NO_BUG in group.summary else "",
-        title=words.title(headline(group, signature), picked.contrast, searched, names[cell.id]),
+        meant=MEANT if _is_meant(group) else "",
+        title=words.title(
+            headline(group, signature), picked.contrast, searched, names[cell.id], meant=_is_meant(group)
+        ),
         key=group.key,
         signature=signature,
         target=_target(material, signature, picked, frames, trackers),
@@ -177,9 +179,14 @@ def _described(row: Row, infos: Mapping[str, ScenarioInfo]) -> Row:
 
 
 def _labels(group: Group, picked: Picked, searched: Searched | None, *, flaky: bool) -> tuple[str, ...]:
-    if group.rule and NO_BUG in group.summary:
+    if _is_meant(group):
         return ()
     by_search = bool(searched and (searched.culprit or searched.regression))
     by_contrast = words.regression(picked.contrast) is not None and not (searched and searched.settled)
     regressed = by_search or by_contrast
     return ("bug", *(("regression",) if regressed else ()), *(("flaky",) if flaky else ()))
+
+
+def _is_meant(group: Group) -> bool:
+    """Tell whether the rule that knows the failure says that upstream meant it so."""
+    return bool(group.rule) and NO_BUG in group.summary

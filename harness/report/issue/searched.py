@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from harness.errors import ConfigError
 from harness.report.boxes import Seen, latest
+from harness.report.issue.asked import criterion, insist
 from harness.report.issue.context import Searched
 from harness.report.issue.contrast import Side, changes
 from harness.report.issue.descended import WORDS, among, descended
@@ -17,6 +17,7 @@ from harness.search import question as questions
 from harness.search import result as results
 from harness.search.descent import RESULT as COMMITS
 from harness.search.descent import read_result as read_commits
+from harness.search.ends import bad_end_untold, good_end_failed
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.folder import RunFolder
@@ -32,13 +33,13 @@ def read_search(folder: RunFolder, group: Group, known: Mapping[str, str]) -> Se
         ConfigError: the run is no bisect, has not come to an end, or asked about something else.
     """
     asked, result, commits = questions.read(folder), results.read(folder), read_commits(folder)
-    _insist(asked, group, folder.path.name)
+    insist(f"the bisect {folder.path.name}", asked, group)
     if result is not None:
         told = searched(asked, result, folder.read_record().cells, folder.attempts(), group, known)
         return descended(told, commits) if commits else told
     if commits is None:
         raise ConfigError(f"the bisect {folder.path.name} has no {results.FILE}: it has not come to an end")
-    return among(commits, _criterion(asked))
+    return among(commits, criterion(asked))
 
 
 def is_finished(folder: RunFolder) -> bool:
@@ -64,7 +65,7 @@ def searched(  # what was asked, what was found, and what it was found in
     before, after = ("bad", "good") if result.find_fix else ("good", "bad")
     probed = tuple((release, WORDS[judged.bad], judged.reason) for release, judged in result.releases.items())
     span = f"{counted(len(asked.releases), 'release')} from {asked.releases[0]} to {asked.releases[-1]}"
-    how = f"bisected over {span}, {len(probed)} of them run, with {_criterion(asked)} as bad"
+    how = f"bisected over {span}, {len(probed)} of them run, with {criterion(asked)} as bad"
     compare = compare_link(package, result.before, result.suspects[-1], known) if result.suspects else ""
     match result.ending:
         case Ending.FOUND:
@@ -82,36 +83,27 @@ def searched(  # what was asked, what was found, and what it was found in
             )
             return Searched(sentence, package=package, probed=probed)
         case Ending.INCONCLUSIVE | Ending.INTERRUPTED:
-            why = f" ({result.reason})" if result.reason else ""
-            state = "did not come to one release" if result.ending is Ending.INCONCLUSIVE else "was interrupted"
-            left = listed(result.suspects, 8)
-            sentence = (
-                f"A bisect of {package} {state}{why}: {result.before} is {before}, and the first {after} release is"
-                f" one of {left} ({how})."
-            )
+            sentence = _unfinished(asked, result, how)
             return Searched(sentence, package=package, compare=compare, probed=probed)
 
 
-def _insist(asked: Question, group: Group, name: str) -> None:
-    """Refuse a bisect of another scenario or of another failure."""
-    file, _, test = asked.scenario.partition("::")
-    wanted = (Path(file).stem, test.split("[", 1)[0])
-    shown = {
-        (scenario.partition("::")[0], scenario.partition("::")[2].split("[", 1)[0]) for scenario in group.scenarios
-    }
-    if not any(wanted[0] == stem and wanted[1] in {"", function} for stem, function in shown):
-        raise ConfigError(f"the bisect {name} is about {asked.scenario}, where {group.key} does not show in this run")
-    if asked.signature is not None and asked.signature not in {group.key, *group.ids}:
-        raise ConfigError(f"the bisect {name} looked for {asked.signature}, not for {group.key}")
-
-
-def _criterion(asked: Question) -> str:
-    if asked.metric is not None:
-        bound = f"{asked.factor:g} times the good end's" if asked.factor is not None else f"{asked.limit}"
-        return f"{asked.metric} of {asked.scenario} above {bound}"
-    if asked.signature is not None:
-        return f"the failure {asked.signature} of {asked.scenario}"
-    return f"any failure of {asked.scenario}"
+def _unfinished(asked: Question, result: Result, how: str) -> str:
+    """Say how far a bisect came that has no answer; of an end that stopped it no more than what it gave."""
+    package, why = asked.package, f" ({result.reason})" if result.reason else ""
+    before, after = ("bad", "good") if result.find_fix else ("good", "bad")
+    if result.ending is Ending.INCONCLUSIVE and bad_end_untold(asked, result):
+        return f"A bisect of {package} came to no answer: its bad end, {asked.bad}, cannot be judged{why}."
+    if result.ending is Ending.INCONCLUSIVE and good_end_failed(asked, result):
+        what = "is not good" if result.releases[asked.good].bad else "cannot be judged"
+        return f"A bisect of {package} came to no answer: its good end, {asked.good}, {what}{why}."
+    state = "did not come to one release" if result.ending is Ending.INCONCLUSIVE else "was interrupted"
+    first = result.releases.get(result.before)
+    if not result.before or (first is None and not asked.assume_ends) or (first and first.bad is not result.find_fix):
+        return f"A bisect of {package} {state}{why} ({how})."
+    return (
+        f"A bisect of {package} {state}{why}: {result.before} is {before}, and the first {after} release is one of"
+        f" {listed(result.suspects, 8)} ({how})."
+    )
 
 
 def _at(package: str, release: str, cells: Sequence[CellRecord]) -> CellRecord | None:

@@ -46,7 +46,7 @@ def without_name(failure: str) -> tuple[bool, str]:
     return False, failure
 
 
-def title(summary: str, contrast: Contrast | None, searched: Searched | None, cell: str) -> str:
+def title(summary: str, contrast: Contrast | None, searched: Searched | None, cell: str, *, meant: bool = False) -> str:
     """Return the title: what happens, and the release if the evidence names one.
 
     =================================================== ==============================================
@@ -58,16 +58,17 @@ def title(summary: str, contrast: Contrast | None, searched: Searched | None, ce
     one package alone differs, red is the newer         ``[Regression between transformers A and B] …``
     anything else                                       ``… (seen with transformers 5.6.2)``
     … and the green cell has the newer release          ``… (seen with transformers 5.6.2, not with 5.7.0)``
+    ``meant``: upstream changed it on purpose           ``[Changed …] …`` instead of ``[Regression …] …``
     =================================================== ==============================================
     """
-    said = " ".join(summary.split())
+    said, word = " ".join(summary.split()), "Changed" if meant else "Regression"
     change = regression(contrast)
     if searched and searched.culprit:
-        said = f"[Regression {'in' if searched.alone else 'with'} {searched.package} {searched.culprit}] {said}"
+        said = f"[{word} {'in' if searched.alone else 'with'} {searched.package} {searched.culprit}] {said}"
     elif searched and searched.regression:
-        said = f"[Regression {searched.regression}] {said}"
+        said = f"[{word} {searched.regression}] {said}"
     elif change and not (searched and searched.settled):
-        said = f"[Regression between {change.name} {change.green} and {change.red}] {said}"
+        said = f"[{word} between {change.name} {change.green} and {change.red}] {said}"
     else:
         newer = contrast.packages[0].green if contrast and mended(contrast) else None
         cell = (searched.where if searched else "") or cell
