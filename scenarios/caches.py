@@ -67,10 +67,8 @@ def quantized_cache(model: Any, backend: str, bits: int, group: int) -> Any:
     Raises:
         ValueError: this release refuses the model.
     """
-    _, axis = BACKENDS[backend]
-    return transformers.QuantizedCache(
-        backend, model.config, nbits=bits, axis_key=axis, axis_value=axis, q_group_size=group
-    )
+    axes = dict.fromkeys(("axis_key", "axis_value"), BACKENDS[backend][1])
+    return transformers.QuantizedCache(backend, model.config, nbits=bits, q_group_size=group, **axes)
 
 
 # --- running -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ BUILTINS = frozenset(
 METHODS = frozenset(
     """named_modules modules named_parameters parameters named_buffers buffers numel element_size dim size items keys
     values get count most_common elements append extend update add split startswith endswith partition rpartition
-    removeprefix removesuffix join lower placement get_submodule setdefault has""".split()  # noqa: SIM905
+    removeprefix removesuffix join lower placement get_submodule setdefault has argmax sum""".split()  # noqa: SIM905
 )
 LOUD = (ast.With, ast.Raise, ast.Global, ast.Nonlocal, ast.Delete, ast.Await, ast.ClassDef)
 

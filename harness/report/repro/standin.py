@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from harness.errors import ConfigError
 
-SUM = "return sum(torch.cuda.{}(n) for n in range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0))"
+SUM = "return sum(map(torch.cuda.{}, range(torch.cuda.device_count())))"  # these say 0 before CUDA is initialized
 CUDA = {
     "allocated": "memory_allocated",
     "allocated_peak": "max_memory_allocated",
@@ -23,14 +23,21 @@ PHASE_CUDA = """\
 @contextlib.contextmanager
 def phase(self, name):
     print(f"--- {name}", flush=True)
-    [call() for call in (torch.cuda.synchronize, {before}) if torch.cuda.is_initialized()]
+    self.settle({before})
     yield
-    [call() for call in (torch.cuda.synchronize, {after}torch.cuda.empty_cache) if torch.cuda.is_initialized()]
+    self.settle({after}torch.cuda.empty_cache)
+def settle(self, *calls):
+    [call() for call in (torch.cuda.synchronize, *calls) if torch.cuda.is_initialized()]
 """
 PEAKS = """\
 def keep_peaks(self):
     for n in range(torch.cuda.device_count()):
         self.cuda.highest[n] = max(torch.cuda.max_memory_allocated(n), self.cuda.highest.get(n, 0))
+        torch.cuda.reset_peak_memory_stats(n)
+"""
+RESETS = """\
+def keep_peaks(self):
+    for n in range(torch.cuda.device_count()):
         torch.cuda.reset_peak_memory_stats(n)
 """
 METHODS = {
@@ -55,8 +62,8 @@ def not_applicable(self, text, reason=""):
     "has": """\
 def has(self, requirement):
     wanted = Requirement(requirement)
-    found = {each.metadata["Name"].lower().replace("_", "-"): each.version for each in metadata.distributions()}
-    return wanted.name in found and wanted.specifier.contains(found[wanted.name], prereleases=True)
+    found = [each.version for each in metadata.distributions(name=wanted.name)]
+    return any(wanted.specifier.contains(version, prereleases=True) for version in found)
 """,
     "placement": """\
 def placement(self, model, stage, keys=()):
@@ -95,31 +102,37 @@ def standin(attributes: Collection[str], of_probe: Collection[str], device: str 
     cuda = [name for name in CUDA if name in attributes and "cuda" in attributes]
     if "devices" in attributes and "cuda" in of_probe and gpu:
         raise ConfigError("the scenario uses probe.cuda.devices, which a script has no stand-in for")
-    peaks = gpu and bool({"allocated_peak", "reserved_peak", "highest"} & set(attributes)) and "cuda" in of_probe
+    peaks = ""
+    if gpu and "cuda" in of_probe and {"allocated_peak", "reserved_peak", "highest"} & set(attributes):
+        peaks = PEAKS if "highest" in attributes else RESETS
     body += ["cuda = Cuda()"] if "cuda" in of_probe else []
-    body += _phase(peaks=peaks) if gpu and "phase" in of_probe else []
+    body += _phase(peaks) if gpu and "phase" in of_probe else []
     body += PHASE.splitlines() if "phase" in attributes and not gpu else []
     body += DEVICE.splitlines() if device is None and "device" in of_probe else []
     for name, text in METHODS.items():
         body += text.splitlines() if name in of_probe else []
-    lines = _cuda(cuda, gpu=gpu) if "cuda = Cuda()" in body else []
+    lines = _cuda(cuda, gpu=gpu, highest="highest" in attributes) if "cuda = Cuda()" in body else []
     lines += ["class Probe:", *(f"    {line}" for line in body)]
     needed = [line for name, found in IMPORTS.items() if name in of_probe for line in found]
     return lines, needed
 
 
-def _phase(*, peaks: bool) -> list[str]:
-    """Return the phase of a script that may use a GPU: it settles and empties the cache, as the harness's own does."""
+def _phase(peaks: str) -> list[str]:
+    """Return the phase of a script that may use a GPU: it settles and empties the cache, as the harness's own does.
+
+    ``peaks`` is the method that begins peaks anew, where any are asked for.
+    """
     before, after = ("self.keep_peaks", "self.keep_peaks, ") if peaks else ("torch.cuda.empty_cache", "")
     text = PHASE_CUDA.replace("{before}", before).replace("{after}", after)
-    return (text + (PEAKS if peaks else "")).splitlines()
+    return (text + peaks).splitlines()
 
 
-def _cuda(names: Collection[str], *, gpu: bool) -> list[str]:
+def _cuda(names: Collection[str], *, gpu: bool, highest: bool) -> list[str]:
     """Return the class of ``probe.cuda``: the allocator's figures, or zeros where no GPU is seen."""
+    held = ["    highest = {}"] if highest or not names else []
     if not gpu:
-        return ["class Cuda:", *(f"    {name} = 0" for name in names), "    highest = {}"]
-    lines = ["class Cuda:", "    highest = {}"]
+        return ["class Cuda:", *(f"    {name} = 0" for name in names), *held]
+    lines = ["class Cuda:", *held]
     for name in names:
         lines += ["    @property", f"    def {name}(self):", f"        {SUM.format(CUDA[name])}"]
     return lines
