@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from harness.errors import ConfigError
 from harness.matrix import places
 from harness.matrix.expression import WORDS
+from harness.matrix.preloaded import check_modules
 from harness.matrix.schema import Checkpoints, MatrixFile, Preload, Problem, Table
 
 WEIGHTS = ("synthetic", "hub")
@@ -47,6 +48,7 @@ def load_matrix(path: Path | str) -> Matrix:
     except ValidationError as error:
         raise ConfigError(_sentence(name, raw, error)) from None
     weights_folder(matrix)
+    check_modules(matrix.preload, name)
     return matrix
 
 

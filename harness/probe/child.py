@@ -21,7 +21,8 @@ def run(request: dict[str, Any]) -> int:
     events = EventFile(os.path.join(request["folder"], "events.jsonl"))
     events.write("started", pid=os.getpid(), op=request["op"], isolation=request["isolation"])
     if request["isolation"] == "spawn":  # a fork has paid for it
-        preload(request["preload"])
+        failures = preload(request["preload"])["failures"]
+        events.write("preloaded", failures={name: f"{why['type']}: {why['message']}" for name, why in failures.items()})
     plugin: object
     arguments = [
         "-c",

@@ -29,6 +29,7 @@ from harness.session.collecting import Collection
 from harness.session.context import CellJob, RunContext
 from harness.session.plan import PlannedCell
 from harness.session.todo import Todo, plan_attempts
+from harness.session.unimported import journal_unimported
 
 
 def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
@@ -79,7 +80,10 @@ class _CellRun:
             collection = Collection(self.context, self.planned, self.built, self.isolation, self.under_test)
             collected = collection.scenarios(lambda request: self.ready().run(request, self.context.cancel))
             done = self.context.folder.attempts()
-            for todo in plan_attempts(self.cell, collected, self.context.options, done, self.isolation):
+            planned = plan_attempts(self.cell, collected, self.context.options, done, self.isolation)
+            facts = {"scenarios": len(collected), "attempts": len(planned)}
+            self.context.journal.write("planned", cell=self.cell, isolation=self.isolation, **facts)
+            for todo in planned:
                 if self.context.cancel.is_set():
                     break
                 self.attempt(todo)
@@ -123,6 +127,9 @@ class _CellRun:
         if opened.ready is not None:
             facts |= {"import_seconds": dict(opened.ready.seconds), "import_failures": dict(opened.ready.failures)}
         self.context.journal.write("launcher", cell=self.cell, **facts)
+        if opened.ready is not None:
+            failures = {name: f"{why['type']}: {why['message']}" for name, why in opened.ready.failures.items()}
+            journal_unimported(self.context, self.cell, failures)
         return opened.launcher
 
     def attempt(self, todo: Todo) -> None:

@@ -16,6 +16,7 @@ from harness.runner.launch import Finished, Request
 from harness.session.assemble import not_started, read_events, uncollected
 from harness.session.context import RunContext
 from harness.session.plan import PlannedCell
+from harness.session.unimported import journal_unimported
 from harness.store.events import ProbeEvents
 from harness.store.outcome import Outcome, Reason, Stage, Status
 from harness.store.records import ScenarioInfo
@@ -45,6 +46,7 @@ class Collection:
         events = read_events(folder)
         self._journal(events, finished, folder)
         self._write_env(events)
+        journal_unimported(self.context, self.planned.cell.id, events.unimported)
         found = [collected_info(event) for event in events.collected]
         if options.only_keyword or options.only_markers:
             folder = self.folder / f"narrow-{self.isolation}"

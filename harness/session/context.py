@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,7 @@ class RunContext:
     offline: bool  # no weights come from a hub
     probe: Path
     checkpoints: Future[dict[str, str]]
+    named: Mapping[str, str] = field(default_factory=dict)  # modules that the matrix itself preloads -> where it does
     only: tuple[ScenarioFile, ...] = ()  # what of the selection is run now; all of it where empty
     cancel: threading.Event = field(default_factory=threading.Event)
 

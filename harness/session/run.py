@@ -12,6 +12,8 @@ from harness.envs.inuse import Holds
 from harness.envs.lock import Lock
 from harness.envs.places import Places
 from harness.matrix.model import weights_folder
+from harness.matrix.places import short
+from harness.matrix.preloaded import named_modules
 from harness.runner.gpus import read_gpus
 from harness.runner.probe_path import probe_path
 from harness.session.builder import builder_python
@@ -52,6 +54,7 @@ def run_plan(plan: Plan, folder: RunFolder, places: Places, options: Options, li
             selection=tuple(f"{file.path}::{file.test}" if file.test else str(file.path) for file in plan.files),
             preload=(*preload.modules, *(() if read_gpus() else preload.without_gpu)),
             never=preload.never,
+            named=named_modules(plan.matrix.raw, short(plan.matrix.path)),
             timeout=options.timeout or plan.matrix.timeout,
             offline=plan.matrix.checkpoints.weights != "hub",
             probe=probe_path(places.probe),

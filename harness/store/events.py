@@ -41,6 +41,7 @@ class ProbeEvents:
     allocator: dict[str, Any] | None = None
     sources: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    unimported: dict[str, str] = field(default_factory=dict)  # module -> why, of what a fresh interpreter preloads
     failed_files: list[str] = field(default_factory=list)  # file stems of failed collections, beside ``failures``
     collected: list[dict[str, Any]] = field(default_factory=list)
     open_phase: Mapping[str, Any] | None = None  # the start of the phase in which it was killed
@@ -94,6 +95,8 @@ def _take_fact(found: ProbeEvents, event: Mapping[str, Any]) -> None:
             found.placements[str(event["stage"])] = event["placement"]
         case "allocator":
             found.allocator = event["settings"]
+        case "preloaded":
+            found.unimported = dict(event["failures"])
         case "versions":
             found.versions = dict(event["versions"])
         case "phase_start":
