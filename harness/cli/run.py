@@ -22,6 +22,7 @@ from harness.cli.arguments import (
     read_matrix,
 )
 from harness.cli.progress import Show
+from harness.cli.total import Total
 from harness.envs.places import Places
 from harness.errors import ExitCode
 from harness.matrix.places import short
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     size = f"{count(plan.cells, 'cell')}, {count(plan.scenarios, 'scenario')}"
     console.print(f"{size} → {short(folder.path)}", highlight=False, soft_wrap=True)
     how = _how(options, asked, record, plan)
-    with Show(console, len(plan.cells) * len(plan.scenarios) * how.repeat) as show:
+    with Show(console, _total(plan, how, asked)) as show:
         whole = run_plan(plan, folder, places, how, show)
         if whole and asked.control_last:
             control = replace(plan, cells=tuple(one for one in plan.cells if one.cell.reference))
@@ -116,6 +117,14 @@ def _plan_again(options: argparse.Namespace, places: Places) -> tuple[Plan, RunF
         plan = make_plan(matrix, places, scenarios=folder.read_record().selection, cells=options.cells)
         extend(plan, folder)
     return narrowed(plan, cells=options.cells, scenarios=options.scenarios), folder
+
+
+def _total(plan: Plan, how: Options, asked: Asked) -> Total:
+    """Return what to expect before any cell has listed its scenarios: each cell in each isolation, then the control."""
+    each = len(Isolation) if how.check_isolation else 1
+    cells = {one.cell.id: each for one in plan.cells}
+    control = {one.cell.id: each for one in plan.cells if one.cell.reference and asked.control_last}
+    return Total(len(plan.scenarios), ((cells, how.repeat), (control, 1)))
 
 
 def _how(options: argparse.Namespace, asked: Asked, record: RunRecord, plan: Plan) -> Options:

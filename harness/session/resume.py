@@ -75,11 +75,15 @@ def narrowed(plan: Plan, *, cells: Sequence[str] = (), scenarios: Sequence[str] 
 
 
 def _of_run(entry: str, plan: Plan) -> tuple[ScenarioFile, ...]:
-    """Return the files of an entry, each of which the run must have."""
+    """Return the files of an entry, or the file of an id as the run writes it; the run must have some of it."""
+    ids = {info.id: info.nodeid.partition("::")[0] for info in plan.scenarios}
+    file = ids.get(entry.split("[", 1)[0])
+    if file is not None:
+        return (ScenarioFile(Path(file), entry.partition("::")[2]),)
     files, infos = read_scenarios(plan.matrix, [entry])
     known = {info.nodeid for info in plan.scenarios}
     if not any(info.nodeid in known for info in infos):
-        near = nearest(infos[0].id, [info.id for info in plan.scenarios])
+        near = nearest(infos[0].id, ids)
         hint = f"; the nearest is {near}" if near else ""
         raise NothingSelectedError(f"--scenarios {entry} is not among the scenarios of the run{hint}")
     return files

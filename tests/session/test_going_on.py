@@ -145,6 +145,14 @@ def test_a_narrowed_plan_collects_the_same_files_and_runs_what_is_named(plan):
     assert [one.id for one in narrowed(plan, scenarios=["p"]).scenarios] == ["p::test_a", "p::test_b"]
 
 
+def test_a_scenario_may_be_named_as_the_run_writes_it_from_any_folder(plan, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    less = narrowed(plan, scenarios=["p::test_a[x]"])
+    assert less.only == (ScenarioFile(tmp_path / "p.py", "test_a[x]"),)
+    assert [one.id for one in less.scenarios] == ["p::test_a"]
+
+
 def test_a_test_that_the_run_does_not_have_is_refused(plan):
     with pytest.raises(
         NothingSelectedError, match="p::test_c is not among the scenarios of the run; the nearest is p::"
