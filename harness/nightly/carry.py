@@ -10,6 +10,7 @@ from harness.nightly.ledger import Ledger, Seen
 from harness.nightly.look import Place, Word
 from harness.store.voices import WHOLE_CELL, function
 
+NEVER = "it never had an answer"
 SETTLED = {Word.GREEN, Word.SKIP}  # answers that need not be asked for again while nothing changes
 
 
@@ -41,6 +42,7 @@ def choose(planned: Sequence[Wanted], ledger: Ledger | None, *, everything: bool
     the cell-line is new, its lock changed, or it has no lock                 run
     the machine moved in the last night, or since one of its answers          run
     one of its scenarios is new, or its source changed or is not known        run
+    it was run before, or one of its scenarios, and never had an answer       run
     one of its answers was red or flaky, or could not be had again            run
     a flaky one passed fewer than 14 times in a row since                     run
     else                                                                      carried
@@ -69,7 +71,8 @@ def _whole_reason(one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None
     if everything or one.control:
         return "the control cell" if one.control else "everything was asked for"
     if ledger is None or not mine:
-        return "new"
+        asked = ledger is not None and any(line == one.line for line, _ in ledger.unanswered)
+        return NEVER if asked else "new"
     if not ledger.settled:
         return "the machine moved in the last night"
     if not one.lock:
@@ -84,7 +87,8 @@ def _reason(  # noqa: PLR0911  # one return a reason
 ) -> str:
     asked = [each for place, each in mine.items() if function(place[1]) == name]
     if not asked:
-        return "a new scenario"
+        without = {(line, function(scenario)) for line, scenario in (ledger.unanswered if ledger else ())}
+        return NEVER if without & {(one.line, name), (one.line, name.partition("::")[0])} else "a new scenario"
     if not one.sources[name] or any(each.source != one.sources[name] for each in asked):
         return "its source changed"
     words = sorted({str(each.word) for each in asked if each.word not in SETTLED})

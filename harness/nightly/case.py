@@ -9,7 +9,7 @@ from harness.nightly.claim import Claim, Kind
 from harness.nightly.flakes import Rate, rate
 from harness.nightly.ledger import Seen, tallied
 from harness.nightly.levels import Move
-from harness.nightly.look import Look
+from harness.nightly.look import Look, Word
 from harness.verdict.known import Standing
 
 
@@ -21,13 +21,15 @@ class Case:
     was: Seen | None = None
     base: Look | None = None
     standing: Standing | None = None
-    accepted: str = ""  # why, where somebody accepted it
+    accepted: str = ""  # why, where somebody accepted its answer
+    accepted_memory: str = ""  # why, where somebody accepted what memory it takes
     new_epoch: bool = False  # the machine moved between the last answer and tonight
 
     @property
-    def old(self) -> Look | None:
-        """What tonight is compared with: the baseline where there is one, else the last answer."""
-        return self.base or (self.was.look if self.was else None)
+    def once_green(self) -> bool:
+        """Tell whether the baseline or the last answer passed, or passed at times."""
+        words = {self.base.word if self.base else None, self.was.word if self.was else None}
+        return bool(words & {Word.GREEN, Word.FLAKY})
 
     @property
     def rate(self) -> Rate:

@@ -14,9 +14,11 @@ class Kind(StrEnum):
 
     NEW = "new regression"  # green before, red now, seen again alone, under another lock or source
     MEMORY_UP = "memory up"  # beyond noise, seen again alone
+    DIFFERS = "still differs from the baseline"  # red or more memory, said before, and neither accepted nor gone
     UNCONFIRMED = "not confirmed"  # a new red or more memory that was not seen often enough to be called so
     UNEXPLAINED = "red without a change"  # green before, red now, and neither lock nor source changed
     CHANGED = "signature changed"
+    OTHERWISE = "fails otherwise than the baseline"  # said before, and neither accepted nor gone
     EDITED = "scenario changed"  # red, green or in its memory unlike before; its source changed, nothing installed did
     STILL_RED = "still red"
     FLAKY = "flaky"
@@ -36,10 +38,12 @@ class Kind(StrEnum):
 
 REGRESSIONS = frozenset({Kind.NEW, Kind.MEMORY_UP})
 OPEN = frozenset({Kind.MISSING, Kind.UNKNOWN, Kind.UNCONFIRMED, Kind.UNEXPLAINED})
+STANDING = frozenset({Kind.DIFFERS, Kind.OTHERWISE})  # count every night, fresh or not; the last with --strict
 STRICT = frozenset({Kind.CHANGED, Kind.KNOWN_GONE, Kind.KNOWN_CHANGED, Kind.OVERDUE})
 LOUD = (
     REGRESSIONS
     | OPEN
+    | STANDING
     | STRICT
     | {Kind.EDITED, Kind.FLAKY, Kind.FIXED, Kind.MEMORY_DOWN, Kind.DISAPPEARED, Kind.WITHHELD}
 )

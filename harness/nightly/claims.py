@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.nightly.claim import Claim, Kind
+from harness.nightly import against
+from harness.nightly.claim import OPEN, REGRESSIONS, Claim, Kind
 from harness.nightly.flakes import LEAST, needed, rate
 from harness.nightly.judge import ENOUGH_MEMORY, judge
 from harness.nightly.known import REPEATED, Shown, life, mark, told_again
@@ -16,15 +17,17 @@ from harness.nightly.situation import Situation
 from harness.store.voices import WHOLE_CELL
 
 WITHHELD = {Kind.NEW, Kind.MEMORY_UP, Kind.UNCONFIRMED, Kind.UNEXPLAINED, Kind.CHANGED, Kind.KNOWN_CHANGED}
+SAID = REGRESSIONS | OPEN | {Kind.KNOWN}  # a place of which one of these is said is not held against the baseline
 KEPT = {Kind.MISSING, Kind.UNKNOWN, Kind.OVERDUE}  # what may be said whatever the machine does
 
 
 @dataclass(frozen=True)
 class Night:
-    """What a night claims, and what it leaves to the next."""
+    """What a night claims, what it leaves to the next, and what is to be said beside."""
 
     claims: tuple[Claim, ...]
     ledger: Ledger | None
+    notes: tuple[str, ...] = ()
 
 
 def to_confirm(now: Situation) -> dict[Place, int]:
@@ -57,9 +60,37 @@ def conclude(now: Situation) -> Night:
     if not now.control.trusted:
         return Night((*_withheld(found), *_overdue(now)), distrusted(now))
     ledger = settle(now, judged)
+    found = _with_standing(found, now, ledger)
     told = life(now.issues, _shown(now, ledger), before, now.today)
     again = [one for one in found if one.kind in REPEATED]
-    return Night((*found, *told), ledger.model_copy(update={"announced": tuple(map(mark, (*told, *again)))}))
+    ledger = ledger.model_copy(update={"announced": tuple(map(mark, (*told, *again)))})
+    return Night((*found, *told), ledger, _notes(now))
+
+
+def _with_standing(found: Sequence[Claim], now: Situation, ledger: Ledger) -> list[Claim]:
+    """Add what stands worse than the baseline; it is said in place of *still red*.
+
+    What is new or open tonight is said as that alone, and what a known issue describes is quiet.
+    """
+    told: dict[Place, set[Kind]] = {}
+    for claim in found:
+        told.setdefault((claim.line, claim.scenario), set()).add(claim.kind)
+    standing = {
+        place: one
+        for place, one in ledger.places().items()
+        if (place in now.looks or place in now.carried) and not told.get(place, set()) & SAID
+    }
+    worse = {(one.line, one.scenario): one for one in against.worse(now.held, standing, ledger.epoch)}
+    kept = [one for one in found if one.kind is not Kind.STILL_RED or (one.line, one.scenario) not in worse]
+    return [*kept, *worse.values()]
+
+
+def _notes(now: Situation) -> tuple[str, ...]:
+    if now.held.epoch in {"", now.epoch}:
+        return ()
+    return (
+        f"memory is not held against the baseline {now.held.run}, for the machine moved since: set one that is newer",
+    )
 
 
 def _withheld(found: Sequence[Claim]) -> list[Claim]:

@@ -36,6 +36,7 @@ from harness.report.figures import human_bytes
 from harness.store.outcome import Status
 
 Looks = Mapping[str, Look]  # scenario -> what the control cell showed
+WITHIN = ("first", "last")
 WAVERS = "this scenario disagrees with itself in the control cell"
 ANOTHER = "no earlier night had its lock, source and model of GPU"
 ANSWERS = {Word.GREEN, Word.RED, Word.FLAKY}
@@ -95,7 +96,7 @@ def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tup
     if not any(map(answers, first.values())) or not any(map(answers, last.values())):
         return Control(State.SILENT, (_silence(first, last),), within)
     flaky = {one.scenario for one in (*ledger.control, *ledger.moved_control) if _wavers(one)} if ledger else set()
-    drift = _differences(first, last, flaky, "first", "last")
+    drift = _differences(first, last, flaky, *WITHIN)
     if ledger is None:
         return Control(State.MOVED, drift, within) if drift else Control(State.STEADY)
     told = (*within, *changes(ledger.facts, facts[0]), *_unheard(last, ledger, flaky))
@@ -160,7 +161,8 @@ def _differences(old: Looks, new: Looks, flaky: set[str], before: str, after: st
         if {one.word, other.word} <= ANSWERS:
             if one.word is not other.word:
                 if name not in flaky:
-                    wavers = f"; {WAVERS}" if one.mark.whole and one.mark == other.mark else ""
+                    itself = (before, after) == WITHIN and one.mark.whole and one.mark == other.mark
+                    wavers = f"; {WAVERS}" if itself else ""
                     said.append(f"{name}: {before} {one.result}, {after} {other.result}{wavers}")
                 continue  # figures of a pass and of a fail are not one thing
             said += [

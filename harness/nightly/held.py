@@ -1,38 +1,30 @@
-"""What a night is held against beside the last one: the baseline of its matrix, and what was accepted."""
+"""Read what a night is held against beside the last one: the baseline of its matrix, and what was accepted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.nightly.look import Look, Place
+from harness.nightly.against import Held
+from harness.nightly.ledger import Ledger
 from harness.nightly.looks import look_of_box
-from harness.session.boxes import boxes_of
+from harness.nightly.record import LEDGER, read
+from harness.session.sides import BASELINE, open_sides
 from harness.store.baseline import current
-from harness.store.folder import RunFolder, find
+from harness.store.folder import RunFolder
 from harness.verdict.accepted import with_accepted
 from harness.verdict.box import Entry, Kind
 from harness.verdict.comparison import compare_sides
 from harness.verdict.known import KnownIssue
 
-UNSAID = {Kind.DISAPPEARED, Kind.MISSING}  # a night runs what changed: what it did not run is carried, not gone
-
-
-@dataclass(frozen=True)
-class Held:
-    """The baseline's looks (None: no baseline is set), what was accepted and why, and the differences in words."""
-
-    run: str = ""
-    looks: Mapping[Place, Look] | None = None
-    accepted: Mapping[Place, str] = field(default_factory=dict)
-    said: tuple[str, ...] = ()
-    note: str = ""
+UNSAID = {Kind.DISAPPEARED, Kind.MISSING}  # the night's own claims say what is gone or missing
 
 
 def held(folder: RunFolder, reports: Path, matrix: str, issues: Sequence[KnownIssue]) -> Held:
     """Compare a run with the baseline of its matrix, by the rules of ``harness compare``.
+
+    What either of them carried stands as the night shows it that ran it.
 
     Raises:
         ConfigError: the file of the baselines cannot be read.
@@ -41,15 +33,17 @@ def held(folder: RunFolder, reports: Path, matrix: str, issues: Sequence[KnownIs
     if baseline is None:
         return Held()
     try:
-        before = boxes_of(find(baseline.run, reports))
+        old, new, accepted = open_sides(BASELINE, str(folder.path), reports)
+        ledger = read(old.folder.path / LEDGER, Ledger)
     except HarnessError as error:
         return Held(run=baseline.run, note=f"the baseline {baseline.run} cannot be read: {error}")
-    entries = with_accepted(compare_sides(before, boxes_of(folder), issues), baseline.accepted)
+    entries = with_accepted(compare_sides(old.boxes, new.boxes, issues), accepted)
     told = [entry for entry in entries if entry.kind not in UNSAID]
     return Held(
         run=baseline.run,
-        looks={place: look_of_box(box) for place, box in before.items() if not box.outcomes.missing},
-        accepted={(entry.line, entry.scenario): entry.accepted for entry in entries if entry.accepted},
+        looks={place: look_of_box(box) for place, box in old.boxes.items() if not box.outcomes.missing},
+        epoch=ledger.epoch if ledger else "",
+        accepted=accepted,
         said=tuple(map(_said, told)),
     )
 

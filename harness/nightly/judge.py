@@ -6,7 +6,7 @@ from harness.nightly.case import Case, alike, claim_of
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.flakes import Rate, needed, rate, streak
 from harness.nightly.ledger import tallied
-from harness.nightly.levels import Move, moves
+from harness.nightly.levels import Move, beyond, moves
 from harness.nightly.look import Word
 from harness.report.figures import human_bytes
 from harness.store.voices import WHOLE_CELL
@@ -43,7 +43,8 @@ def _judge(case: Case) -> list[Claim]:  # noqa: PLR0911  # one return a row of t
     green, memory moved        memory up or down; *not confirmed* until it was measured three times
     red, a known issue's       known issue
     red, was red               still red, or signature changed
-    red, never green           appeared
+    red, as in the baseline    still red
+    red, never green           appeared; signature changed, where the baseline is red otherwise
     red, was green or flaky    see :func:`_new_red`
     ========================== ==================================================================
     """
@@ -68,35 +69,40 @@ def _judge(case: Case) -> list[Claim]:  # noqa: PLR0911  # one return a row of t
 
 
 def _green(case: Case) -> list[Claim]:
-    """Return what a green place claims: a fix, a flake, memory that moved, or nothing."""
+    """Return what a green place claims: a fix, a flake, memory that moved, or nothing.
+
+    What was red is held against the memory that it took when it last passed.
+    """
     was = case.was
     if was is None and case.base is None:
         return [claim_of(case, Kind.APPEARED, "green")]
-    if was is not None and was.word is Word.RED:
-        if case.rate.flaky:
-            return [_flaky(case)]
-        if case.standing is None:
-            return [
-                claim_of(
-                    case, Kind.FIXED, f"red since {was.since}" if not case.edited_alone else "green, where it was red"
-                )
-            ]
-    if case.new_epoch or (case.old is not None and case.old.gpu != case.look.gpu):
-        return []
-    moved = moves(was.figures, case.look.figures) if was is not None else ()
-    if not moved and case.base is not None:
-        moved = moves(case.base.figures, case.look.figures)
-        if was is not None and moves(case.base.figures, was.figures):
-            return []  # it had moved away from the baseline before, and that was said
-    return [_memory(case, max(moved, key=lambda one: abs(one.now - one.before)))] if moved else []
+    moved = _moved(case)
+    memory = [_memory(case, max(moved, key=lambda one: abs(one.now - one.before)))] if moved else []
+    if was is None or was.word is not Word.RED:
+        return memory
+    if case.rate.flaky:
+        return [_flaky(case)]
+    said = f"red since {was.since}" if not case.edited_alone else "green, where it was red"
+    return [claim_of(case, Kind.FIXED, said), *memory] if case.standing is None else memory
+
+
+def _moved(case: Case) -> tuple[Move, ...]:
+    """Return the memory that moved, from the last answer, else from the baseline unless that was said before."""
+    look, was, base = case.look, case.was, case.base
+    if case.new_epoch:
+        return ()
+    moved = moves(was.figures, look.figures) if was is not None and was.gpu == look.gpu else ()
+    if moved or base is None or (was is not None and beyond(base, was.look)):
+        return moved
+    return tuple(Move(one.name, one.before.median, one.after.median) for one in beyond(base, look))
 
 
 def _memory(case: Case, move: Move) -> Claim:
     detail = f"{move.figure} {human_bytes(move.before)} → {human_bytes(move.now)}"
     if not move.up:
         return claim_of(case, Kind.MEMORY_DOWN, detail, move=move)
-    if case.accepted:
-        return claim_of(case, Kind.ACCEPTED, f"{detail}: {case.accepted}", fresh=False)
+    if case.accepted_memory:
+        return claim_of(case, Kind.ACCEPTED, f"{detail}: {case.accepted_memory}", fresh=False)
     enough = len(case.look.attempts) >= ENOUGH_MEMORY
     kind = Kind.MEMORY_UP if enough else Kind.UNCONFIRMED
     return claim_of(case, kind, f"{detail}{'' if enough else ', measured once'}", move=move)
@@ -109,19 +115,24 @@ def _red(case: Case) -> Claim:
         same = was is not None and was.word is Word.RED and alike(was.look, look)
         since = was.since if was is not None and same else ""
         return claim_of(case, Kind.KNOWN, standing.issue.note or said, fresh=False, since=since)
-    if was is not None and was.word is Word.RED:
-        same = alike(was.look, look)
-        kind = Kind.STILL_RED if same else Kind.CHANGED
-        if standing is not None:
-            kind = Kind.KNOWN_CHANGED
-        return claim_of(case, kind, said, fresh=not same, since=was.since if same else "")
+    if was is not None and was.word is Word.RED and alike(was.look, look):
+        kind = Kind.STILL_RED if standing is None else Kind.KNOWN_CHANGED
+        return claim_of(case, kind, said, fresh=False, since=was.since)
     if case.base is not None and case.base.word is Word.RED and alike(case.base, look):
         return claim_of(case, Kind.STILL_RED, f"{said}; red in the baseline too", fresh=was is not None)
     if case.accepted:
         return claim_of(case, Kind.ACCEPTED, case.accepted, fresh=False)
-    if case.old is None or case.old.word not in {Word.GREEN, Word.FLAKY}:
-        return claim_of(case, Kind.APPEARED if standing is None else Kind.KNOWN_CHANGED, f"red from the first: {said}")
-    return _new_red(case, said)
+    if was is not None and was.word is Word.RED:
+        return claim_of(case, Kind.CHANGED if standing is None else Kind.KNOWN_CHANGED, said)
+    return _new_red(case, said) if case.once_green else _never_green(case, said)
+
+
+def _never_green(case: Case, said: str) -> Claim:
+    if case.standing is not None:
+        return claim_of(case, Kind.KNOWN_CHANGED, f"red from the first: {said}")
+    if case.base is not None and case.base.word is Word.RED:
+        return claim_of(case, Kind.CHANGED, f"{said}; the baseline is red in another way")
+    return claim_of(case, Kind.APPEARED, f"red from the first: {said}")
 
 
 def _new_red(case: Case, said: str) -> Claim:

@@ -45,6 +45,7 @@ class Seen(Record):
     lock: str = ""
     source: str = ""
     gpu: str = ""
+    level: str = ""  # the night since which its figures stand where they do
     unsure: bool = False
     tried: str = ""  # the lock under which it could not be had again, or was not confirmed
     tallies: tuple[Tally, ...] = ()
@@ -92,6 +93,7 @@ class Ledger(Record):
     control: tuple[Seen, ...] = ()
     moved_control: tuple[Seen, ...] = ()
     announced: tuple[str, ...] = ()  # claims that are said again each night, see known.mark
+    unanswered: tuple[Place, ...] = ()  # places that were run and never had an answer
 
     @property
     def settled(self) -> bool:
@@ -114,7 +116,8 @@ def seen(look: Look, night: str, epoch: str, was: Seen | None = None, *, same: b
         same: whether the answer is still the earlier one, so that ``since`` stays.
         level: whether the figures still stand where they stood, so that their earlier values count on.
     """
-    before = was.figures if was is not None and level and was.epoch == epoch else {}
+    stays = was is not None and level and was.epoch == epoch
+    before = was.figures if was is not None and stays else {}
     return Seen(
         line=look.line,
         scenario=look.scenario,
@@ -130,6 +133,7 @@ def seen(look: Look, night: str, epoch: str, was: Seen | None = None, *, same: b
         lock=look.mark.lock,
         source=look.mark.source,
         gpu=look.gpu,
+        level=was.level if was is not None and stays else night,
         tallies=tallied(look, night, was),
     )
 

@@ -14,6 +14,7 @@ from harness.store.outcome import Reason
 from harness.store.records import AttemptRecord, CellRecord
 from harness.store.voices import WHOLE_CELL, function, voices
 from harness.verdict.box import Box
+from harness.verdict.noise import Spread
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,21 @@ def _look(box: Box, scenario: str, attempts: Sequence[AttemptRecord], mark: Mark
 
 
 def look_of_box(box: Box) -> Look:
-    """Return a baseline's box as a look: its outcomes once each, its figures by their lowest, median and highest."""
+    """Return a baseline's box as a look: its outcomes once each, its figures by the values of their spread."""
     return Look(
         line=box.line,
         scenario=box.scenario,
         cell=box.cell,
         attempts=box.outcomes.outcomes,
         signatures=box.signatures,
-        figures={name: (one.low, one.median, one.high) for name, one in box.figures.items()},
+        figures={name: _values(one) for name, one in box.figures.items()},
         versions=box.versions,
         gpu=box.gpu,
         reason=box.reason,
         built=box.built,
     )
+
+
+def _values(one: Spread) -> tuple[float, ...]:
+    """Return values with this median, lowest and highest; one or two where it has no more."""
+    return {1: (one.median,), 2: (one.low, one.high)}.get(one.count, (one.low, one.median, one.high))

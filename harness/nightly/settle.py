@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from harness.nightly.claim import Claim, Kind
@@ -12,7 +12,7 @@ from harness.nightly.ledger import Ledger, Seen, seen, tallied
 from harness.nightly.levels import watched
 from harness.nightly.look import Look, Place, Word
 from harness.nightly.situation import Situation
-from harness.store.voices import WHOLE_CELL, function
+from harness.store.voices import WHOLE_CELL, voices
 
 ANSWERS = {Word.GREEN, Word.RED, Word.FLAKY, Word.SKIP}
 
@@ -21,16 +21,19 @@ def kept(one: Seen, now: Situation) -> bool:
     """Tell whether an earlier answer is still expected: there tonight, carried, or hidden by its cell's failure."""
     if one.place in now.looks or one.place in now.carried:
         return True
-    if one.line not in now.lines or one.scenario == WHOLE_CELL:
-        return False
-    hidden = {(one.line, WHOLE_CELL), (one.line, function(one.scenario)), (one.line, one.scenario.partition("::")[0])}
-    return any(place in now.looks for place in hidden)
+    return one.line in now.lines and one.scenario != WHOLE_CELL and _hidden(one.place, now)
+
+
+def _hidden(place: Place, now: Situation) -> bool:
+    """Tell whether tonight another one speaks for a place: its cell, its file or its function."""
+    line, scenario = place
+    return any((line, name) in now.looks for name in voices(scenario) if name != scenario)
 
 
 def settle(now: Situation, judged: Mapping[Place, Sequence[Claim]]) -> Ledger:
     """Return the ledger after a night in which the machine was trusted."""
     old = now.ledger
-    epoch = now.night if old is None or now.control.state is State.SETTLED else old.epoch
+    epoch = now.epoch
     after = {one.place: one for one in (old.seen if old else ()) if kept(one, now)}
     for place, look in now.looks.items():
         made = _after(now, look, {claim.kind for claim in judged[place]}, epoch)
@@ -40,7 +43,21 @@ def settle(now: Situation, judged: Mapping[Place, Sequence[Claim]]) -> Ledger:
     tried = {look.line: look.mark.lock for look in now.looks.values()}
     after |= {place: _unsure(after[place], tried.get(place[0], "")) for place in hidden}
     control = tuple(_control(now, look, epoch) for look in now.control_looks.values() if answers(look))
-    return Ledger(night=now.night, epoch=epoch, facts=now.facts, seen=tuple(after.values()), control=control)
+    return Ledger(
+        night=now.night,
+        epoch=epoch,
+        facts=now.facts,
+        seen=tuple(after.values()),
+        control=control,
+        unanswered=_unanswered(now, after.keys()),
+    )
+
+
+def _unanswered(now: Situation, answered: Collection[Place]) -> tuple[Place, ...]:
+    """Return what was run, tonight or before, and never had an answer, as far as it is still expected."""
+    before = {place for place in (now.ledger.unanswered if now.ledger else ()) if _hidden(place, now)}
+    tonight = {place for place, look in now.looks.items() if look.word not in ANSWERS}
+    return tuple(sorted((before | tonight) - set(answered)))
 
 
 def _control(now: Situation, look: Look, epoch: str) -> Seen:
@@ -61,10 +78,11 @@ def _after(now: Situation, look: Look, kinds: set[Kind], epoch: str) -> Seen | N
         return was and _unsure(was, look.mark.lock).model_copy(update={"tallies": tallied(look, now.night, was)})
     slim = _slim(look)
     same = was is not None and was.word is look.word and not kinds & {Kind.CHANGED, Kind.EDITED}
-    level = not kinds & {Kind.MEMORY_UP, Kind.MEMORY_DOWN, Kind.EDITED}
+    level = not kinds & {Kind.MEMORY_UP, Kind.MEMORY_DOWN, Kind.EDITED, Kind.ACCEPTED}
     made = seen(slim, now.night, epoch, was, same=same, level=level)
-    if look.word is not Word.GREEN and was is not None and was.epoch == epoch:
-        made = made.model_copy(update={"figures": was.figures})  # what a failed attempt measured is no level
+    if look.word is not Word.GREEN:  # what a failed attempt measured is no level
+        passed = was.figures if was is not None and was.epoch == epoch else {}
+        made = made.model_copy(update={"figures": passed})
     return made
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from harness.nightly.against import Held, accepted_answers, accepted_memory
 from harness.nightly.case import Case
 from harness.nightly.control import Control, State
 from harness.nightly.facts import Facts
@@ -18,6 +19,7 @@ from harness.verdict.known import KnownIssue
 
 STEADY = Control(State.STEADY)
 NOTHING_KNOWN = Facts()
+NO_BASELINE = Held()
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,7 @@ class Situation:
         carried: what was not run because nothing changed.
         ledger: what the last night left; None in the first.
         lines: every cell-line that was planned tonight; others are gone from the matrix.
-        base: the baseline's looks; None where none is set.
-        accepted: places that somebody accepted, and why.
+        held: the baseline, and what somebody accepted.
         issues: the known issues.
         control: whether the machine can be trusted.
         control_looks: what the control cell showed last.
@@ -45,8 +46,7 @@ class Situation:
     carried: Mapping[Place, Seen] = field(default_factory=dict)
     ledger: Ledger | None = None
     lines: frozenset[str] = frozenset()
-    base: Mapping[Place, Look] | None = None
-    accepted: Mapping[Place, str] = field(default_factory=dict)
+    held: Held = NO_BASELINE
     issues: Sequence[KnownIssue] = ()
     control: Control = STEADY
     control_looks: Mapping[str, Look] = field(default_factory=dict)
@@ -62,14 +62,15 @@ class Situation:
 
     def case(self, look: Look) -> Case:
         """Return a place with everything that is known about it."""
-        was = self.was(look.place)
+        was, base = self.was(look.place), self._bases.get(look.place)
         return Case(
             look=look,
             was=was,
-            base=(self.base or {}).get(look.place),
+            base=base,
             standing=standing_of(self.issues, look),
-            accepted=self.accepted.get(look.place, ""),
-            new_epoch=was is not None and (self.control.state is State.SETTLED or was.epoch != self._epoch),
+            accepted=self._accepted.get(look.place, ""),
+            accepted_memory=accepted_memory(self.held, base, look) if base else "",
+            new_epoch=was is not None and was.epoch != self.epoch,
         )
 
     @cached_property
@@ -77,5 +78,14 @@ class Situation:
         return self.ledger.places() if self.ledger else {}
 
     @property
-    def _epoch(self) -> str:
-        return self.ledger.epoch if self.ledger else ""
+    def epoch(self) -> str:
+        """The night since which the machine measures as it does tonight."""
+        return self.night if self.ledger is None or self.control.state is State.SETTLED else self.ledger.epoch
+
+    @cached_property
+    def _bases(self) -> Mapping[Place, Look]:
+        return self.held.measured(self.epoch)
+
+    @cached_property
+    def _accepted(self) -> dict[Place, str]:
+        return accepted_answers(self.held, self.looks)

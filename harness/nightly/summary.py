@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from harness.matrix.cell import readable
-from harness.nightly.claim import LOUD, OPEN, Claim, Kind
+from harness.nightly.claim import LOUD, OPEN, STANDING, STRICT, Claim, Kind
 from harness.nightly.record import Ended, Searched
 
 ORDER = tuple(Kind)
@@ -17,11 +17,15 @@ QUIET = 30  # lines about what is quiet, and about what was carried
 
 def verdict(code: int, control: str, claims: Iterable[Claim]) -> str:
     """Say the exit code in words."""
-    kinds = {claim.kind for claim in claims if claim.fresh}
+    all_, kinds = {claim.kind for claim in claims}, {claim.kind for claim in claims if claim.fresh}
     if control in {"moved", "silent"}:
         return "inconclusive: machine"
     if code == 1 and kinds & {Kind.NEW, Kind.MEMORY_UP}:
         return "new regression"
+    if code == 1 and Kind.DIFFERS in all_:
+        return f"{Kind.DIFFERS}{', and results are missing or open' if all_ & OPEN else ''}"
+    if code == 1 and not kinds & STRICT:
+        return f"{Kind.OTHERWISE} (--strict)"
     if code == 1:
         return "new on the known issues or a signature (--strict)"
     return "results missing or open" if code else "quiet"
@@ -70,7 +74,7 @@ def _claims(night: Ended) -> list[tuple[str, str]]:
     said = []
     for kind, group in groupby(_ordered(night.claims), key=lambda claim: claim.kind):
         claims = list(group)
-        shown = [claim for claim in claims if claim.fresh or kind in OPEN] if kind in LOUD else []
+        shown = [claim for claim in claims if claim.fresh or kind in OPEN | STANDING] if kind in LOUD else []
         said += [(kind.value, _row(claim, night)) for claim in shown[:MOST]]
         quiet = [claim for claim in claims if _is_quiet(claim)]  # named below, under "as before"
         left = len(claims) - len(shown[:MOST]) - len(quiet)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.nightly.carry import Wanted, choose
+from harness.nightly.carry import NEVER, Wanted, choose
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.claims import conclude
 from harness.nightly.ledger import Ledger, seen
@@ -71,6 +71,42 @@ def test_an_answer_that_lacks_again_is_open_but_not_new_and_its_lock_did_not_cha
     again, _ = spend(ledger, "n2", open_)
     assert [(one.kind, one.fresh) for one in (first, again)] == [(kind, True), (kind, False)]
     assert exit_code([again], STEADY) == 4
+
+
+@pytest.mark.parametrize("asked", ["s::t", "s", "*"])
+def test_a_place_that_never_had_an_answer_is_run_as_that_and_not_as_new(asked):
+    """Where its file or its whole cell spoke for it, too; once it had an answer it is carried."""
+    wanted = Wanted("c", "a=1", "l1", {"s::t": "s1"})
+    without = replace(WAS, scenario=asked, attempts=(BUSY,))
+    empty = Ledger(night="n0", epoch="n0")
+    assert choose([wanted], empty).why == {"c": "new"}
+    _, ledger = spend(empty, "n1", without)
+    assert choose([wanted], ledger).why == {"c": NEVER}
+    assert choose([replace(wanted, line="a=2")], ledger).why == {"c": "new"}
+    _, ledger = spend(ledger, "n2", without)
+    assert choose([wanted], ledger).why == {"c": NEVER}
+    _, ledger = spend(ledger, "n3", WAS)
+    assert (choose([wanted], ledger).why, ledger.unanswered) == ({}, ())
+
+
+def test_a_scenario_that_never_had_an_answer_is_told_from_one_that_is_new_beside_it():
+    """It is so still while its whole cell has none, and no more once it left the matrix."""
+    wanted = Wanted("c", "a=1", "l1", {"s::t": "s1", "s::u": "s1"})
+    other = replace(WAS, scenario="s::u[x]", attempts=())
+    now = Situation(
+        night="n1",
+        today=dt.date(2026, 5, 1),
+        looks={one.place: one for one in (WAS, other)},
+        lines=frozenset({"a=1"}),
+    )
+    left = conclude(now).ledger
+    assert choose([wanted], left).why == {"c": NEVER}
+    assert choose([replace(wanted, sources={"s::t": "s1", "s::v": "s1"})], left).why == {"c": "a new scenario"}
+    cell = replace(WAS, scenario="*", attempts=(BUSY,))
+    hidden = conclude(replace(now, looks={cell.place: cell}, ledger=left)).ledger
+    assert choose([wanted], hidden).why == {"c": f"without an answer last night; {NEVER}"}
+    gone = conclude(replace(now, looks={WAS.place: WAS}, ledger=hidden)).ledger
+    assert choose([wanted], gone).why == {"c": "a new scenario"}
 
 
 def test_an_answer_that_came_back_under_the_new_lock_is_carried_under_it():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.nightly.against import Held
 from harness.nightly.budget import Budget, OutOfTime
 from harness.nightly.carry import Wanted, choose
 from harness.nightly.cause import suspects
@@ -20,6 +21,7 @@ from harness.nightly.levels import moves, watched
 from harness.nightly.look import Look, Mark, Word, word_of
 from harness.nightly.morning import exit_code
 from harness.nightly.situation import STEADY, Situation
+from harness.store.baseline import Acceptance
 from harness.store.outcome import Outcome
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
@@ -231,10 +233,20 @@ def test_what_was_green_claims_what_it_shows_now(now, kind, code):
 
 
 def test_a_baseline_stands_in_place_of_the_last_answer_and_what_is_accepted_is_quiet():
-    base = {("a=latest", "s::t"): red()}
-    still = conclude(tonight(after(look()), red(), base=base))
+    held = Held("n0", {red().place: red()})
+    still = conclude(tonight(after(look()), red(), held=held))
     assert [one.kind for one in still.claims] == [Kind.STILL_RED]
-    accepted = conclude(tonight(after(look()), red(), accepted={("a=latest", "s::t"): "on purpose"}))
+    agreed = Acceptance(
+        line="a=latest",
+        scenario="s::t",
+        kind="new failure",
+        reason="on purpose",
+        run="n0",
+        date=dt.datetime(2026, 4, 1, tzinfo=dt.UTC),
+        outcomes=("fail:run:exception",),
+        signatures=("E: x",),
+    )
+    accepted = conclude(tonight(after(look()), red(), held=Held("n0", {look().place: look()}, accepted=(agreed,))))
     assert [(one.kind, one.detail) for one in accepted.claims] == [(Kind.ACCEPTED, "on purpose")]
     assert exit_code((*still.claims, *accepted.claims), STEADY) == 0
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from harness.nightly.against import Held
 from harness.nightly.carry import Wanted, choose
 from harness.nightly.claim import REGRESSIONS, Kind
 from harness.nightly.claims import Night, conclude
@@ -23,7 +24,7 @@ from harness.nightly.facts import Card, Facts
 from harness.nightly.ledger import Ledger
 from harness.nightly.look import Look, Mark, Place
 from harness.nightly.morning import exit_code
-from harness.nightly.situation import Situation
+from harness.nightly.situation import NO_BASELINE, Situation
 from harness.store.outcome import Outcome
 from harness.verdict.known import KnownIssue
 
@@ -61,6 +62,7 @@ class World:
     lost: Mapping[int, frozenset[str]] = field(default_factory=dict)  # night -> lines whose runner was lost
     full: Mapping[int, int] = field(default_factory=dict)  # night -> attempts after which the disk is full
     issues: Sequence[KnownIssue] = ()
+    broken: Mapping[Place, int] = field(default_factory=dict)  # red from a night on, whatever is installed
     seed: int = 0
 
     def __post_init__(self):
@@ -88,6 +90,8 @@ class World:
         if night in self.full and self.made > self.full[night]:
             return NETWORK, "", 0.0
         signature, factor = self.truth(line, scenario, night)
+        if night >= self.broken.get((line, scenario), night + 1):
+            signature = "OSError: broken"
         if not signature and self.chance.random() < self.flakes.get((line, scenario), 0.0):
             signature = "TypeError: flake"
         noisy = self.versions(line, night)["transformers"] in SpecifierSet(self.noisy)
@@ -134,7 +138,7 @@ class Spent:
         return {(one.line, one.scenario) for one in self.night.claims if one.kind in kinds and one.fresh}
 
 
-def spend(world: World, number: int, ledger: Ledger | None) -> Spent:
+def spend(world: World, number: int, ledger: Ledger | None, held: Held = NO_BASELINE) -> Spent:
     """Spend one night as the command does: control, cells, confirmation, control, claims."""
     world.made = world.ran = 0
     machine, lost = world.machine(number), world.lost.get(number, frozenset())
@@ -160,6 +164,7 @@ def spend(world: World, number: int, ledger: Ledger | None) -> Spent:
         ledger=ledger,
         lines=frozenset(world.lines),
         issues=world.issues,
+        held=held,
         facts=world.facts(number),
     )
     latest = dict(looks)
@@ -190,13 +195,16 @@ def _finish(world: World, number: int, now: Situation, first: Mapping[str, Look]
     return Spent(number, night, control, exit_code(night.claims, control), world.ran)
 
 
-def season(world: World, nights: int) -> list[Spent]:
-    spent, ledger = [], None
+def season(world: World, nights: int, baseline: int = -1) -> list[Spent]:
+    """Spend nights; ``baseline`` is the night that is made the baseline when it is over."""
+    spent, ledger, held = [], None, NO_BASELINE
     for number in range(nights):
-        one = spend(world, number, ledger)
+        one = spend(world, number, ledger, held)
         ledger = one.night.ledger
         if ledger is not None:  # as the next night reads it
             ledger = Ledger.model_validate_json(ledger.model_dump_json())
+        if number == baseline:
+            held = Held(ledger.night, {place: each.look for place, each in ledger.places().items()}, ledger.epoch)
         spent.append(one)
     return spent
 
@@ -208,7 +216,8 @@ LATEST, DEV, NOISY, BOTH = (
     "transformers=latest accelerate=latest",
 )
 NIGHTS = 60
-MOVED, LOST, FULL, BUSY = 41, 26, 47, 53
+MOVED, LOST, FULL, BUSY, BROKEN = 41, 26, 47, 53, 57
+BASELINE = 3  # the night that is made the baseline, where there is one
 RELEASED = (
     (0, "5.20.0"),
     (6, "5.21.0"),
@@ -278,6 +287,7 @@ def planted_world(seed: int = 0, **changes) -> World:
         "lost": {LOST: frozenset({DEV})},
         "full": {FULL: 12},
         "issues": ISSUES,
+        "broken": {(REFERENCE, "split"): BROKEN},
     }
     return World(LINES, SCENARIOS, seed=seed, **{**given, **changes})
 
@@ -376,6 +386,18 @@ def test_somebody_else_on_the_card_for_one_night_makes_that_night_inconclusive_a
     assert [(one.code, one.control.state) for one in spent[BUSY : BUSY + 2]] == [(4, "moved"), (1, "steady")]
 
 
+def test_a_control_scenario_that_turned_red_by_nothing_that_is_installed_is_claimed_once_the_machine_settled(spent):
+    place = (REFERENCE, "split")
+    moved, settled, after = spent[BROKEN : BROKEN + 3]
+    assert (moved.code, moved.control.state) == (4, "moved")
+    assert moved.control.moved == ("split: the last trusted night pass:check, tonight fail:run:exception",)
+    assert moved.places(Kind.WITHHELD) == {place}
+    assert (settled.code, settled.control.state) == (4, "settled")
+    assert (after.code, after.control.state) == (0, "steady")
+    assert of(spent, place, *REGRESSIONS, Kind.UNEXPLAINED) == [BROKEN + 1]
+    assert [one.number for one in spent if one.places(Kind.UNEXPLAINED)] == [BROKEN + 1]
+
+
 def test_a_lost_runner_shows_as_missing_with_the_reason(spent):
     missing = [claim for claim in spent[LOST].night.claims if claim.kind is Kind.MISSING]
     assert {claim.scenario for claim in missing} == set(SCENARIOS)
@@ -417,7 +439,7 @@ def test_fixes_and_changed_signatures_are_said_in_their_night(spent):
 def test_what_did_not_change_is_not_run_again_and_is_named_with_the_night_it_was_seen_in(spent):
     """The noisy release is green throughout: it runs when a package beside it is released, or the machine moved."""
     seen = [one.night.ledger.places()[NOISY, "load"].night for one in spent]
-    after = {MOVED + 1, BUSY + 1}
+    after = {MOVED + 1, BUSY + 1, BROKEN + 1}
     assert sorted(set(seen)) == [f"night-{number:02}" for number in sorted({*range(0, NIGHTS, 7), *after})]
     assert seen[5] == "night-00"
     assert spent[5].night.ledger.places()[DEV, "reserve"].night == "night-05"
@@ -427,6 +449,48 @@ def test_a_quiet_night_ends_with_zero_and_every_claim_of_a_regression_with_one(s
     for one in spent:
         assert (one.code == 1) == bool(one.places(*REGRESSIONS))
     assert sum(one.code == 0 for one in spent) > NIGHTS / 2
+
+
+@pytest.fixture(scope="module")
+def gated():
+    return season(planted_world(), NIGHTS, BASELINE)
+
+
+def worse(world: World, night: int) -> set[Place]:
+    """Return what is worse than in the baseline in truth; memory counts until the machine moved."""
+    known = {f"known-{scenario}" for scenario in ("towers", "generate")}
+    found = {place for place, since in world.broken.items() if night >= since}
+    for line in world.lines:
+        for scenario in world.scenarios:
+            (old, less), (new, more) = world.truth(line, scenario, BASELINE), world.truth(line, scenario, night)
+            red, grown = new and not old and new not in known, more > less and not new and night <= MOVED
+            found |= {(line, scenario)} if red or grown else set()
+    return found
+
+
+def test_with_a_baseline_what_is_open_against_it_is_said_every_night_and_nothing_else(gated):
+    """Places, night by night: what a night could not tell, for it had no machine, runner or disk, is left out."""
+    world, said, true = planted_world(), set[tuple[int, Place]](), set[tuple[int, Place]]()
+    for one in gated[BASELINE + 1 :]:
+        if one.control.trusted:
+            open_ = {(c.line, c.scenario) for c in one.night.claims if c.kind in {Kind.DIFFERS, Kind.UNEXPLAINED}}
+            lost = world.lost.get(one.number, frozenset())
+            said |= {(one.number, place) for place in open_ | one.places(*REGRESSIONS)}
+            true |= {(one.number, place) for place in worse(world, one.number) if place[0] not in lost}
+    right = len(said & true)
+    print(f"{len(true)} open against the baseline, precision {right / len(said):.3f}, recall {right / len(true):.3f}")
+    assert len(true) > 100
+    assert (said - true, true - said) == (set(), set())
+
+
+def test_with_a_baseline_a_night_is_green_only_where_nothing_is_worse_than_there(gated, spent):
+    world = planted_world()
+    for one, free in zip(gated, spent, strict=True):
+        assert one.places(*REGRESSIONS) == free.places(*REGRESSIONS)
+        if one.control.trusted and one.number > BASELINE:
+            assert (one.code == 1) == bool(worse(world, one.number))
+        else:
+            assert one.code == free.code
 
 
 @settings(max_examples=8, derandomize=True)
