@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.envs import pipconfig, uvcommand
 from harness.store.folder import RunFolder
 from harness.store.table import load
 
@@ -177,11 +178,13 @@ def test_a_package_without_a_wheel_is_one_sentence(home):
 
 @pytest.fixture(scope="module")
 def torch_base(tmp_path_factory):
-    """Make a virtual environment with a torch, as an image has it."""
+    """Make a virtual environment with a torch, as an image has it; uv links what it has unpacked for other tests."""
     folder = tmp_path_factory.mktemp("image")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "base")], check=True)
-    python = folder / "base" / "bin" / "python"
-    subprocess.run([str(python), "-m", "pip", "install", "-q", "torch==2.13.0", "numpy"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "base")], check=True)
+    carried = pipconfig.read()
+    install = ["pip", "install", "--python", str(folder / "base" / "bin" / "python"), *carried.args]
+    done = uvcommand.run_uv([*install, "torch==2.13.0", "numpy"], uvcommand.environment(carried), folder, 600)
+    assert done.code == 0, done.errors
     return folder
 
 

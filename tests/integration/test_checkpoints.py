@@ -55,6 +55,15 @@ def middle(tmp_path):
     return file
 
 
+@pytest.fixture(scope="module")
+def in_shards(python, tmp_path_factory):
+    """The middle model as a whole build writes it in several files; a test that changes it takes a copy."""
+    folder = tmp_path_factory.mktemp("in-shards")
+    (folder / "middle.toml").write_text(MIDDLE.format(stated=""))
+    build(python, folder / "middle.toml", folder / "whole", "--shard-bytes", str(SHARD))
+    return folder / "whole"
+
+
 def command(python, definition, out, *more):
     return [str(python), str(SHIPPED / "build.py"), "--definition", str(definition), "--out", str(out), *more]
 
@@ -127,10 +136,9 @@ def hear_sigint():
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_an_interrupted_build_goes_on_where_it_stopped(python, middle, tmp_path, how):
+def test_an_interrupted_build_goes_on_where_it_stopped(python, middle, in_shards, tmp_path, how):
     limit = ("--shard-bytes", str(SHARD))
-    whole, out = tmp_path / "whole", tmp_path / "out"
-    build(python, middle, whole, *limit)
+    out = tmp_path / "out"
     child = subprocess.Popen(
         command(python, middle, out, *limit),
         stdout=subprocess.PIPE,
@@ -148,16 +156,15 @@ def test_an_interrupted_build_goes_on_where_it_stopped(python, middle, tmp_path,
     done = build(python, middle, out, *limit)
     assert "(kept)" in done.stdout
     assert "it there already" in done.stdout
-    assert digests(out) == digests(whole)
+    assert digests(out) == digests(in_shards)
     assert not list(tmp_path.glob("building-*"))
     index = json.loads((out / "model.safetensors.index.json").read_text())
     assert set(index["weight_map"].values()) == set(digests(out))
 
 
-def test_a_shard_of_the_wrong_length_is_written_again(python, middle, tmp_path):
+def test_a_shard_of_the_wrong_length_is_written_again(python, middle, in_shards, tmp_path):
     limit = ("--shard-bytes", str(SHARD))
-    out = tmp_path / "out"
-    build(python, middle, out, *limit)
+    out = shutil.copytree(in_shards, tmp_path / "out")
     before = digests(out)
     with (out / sorted(before)[1]).open("rb+") as file:
         file.truncate(1000)
@@ -166,11 +173,10 @@ def test_a_shard_of_the_wrong_length_is_written_again(python, middle, tmp_path):
     assert digests(out) == before
 
 
-def test_another_definition_under_the_same_name_starts_anew(python, middle, tmp_path):
-    out = tmp_path / "out"
-    build(python, middle, out)
+def test_another_definition_under_the_same_name_starts_anew(python, middle, in_shards, tmp_path):
+    out = shutil.copytree(in_shards, tmp_path / "out")
     middle.write_text(middle.read_text().replace("std = 0.02", "std = 0.03"))
-    assert "(kept)" not in build(python, middle, out).stdout
+    assert "(kept)" not in build(python, middle, out, "--shard-bytes", str(SHARD)).stdout
 
 
 def test_a_definition_that_states_other_bytes_is_one_sentence(python, middle, tmp_path):
@@ -236,17 +242,24 @@ weights = "{weights}"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, python):
+    """Weights by the real builder: a model under two names, and its adapter."""
+    weights = tmp_path_factory.mktemp("weights")
+    build(python, SHIPPED / "qwen2.5-7b.toml", weights / "mine")
+    build(python, SHIPPED / "qwen2.5-7b-lora.toml", weights / "mine-lora", "--base", str(weights / "mine"))
+    shutil.copytree(weights / "mine", weights / "qwen2.5-7b")
+    return weights
+
+
 @pytest.fixture
-def project(tmp_path, python):
-    """A user's folder: a scenario, definitions beside it that name a hub, and the weights in ``mine/``."""
+def project(tmp_path, built):
+    """A user's folder: a scenario, definitions beside it that name a hub, and the weights in ``weights/``."""
     (tmp_path / "case.py").write_text(CASE)
     (tmp_path / "checkpoints").mkdir()
     for name, hub, more in (("mine", "org/mine", ""), ("mine-lora", "org/mine-lora", 'base = "mine"')):
         (tmp_path / "checkpoints" / f"{name}.toml").write_text(f'kind = "model"\nhub = "{hub}"\n{more}\n')
-    weights = tmp_path / "weights"
-    build(python, SHIPPED / "qwen2.5-7b.toml", weights / "mine")
-    build(python, SHIPPED / "qwen2.5-7b-lora.toml", weights / "mine-lora", "--base", str(weights / "mine"))
-    shutil.copytree(weights / "mine", weights / "qwen2.5-7b")
+    shutil.copytree(built, tmp_path / "weights")
     return tmp_path
 
 
