@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import os
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ DEFAULT_MATRIX = "quickstart"
 REPORTS = Path("reports")
 Verbs = Any  # argparse's action for sub-commands has no public type
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
 
 
@@ -115,6 +117,22 @@ def age(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text} is not an age (for example 14d)")
     return float(match[1]) * DAYS[match[2]]
+
+
+def duration(text: str) -> float:
+    """Read seconds: ``40m``, ``2h``, ``90s``, ``0``."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])|0", text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text} is not a time (for example 40m)")
+    return float(match[1]) * SECONDS[match[2]] if match[1] else 0.0
+
+
+def day(text: str) -> dt.date:
+    """Read a day: ``2026-05-01``."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a day (2026-05-01)") from None
 
 
 def default_jobs() -> int:

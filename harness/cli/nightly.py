@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
 
-from harness.cli.arguments import REPORTS, Verbs, add_gpu_busy, add_json, add_reports, default_jobs, positive
+from harness.cli.arguments import (
+    REPORTS,
+    Verbs,
+    add_gpu_busy,
+    add_json,
+    add_reports,
+    day,
+    default_jobs,
+    duration,
+    positive,
+)
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode, InfrastructureError
@@ -32,13 +41,11 @@ from harness.store.carried import NIGHT
 from harness.store.folder import RunFolder, find
 
 DEFAULT = "nightly"
-MINUTE = 60.0
-BUDGET = 40 * MINUTE  # for the searches of a night
-UNITS = {"s": 1.0, "m": MINUTE, "h": 60 * MINUTE}
+BUDGET = 40 * 60.0  # seconds for the searches of a night
 EPILOG = """\
-exit codes: 0 nothing new · 1 a new regression, confirmed (with --strict also a changed signature, a known issue that is
-gone, changed or overdue) · 2 usage or configuration · 4 inconclusive: the machine moved, or results are missing or not
-confirmed · 130 interrupted"""
+exit codes: 0 nothing new · 1 a new regression, confirmed, or what still differs from the baseline (with --strict also a
+changed signature, a known issue that is gone, changed or overdue) · 2 usage or configuration · 4 inconclusive: the
+machine moved, or results are missing or not confirmed · 130 interrupted"""
 
 
 def register(verbs: Verbs) -> None:
@@ -67,22 +74,6 @@ def register(verbs: Verbs) -> None:
     add_reports(verb)
     add_json(verb)
     verb.set_defaults(verb=nightly)
-
-
-def duration(text: str) -> float:
-    """Read seconds: ``40m``, ``2h``, ``90s``, ``0``."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])|0", text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text} is not a time (for example 40m)")
-    return float(match[1]) * UNITS[match[2]] if match[1] else 0.0
-
-
-def day(text: str) -> dt.date:
-    """Read a day: ``2026-05-01``."""
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is not a day (2026-05-01)") from None
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import groupby
 
 from harness.matrix.cell import readable
 from harness.nightly.claim import LOUD, OPEN, STANDING, STRICT, Claim, Kind
 from harness.nightly.record import Ended, Searched
+from harness.report.markdown import code as as_code
+from harness.report.markdown import escaped
+from harness.report.markdown import tracker as as_tracker
 
 ORDER = tuple(Kind)
 MOST = 20  # claims of one kind that are named
 QUIET = 30  # lines about what is quiet, and about what was carried
+
+
+@dataclass(frozen=True)
+class Hand:
+    """How names, trackers and what failures say are written: what comes from a failure may look like markup."""
+
+    name: Callable[[str], str] = str
+    tracker: Callable[[str], str] = str
+    text: Callable[[str], str] = str
+
+
+PLAIN, MARKDOWN = Hand(), Hand(as_code, as_tracker, escaped)
 
 
 def verdict(code: int, control: str, claims: Iterable[Claim]) -> str:
@@ -53,20 +69,23 @@ def markdown(night: Ended) -> str:
         f"Compared with {night.previous}" if night.previous else "The first night: there is nothing to compare with"
     )
     out += [f"{compared}{f' and the baseline {night.baseline}' if night.baseline else ''}.", ""]
-    out += _section("The machine", [*night.moved, *night.machine], f"Control cell: {night.control}.")
+    out += _section("The machine", _texts(night.moved, night.machine), f"Control cell: {night.control}.")
     for kind, group in groupby(_ordered(night.claims), key=lambda claim: claim.kind):
         claims = list(group)
         fresh = [claim for claim in claims if claim.fresh]
         if kind in LOUD or fresh:
-            out += _section(f"{kind.value.capitalize()} ({len(claims)})", [_row(claim, night) for claim in claims])
-    out += _section("Searches", [_searched(one) for one in night.searches])
+            rows = [_row(claim, night, MARKDOWN) for claim in claims]
+            out += _section(f"{kind.value.capitalize()} ({len(claims)})", rows)
+    out += _section("Searches", [_searched(one, MARKDOWN) for one in night.searches])
     out += _section("Issue drafts", [f"[{name}]({name})" for name in night.drafts])
-    out += _section("Against the baseline", list(night.against_baseline))
-    out += _section("Notes", list(night.notes))
-    out += _section("Known, accepted or as before", _as_before(night))
+    out += _section("Against the baseline", _texts(night.against_baseline))
+    out += _section("Notes", _texts(night.notes))
+    out += _section("Known, accepted or as before", _as_before(night, MARKDOWN))
     out += _section("Not run again", _carried_lines(night))
     out += ["## What ran", "", "| line | why | versions |", "|---|---|---|"]
-    out += [f"| {line} | {why} | {_versions(night, line)} |" for line, why in night.ran.items()]
+    out += [
+        f"| {as_code(line)} | {escaped(why)} | {escaped(_versions(night, line))} |" for line, why in night.ran.items()
+    ]
     return "\n".join([*out, ""])
 
 
@@ -87,21 +106,23 @@ def _ordered(claims: Iterable[Claim]) -> list[Claim]:
     return sorted(claims, key=lambda claim: (ORDER.index(claim.kind), not claim.fresh, claim.line, claim.scenario))
 
 
-def _row(claim: Claim, night: Ended) -> str:
-    where = " · ".join(text for text in (claim.line, claim.scenario, claim.tracker) if text)
+def _row(claim: Claim, night: Ended, hand: Hand = PLAIN) -> str:
+    named = [hand.name(text) for text in (claim.line, claim.scenario) if text]
+    where = " · ".join([*named, *([hand.tracker(claim.tracker)] if claim.tracker else [])])
     since = f" (since {claim.since})" if claim.since else ""
     tested = night.resolved.get(claim.line, {})
     ordered = sorted(claim.changed.items(), key=lambda one: (one[0] not in tested, one[0]))
     changed = [f"{name} {' → '.join(readable(text) or 'none' for text in pair)}" for name, pair in ordered]
     more = f"; changed: {', '.join(changed[:3])}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"  # noqa: PLR2004
     told = more if changed and claim.kind in {Kind.NEW, Kind.MEMORY_UP, Kind.FIXED, Kind.CHANGED} else ""
-    return f"{where}: {claim.detail}{since}{told}"
+    return f"{where}: {hand.text(f'{claim.detail}{since}{told}')}"
 
 
-def _searched(one: Searched) -> str:
-    places = [f"{scenario} ({line})" for line, scenario in one.places]
+def _searched(one: Searched, hand: Hand = PLAIN) -> str:
+    places = [f"{hand.name(scenario)} ({hand.name(line)})" for line, scenario in one.places]
     more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    return f"{places[0]}{more}: {one.answer}{f' [{one.run}]' if one.run else ''}"
+    run = f" [{one.run}]" if one.run else ""
+    return f"{places[0]}{more}: {hand.text(f'{one.answer}{run}')}"
 
 
 def _counts(night: Ended) -> str:
@@ -118,12 +139,16 @@ def _carried_lines(night: Ended) -> list[str]:
     said = []
     for one in night.carried:
         counts = Counter(line for line, _ in one.places)
-        said += [f"{line}: {count} seen in {one.night}" for line, count in sorted(counts.items())]
+        said += [f"{as_code(line)}: {count} seen in {one.night}" for line, count in sorted(counts.items())]
     return _capped(said)
 
 
 def _versions(night: Ended, line: str) -> str:
     return ", ".join(f"{name} {readable(version)}" for name, version in night.resolved.get(line, {}).items())
+
+
+def _texts(*many: Iterable[str]) -> list[str]:
+    return [escaped(text) for texts in many for text in texts]
 
 
 def _section(title: str, rows: list[str], before: str = "") -> list[str]:
@@ -136,9 +161,9 @@ def _is_quiet(claim: Claim) -> bool:
     return not claim.fresh and claim.kind not in LOUD
 
 
-def _as_before(night: Ended) -> list[str]:
+def _as_before(night: Ended, hand: Hand = PLAIN) -> list[str]:
     """Name every claim that is quiet: its kind, where, since when, and its tracker."""
-    return _capped([f"{one.kind}: {_row(one, night)}" for one in _ordered(night.claims) if _is_quiet(one)])
+    return _capped([f"{one.kind}: {_row(one, night, hand)}" for one in _ordered(night.claims) if _is_quiet(one)])
 
 
 def _capped(said: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.held import _said
-from harness.nightly.record import CarriedCount, Ended
+from harness.nightly.record import CarriedCount, Ended, Searched
 from harness.nightly.summary import QUIET, lines, markdown
 from harness.verdict.box import Entry
 from harness.verdict.box import Kind as Difference
@@ -41,7 +41,8 @@ def test_what_is_still_red_or_known_is_named_with_its_night_and_tracker():
         "known issue: a=latest · s::t02 · owner/name#7: E (since n1)",
     ]
     written = markdown(night).splitlines()
-    assert all(f"- {text}" in written for text in wanted)
+    assert "- still red: `a=latest` · `s::t01`: E (since n0)" in written
+    assert "- known issue: `a=latest` · `s::t02` · owner/name#7: E (since n1)" in written
     assert all(f"as before: {text}" in lines(night) for text in wanted)
     assert not [text for text in lines(night) if text.startswith(("still red: ", "known issue: "))]
 
@@ -58,9 +59,19 @@ def test_what_was_carried_is_named_by_line_with_the_night_it_was_seen_in():
         CarriedCount(night="n1", count=1, places=(("a=2", "s::t"),)),
     )
     written = markdown(ended(carried=carried))
-    assert "## Not run again\n\n- a=1: 2 seen in n0\n- b=1: 1 seen in n0\n- a=2: 1 seen in n1\n" in written
+    assert "## Not run again\n\n- `a=1`: 2 seen in n0\n- `b=1`: 1 seen in n0\n- `a=2`: 1 seen in n1\n" in written
 
 
 def test_an_accepted_difference_says_so_against_the_baseline():
     entry = Entry(Difference.NEW_FAILURE, "a=1", "s::t", None, None, detail="E", accepted="on purpose")
     assert _said(entry) == "new failure: a=1 · s::t: E (accepted: on purpose)"
+
+
+def test_what_a_failure_says_neither_becomes_markup_nor_mentions_anybody():
+    told = Claim(kind=Kind.NEW, line="a=1", scenario="s::t[x|y]", detail="<map object> of @torch.no_grad **kw | _x_")
+    found = Searched(places=(("a=1", "s::t"),), what="a 1 → 2", answer='3f2a (PR #3 "Use <b> @me") is the first')
+    written = markdown(ended(told).model_copy(update={"searches": (found,), "notes": ("<i>",)}))
+    assert "`a=1` · `s::t[x\\|y]`: &lt;map object&gt; of @\u200btorch.no\\_grad \\*\\*kw \\| \\_x\\_" in written
+    assert 'PR \\#3 "Use &lt;b&gt; @\u200bme"' in written
+    assert "- &lt;i&gt;" in written
+    assert "<map object> of @torch.no_grad **kw | _x_" in "\n".join(lines(ended(told)))
