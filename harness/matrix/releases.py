@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -74,6 +74,19 @@ def list_releases(packages: Iterable[str], folder: Path, known: Iterable[str] = 
         {name: releases for name, (releases, _) in found.items()},
         tuple(warning for _, warning in found.values() if warning),
     )
+
+
+def kept_releases(package: str, folder: Path) -> tuple[tuple[Release, ...], float] | None:
+    """Return the releases of a kept answer and, past its hour, its age in seconds (else 0); None where none is kept."""
+    try:
+        answer = AnswerCache(folder).ask(_question(package), _nobody)
+    except InfrastructureError:
+        return None
+    return _decode(answer.value), answer.stale or 0.0
+
+
+def _nobody() -> NoReturn:
+    raise InfrastructureError("the index is not asked")
 
 
 def _question(package: str) -> str:

@@ -15,7 +15,9 @@ from harness.report.write import write_views
 from harness.search.blame_words import sentence
 from harness.search.commits import Built
 from harness.search.descent import CommitResult
+from harness.search.ends import bad_end_untold, good_end_failed
 from harness.search.narrowing import Say
+from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.folder import RunFolder
 from harness.store.journal import Listener
@@ -67,7 +69,7 @@ class Searcher:
         result = search.run(self.listener, self._timed(budget))
         self._interrupted(result.ending, budget)
         border = (result.before, result.suspects[0]) if result.ending is Ending.FOUND else None
-        return _searched(suspect, result.ending, _answer(result), search.folder, border)
+        return _searched(suspect, result.ending, _answer(search.question, result), search.folder, border)
 
     def _among(self, suspect: Suspect, commits: tuple[Built, Built], budget: Budget) -> Searched:
         search = self.ground.among(suspect, commits)
@@ -115,8 +117,12 @@ def _searched(suspect: Suspect, ending: Ending, answer: str, folder: RunFolder, 
     )
 
 
-def _answer(result: Result) -> str:
+def _answer(asked: Question, result: Result) -> str:
     names = ", ".join(result.suspects)
+    if bad_end_untold(asked, result):
+        return f"a search cannot judge {result.package} {asked.bad}: {result.reason}"
+    if good_end_failed(asked, result):
+        return f"a search did not find {result.package} {asked.good} good, as it was: {result.reason}"
     match result.ending:
         case Ending.FOUND:
             return f"{result.package} {names} is the first bad release, {result.before} the last good one"

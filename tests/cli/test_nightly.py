@@ -175,7 +175,7 @@ def test_what_did_not_change_is_carried_and_named_with_its_night_and_all_runs_ev
     places = [[LATEST, "planted::test_one"], [LATEST, "planted::test_two"]]
     assert second["carried"] == [{"night": first["night"], "count": 2, "places": places}]
     written = Path("reports", second["night"], "nightly.md").read_text()
-    assert f"- {LATEST}: 2 seen in {first['night']}" in written
+    assert f"- `{LATEST}`: 2 seen in {first['night']}" in written
     assert second["counts"] == {"green": 2}  # the control cell alone: what was carried is not counted as green
     assert f"2 results not run again: unchanged since {first['night']}" in said
     assert [one.id.rpartition("-")[0] for one in RunFolder(Path("reports", second["night"])).read_record().cells] == [

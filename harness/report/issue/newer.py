@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
 
 from packaging.version import InvalidVersion, Version
 
-from harness.errors import InfrastructureError
-from harness.matrix.cache import AnswerCache
-from harness.matrix.releases import _question as question_of  # the same question, so that its kept answer is found
+from harness.matrix.releases import kept_releases
 from harness.report.issue.words import listed
 
 DAY = 86_400.0  # seconds: an older answer may not know the newest release
@@ -28,15 +25,12 @@ class Newest:
 
 def known_newest(packages: Iterable[str], folder: Path) -> dict[str, Newest]:
     """Return package → its newest release, of those of which an answer is kept in ``folder``; no network is used."""
-    answers, found = AnswerCache(folder), dict[str, Newest]()
+    found = dict[str, Newest]()
     for package in packages:
-        try:
-            answer = answers.ask(question_of(package), _silent)
-        except InfrastructureError:
-            continue
-        final = [version for row in answer.value if (version := _final(row)) is not None]
+        releases, age = kept_releases(package, folder) or ((), 0.0)
+        final = [one.version for one in releases if one.yanked is None and not one.version.is_prerelease]
         if final:
-            found[package] = Newest(Version(max(final).public), old=(answer.stale or 0.0) > DAY)
+            found[package] = Newest(Version(max(final).public), old=age > DAY)
     return found
 
 
@@ -61,16 +55,6 @@ def untried(tried: Mapping[str, Sequence[str]], newest: Mapping[str, Newest]) ->
     if unknown:
         said.append(f"If there are newer releases of {listed(unknown, SHOWN)}, they were not tried.")
     return tuple(said)
-
-
-def _silent() -> NoReturn:
-    raise InfrastructureError("a draft asks no index")
-
-
-def _final(row: Sequence[Any]) -> Version | None:
-    """Read one release of a kept answer: its version, its date, why it was yanked."""
-    version = _version(str(row[0]))
-    return None if version is None or version.is_prerelease or row[2] is not None else version
 
 
 def _version(text: str) -> Version | None:
