@@ -1,18 +1,16 @@
 """What all tests with real releases share: the order in which they begin, and programs that cells find."""
 
 import os
-from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-LONG = ("test_catalogue.py", "test_bundle.py", "test_bisect.py", "test_checkpoints.py")  # minutes each
+LONG = ("catalogue", "bundle", "bisect", "workflows", "checkpoints", "real_releases", "nightly")  # minutes each
 
 
 def pytest_collection_modifyitems(items):
     """Begin with the longest files: two processes share the files, and one that gets the longest last ends alone."""
-    rank = {name: number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: rank.get(item.path.name, len(LONG)) if item.path.parent == HERE else len(LONG))
+    rank = {f"test_{name}.py": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONG)))
 
 
 @pytest.fixture(scope="session", autouse=True)
