@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.errors import ConfigError
 from harness.search.commits import Line, nearest_tags, prefixes, tag_of
 from harness.search.descent import CommitResult, write_result
+from harness.search.ends import red_otherwise, stopped
 from harness.search.first_bad import Answer, Search
 from harness.search.history import Repository
 from harness.search.result import Ending
@@ -48,15 +49,17 @@ class Descent:
 
     def _ends(self, line: Line) -> tuple[Ending, str] | None:
         """Probe both tags; return how it ends, and why, where one is not as its release is, the bad one first."""
-        around, find_fix = self.row.around, self.row.question.find_fix
-        self.row.probe((line.shas[0], line.shas[-1]))
-        found = self.row.judged()
-        older, newer = (line.shas[0], around.older), (line.shas[-1], around.newer)
-        bad, good = (older, newer) if find_fix else (newer, older)
-        for (sha, tag), wanted, ending in ((bad, True, Ending.NOT_REPRODUCED), (good, False, Ending.INCONCLUSIVE)):
-            if found[sha].bad is not wanted:
-                return ending, f"{tag} built from source: {WORD[found[sha].bad]} ({found[sha].reason})"
-        return None
+        row, asked = self.row, self.row.question
+        row.probe((line.shas[0], line.shas[-1]))
+        found = row.judged()
+        older, newer = (line.shas[0], row.around.older), (line.shas[-1], row.around.newer)
+        bad, good = (older, newer) if asked.find_fix else (newer, older)
+        otherwise = red_otherwise(asked, found[bad[0]], row.prober.attempts(row.cell(bad[0])))
+        stop = stopped(asked, found[bad[0]], found[good[0]], otherwise=otherwise)
+        if stop is None:
+            return None
+        tag = bad[1] if stop.at_bad else good[1]
+        return stop.ending, f"{tag} built from source: {WORD[stop.end.bad]} ({stop.end.reason})"
 
     def _narrow(self, line: Line) -> Search | None:
         """Narrow one line as far as it goes; None where the fork is as the last commit is: the change is not on it."""

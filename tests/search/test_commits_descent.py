@@ -144,6 +144,20 @@ def test_a_tag_that_is_not_as_its_release_ends_the_search(git_repository, search
     assert not {shas[0], shas[-1]} & set(told.shas)
 
 
+def test_a_bad_tag_that_cannot_be_built_refutes_nothing(git_repository, search):
+    shas = straight(git_repository, 4)
+    result, told = search(lambda sha: UNKNOWN if sha == shas[-1] else GOOD)
+    assert (result.ending, result.suspects) == (Ending.INCONCLUSIVE, tuple(shas[1:]))
+    assert result.reason.startswith("v1.1 built from source: cannot tell")
+    assert set(told.shas) == {shas[0], shas[-1]}
+
+
+def test_a_bad_tag_that_fails_in_another_way_is_not_what_was_asked_for(git_repository, search):
+    shas = straight(git_repository, 4)
+    result, _ = search(lambda sha: BAD if sha == shas[-1] else GOOD, signature="ValueError-another")
+    assert result.ending is Ending.NOT_REPRODUCED
+
+
 def branched(git_repository) -> dict[str, str]:
     """Make two release branches with a tag each: none is an ancestor of the other."""
     made = {"start": git_repository.commit("start"), "base": git_repository.commit("where the branches part")}
