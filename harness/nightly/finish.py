@@ -21,7 +21,7 @@ from harness.nightly.drive import Nightly, Say
 from harness.nightly.judged import judge_run
 from harness.nightly.opening import read_ledger
 from harness.nightly.record import Ended, Searched, last_night
-from harness.nightly.search import Searcher
+from harness.nightly.search import Searcher, not_searched
 from harness.session.context import Options
 from harness.session.machine import describe_host
 from harness.session.resume import plan_again
@@ -59,7 +59,8 @@ class Finish:
             begun=lambda key, run: night.keep(searches={**night.begun.searches, key: run}),
             earlier=night.begun.searches,
         )
-        searches = self._search(Searcher(ground, listener), fresh)
+        found = suspects(fresh, night.plan.matrix.packages)
+        searches = Searcher(ground, listener).all(found, Budget(self.budget))
         drafts, undrafted = write_drafts(night.folder, fresh, searches, self.places, self.reports)
         about = Closing(
             reports=self.reports,
@@ -100,23 +101,32 @@ class Finish:
     def _search_here(
         self, folder: RunFolder, fresh: Sequence[Claim], how: Options, listener: Listener
     ) -> tuple[Searched, ...]:
-        """Search what a judged run claims, on this machine; nothing where it lacks the cards that the run had."""
+        """Search what a judged run claims, on this machine; nothing where it lacks the run's cards or scenarios."""
         if not fresh or not self.budget:
             return ()
-        wanted = {gpu.name for gpu in folder.read_record().host.gpus} - {gpu.name for gpu in describe_host().gpus}
-        hindrance = f"this machine has no {' and no '.join(sorted(wanted))}" if wanted else ""
-        ground = Ground(plan_again(folder, self.places), self.places, self.reports, folder.path.name, how, self.say)
-        return self._search(Searcher(ground, listener, hindrance), fresh)
-
-    def _search(self, searcher: Searcher, fresh: Sequence[Claim]) -> tuple[Searched, ...]:
-        return searcher.all(suspects(fresh, searcher.ground.plan.matrix.packages), Budget(self.budget))
+        record = folder.read_record()
+        found = suspects(fresh, _matrix_of(record).packages)
+        lacking = {gpu.name for gpu in record.host.gpus} - {gpu.name for gpu in describe_host().gpus}
+        if lacking:
+            why_not = f"this machine has no {' and no '.join(sorted(lacking))}"
+            return tuple(not_searched(one, why_not) for one in found)
+        try:
+            plan = plan_again(folder, self.places)
+        except HarnessError as error:  # the parts may come from a machine that has what this one lacks
+            return tuple(not_searched(one, str(error)) for one in found)
+        ground = Ground(plan, self.places, self.reports, folder.path.name, how, self.say)
+        return Searcher(ground, listener).all(found, Budget(self.budget))
 
     def _lines(self, record: RunRecord) -> tuple[list[str], tuple[str, ...]]:
         """Return the cell-lines that a run's matrix has, as of its day: a release that came since was not expected."""
-        raw = {"as_of": record.started.date(), **record.matrix}
-        matrix = Matrix.model_validate({**raw, "raw": raw, "path": Path(record.matrix_file)})
         try:
-            cells = plan_cells(matrix, cache=self.places.releases).cells
+            cells = plan_cells(_matrix_of(record), cache=self.places.releases).cells
         except HarnessError as error:
             return [], (f"the matrix could not be expanded, so only what the last night had is expected: {error}",)
         return [cell.line() or record.name for cell in cells], ()
+
+
+def _matrix_of(record: RunRecord) -> Matrix:
+    """Return the matrix of a run, as of the run's day where it names no other."""
+    raw = {"as_of": record.started.date(), **record.matrix}
+    return Matrix.model_validate({**raw, "raw": raw, "path": Path(record.matrix_file)})

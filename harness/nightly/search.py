@@ -27,11 +27,10 @@ Border = tuple[str, str] | None  # the last good and the first bad version
 
 @dataclass(frozen=True)
 class Searcher:
-    """Searches on the ground of one night; ``hindrance`` says why none can be made here, empty where they can."""
+    """Searches on the ground of one night."""
 
     ground: Ground
     listener: Listener
-    hindrance: str = ""
 
     def all(self, suspects: Iterable[Suspect], budget: Budget) -> tuple[Searched, ...]:
         """Search one after the other until the time is over, and say of the others that it was.
@@ -43,16 +42,13 @@ class Searcher:
 
     def one(self, suspect: Suspect, budget: Budget) -> Searched:
         """Search one suspect; what stands in the way is an answer too."""
-        why_not = suspect.why_not or self.hindrance
-        if not why_not and not budget.left:
-            why_not = f"the budget of {budget.seconds / 60:g} minutes was spent"
-        if why_not:
-            return _not_searched(suspect, why_not)
+        if suspect.why_not or not budget.left:
+            return not_searched(suspect, f"the budget of {budget.seconds / 60:g} minutes was spent")
         self.ground.say(f"searching {suspect.claim.scenario}: {suspect.words}")
         try:
             return self._one_package(suspect, budget) if suspect.package else self._blame(suspect, budget)
         except HarnessError as error:
-            return _not_searched(suspect, str(error))
+            return not_searched(suspect, str(error))
 
     def _one_package(self, suspect: Suspect, budget: Budget) -> Searched:
         """Search the package under test; where that tells nothing and others changed too, ask which of all it was."""
@@ -98,8 +94,9 @@ class Searcher:
             raise Interrupted
 
 
-def _not_searched(suspect: Suspect, why_not: str) -> Searched:
-    return Searched(places=suspect.places, what=suspect.words, answer=f"not searched: {why_not}")
+def not_searched(suspect: Suspect, why_not: str) -> Searched:
+    """Say why nothing was searched; that there is nothing to search comes before what stood in the way."""
+    return Searched(places=suspect.places, what=suspect.words, answer=f"not searched: {suspect.why_not or why_not}")
 
 
 def _searched(suspect: Suspect, ending: Ending, answer: str, folder: RunFolder, border: Border) -> Searched:

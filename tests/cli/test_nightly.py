@@ -328,6 +328,23 @@ def test_a_judge_without_the_runs_cards_searches_nothing_and_says_so(world):
     assert json.loads(world.capsys.readouterr().out)["searches"] == []
 
 
+def test_a_judge_that_cannot_plan_the_run_again_judges_it_and_searches_nothing(world):
+    """The parts came from another machine, where the scenario lies."""
+    world.night()
+    world.newest = "1.2.0"
+    world.answers(latest_two="broken")
+    second, _ = world.night("--all", code=1)
+    for name in ("nightly.json", "night.json"):
+        (Path("reports", second["night"]) / name).unlink()
+    Path("planted.py").unlink()
+    judged, _ = world.night("--judge", second["night"], "--bisect-budget", "5m", code=1)
+    assert ("new regression", LATEST, "test_two") in world.kinds(judged)
+    (search,) = judged["searches"]
+    assert search["answer"].startswith("not searched: ")
+    assert "planted.py" in search["answer"]
+    assert search["what"] == "six 1.1.0 → 1.2.0"
+
+
 def test_a_part_that_never_came_is_missing_in_what_is_judged(world):
     first, _ = world.night()
     alone, _ = world.night()  # nothing changed: the control cell alone, as a runner would bring that lost its part
