@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from harness.envs.batons import remove_batons
 from harness.envs.build import Environment, build
 from harness.envs.inuse import Holds
 from harness.envs.lock import Lock
@@ -94,6 +95,7 @@ class _Maker:
     def environment(self, cell: str, lock: Lock) -> Environment:
         """Build or reuse one environment and journal it."""
         self.journal.write("environment_started", cell=cell, lock=lock.hash)
+        remove_batons(self.places.envs / lock.hash)
         self.holds.take(self.places.envs / lock.hash)
         built = build(lock, self.places.envs, self.folder.cell(cell) / "install.log")
         self.journal.write(
