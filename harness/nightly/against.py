@@ -21,7 +21,9 @@ from harness.verdict.shifts import Shift
 
 @dataclass(frozen=True)
 class Held:
-    """The baseline's looks (None: no baseline is set), what was accepted, and the differences of a run in words.
+    """The baseline's looks (None: none is set), what was accepted, and the differences of a run in words.
+
+    ``note`` says why there are no looks though a baseline is set.
 
     ``epoch`` is since when the machine measured as it did in the baseline; empty where nobody knows, as of a run that
     was no night.

@@ -32,7 +32,7 @@ class Kind(StrEnum):
     APPEARED = "appeared"
     DISAPPEARED = "disappeared"
     MISSING = "missing"
-    UNKNOWN = "no answer"  # the scenario, the harness, the network or a busy card is to blame
+    UNKNOWN = "no answer"  # the scenario, the harness, the network or a busy card is to blame; or no baseline is there
     WITHHELD = "not claimed"  # would be one of the first five, but the machine moved
 
 

@@ -56,7 +56,7 @@ def conclude(now: Situation) -> Night:
     """
     judged = {place: judge(now.case(look)) for place, look in now.looks.items()}
     before = set(now.ledger.announced) if now.ledger else set()
-    found = told_again([claim for claims in judged.values() for claim in claims] + _gone(now), before)
+    found = told_again([claim for claims in judged.values() for claim in claims] + _gone(now) + _unread(now), before)
     if not now.control.trusted:
         return Night((*_withheld(found), *_overdue(now)), distrusted(now))
     ledger = settle(now, judged)
@@ -120,6 +120,11 @@ def _gone(now: Situation) -> list[Claim]:
         )
         for one, name, text in said
     ]
+
+
+def _unread(now: Situation) -> list[Claim]:
+    """Return that the baseline gives no answer: a night that cannot be held against it is not green."""
+    return [Claim(kind=Kind.UNKNOWN, line="", scenario="", detail=now.held.note)] if now.held.note else []
 
 
 def _shown(now: Situation, ledger: Ledger) -> list[Shown]:

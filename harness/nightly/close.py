@@ -94,7 +94,7 @@ def _ended(record: RunRecord, folder: RunFolder, now: Situation, night: Night, a
         against_baseline=against.said,
         searches=about.searches,
         drafts=about.drafts,
-        notes=(*about.notes, *([against.note] if against.note else []), *night.notes),
+        notes=(*about.notes, *night.notes),
     )
 
 

@@ -115,7 +115,7 @@ def _row(claim: Claim, night: Ended, hand: Hand = PLAIN) -> str:
     changed = [f"{name} {' → '.join(readable(text) or 'none' for text in pair)}" for name, pair in ordered]
     more = f"; changed: {', '.join(changed[:3])}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"  # noqa: PLR2004
     told = more if changed and claim.kind in {Kind.NEW, Kind.MEMORY_UP, Kind.FIXED, Kind.CHANGED} else ""
-    return f"{where}: {hand.text(f'{claim.detail}{since}{told}')}"
+    return f"{where}{': ' if where else ''}{hand.text(f'{claim.detail}{since}{told}')}"
 
 
 def _searched(one: Searched, hand: Hand = PLAIN) -> str:

@@ -386,6 +386,21 @@ def test_a_baseline_is_what_nights_are_held_against_and_what_is_accepted_is_quie
     assert any(text.startswith(f"new failure: {LATEST} · planted::test_one") for text in second["against_baseline"])
 
 
+def test_a_night_whose_baseline_is_gone_is_not_green(world):
+    first, _ = world.night()
+    assert main(["baseline", "set", first["night"], "--reason", "as released"]) == 0
+    world.night()
+    Path("reports", first["night"]).rename("elsewhere")
+    night, said = world.night("--all", code=4)
+    (claim,) = night["claims"]
+    assert (claim["kind"], claim["line"]) == ("no answer", "")
+    assert f"the baseline {first['night']} cannot be read: " in claim["detail"]
+    assert f"no answer: {claim['detail']}" in said.replace("\n", " ")
+    assert (
+        f"- the baseline {first['night']} cannot be read: " in Path("reports", night["night"], "nightly.md").read_text()
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
