@@ -35,7 +35,10 @@ KEYED = (
     re.compile(r"((?i:authorization)['\"]?\s*[:=]\s*['\"]?\w+\s+)[^\s'\"<>`]+"),
 )
 COMMIT = re.compile(r"@[0-9a-f]{40}(?=#|$)")  # tells nobody where the repository lies
-EMAIL = re.compile(r"(?<![\w.+-])(?!git@)[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?![\w-])")
+WELL_KNOWN = rf"(?:[\w-]+\.)*(?:{'|'.join(map(re.escape, PUBLIC))})(?![\w.-])"  # hosts
+EMAIL = re.compile(rf"(?<![\w.+-])(?!git@{WELL_KNOWN})[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{{2,}}(?![\w-])")
+# owner@host:folder/name, as git takes it; git@1a2b3c4d is how a commit is called here
+SCP = re.compile(rf"(?<![\w.+-])[\w.+-]+@(?!{WELL_KNOWN}|[0-9a-f]{{8}}:)[\w.-]+:(?!//)[\w.~-]*/[^\s'\"<>`|)\]}}\\]*")
 URL = r"(?<![\w+.-])(?P<url>[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>`|)\]}\\]*)"
 TEMPORARY = re.compile(r"(?<![\w.~>*/:\\-])(?:/private)?/(?:tmp|var/tmp|var/folders/[^/\s]+/[^/\s]+/T)(?=/|(?![\w.-]))")
 ROOT = re.compile(r"(?<![\w.~>*/:\\-])/root(?=/|(?![\w.-]))")
@@ -70,7 +73,7 @@ def conceal(text: str, private: Private) -> str:
 @functools.lru_cache(maxsize=20_000)  # a report says most of its texts many times
 def _once(text: str, private: Private) -> str:
     text = _secrets(text, private)
-    text = _sub(URL, _url, text, private)
+    text = SCP.sub("<private url>", _sub(URL, _url, text, private))
     text = _paths(text, private)
     text = hide_parts(text, private)
     text = _sub(IPV4, functools.partial(ipv4, private=private), text, private)

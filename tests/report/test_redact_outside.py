@@ -57,6 +57,8 @@ HIDDEN = [
     (f"GPU-{UUID} MIG-{UUID} GPU-7", "<gpu> <gpu> <gpu>"),
     ("Serial Number : 1652922012345", "Serial Number : <serial>"),
     ("by bob.smith@acme.example", "by <email>"),
+    ("--into git:git@git.acme.example:team/gadget --commits", "--into git:<private url> --commits"),
+    ("bob@gitserver:/srv/gadget.git and git@git.acme.example", "<private url> and <email>"),
 ]
 KEPT = [
     "transformers/models/gemma4/modeling_gemma4.py:forward",
@@ -76,6 +78,7 @@ KEPT = [
     "pad_token=None, eos_token='</s>', token=None, tokens: 5; hf_device_map, hf_quantizer, skip_this_long_name_2x",
     "/usr/lib/x86_64-linux-gnu/libcuda.so.1 and /proc/meminfo and /dev/null, and/or, 3/4 GiB/s, n/a",
     "threading.local, torch.distributed.internal, self.local",
+    "--into git:git@github.com:huggingface/peft, case::test[git@1a2b3c4d:x/y], git@1a2b3c4d",
     "dev@1a2b3c4d and 12:30:45 on 2026-03-01; 6.70 GiB; model.layers.0.weight; [::2]; 0x7f3a",
 ]
 
