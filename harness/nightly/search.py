@@ -15,7 +15,7 @@ from harness.report.write import write_views
 from harness.search.blame_words import sentence
 from harness.search.commits import Built
 from harness.search.descent import CommitResult
-from harness.search.ends import bad_end_untold, good_end_failed
+from harness.search.ends import bad_end_untold, commit_ends_failed, good_end_failed
 from harness.search.narrowing import Say
 from harness.search.question import Question
 from harness.search.result import Ending, Result
@@ -72,7 +72,7 @@ class Searcher:
         result = search.run(self.listener, self._timed(budget))
         self._interrupted(result.ending, budget)
         border = (result.before, result.suspects[0]) if result.ending is Ending.FOUND else None
-        return _searched(suspect, result.ending, _commit_answer(result), search.folder, border)
+        return _searched(suspect, result.ending, commit_answer(result), search.folder, border)
 
     def _blame(self, suspect: Suspect, budget: Budget) -> Searched:
         search = self.ground.blame(suspect, self._timed(budget))
@@ -129,7 +129,8 @@ def _answer(asked: Question, result: Result) -> str:
             return f"the first bad {result.package} is one of {names}{': ' if result.reason else ''}{result.reason}"
 
 
-def _commit_answer(result: CommitResult) -> str:
+def commit_answer(result: CommitResult) -> str:
+    """Say in one line what a search among commits found."""
     named = [result.commits[sha].words() for sha in result.suspects if sha in result.commits]
     why = f": {result.reason}" if result.reason else ""
     match result.ending:
@@ -138,5 +139,7 @@ def _commit_answer(result: CommitResult) -> str:
             return f"{named[0]} is the first bad commit of {result.package}, {last} the last good one"
         case Ending.NOT_REPRODUCED:
             return f"not reproduced by a search{why}"
+        case Ending.INCONCLUSIVE if commit_ends_failed(result):
+            return f"the commits of {result.package} gave no answer{why}"
         case _:
             return f"the first bad commit of {result.package} is one of {len(result.suspects)}, up to {named[-1]}{why}"

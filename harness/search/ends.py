@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.search.answer import Judged
 from harness.search.criterion import Criterion
+from harness.search.descent import CommitResult
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.outcome import Reason, Status
@@ -76,3 +77,9 @@ def good_end_failed(asked: Question, result: Result) -> bool:
     if end is None or end.bad is False:
         return False
     return bool(result.reason) if asked.scan else result.reason == end.reason
+
+
+def commit_ends_failed(found: CommitResult) -> bool:
+    """Tell whether a commit at the border is not what it has to be, so that nothing is known of those between."""
+    border = ((found.before, found.find_fix), (found.suspects[-1], not found.find_fix))
+    return any(sha in found.judged and found.judged[sha].bad is not bad for sha, bad in border)

@@ -248,3 +248,13 @@ def test_a_search_among_commits_that_has_no_answer_says_as_much(ending, sentence
     found = among(open_, "any failure")
     assert sentence in found.sentence
     assert found.links == ()
+
+
+@pytest.mark.parametrize("judged", [{SHAS[0]: Judged(bad=True, reason="")}, {SHAS[2]: Judged(bad=None, reason="")}])
+def test_of_commits_whose_end_is_not_what_it_was_said_to_be_nothing_is_claimed(judged):
+    update = {"ending": Ending.INCONCLUSIVE, "suspects": SHAS[1:], "judged": judged, "reason": "built from source: no"}
+    stopped = ALONE.model_copy(update=update)
+    assert among(stopped, "any failure").sentence == (
+        "A search among the commits of transformers came to no answer: built from source: no."
+    )
+    assert descended(said(), stopped).sentence.endswith(" Its commits gave no answer: built from source: no.")

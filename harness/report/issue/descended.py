@@ -9,6 +9,7 @@ from harness.report.issue.repository import GITHUB
 from harness.report.issue.words import counted, listed
 from harness.search.commits import SHORT, links, on_github
 from harness.search.descent import CommitResult
+from harness.search.ends import commit_ends_failed
 from harness.search.result import Ending
 
 WORDS = {True: "bad", False: "good", None: "cannot tell"}
@@ -30,6 +31,8 @@ def among(found: CommitResult, criterion: str) -> Searched:
     said = f"A search among the commits of {package}"
     if found.ending is Ending.NOT_REPRODUCED:
         return Searched(f"{said} did not reproduce it: {found.reason}.", package=package, probed=probed)
+    if found.ending is Ending.INCONCLUSIVE and commit_ends_failed(found):
+        return Searched(f"{said} came to no answer: {found.reason}.", package=package, probed=probed)
     state = "was interrupted" if found.ending is Ending.INTERRUPTED else "did not come to one"
     why = f" ({found.reason})" if found.reason else ""
     left = listed([found.commits[sha].short for sha in found.suspects])
@@ -50,6 +53,8 @@ def descended(told: Searched, found: CommitResult) -> Searched:
         said = f" Of its commits {one.words()} is the first {after} one ({span})."
         links = (f"{home}/commit/{one.sha}", *([f"{home}/pull/{one.pull}"] if one.pull is not None else []))
         return replace(told, sentence=told.sentence + said, links=links if home else ())
+    if found.ending is Ending.INCONCLUSIVE and commit_ends_failed(found):
+        return replace(told, sentence=f"{told.sentence} Its commits gave no answer: {found.reason}.")
     if found.ending is Ending.INCONCLUSIVE:
         left = listed([each.short for each in suspects])
         why = f": {found.reason}" if found.reason else ""
