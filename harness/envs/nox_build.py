@@ -2,7 +2,8 @@
 
 Called by :mod:`harness.envs.build` as ``python -m nox -f nox_build.py``; ``HARNESS_BUILD_REQUEST`` names the JSON file
 with what to do, and the session writes the place of the environment into the file that the request names. Standard
-input is a pipe that the harness holds: at its end the harness is gone, and with it whoever keeps others from here.
+input is a pipe that the harness holds: at its end the harness is gone, and with it whoever keeps others from here. The
+installers get an empty one, for what asks a question there must fail and not wait for an answer.
 """
 
 from __future__ import annotations
@@ -17,16 +18,24 @@ import nox
 import psutil
 
 
-def end_with_the_harness() -> None:
-    """Wait for the end of standard input, then kill the installers and this process."""
-    os.read(0, 1)
+def take_pipe() -> int:
+    """Return the pipe that standard input was, which no child inherits, and put nothing in its place."""
+    pipe, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return pipe
+
+
+def end_with_the_harness(pipe: int) -> None:
+    """Wait for the end of the pipe, then kill the installers and this process."""
+    os.read(pipe, 1)
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
     os._exit(1)
 
 
-threading.Thread(target=end_with_the_harness, daemon=True).start()
+threading.Thread(target=end_with_the_harness, args=(take_pipe(),), daemon=True).start()
 REQUEST = json.loads(Path(os.environ["HARNESS_BUILD_REQUEST"]).read_text(encoding="utf-8"))
 nox.needs_version = ">=2025.5.1"
 

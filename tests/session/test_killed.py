@@ -4,11 +4,17 @@ import os
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+
+from harness.envs import build as build_module
+from harness.envs.build import InstallFailed, build
+from harness.envs.lock import read_lock
+from harness.session import builder
 
 SECONDS = 10.0
 HANGS = """
@@ -128,3 +134,31 @@ def test_a_builder_of_checkpoints_is_gone_too(desk):
     process.kill()
     process.wait()
     assert ended([builder]) == []
+
+
+ASKS = """
+import sys
+def build_wheel(*_, **__):
+    raise SystemExit(f"the answer was {sys.stdin.read()!r}")
+"""
+BACKEND = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+
+
+def test_an_installer_that_asks_a_question_fails_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(build_module, "BUILD_SECONDS", SECONDS * 3)
+    package = tmp_path / "planted"
+    package.mkdir()
+    (package / "pyproject.toml").write_text(BACKEND)
+    (package / "backend.py").write_text(ASKS)
+    version = ".".join(map(str, sys.version_info[:2]))
+    lock = read_lock(f"planted @ {package.as_uri()}", version, None, sysconfig.get_platform())
+    with pytest.raises(InstallFailed, match="the answer was ''"):
+        build(lock, tmp_path / "envs", tmp_path / "install.log")
+
+
+def test_a_builder_of_checkpoints_that_asks_a_question_is_not_answered(tmp_path, monkeypatch):
+    monkeypatch.setattr(builder, "BUILD_SECONDS", SECONDS)
+    (tmp_path / "build.py").write_text("import sys\nprint(f'x: {sys.stdin.read()!r}')\n")
+    said = []
+    builder.run_builder([sys.executable, str(tmp_path / "build.py")], ["x"], tmp_path / "build.log", said.append)
+    assert said == ["x: ''"]
