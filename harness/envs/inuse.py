@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +22,14 @@ class Holds:
     def __init__(self) -> None:
         """Hold nothing yet."""
         self._held: dict[Path, int] = {}
+        self._guard = threading.Lock()
 
     def take(self, folder: Path) -> None:
         """Hold a folder, which need not be there yet; wait where it is being removed at this moment."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if folder not in self._held and (descriptor := _locked(folder, exclusive=False)) is not None:
-            self._held[folder] = descriptor
+        with self._guard:
+            if folder not in self._held and (descriptor := _locked(folder, exclusive=False)) is not None:
+                self._held[folder] = descriptor
 
     def __enter__(self) -> Self:
         """Begin to hold."""
@@ -71,6 +74,13 @@ def _mark(folder: Path) -> Path:
     return Path(f"{folder}.used")
 
 
+def _opened(mark: Path) -> int:
+    try:
+        return os.open(mark, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:  # another user's, who may remove what we use
+        return os.open(mark, os.O_RDONLY)
+
+
 def _locked(folder: Path, *, exclusive: bool) -> int | None:
     """Return a descriptor whose lock ends with it; None where there are no such locks.
 
@@ -82,8 +92,8 @@ def _locked(folder: Path, *, exclusive: bool) -> int | None:
     except ImportError:
         return None
     try:
-        descriptor = os.open(_mark(folder), os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError:  # a cache that we may only read: nobody here removes from it
+        descriptor = _opened(_mark(folder))
+    except OSError:  # a cache that we may only read, and nobody has held this before
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)

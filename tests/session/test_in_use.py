@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import pytest
 
@@ -70,6 +71,43 @@ def test_many_may_hold_and_the_last_one_frees(tmp_path):
     assert not in_use(folder)
     remove(Stored(folder, 0, 0.0))
     assert not folder.exists()
+
+
+def test_threads_that_take_one_thing_at_once_hold_it_once(tmp_path):
+    start = threading.Barrier(16)
+    for number in range(20):
+        with Holds() as holds:
+            folder = tmp_path / str(number)
+            folder.mkdir()
+
+            def take(holds=holds, folder=folder):
+                start.wait()
+                holds.take(folder)
+
+            threads = [threading.Thread(target=take) for _ in range(16)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert in_use(folder)
+        assert not in_use(folder)
+
+
+def test_what_another_user_has_held_before_can_be_held_too(tmp_path, monkeypatch):
+    with Holds() as one:
+        one.take(tmp_path / "thing")
+    opened = os.open
+
+    def refused(path, flags, *mode):
+        if flags & (os.O_RDWR | os.O_CREAT):
+            raise PermissionError(path)
+        return opened(path, flags, *mode)
+
+    with Holds() as other:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", refused)
+            other.take(tmp_path / "thing")
+        assert in_use(tmp_path / "thing")
 
 
 def test_who_removes_is_alone(tmp_path):
