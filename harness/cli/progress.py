@@ -33,7 +33,7 @@ def sentence(event: str, fields: Mapping[str, Any]) -> str | None:
         case "launcher" if fields["fallback"]:
             how = "fresh interpreters, for" if fields["isolation"] == "spawn" else "forked, but"
             text = f"{fields['cell']}: {how} {fields['fallback']}"
-        case "preload_failed":
+        case "preload_failed" | "not_narrowed":
             text = f"note: {fields['text']}"
         case "attempt":
             record = fields["record"]

@@ -21,6 +21,7 @@ from harness.store.events import ProbeEvents
 from harness.store.outcome import Outcome, Reason, Stage, Status
 from harness.store.records import ScenarioInfo
 
+REFUSED = {3, 4}  # pytest's codes for an error of its own, and for an expression or a test that it cannot make out
 Ask = Callable[[Request], Finished]
 
 
@@ -43,17 +44,27 @@ class Collection:
         options = self.context.options
         folder = self.folder / f"collect-{self.isolation}"
         finished = ask(self._request(folder, options.keyword, options.markers))
-        events = read_events(folder)
+        events = _read(folder, finished)
         self._journal(events, finished, folder)
         self._write_env(events)
         journal_unimported(self.context, self.planned.cell.id, events.unimported)
         found = [collected_info(event) for event in events.collected]
         if options.only_keyword or options.only_markers:
-            folder = self.folder / f"narrow-{self.isolation}"
-            ask(self._request(folder, options.only_keyword, options.only_markers))
-            kept = {event["nodeid"] for event in read_events(folder).collected}
+            kept = self._kept(ask)
             found = [info for info, event in zip(found, events.collected, strict=True) if event["nodeid"] in kept]
         return [info for info in found if covered(info, self.context.only)]
+
+    def _kept(self, ask: Ask) -> set[str]:
+        """Return the node ids that ``-k`` and ``-m`` keep this time, and say where pytest cannot tell."""
+        options = self.context.options
+        folder = self.folder / f"narrow-{self.isolation}"
+        finished = ask(self._request(folder, options.only_keyword, options.only_markers))
+        events = _read(folder, finished)
+        if not events.finished and not finished.exit.interrupted:
+            cell, why = self.planned.cell.id, _ending(finished, folder)
+            text = f"nothing is run in {cell}, for what -k and -m name could not be listed ({why})"
+            self.context.journal.write("not_narrowed", cell=cell, text=text)
+        return {event["nodeid"] for event in events.collected}
 
     @property
     def folder(self) -> Path:
@@ -75,7 +86,7 @@ class Collection:
         for failure, file in zip(events.failures, events.failed_files, strict=True):
             journal.attempt(uncollected(cell, file, failure, self.under_test, relative))
         if not events.finished:
-            detail = f"the collection did not end ({_ending(finished)})"
+            detail = f"the collection did not end ({_ending(finished, folder)})"
             journal.attempt(not_started(cell, "*", _uncollectable(finished), detail, folder=relative))
         expected = [collected_info(event).model_dump(mode="json") for event in events.collected]
         journal.write("collected", cell=cell, isolation=self.isolation, scenarios=expected)
@@ -112,6 +123,15 @@ def covered(info: ScenarioInfo, only: Sequence[ScenarioFile]) -> bool:
     return not only or any(str(file.path) == path and file.test in named for file in only)
 
 
+def _read(folder: Path, finished: Finished) -> ProbeEvents:
+    """Read what a collection found; one that pytest refuses lists what it did not select, and has not ended."""
+    events = read_events(folder)
+    if finished.exit.code in REFUSED:
+        events.finished = False
+        events.collected.clear()
+    return events
+
+
 def _uncollectable(finished: Finished) -> Outcome:
     """Blame the software for a crash or a hang, the probe for an end of its own making."""
     if finished.exit.code is not None or finished.exit.note:
@@ -119,8 +139,12 @@ def _uncollectable(finished: Finished) -> Outcome:
     return Outcome(Status.FAIL, Stage.COLLECT, Reason.TIMEOUT if finished.exit.timed_out else Reason.CRASH)
 
 
-def _ending(finished: Finished) -> str:
+def _ending(finished: Finished, folder: Path) -> str:
     ended = finished.exit
+    if ended.code in REFUSED:
+        lines = (folder / "output.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        said = [line.partition(" ")[2] for line in lines if line.startswith(("ERROR: ", "INTERNALERROR> "))]
+        return said[-1] if said else f"exit status {ended.code}"
     if ended.timed_out:
         return f"killed after {finished.seconds:.0f} s"
     return ended.note or (f"signal {ended.signal}" if ended.signal else f"exit status {ended.code}")

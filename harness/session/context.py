@@ -36,6 +36,7 @@ class Options:
     isolation: Isolation = Isolation.FORK
     check_isolation: bool = False
     retry_failed: bool = False
+    retries: int = 1  # attempts more of what is red, with ``retry_failed``
     busy_bytes: int = BUSY_BYTES
 
 

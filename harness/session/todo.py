@@ -29,7 +29,7 @@ def plan_attempts(
     """Return the attempts to make, in the order of collection.
 
     Each scenario needs ``options.repeat`` attempts in each isolation that is run. What is done counts, unless it was
-    interrupted; with ``retry_failed`` a scenario whose last attempt was red gets ``repeat`` more.
+    interrupted; with ``retry_failed`` a scenario whose last attempt was red gets ``retries`` more.
     """
     planned = []
     for info in collected:
@@ -42,7 +42,7 @@ def plan_attempts(
             and finished
             and finished[-1].outcome.status in {Status.FAIL, Status.ERROR, Status.MISS}
         ):
-            wanted = options.repeat
+            wanted = options.retries
         first = max([row.attempt for row in mine], default=0) + 1
         planned += [Todo(info, first + extra) for extra in range(wanted)]
     return planned

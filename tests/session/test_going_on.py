@@ -103,6 +103,43 @@ def test_what_is_said_when_going_on_is_kept_but_not_how_often_the_red_ones_run(d
     assert (len(desk.made()), desk.run.read_record().asked.repeat) == (4, 4)
 
 
+def test_what_is_green_is_not_run_again_with_the_red_ones_nor_in_the_control(desk):
+    desk.plant("def test_a(): raise ValueError\ndef test_b(): pass\n")
+    desk.harness("run", "m.toml", "--control-last", "--jobs", "1")
+    before = len(desk.made())
+    assert before == 6
+    desk.harness("run", "--retry-failed", "m.toml", "--repeat", "3", "--jobs", "1")
+    assert [one[:2] for one in desk.made()[before:]] == [("1", "test_a")] * 3 + [("2", "test_a")] * 3
+
+
+def test_an_expression_that_pytest_cannot_read_runs_nothing_and_is_said(desk):
+    desk.plant(QUICK)
+    said = desk.harness("run", "m.toml", "-k", "(", code=4)
+    assert "error:collect:exception" in said
+    assert "Wrong expression passed to '-k': (" in said
+    assert {scenario for _, scenario, *_ in desk.made()} == {""}
+    assert desk.run.attempts()[0].attempt == 0
+
+
+def test_an_expression_that_pytest_cannot_read_narrows_to_nothing_and_is_said(cut_short):
+    before = cut_short.made()
+    said = cut_short.harness("run", "--resume", "m.toml", "-k", "(", code=4)
+    assert "note: nothing is run in six-2" in said
+    assert "Wrong expression passed to '-k': (" in said
+    assert cut_short.made() == before
+    cut_short.harness("run", "--resume", "m.toml")
+    assert len(cut_short.made()) == 8
+
+
+@pytest.mark.parametrize("isolation", ["fork", "spawn"])
+def test_a_test_that_pytest_does_not_find_keeps_the_run_from_being_whole(desk, isolation):
+    desk.plant(QUICK)
+    named = ["--scenarios", "planted.py::test_a[none]", "--scenarios", "planted.py::test_b"]
+    said = desk.harness("run", "m.toml", *named, "--cells", "six-1*", "--isolation", isolation, code=4)
+    assert "not found: " in said
+    assert "planted.py::test_a" in said
+
+
 def info(test, path="/x/a.py"):
     return ScenarioInfo(id=f"a::{test}", nodeid=f"{path}::{test}")
 
