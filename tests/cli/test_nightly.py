@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import nightly as command
+from harness.cli import night as command
 from harness.cli.main import main
 from harness.envs.build import Environment
 from harness.envs.lock import Unsolvable, read_lock
