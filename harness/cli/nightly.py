@@ -65,7 +65,7 @@ def nightly(options: argparse.Namespace) -> ExitCode:
         raise InfrastructureError(f"the night could not be ended, and claims nothing: {error}") from error
     if ended is None:
         again = ["--judge", options.judge] if options.judge else [short(matrix_of(asked).path), "--resume"]
-        words = ["harness", "nightly", *again, *_places(options)]
+        words = ["harness", "nightly", *again, *_said(options), *_places(options)]
         asked.say(f"interrupted, nothing is claimed; to go on: {shlex.join(words)}")
         return ExitCode.INTERRUPTED
     for line in end_lines(folder, ended):
@@ -76,6 +76,13 @@ def nightly(options: argparse.Namespace) -> ExitCode:
     if options.json:
         print(text)
     return ExitCode(ended.code)
+
+
+def _said(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the options that no run folder keeps; a judge without its budget would search nothing."""
+    budget = () if options.bisect_budget is None else ("--bisect-budget", f"{options.bisect_budget:.0f}s")
+    hook = () if options.hook is None else ("--hook", options.hook)
+    return (*budget, *hook, *(("--strict",) if options.strict else ()))
 
 
 def _places(options: argparse.Namespace) -> tuple[str, ...]:

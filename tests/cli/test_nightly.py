@@ -1,6 +1,7 @@
 """Nights of the real command over a planted scenario; this interpreter plays the environment, nothing is installed."""
 
 import json
+import signal
 import sys
 import sysconfig
 from pathlib import Path
@@ -235,9 +236,10 @@ def test_an_interrupted_night_claims_nothing_and_is_gone_on_with(world, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(command.Stages, "cells", interrupted)
-        nothing, said = world.night(code=130)
+        nothing, said = world.night("--hook", "cat > x", "--strict", code=130)
     assert nothing == {}
-    assert "nothing is claimed; to go on: harness nightly small.toml --resume" in said
+    again = "harness nightly small.toml --resume --bisect-budget 0s --hook 'cat > x' --strict"
+    assert f"nothing is claimed; to go on: {again}\n" in said
     torn = next(
         path.parent for path in Path("reports").glob("*/night.json") if not (path.parent / "nightly.json").exists()
     )
@@ -292,7 +294,7 @@ def test_the_hook_gets_the_night_as_json_and_its_failure_changes_nothing(world):
     assert "note: the hook ended with 7" in said
 
 
-def test_a_merged_run_is_judged_and_nothing_is_run(world):
+def test_a_merged_run_is_judged_and_nothing_is_run(world, monkeypatch):
     first, _ = world.night()
     world.newest = "1.2.0"
     world.answers(latest_two="broken")
@@ -301,6 +303,10 @@ def test_a_merged_run_is_judged_and_nothing_is_run(world):
     (parts[1].path / "nightly.json").unlink()
     merged = merge(parts, Path("reports", "merged"))
     before = merged.folder.journal_file.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(finish.Searcher, "all", lambda *_: signal.raise_signal(signal.SIGINT))
+        _, said = world.night("--judge", str(merged.folder.path), "--bisect-budget", "5m", code=130)
+    assert f"to go on: harness nightly --judge {merged.folder.path} --bisect-budget 300s\n" in said
     judged, _ = world.night("--judge", str(merged.folder.path), code=1)
     assert ("new regression", LATEST, "test_two") in world.kinds(judged)
     assert merged.folder.journal_file.read_bytes() == before
