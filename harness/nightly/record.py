@@ -117,7 +117,7 @@ def last_night(reports: Path, matrix: str, gpus: Sequence[str], but: RunFolder |
     found = [
         one
         for path in reports.absolute().glob(f"*/{ENDED}")
-        if (but is None or path.parent != but.path)
+        if (but is None or path.parent.resolve() != but.path.resolve())
         and (path.parent / LEDGER).exists()
         and (one := read(path, Ended)) is not None
     ]

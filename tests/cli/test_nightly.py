@@ -309,6 +309,8 @@ def test_a_merged_run_is_judged_and_nothing_is_run(world, monkeypatch):
     assert f"to go on: harness nightly --judge {merged.folder.path} --bisect-budget 300s\n" in said
     judged, _ = world.night("--judge", str(merged.folder.path), code=1)
     assert ("new regression", LATEST, "test_two") in world.kinds(judged)
+    again, _ = world.night("--judge", f"reports/../reports/{merged.folder.path.name}", code=1)
+    assert (again["previous"], world.kinds(again)) == (first["night"], world.kinds(judged))
     assert merged.folder.journal_file.read_bytes() == before
 
 
