@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.arguments import Verbs, add_json
+from harness.envs.inuse import Holds
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.places import short
@@ -108,12 +109,14 @@ def build(options: argparse.Namespace) -> ExitCode:
         _say(console, f"to build ({shelf.size}): {', '.join(missing)}{stated}; {free} free in {short(shelf.root)}")
     given = named_python(options.python, shelf.builder, "--python") if options.python else None
     install = places.root / "checkpoints-install.log"
-    found = shelf.provide(
-        names,
-        lambda: given or builder_python(shelf.builder, places, install),
-        log,
-        lambda text: _say(console, text),
-    )
+    with Holds() as holds:
+        holds.take(*map(shelf.folder, shelf.with_bases(names)))
+        found = shelf.provide(
+            names,
+            lambda: given or builder_python(shelf.builder, places, install, holds=holds),
+            log,
+            lambda text: _say(console, text),
+        )
     if options.json:
         print(json.dumps(found, indent=1))
     else:

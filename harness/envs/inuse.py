@@ -24,8 +24,12 @@ class Holds:
         self._held: dict[Path, int] = {}
         self._guard = threading.Lock()
 
-    def take(self, folder: Path) -> None:
-        """Hold a folder, which need not be there yet; wait where it is being removed at this moment."""
+    def take(self, *folders: Path) -> None:
+        """Hold folders, which need not be there yet; wait where one is being removed at this moment."""
+        for folder in folders:
+            self._take(folder)
+
+    def _take(self, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with self._guard:
             if folder not in self._held and (descriptor := _locked(folder, exclusive=False)) is not None:

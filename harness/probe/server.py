@@ -24,8 +24,9 @@ HOUSEKEEPING = frozenset({"jemalloc_bg_thd"})  # jemalloc has fork handlers of i
 def serve(requests: IO[str], replies: IO[str]) -> None:
     """Preload what the first line asks for, say whether a fork is clean, then serve a request a line."""
     settings = json.loads(requests.readline())
-    _reply(replies, event="ready", **preload(settings["preload"], lambda: broken_promises(settings["never"])))
-    outlive_starter()  # there will be attempts to end
+    ready = preload(settings["preload"], lambda: broken_promises(settings["never"]))
+    outlive_starter()  # there will be attempts to end; before we say so, for who hears it may end
+    _reply(replies, event="ready", **ready)
     gc.freeze()  # what is imported stays shared between the children
     for line in requests:
         request = json.loads(line)

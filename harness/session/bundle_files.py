@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.envs.bundle import manifest
 from harness.envs.bundle.program import safe_name
+from harness.envs.inuse import Holds
 from harness.envs.places import Places
 from harness.matrix.model import Matrix
 from harness.matrix.places import ScenarioFile, find, own_root
@@ -61,7 +62,9 @@ def _copy_folder(source: Path, target: Path) -> None:
 def copy_checkpoints(shelf: Shelf, names: Sequence[str], places: Places, folder: Path, said: Said) -> None:
     """Build the checkpoints here, as a run would, and copy them."""
     install, log = places.root / "checkpoints-install.log", places.root / "checkpoints.log"
-    shelf.provide(names, lambda: builder_python(shelf.builder, places, install), log, said)
-    for name in names:
-        source = shelf.folder(name)
-        shutil.copytree(source, folder / manifest.CHECKPOINTS / source.name)
+    with Holds() as holds:
+        holds.take(*map(shelf.folder, shelf.with_bases(names)))
+        shelf.provide(names, lambda: builder_python(shelf.builder, places, install, holds=holds), log, said)
+        for name in names:
+            source = shelf.folder(name)
+            shutil.copytree(source, folder / manifest.CHECKPOINTS / source.name)

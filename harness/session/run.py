@@ -47,21 +47,7 @@ def run_plan(plan: Plan, folder: RunFolder, places: Places, options: Options, li
         sources = {info.id: info.source for info in plan.scenarios}
         journal.write("run_started", jobs=options.jobs, isolation=options.isolation, sources=sources)
         maker = _Maker(plan, folder, places, journal, holds)
-        preload = plan.matrix.preload
-        context = RunContext(
-            folder=folder,
-            journal=journal,
-            options=options,
-            selection=tuple(f"{file.path}::{file.test}" if file.test else str(file.path) for file in plan.files),
-            preload=(*preload.modules, *(() if read_gpus() else preload.without_gpu)),
-            never=preload.never,
-            named=named_modules(plan.matrix.raw, short(plan.matrix.path)),
-            timeout=options.timeout or plan.matrix.timeout,
-            offline=plan.matrix.checkpoints.weights != "hub",
-            probe=probe_path(places.probe),
-            checkpoints=checkpoints.submit(maker.checkpoints),
-            only=plan.only,
-        )
+        context = maker.context(options, checkpoints)
         whole = _run_cells(context, maker.jobs(environments))
         journal.write("run_finished" if whole else "run_interrupted")
     finally:
@@ -81,6 +67,24 @@ class _Maker:
     places: Places
     journal: Journal
     holds: Holds
+
+    def context(self, options: Options, pool: ThreadPoolExecutor) -> RunContext:
+        """Return what every cell of the run shares, and begin with the checkpoints."""
+        matrix, preload = self.plan.matrix, self.plan.matrix.preload
+        return RunContext(
+            folder=self.folder,
+            journal=self.journal,
+            options=options,
+            selection=tuple(f"{file.path}::{file.test}" if file.test else str(file.path) for file in self.plan.files),
+            preload=(*preload.modules, *(() if read_gpus() else preload.without_gpu)),
+            never=preload.never,
+            named=named_modules(matrix.raw, short(matrix.path)),
+            timeout=options.timeout or matrix.timeout,
+            offline=matrix.checkpoints.weights != "hub",
+            probe=probe_path(self.places.probe),
+            checkpoints=pool.submit(self.checkpoints),
+            only=self.plan.only,
+        )
 
     def jobs(self, pool: ThreadPoolExecutor) -> list[CellJob]:
         """Return one job a cell; cells that share a lock share its environment."""
@@ -113,11 +117,10 @@ class _Maker:
         given = of_weights(matrix.checkpoints.weights, weights_folder(matrix), names, shelf)
         if given is not None:
             return given
+        self.holds.take(*map(shelf.folder, shelf.with_bases(names)))
         missing = shelf.missing(names)
         if missing:
             self.journal.write("checkpoints_started", names=missing)
-        for name in shelf.with_bases(names):
-            self.holds.take(shelf.folder(name))
         install = self.folder.path / "checkpoints-install.log"
         found = shelf.provide(
             names,

@@ -2,17 +2,35 @@
 
 import json
 import os
+import sys
 import threading
 
 import pytest
 
+from harness.cli import checkpoint
+from harness.cli.main import main
 from harness.envs.inuse import Holds, alone, in_use
 from harness.envs.inventory import Stored, remove
+from harness.envs.places import Places
 from harness.errors import InfrastructureError
+from harness.session.bundle_files import copy_checkpoints
+from harness.session.checkpoints import Shelf, read_definition
 
 HANGS = (
     "import pathlib, time\ndef test_hangs():\n    pathlib.Path({mark!r}).write_text('here\\n')\n    time.sleep(120)\n"
 )
+
+BUILDER = """
+import fcntl, json, pathlib, sys
+for order in json.load(open(sys.argv[2])):
+    with open(order["out"] + ".used") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pathlib.Path(order["out"]).mkdir()
+        else:
+            raise SystemExit("nobody holds it")
+"""
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is held on Windows, which is untested")
 
@@ -113,3 +131,29 @@ def test_what_another_user_has_held_before_can_be_held_too(tmp_path, monkeypatch
 def test_who_removes_is_alone(tmp_path):
     with alone(tmp_path / "thing") as first, alone(tmp_path / "thing") as second:
         assert (first, second) == (True, False)
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """Return a shelf of one model, whose builder insists that the model's folder is held."""
+    monkeypatch.setenv("HARNESS_BUILDER_PYTHON", sys.executable)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    own = tmp_path / "builder"
+    own.mkdir()
+    (own / "build.py").write_text(BUILDER)
+    (own / "builder.txt").write_text("pytest==8\n")
+    (own / "model.toml").write_text("")
+    return Shelf(tmp_path / "checkpoints", own, {"model": read_definition(own / "model.toml")}, "tiny")
+
+
+def test_what_is_packed_into_a_bundle_is_held(shelf, tmp_path):
+    (tmp_path / "cache").mkdir()
+    copy_checkpoints(shelf, ["model"], Places(tmp_path / "cache"), tmp_path / "bundle", print)
+    assert [path.name for path in (tmp_path / "bundle" / "checkpoints").iterdir()] == [shelf.folder("model").name]
+    assert not in_use(shelf.folder("model"))
+
+
+def test_what_is_built_by_name_is_held(shelf, monkeypatch):
+    monkeypatch.setattr(checkpoint, "open_shelf", lambda *_: shelf)
+    assert main(["checkpoint", "build", "model"]) == 0
+    assert not in_use(shelf.folder("model"))
