@@ -33,7 +33,7 @@ class Kind(StrEnum):
     DISAPPEARED = "disappeared"
     MISSING = "missing"
     UNKNOWN = "no answer"  # the scenario, the harness, the network or a busy card is to blame; or no baseline is there
-    WITHHELD = "not claimed"  # would be one of the first five, but the machine moved
+    WITHHELD = "not claimed"  # a regression, an open red or another signature, but the machine moved
 
 
 REGRESSIONS = frozenset({Kind.NEW, Kind.MEMORY_UP})

@@ -113,7 +113,11 @@ def read(path: Path, kind: type[Kept]) -> Kept | None:
 
 
 def last_night(reports: Path, matrix: str, gpus: Sequence[str], but: RunFolder | None = None) -> Ended | None:
-    """Return the newest night of a matrix that came to its end, on the same models of GPU, ``but`` for one."""
+    """Return the newest night of a matrix that came to its end, on the same models of GPU.
+
+    Where ``but`` is judged, which may be late or once more, neither it nor a night that began after it counts.
+    """
+    until = but.read_record().started if but else None
     found = [
         one
         for path in reports.absolute().glob(f"*/{ENDED}")
@@ -121,7 +125,8 @@ def last_night(reports: Path, matrix: str, gpus: Sequence[str], but: RunFolder |
         and (path.parent / LEDGER).exists()
         and (one := read(path, Ended)) is not None
     ]
-    alike = [one for one in found if one.matrix == matrix and one.gpus == tuple(gpus)]
+    earlier = [one for one in found if until is None or one.started <= until]
+    alike = [one for one in earlier if one.matrix == matrix and one.gpus == tuple(gpus)]
     return max(alike, key=lambda one: one.finished, default=None)
 
 

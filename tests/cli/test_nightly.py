@@ -314,6 +314,20 @@ def test_a_merged_run_is_judged_and_nothing_is_run(world, monkeypatch):
     assert merged.folder.journal_file.read_bytes() == before
 
 
+def test_a_run_that_is_judged_again_is_not_held_against_a_later_night(world):
+    first, _ = world.night()
+    world.newest = "1.2.0"
+    world.answers(latest_two="broken")
+    second, _ = world.night("--all", code=1)
+    world.answers()
+    later, _ = world.night("--all")
+    for name in ("nightly.json", "night.json"):
+        (Path("reports", second["night"]) / name).unlink()
+    judged, _ = world.night("--judge", second["night"], code=1)
+    assert judged["previous"] == first["night"] != later["night"]
+    assert world.kinds(judged) == {("new regression", LATEST, "test_two")}
+
+
 def test_a_judge_without_the_runs_cards_searches_nothing_and_says_so(world):
     """The host of the runs is written over: there is no GPU here."""
     first, _ = world.night()
