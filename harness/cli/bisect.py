@@ -19,7 +19,7 @@ from harness.cli.arguments import (
     default_matrix,
     positive,
 )
-from harness.cli.commits import add_into, asked_source, descend, kept_source, last_lines
+from harness.cli.commits import Source, add_into, asked_source, descend, kept_source, last_lines
 from harness.cli.criterion import add_criterion, read_criterion
 from harness.cli.progress import Show
 from harness.envs.places import Places
@@ -33,6 +33,7 @@ from harness.runner.isolation import Isolation
 from harness.search.drive import start, take_up
 from harness.search.first_bad import Search
 from harness.search.listing import released
+from harness.search.narrowing import Bisect, Say
 from harness.search.question import Question
 from harness.search.releases import between
 from harness.store.folder import find
@@ -94,15 +95,7 @@ def bisect(options: argparse.Namespace) -> ExitCode:
     alone = among_commits(options, places, lambda ends: _about(options, ends))
     if alone is not None:
         return search_among(alone, options, console, say)
-    if options.resume:
-        search = take_up(find(options.resume, options.reports), places)
-        source = kept_source(options, search.folder, places)
-    else:
-        source = asked_source(options, places)
-        question, notes = _question(options, places)
-        for note in notes:
-            say(f"note: {note}")
-        search = start(question, load_matrix(options.matrix), places, options.reports)
+    search, source = _begun(options, places, say)
     asked = search.question
     back = f"back from {asked.releases[-1]}, over up to " if asked.open_end else ""
     say(f"{back}{len(asked.releases)} releases of {asked.package}, {asked.scenario} → {short(search.folder.path)}")
@@ -128,6 +121,22 @@ def bisect(options: argparse.Namespace) -> ExitCode:
     for line in (*closing_lines(search, result, places, into=source is not None), *answer):
         say(line)
     return code
+
+
+def _begun(options: argparse.Namespace, places: Places, say: Say) -> tuple[Bisect, Source | None]:
+    """Return the search over releases that is asked for or gone on with, and where it goes on to commits.
+
+    Raises:
+        ConfigError: something is missing, or two things that were asked for exclude each other.
+    """
+    if options.resume:
+        search = take_up(find(options.resume, options.reports), places)
+        return search, kept_source(options, search.folder, places)
+    source = asked_source(options, places)
+    question, notes = _question(options, places)
+    for note in notes:
+        say(f"note: {note}")
+    return start(question, load_matrix(options.matrix), places, options.reports), source
 
 
 def _probes(asked: Question) -> int:
