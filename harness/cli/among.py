@@ -64,7 +64,8 @@ def search_among(search: Among, options: argparse.Namespace, console: Console, s
     with Show(console, 0) as show:
         found = search.run(show, say)
     views, code = write_views(search.folder), CODES[found.ending]
-    lines = commit_lines(found, again(search, found), search.folder)
+    command = again(search, found) if found.suspects else ""
+    lines = commit_lines(found, command, search.folder)
     if options.json:
         paths = {"run": str(search.folder.path), "html": str(views.html)}
         print(json.dumps({**paths, "exit_code": code, "commits": found.model_dump(), "answer": lines[-1]}, indent=1))

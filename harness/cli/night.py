@@ -23,7 +23,7 @@ from harness.nightly.stages import Interrupted, Stages
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import plan_again
-from harness.store.carried import NIGHT
+from harness.store.carried import is_night
 from harness.store.folder import RunFolder, find
 
 BUDGET = 40 * 60.0  # seconds for the searches of a night
@@ -54,7 +54,7 @@ def to_judge(options: argparse.Namespace) -> RunFolder:
         ConfigError: it is a night of its own: it was judged at its end, by what only it knew then.
     """
     folder = find(options.judge, options.reports)
-    if (folder.path / NIGHT).exists():
+    if is_night(folder):
         raise ConfigError(
             f"{folder.path.name} is a night of harness nightly and judges itself at its end (--resume goes on with one "
             "that was interrupted); --judge is for runs of harness run, alone or merged"
@@ -103,7 +103,8 @@ def spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
         else:
             night = _begin(asked, matrix, torn, stages)
         cells, kept = len(night.plan.cells), len(night.choice.carried)
-        asked.say(f"{cells} cells to run, {kept} results carried → {short(night.folder.path)}")
+        told = f"{cells} cell{'' if cells == 1 else 's'} to run, {kept} result{'' if kept == 1 else 's'} carried"
+        asked.say(f"{told} → {short(night.folder.path)}")
         try:
             return _finish(asked).night(night, how, show), night.folder
         except (Interrupted, KeyboardInterrupt):

@@ -58,7 +58,7 @@ def accepted_memory(held: Held, base: Look, now: Look) -> str:
     return with_accepted([entry], held.accepted)[0].accepted if grown else ""
 
 
-def worse(held: Held, standing: Mapping[Place, Seen], epoch: str) -> list[Claim]:
+def worse(held: Held, standing: Mapping[Place, Seen], epoch: str, said: Mapping[Place, str]) -> list[Claim]:
     """Return what stands and is worse than the baseline, unless it was accepted: quiet claims, one a place.
 
     ================================= ============================================
@@ -71,8 +71,8 @@ def worse(held: Held, standing: Mapping[Place, Seen], epoch: str) -> list[Claim]
     anything else                     –
     ================================= ============================================
 
-    What stands is what the nights have confirmed, carried answers too. Memory is compared where the machine did not
-    move since the baseline.
+    What stands is what the nights have confirmed, carried answers too; ``said`` is what its failures said tonight.
+    Memory is compared where the machine did not move since the baseline.
     """
     bases, found = held.measured(epoch), dict[Place, Claim]()
     differences = _differences(held, {place: one.look for place, one in standing.items()})
@@ -82,12 +82,12 @@ def worse(held: Held, standing: Mapping[Place, Seen], epoch: str) -> list[Claim]
             told = [(kind, base) for one in open_ if (base := _base(bases, one)) and (kind := _kind(base, seen.look))]
             if told:
                 kind, base = min(told, key=lambda one: one[0] is not Kind.DIFFERS)
-                found[place] = _claim(held, seen, base, kind)
+                found[place] = _claim(held, seen, base, kind, said.get(place, ""))
         elif seen.word is Word.GREEN and place in bases and not accepted_memory(held, bases[place], seen.look):
             grown = [one for one in beyond(bases[place], seen.look) if one.up]
             if grown:
                 most = max(grown, key=lambda one: one.after.median - one.before.median)
-                found[place] = _claim(held, seen, bases[place], Kind.DIFFERS, most)
+                found[place] = _claim(held, seen, bases[place], Kind.DIFFERS, shift=most)
     return list(found.values())
 
 
@@ -101,9 +101,9 @@ def _kind(base: Look, now: Look) -> Kind | None:
     return Kind.OTHERWISE if base.word is Word.RED and not alike(base, now) else None
 
 
-def _claim(held: Held, seen: Seen, base: Look, kind: Kind, shift: Shift | None = None) -> Claim:
-    said = seen.signatures[0] if seen.signatures else str(seen.look.result)
-    detail = f"{said}; the baseline {held.run} is {base.word}"
+def _claim(held: Held, seen: Seen, base: Look, kind: Kind, said: str = "", shift: Shift | None = None) -> Claim:
+    said = said or (seen.signatures[0] if seen.signatures else str(seen.look.result))
+    detail = f"{' '.join(said.split())}; the baseline {held.run} is {base.word}"
     if shift is not None:
         detail = f"{shift.name} {human_bytes(shift.before.median)} in {held.run}, {human_bytes(shift.after.median)} now"
     return Claim(

@@ -80,7 +80,8 @@ def _with_standing(found: Sequence[Claim], now: Situation, ledger: Ledger) -> li
         for place, one in ledger.places().items()
         if (place in now.looks or place in now.carried) and not told.get(place, set()) & SAID
     }
-    worse = {(one.line, one.scenario): one for one in against.worse(now.held, standing, ledger.epoch)}
+    said = {place: look.reason for place, look in now.looks.items()}
+    worse = {(one.line, one.scenario): one for one in against.worse(now.held, standing, ledger.epoch, said)}
     kept = [one for one in found if one.kind is not Kind.STILL_RED or (one.line, one.scenario) not in worse]
     return [*kept, *worse.values()]
 

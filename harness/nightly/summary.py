@@ -16,6 +16,7 @@ from harness.report.markdown import tracker as as_tracker
 
 ORDER = tuple(Kind)
 MOST = 20  # claims of one kind that are named
+SHOWS_CHANGES = {Kind.NEW, Kind.MEMORY_UP, Kind.FIXED, Kind.CHANGED} | STANDING
 QUIET = 30  # lines about what is quiet, and about what was carried
 
 
@@ -114,7 +115,7 @@ def _row(claim: Claim, night: Ended, hand: Hand = PLAIN) -> str:
     ordered = sorted(claim.changed.items(), key=lambda one: (one[0] not in tested, one[0]))
     changed = [f"{name} {' → '.join(readable(text) or 'none' for text in pair)}" for name, pair in ordered]
     more = f"; changed: {', '.join(changed[:3])}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"  # noqa: PLR2004
-    told = more if changed and claim.kind in {Kind.NEW, Kind.MEMORY_UP, Kind.FIXED, Kind.CHANGED} else ""
+    told = more if changed and claim.kind in SHOWS_CHANGES else ""
     return f"{where}{': ' if where else ''}{hand.text(f'{claim.detail}{since}{told}')}"
 
 
@@ -127,11 +128,15 @@ def _searched(one: Searched, hand: Hand = PLAIN) -> str:
 
 def _counts(night: Ended) -> str:
     words = ", ".join(f"{count} {word}" for word, count in night.counts.items() if count)
-    return f"{sum(night.counts.values())} results of tonight: {words or 'none'}"
+    return f"{_results(sum(night.counts.values()))} of tonight: {words or 'none'}"
 
 
 def _carried(night: Ended) -> list[str]:
-    return [f"{one.count} results not run again: unchanged since {one.night}" for one in night.carried]
+    return [f"{_results(one.count)} not run again: unchanged since {one.night}" for one in night.carried]
+
+
+def _results(number: int) -> str:
+    return f"{number} result{'' if number == 1 else 's'}"
 
 
 def _carried_lines(night: Ended) -> list[str]:
@@ -154,7 +159,8 @@ def _texts(*many: Iterable[str]) -> list[str]:
 def _section(title: str, rows: list[str], before: str = "") -> list[str]:
     if not rows and not before:
         return []
-    return [f"## {title}", "", *([before, ""] if before else []), *(f"- {row}" for row in rows), ""]
+    listed = [*(f"- {row}" for row in rows), ""] if rows else []
+    return [f"## {title}", "", *([before, ""] if before else []), *listed]
 
 
 def _is_quiet(claim: Claim) -> bool:

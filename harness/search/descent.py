@@ -31,7 +31,10 @@ class Into(Record):
 
 
 class CommitResult(Record):
-    """How it ended: the last commit before the change, and those of which one is the first after it."""
+    """How it ended: the last commit before the change, and those of which one is the first after it.
+
+    There is no suspect where the change lies on the older branch, before the two part.
+    """
 
     ending: Ending
     package: str

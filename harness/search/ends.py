@@ -80,6 +80,11 @@ def good_end_failed(asked: Question, result: Result) -> bool:
 
 
 def commit_ends_failed(found: CommitResult) -> bool:
-    """Tell whether a commit at the border is not what it has to be, so that nothing is known of those between."""
+    """Tell whether a commit at the border is not what it has to be, so that nothing is known of those between.
+
+    Where a branch left the row before the change, no commit of the row is suspected at all.
+    """
+    if not found.suspects:
+        return True
     border = ((found.before, found.find_fix), (found.suspects[-1], not found.find_fix))
     return any(sha in found.judged and found.judged[sha].bad is not bad for sha, bad in border)

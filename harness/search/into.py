@@ -39,7 +39,7 @@ class Descent:
                 return self._result(wrong[0], before, suspects, wrong[1])
             search = self._narrow(line)
             if search is None:
-                return self._result(Ending.INCONCLUSIVE, before, suspects, self._left(line))
+                return self._result(Ending.INCONCLUSIVE, before, (), self._left(line))
             before, suspects = self._into_merges(*_border(line, search))
             if len(suspects) > 1:
                 return self._result(Ending.INCONCLUSIVE, before, suspects)

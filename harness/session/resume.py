@@ -15,21 +15,28 @@ from harness.matrix.model import Matrix
 from harness.matrix.places import ScenarioFile, nearest
 from harness.session.collecting import covered
 from harness.session.plan import Plan, PlannedCell, read_scenarios, select_cells
+from harness.store.carried import is_night
 from harness.store.folder import RunFolder, find
 from harness.store.records import Asked, CellRecord
 
 
 def run_to_resume(name: str, reports: Path, matrix: str | None) -> RunFolder:
-    """Return the run called ``name``, or the newest run of the matrix called ``matrix``.
+    """Return the run called ``name``, or the newest run of the matrix called ``matrix``; nights are passed over.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or ``name`` is a night: what it claimed would no longer be what its folder shows.
     """
     if matrix is None:
-        return find(name, reports)
+        folder = find(name, reports)
+        if is_night(folder):
+            raise ConfigError(
+                f"{folder.path.name} is a night: `harness nightly --resume` goes on with one that was interrupted, and "
+                "one that is over stays as it is"
+            )
+        return folder
     for path in sorted(reports.absolute().glob("*/run.json"), reverse=True):
         folder = RunFolder(path.parent)
-        if folder.read_record().name == matrix:
+        if not is_night(folder) and folder.read_record().name == matrix:
             return folder
     raise ConfigError(f"there is no run of the matrix {matrix} below {reports} to go on with")
 

@@ -11,6 +11,11 @@ from harness.store.lines import lines_of
 NIGHT = "night.json"  # what a night goes by, written when it begins
 
 
+def is_night(folder: RunFolder) -> bool:
+    """Tell whether a run is a night, which nothing but itself goes on with."""
+    return (folder.path / NIGHT).exists()
+
+
 def carried(folder: RunFolder) -> dict[str, RunFolder]:
     """Return line → the newest night before that ran it, for every line that a night planned and left out.
 

@@ -454,3 +454,16 @@ def test_reports_that_are_a_file_are_one_sentence(world):
     Path("reports").write_text("no folder")
     _, said = world.night(code=2)
     assert "--reports reports is not a folder" in said
+
+
+def test_a_night_is_gone_on_with_by_nothing_but_itself(world):
+    night, _ = world.night()
+    folder = Path("reports", night["night"])
+    before = (folder / "journal.jsonl").read_bytes()
+    for words, sentence in (
+        ((night["night"], "--resume"), f"{night['night']} is a night: `harness nightly --resume` goes on with one"),
+        (("small.toml", "--retry-failed"), "there is no run of the matrix small below reports to go on with"),
+    ):
+        assert main(["run", *words]) == 2
+        assert sentence in world.capsys.readouterr().err
+    assert (folder / "journal.jsonl").read_bytes() == before

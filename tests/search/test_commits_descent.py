@@ -9,7 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from harness.matrix.cell import Cell, Pin
+from harness.nightly.search import commit_answer
+from harness.report.issue.descended import among
 from harness.search.descent import Into, read_question, read_result, write_question
+from harness.search.ends import commit_ends_failed
 from harness.search.history import open_repository
 from harness.search.into import Descent
 from harness.search.question import Question
@@ -183,6 +186,10 @@ def test_a_merge_base_that_is_bad_already_is_said_as_git_does(git_repository, se
     result, told = search(lambda sha: GOOD if sha == made["1.0"] else BAD)
     assert result.ending is Ending.INCONCLUSIVE
     assert result.reason.startswith(f"the merge base {made['base'][:10]}")
+    assert result.suspects == ()  # the change lies on the branch that was left
+    assert commit_ends_failed(result)
+    assert commit_answer(result).startswith("the commits of gadget gave no answer: the merge base ")
+    assert " is one of " not in among(result, "any failure").sentence
     assert "is bad already" in result.reason
     assert len(told.shas) == 3
     result, _ = search(lambda sha: BAD if sha == made["1.0"] else GOOD, find_fix=True)
