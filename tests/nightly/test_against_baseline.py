@@ -142,6 +142,14 @@ def test_a_red_against_the_baseline_keeps_the_night_from_being_green_until_it_is
     assert (nights.spend(look("G", 3)), nights.kinds) == (0, [])
 
 
+def test_what_differs_from_the_baseline_is_told_in_tonights_words():
+    """A signature has no numbers in it, and what a failure says has."""
+    nights = begun(GREEN)
+    nights.spend(BROKEN)
+    nights.spend(look("R", 2, reason="the answer is 39\nand not 42"))
+    assert nights.only.detail == "the answer is 39 and not 42; the baseline base is green"
+
+
 def test_without_a_baseline_only_the_first_night_is_red():
     nights = Nights(Held())
     assert [nights.spend(one) for one in (GREEN, BROKEN, look("R", 2))] == [0, 1, 0]
