@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +35,21 @@ def env_size(folder: Path) -> int:
     Files that uv linked from its cache have a second name there and cost nothing. Where uv clones instead of
     linking (APFS, btrfs, XFS with reflinks) every file counts, though its blocks are shared.
     """
-    files = (path.lstat() for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    files = _files(folder)
     return sum(status.st_size for status in files if status.st_nlink == 1)
+
+
+def _files(folder: Path | str) -> Iterator[os.stat_result]:
+    """Yield the status of every file below a folder; there are tens of thousands in an environment."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _files(entry.path)
+                else:
+                    yield entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # it is being removed by somebody else
+        return
 
 
 def list_environments(root: Path) -> list[Stored]:
