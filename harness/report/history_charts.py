@@ -15,6 +15,7 @@ from harness.verdict.measures import unit_of
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 170, 70, 12, 16, 22
 ZOOM = 0.5  # figures that all lie above this share of the largest are not drawn from zero
 CLASSES = {"cuda_reserved": "r", "cuda_allocated": "a", "cuda_allocated_peak": "p", "host_anon_peak": "a", SECONDS: "s"}
+NARROWEST = 6.0  # pixels of a stretch, where there are not too many
 NIGHT = timedelta(days=1)  # at most; where there are more runs a day, until the next
 
 
@@ -79,18 +80,38 @@ class Scale:
 
 
 def strip(trend: Trend, scale: Scale) -> tuple[Stretch, ...]:
-    """Return the nights as coloured stretches, each night as wide as the time to the next one, a day at most."""
+    """Return the nights as coloured stretches, each night as wide as the time to the next one, a day at most.
+
+    A stretch that would be too narrow to be seen, of one of several runs in a day, moves its neighbours aside.
+    """
     places = [scale.x(night.started) for night in trend.nights]
     day = [scale.x(night.started + NIGHT) for night in trend.nights]
     ends = [min(pair) for pair in zip(day, [*places[1:], day[-1]], strict=True)]
+    grouped = [(word, list(group)) for word, group in groupby(range(len(places)), key=lambda at: trend.words[at])]
     found = []
-    for word, group in groupby(range(len(places)), key=lambda place: trend.words[place]):
-        own = list(group)
+    spans = spread_out([(places[own[0]], ends[own[-1]]) for _, own in grouped], LEFT, WIDTH - RIGHT)
+    for (word, own), (start, end) in zip(grouped, spans, strict=True):
         first, last = trend.nights[own[0]].started, trend.nights[own[-1]].started
         span = f"{first:%Y-%m-%d}" + (f" – {last:%Y-%m-%d}, {len(own)} nights" if len(own) > 1 else "")
-        x = round(places[own[0]], 1)
-        found.append(Stretch(word, x, round(max(ends[own[-1]] - x, 1.2), 1), f"{word.glyph} {word} · {span}"))
+        x = round(start, 1)
+        found.append(Stretch(word, x, round(end - x, 1), f"{word.glyph} {word} · {span}"))
     return tuple(found)
+
+
+def spread_out(spans: Sequence[tuple[float, float]], left: float, right: float) -> list[tuple[float, float]]:
+    """Return spans, in order and apart, widened so that each can be seen: none covers another or leaves the edges."""
+    least = min(NARROWEST, (right - left) / max(len(spans), 1))
+    widened, cursor = [], left
+    for wanted, end in spans:
+        start = max(wanted, cursor)
+        cursor = max(end, start + least)
+        widened.append((start, cursor))
+    found, limit = [], right
+    for start, wanted in reversed(widened):
+        end = min(wanted, limit)
+        limit = min(start, end - least)
+        found.append((limit, end))
+    return found[::-1]
 
 
 def charts(trend: Trend, scale: Scale) -> tuple[Chart, ...]:

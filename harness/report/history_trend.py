@@ -176,17 +176,21 @@ def charted(nights: Sequence[Night]) -> tuple[str, ...]:
 
 
 def version_changes(before: Night, after: Night) -> tuple[str, ...]:
-    """Return which installed versions differ between two nights, those that the line names first."""
-    if before.versions is after.versions:
+    """Return which installed versions differ between two nights, those that the line names first.
+
+    Of what is built from a commit, the commits are told; a folder that stayed the same may hold another version.
+    """
+    if before.versions is after.versions and before.built is after.built:
         return ()
-    old, new = before.versions, after.versions
-    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    changed.sort(key=lambda name: f"{name}=" not in after.line)
-    return tuple(f"{name} {_had(old, name)} → {_had(new, name)}" for name in changed)
+    told = [_changed(before.versions, after.versions), _changed(before.exact, after.exact)]
+    changed = {name: pair for each in told for name, pair in each.items()}
+    ordered = sorted(changed, key=lambda name: (f"{name}=" not in after.line, name))
+    return tuple(f"{name} {changed[name][0]} → {changed[name][1]}" for name in ordered)
 
 
-def _had(versions: Mapping[str, str], name: str) -> str:
-    return versions.get(name, "not installed")
+def _changed(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    pairs = {name: (old.get(name, "not installed"), new.get(name, "not installed")) for name in {*old, *new}}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def figure_words(figure: str) -> str:

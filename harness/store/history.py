@@ -32,8 +32,8 @@ JOIN lines ON lines.id = boxes.line JOIN scenarios ON scenarios.id = boxes.scena
 """  # noqa: S608  # one sentence of this module
 MODELS = "SELECT matrix, gpu FROM lines WHERE line = ?"
 NIGHTS = f"""
-SELECT runs.name, boxes.started, cells.name, locks.versions, outcomes.words, signatures.name,
-    shapes.names, boxes.medians, boxes.spreads
+SELECT runs.name, boxes.started, cells.name, locks.versions, locks.built, outcomes.words,
+    signatures.name, shapes.names, boxes.medians, boxes.spreads
 FROM boxes JOIN runs ON runs.id = boxes.run JOIN cells ON cells.id = boxes.cell JOIN locks ON locks.id = boxes.lock
 JOIN outcomes ON outcomes.id = boxes.outcomes JOIN signatures ON signatures.id = boxes.signature
 JOIN shapes ON shapes.id = boxes.shape
@@ -157,7 +157,7 @@ def _place(track: Track, since: datetime | None) -> tuple[object, ...]:
 
 
 def _night(track: Track, row: Sequence[Any]) -> Night:
-    run, started, cell, versions, words, signature, names, medians, spreads = row
+    run, started, cell, versions, built, words, signature, names, medians, spreads = row
     return Night(
         run=run,
         started=moment(started),
@@ -170,4 +170,5 @@ def _night(track: Track, row: Sequence[Any]) -> Night:
         outcomes=_outcomes(words),
         signature=signature,
         figures=Figures(_places(names), medians, spreads),
+        built=_versions(built),
     )

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 FILE = "history.sqlite"
-VERSION = 2  # of the tables below; an index of another version is made anew
+VERSION = 3  # of the tables below; an index of another version is made anew
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WAIT = 60.0  # seconds that one process waits for another's writing
 
 # What many boxes have in common stands once: lines, cells, versions, names of figures, signatures with an exception.
+# A lock's ``built`` says from which commits and folders, as a person reads it: no address, which may be private.
 # A box's ``started`` is in microseconds since 1970.
 TABLES = """
 CREATE TABLE runs (
@@ -24,7 +25,7 @@ CREATE TABLE parts (run INTEGER NOT NULL, part TEXT NOT NULL);
 CREATE TABLE lines (id INTEGER PRIMARY KEY, matrix TEXT, line TEXT, gpu TEXT, UNIQUE (matrix, line, gpu));
 CREATE TABLE scenarios (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE cells (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
-CREATE TABLE locks (id INTEGER PRIMARY KEY, versions TEXT, pins TEXT, UNIQUE (versions, pins));
+CREATE TABLE locks (id INTEGER PRIMARY KEY, versions TEXT, pins TEXT, built TEXT, UNIQUE (versions, pins, built));
 CREATE TABLE outcomes (id INTEGER PRIMARY KEY, words TEXT UNIQUE);
 CREATE TABLE signatures (id INTEGER PRIMARY KEY, name TEXT UNIQUE, failure TEXT);
 CREATE TABLE shapes (id INTEGER PRIMARY KEY, names TEXT UNIQUE);

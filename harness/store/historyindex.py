@@ -138,7 +138,8 @@ class _Writer:
         self._connection.executemany(f"INSERT INTO boxes VALUES ({', '.join('?' * 11)})", boxes)  # noqa: S608  # marks alone
 
     def _lock(self, rows: RunRows, cell: str) -> int:
-        return self._id("locks", versions=json.dumps(rows.versions[cell]), pins=json.dumps(rows.pins[cell]))
+        versions, pins, built = (json.dumps(each[cell]) for each in (rows.versions, rows.pins, rows.built))
+        return self._id("locks", versions=versions, pins=pins, built=built)
 
     def _box(self, run: int, matrix: str, box: BoxRow, lock: int) -> tuple[Any, ...]:
         medians, spreads = pack(box.values)

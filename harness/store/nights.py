@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
 from typing import NamedTuple
@@ -87,7 +87,8 @@ class Night:
     ``outcomes`` are those of every attempt in their order, none where the plan expected one and none was made.
     ``signature`` is the last red attempt's, its outcome where it has none, and empty where no attempt was red.
     ``versions`` is the whole lock, as the cell saw itself, and ``python``. ``figures`` holds ``seconds`` (of the
-    attempt) beside what the attempts measured.
+    attempt) beside what the attempts measured. ``built`` names the commit or folder (``git@1a2b3c4d``) of each package
+    that is built from one: two commits may call themselves one version.
     """
 
     run: str  # the run folder's name
@@ -101,6 +102,12 @@ class Night:
     outcomes: tuple[Outcome, ...]
     signature: str
     figures: Mapping[str, Measured]
+    built: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exact(self) -> Mapping[str, str]:
+        """Return the versions, with the commit or folder of what was built."""
+        return {**self.versions, **self.built}
 
     @property
     def track(self) -> Track:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from harness.errors import ConfigError
+from harness.matrix.cell import readable
 from harness.store.folder import RunFolder
 from harness.store.records import SCHEMA_VERSION, CellRecord, RunRecord
 from harness.store.runboxes import BoxRow, Raw, boxes
@@ -20,13 +21,17 @@ HEAD = 40  # bytes in which a line names its event
 
 @dataclass(frozen=True)
 class RunRows:
-    """One run: its boxes, and of each cell what is installed and which packages are pinned."""
+    """One run: its boxes, and of each cell what is installed, which packages are pinned, and what was built.
+
+    ``built`` has package → ``git@1a2b3c4d`` or ``path:folder`` beside the version, never the address.
+    """
 
     matrix: str
     started: datetime
     parts: tuple[str, ...]
     versions: Mapping[str, dict[str, str]]
     pins: Mapping[str, tuple[str, ...]]
+    built: Mapping[str, dict[str, str]]
     boxes: tuple[BoxRow, ...] = field(repr=False)
 
 
@@ -44,6 +49,7 @@ def read_rows(folder: RunFolder) -> RunRows:
         parts=tuple(part.run for part in run.parts),
         versions={cell.id: _versions(cell, seen.get(cell.id, {})) for cell in run.cells},
         pins={cell.id: tuple(cell.pins) for cell in run.cells},
+        built={cell.id: _built(cell) for cell in run.cells},
         boxes=boxes(run, attempts),
     )
 
@@ -91,6 +97,11 @@ def _lines(folder: RunFolder) -> Iterator[bytes]:
             yield from journal
     except FileNotFoundError:
         return
+
+
+def _built(cell: CellRecord) -> dict[str, str]:
+    """Name the commits and folders of what was installed; an unsolvable cell has nothing installed."""
+    return {name: readable(address) for name, address in cell.built.items()} if cell.versions else {}
 
 
 def _versions(cell: CellRecord, seen: Mapping[str, str]) -> dict[str, str]:

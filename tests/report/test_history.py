@@ -1,6 +1,7 @@
 """Trends over nights: steps that stay, streaks, and a page that stays small and asks nothing of any network."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report import history_html
-from harness.report.history_charts import Scale, charts, strip
+from harness.report.history_charts import LEFT, RIGHT, WIDTH, Scale, charts, spread_out, strip
 from harness.report.history_html import page, render
 from harness.report.history_steps import steps
 from harness.report.history_text import as_rows, since
@@ -185,6 +186,60 @@ def test_changed_versions_name_the_line_s_own_package_first():
         "aiohttp not installed → 3",
         "numpy 2.0 → not installed",
     )
+
+
+def test_of_what_is_built_from_a_commit_the_commits_are_told_where_the_version_stayed():
+    gadget = replace(TRACK, line="own-gadget=dev")
+    commits = ("git@69c9392b", "git@69c9392b", "git@7992ca89", "git@7992ca89")
+    made = [
+        replace(one, versions={"own-gadget": "1.0.0"}, built={"own-gadget": commit})
+        for one, commit in zip(nights("ppff", track=gadget), commits, strict=True)
+    ]
+    found = trend(gadget, made)
+    said = "own-gadget git@69c9392b → git@7992ca89"
+    assert found.turns[0].versions == (said,)
+    assert since(found) == f"fail for 2 nights, since 2026-03-03 ({said})"
+    assert said in render(page([found], "Nightly"))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "versions", "said"),
+    [
+        ("path:gadget", "path:gadget", ("1.0", "1.1"), ("gadget 1.0 → 1.1",)),
+        ("git@69c9392b", "git@7992ca89", ("1.0", "1.1"), ("gadget git@69c9392b → git@7992ca89",)),
+        ("git@69c9392b", "git@69c9392b", ("1.0", "1.0"), ()),
+        ("git@69c9392b", None, ("1.0", "1.0"), ("gadget git@69c9392b → 1.0",)),
+    ],
+)
+def test_a_build_and_a_version_are_told_by_what_differs(was, now, versions, said):
+    sides = [
+        replace(night(number), versions={"gadget": version}, built={"gadget": built} if built else {})
+        for number, (built, version) in enumerate(zip((was, now), versions, strict=True))
+    ]
+    assert version_changes(*sides) == said
+
+
+def test_one_green_run_among_several_of_a_day_can_be_seen():
+    made = [
+        replace(night(0, letter), started=START + timedelta(minutes=10 * number))
+        for number, letter in enumerate("fpff")
+    ]
+    found = strip(trend(TRACK, made), Scale(made[0].started, made[-1].started))
+    assert [each.word for each in found] == [Word.FAIL, Word.PASS, Word.FAIL]
+    assert all(each.width >= 6 for each in found)
+    assert all(one.x + one.width <= other.x + 0.11 for one, other in pairwise(found))
+
+
+@given(st.lists(st.floats(0, 1), max_size=400))
+def test_no_stretch_of_a_strip_covers_another_or_leaves_it(cuts):
+    left, right = float(LEFT), float(WIDTH - RIGHT)
+    edges = [left + (right - left) * cut for cut in sorted({0.0, 1.0, *cuts})]
+    found = spread_out(list(pairwise(edges)), left, right)
+    least = min(6.0, (right - left) / len(found))
+    assert all(end - start >= least - 1e-6 for start, end in found)
+    assert all(one[1] <= other[0] + 1e-6 for one, other in pairwise(found))
+    assert found[0][0] >= left - 1e-6
+    assert found[-1][1] <= right + 1e-6
 
 
 def test_json_has_every_night_and_every_change():

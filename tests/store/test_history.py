@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import ConfigError
+from harness.matrix.cell import Cell, Pin
 from harness.report.context import build
 from harness.store.folder import RunFolder
 from harness.store.history import open_history
@@ -184,6 +185,28 @@ def test_the_versions_are_those_the_cell_was_seen_to_have(tmp_path):
     journal.close()
     (night,) = open_history(tmp_path)[0].line("six=latest-1", "a::test_x")
     assert night.versions == {"python": "3.11", "six": "1.0.dev3", "numpy": "2.0"}
+
+
+def test_a_commit_is_told_beside_the_version_that_did_not_change_and_its_address_is_not_kept(tmp_path):
+    shas = ("69c9392b" * 5, "7992ca89" * 5)
+    for number, sha in enumerate(shas):
+        pin = Pin("six", f"dev@{sha[:8]}", f"six @ git+https://somebody:secret@host.invalid/six@{sha}#subdirectory=x")
+        planned = cell(CELLS[0]).model_copy(update={"planned": Cell("3.11", (pin,))})
+        folder = write(tmp_path, f"run{number}", [attempt()], day=number, cells=())
+        folder.write_record(folder.read_record().model_copy(update={"cells": (planned,)}))
+    first, second = open_history(tmp_path)[0].line("six=latest-1", "a::test_x")
+    assert (first.versions["six"], second.versions["six"]) == ("1.0", "1.0")
+    assert (first.exact["six"], second.exact["six"]) == ("git@69c9392b", "git@7992ca89")
+    assert b"somebody" not in (tmp_path / FILE).read_bytes()
+
+
+def test_in_an_unsolvable_cell_nothing_is_built(tmp_path):
+    pin = Pin("six", "dev@1", "six @ git+https://host.invalid/six@" + "1" * 40)
+    planned = cell(CELLS[0]).model_copy(update={"planned": Cell("3.11", (pin,)), "versions": {}})
+    folder = write(tmp_path, "one", [attempt()], cells=())
+    folder.write_record(folder.read_record().model_copy(update={"cells": (planned,)}))
+    (night,) = open_history(tmp_path)[0].line("six=latest-1", "a::test_x")
+    assert night.exact == {"python": "3.11"}
 
 
 def test_two_machines_merged_are_two_lines_and_count_once(tmp_path):
