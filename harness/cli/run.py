@@ -27,10 +27,11 @@ from harness.envs.places import Places
 from harness.errors import ExitCode
 from harness.matrix.places import short
 from harness.report.summary import print_summary
+from harness.report.views import Word
 from harness.report.write import Views, write_views
 from harness.runner.isolation import Isolation
 from harness.session.begin import begin, extend, remember
-from harness.session.conclude import Conclusion, conclude
+from harness.session.conclude import Conclusion, conclude, lacking
 from harness.session.context import BUSY_BYTES, Options
 from harness.session.isolation_check import isolation_differences
 from harness.session.plan import Plan, make_plan
@@ -170,7 +171,9 @@ def _finish(options: argparse.Namespace, asked: Asked, folder: RunFolder, consol
 def _print_end(console: Console, result: Conclusion, views: Views, folder: RunFolder, *, whole: bool) -> None:
     lines = [] if whole else [f"interrupted; to go on: harness run --resume {short(folder.path)}"]
     if whole and result.missing:
-        lines += [f"{count(result.missing, 'result')} missing; to get them: harness run --resume {short(folder.path)}"]
+        shown = views.context
+        said = lacking(result.missing, [row.scenario for row in shown.rows], shown.counts()[Word.MISS])
+        lines += [f"{said}; to get them: harness run --resume {short(folder.path)}"]
     lines += [f"HTML      {short(views.html)}", f"Markdown  {short(views.markdown)}"]
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

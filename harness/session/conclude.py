@@ -71,6 +71,23 @@ def conclude(
     )
 
 
+def lacking(missing: Sequence[Place], rows: Collection[str], misses: int) -> str:
+    """Say what is missing as the table beside it counts it: ``7 results missing (3 cells never listed theirs)``.
+
+    Args:
+        missing: what :func:`conclude` found, at least one place.
+        rows: the scenarios of the table.
+        misses: how many of its boxes are a miss, those of a cell that listed nothing among them.
+    """
+    cells = sum(scenario == "*" for _, scenario in missing)
+    unshown = sum("::" in scenario and scenario not in rows for _, scenario in missing)
+    results = misses + unshown or len(missing) - cells
+    silent = f"{cells} cell{' never listed its scenarios' if cells == 1 else 's never listed theirs'}"
+    if not results:
+        return silent
+    return f"{results} result{'' if results == 1 else 's'} missing{f' ({silent})' if cells else ''}"
+
+
 def standing(attempts: Sequence[AttemptRecord]) -> list[AttemptRecord]:
     """Leave out rows for a whole cell or file (attempt 0) that a later row of the cell or file has overtaken."""
     kept: list[AttemptRecord] = []

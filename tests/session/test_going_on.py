@@ -75,6 +75,17 @@ def test_a_resumed_run_keeps_to_the_cells_and_scenarios_that_are_named_and_the_r
     assert len(cut_short.made()) == 8
 
 
+def test_what_a_cell_that_never_listed_anything_lacks_is_counted_as_the_table_counts_it(desk):
+    desk.plant(HANGS.format(mark=str(desk.folder / "begun")))
+    process = desk.start("run", "m.toml", "--jobs", "1")
+    desk.wait_for("begun")
+    desk.kill(process)
+    desk.plant(QUICK + "def test_d(): pass\n")
+    said = desk.harness("run", "--resume", "m.toml", "--cells", "six-1*", code=4)
+    assert "4 results missing (1 cell never listed its scenarios); to get them" in said
+    assert (desk.run.path / "matrix.md").read_text().count("miss") >= 4
+
+
 def test_what_the_run_does_not_have_is_named(cut_short):
     (cut_short.folder / "other.py").write_text("def test_a(): pass\n")
     said = cut_short.harness("run", "--resume", "m.toml", "--scenarios", "other.py", code=3)

@@ -9,7 +9,7 @@ from harness.matrix.cell import Cell, Pin
 from harness.runner.gpus import Gpu
 from harness.runner.isolation import Isolation
 from harness.session.cards import visible_gpus
-from harness.session.conclude import conclude
+from harness.session.conclude import conclude, lacking
 from harness.session.context import Options
 from harness.session.isolation_check import isolation_differences
 from harness.session.plan import select_cells
@@ -92,6 +92,20 @@ def test_the_exit_code_says_how_the_run_ended(attempts, collected, fail_on, code
 def test_an_interrupted_run_says_so_whatever_it_has():
     done = conclude([GOOD], {"good": ["a::t"]}, [row("pass:check")])
     assert done.exit_code(None, whole=False) is ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("missing", "rows", "misses", "said"),
+    [
+        ([("one", "*"), ("two", "*"), ("bad", "a::u")], 4, 7, "7 results missing (2 cells never listed theirs)"),
+        ([("bad", "a::t")], 4, 1, "1 result missing"),
+        ([("bad", "a::t"), ("bad", "b::t")], 4, 1, "2 results missing"),
+        ([("bad", "*")], 0, 0, "1 cell never listed its scenarios"),
+        ([("bad", "a::t"), ("bad", "a::u")], 4, 0, "2 results missing"),
+    ],
+)
+def test_what_is_missing_is_counted_as_the_table_counts_it(missing, rows, misses, said):
+    assert lacking(missing, ["a::t", "a::u", "a::v", "a::w"][:rows], misses) == said
 
 
 def test_a_regression_is_red_where_the_reference_is_green():
