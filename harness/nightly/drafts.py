@@ -23,7 +23,7 @@ def write_drafts(
     for claim in {one.signature: one for one in claims if one.kind is Kind.NEW and one.signature}.values():
         found = answers.get((claim.line, claim.scenario))
         try:
-            search = find(found.run, reports) if found and found.ending == Ending.FOUND else None  # bisect or blame
+            search = find(found.run, reports) if found and _ended(found) else None  # bisect or blame
             written = draft(folder, claim.signature, places, search=search)
             (folder.path / written.name).write_text(written.text, encoding="utf-8")
         except (HarnessError, OSError) as error:
@@ -31,3 +31,8 @@ def write_drafts(
             continue
         made.append(written.name)
     return tuple(made), tuple(said)
+
+
+def _ended(search: Searched) -> bool:
+    """Tell whether a search came to an end, with an answer or without; one that was interrupted can be gone on with."""
+    return bool(search.run) and search.ending not in {"", Ending.INTERRUPTED}

@@ -11,8 +11,14 @@ from harness.matrix.cell import Cell
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.drafts import write_drafts
 from harness.nightly.record import Searched
+from harness.search import question as questions
+from harness.search.answer import Judged
 from harness.search.blamed import BlameQuestion, BlameResult, write_question, write_result
 from harness.search.changes import Change
+from harness.search.commits import Commit
+from harness.search.descent import CommitResult
+from harness.search.descent import write_result as write_commits
+from harness.search.question import Question
 from harness.search.result import Ending
 from harness.store.folder import RunFolder
 
@@ -42,14 +48,55 @@ def night(tmp_path):
     return RunFolder(tmp_path / "the-night")
 
 
-@pytest.mark.parametrize(
-    ("ending", "told"), [(Ending.FOUND, True), (Ending.INCONCLUSIVE, False), (Ending.INTERRUPTED, False)]
-)
-def test_the_answer_of_a_blame_stands_in_the_draft(night, tmp_path, ending, told):
+def drafted(night, tmp_path, ending, run="the-blame"):
     (attempt,) = (one for one in night.attempts() if one.signature)
     claim = CLAIM.model_copy(update={"signature": attempt.signature})
-    searched = Searched(places=(PLACE,), what="2 packages", answer="…", ending=ending.value, run="the-blame")
+    searched = Searched(places=(PLACE,), what="2 packages", answer="…", ending=ending, run=run)
     made, said = write_drafts(night, [claim], [searched], Places(tmp_path / "cache"), tmp_path)
     assert said == ()
     (text,) = ((night.path / name).read_text(encoding="utf-8") for name in made)
+    return text
+
+
+@pytest.mark.parametrize(("ending", "told"), [(Ending.FOUND, True), (Ending.INTERRUPTED, False), ("", False)])
+def test_the_answer_of_a_blame_stands_in_the_draft(night, tmp_path, ending, told):
+    text = drafted(night, tmp_path, str(ending))
     assert ("transformers 4.57.6 → 5.6.2 alone turns green into red" in text) == told
+
+
+@pytest.mark.parametrize("ending", [Ending.INCONCLUSIVE, Ending.NOT_REPRODUCED])
+def test_a_blame_without_an_answer_is_told_as_that(night, tmp_path, ending):
+    folder = RunFolder(tmp_path / "the-blame")
+    result = BlameResult(ending=ending, changes={}, members=(), reason="the bad end passes")
+    write_result(result, folder)
+    text = drafted(night, tmp_path, ending.value)
+    assert "A blame over 1 change between two environments came to no answer: " in text
+    assert "the bad end passes" in text
+
+
+@pytest.mark.parametrize(
+    ("ending", "sentence"),
+    [
+        (Ending.NOT_REPRODUCED, "A search among the commits of transformers did not reproduce it: it passes."),
+        (Ending.INCONCLUSIVE, "did not come to one (it passes): aaaaaaaaaa"),
+    ],
+)
+def test_a_search_among_commits_without_an_answer_is_told_as_that(night, tmp_path, ending, sentence):
+    shutil.copytree(FROZEN, tmp_path / "the-commits")
+    folder, shas = RunFolder(tmp_path / "the-commits"), ("a" * 40, "b" * 40, "c" * 40)
+    where = {"scenario": "load_4bit.py::test_reserved", "matrix": "m"}
+    questions.write(Question(package="transformers", releases=(shas[0], shas[2]), **where), folder)
+    result = CommitResult(
+        ending=ending,
+        package="transformers",
+        address="https://github.com/huggingface/transformers",
+        older=shas[0],
+        newer=shas[2],
+        before=shas[0],
+        suspects=shas[1:],
+        commits={sha: Commit(sha=sha, parents=(), date="2026-03-01T00:00:00Z", subject="Load") for sha in shas},
+        judged={shas[0]: Judged(bad=False, reason="")},
+        reason="it passes",
+    )
+    write_commits(result, folder)
+    assert sentence in drafted(night, tmp_path, ending.value, run="the-commits")

@@ -19,6 +19,7 @@ from harness.report.issue.contrast import Side, changes, closest, distance
 from harness.report.issue.evidence import failures
 from harness.report.issue.render import render
 from harness.report.issue.repository import compare_link, repositories, target
+from harness.report.issue.script import cannot_run
 from harness.report.issue.words import contrasted, seen, title
 from harness.store.folder import RunFolder
 from harness.store.records import CellRecord, Failure, Frame, PartRecord
@@ -174,6 +175,11 @@ def test_without_a_contrast_the_reason_is_said(found, said):
     assert said in contrasted(None, found)
 
 
+def test_beside_a_search_only_the_run_alone_does_not_tell_which_package_it_is():
+    text = contrasted(None, replace(COUNT, green=()), searched=True)
+    assert text == "It passes in no cell of this run, which alone does not tell which package it is."
+
+
 # Title and evidence
 
 
@@ -272,6 +278,42 @@ def test_the_frame_that_raised_it_chooses_the_repository():
     assert choice(own, changed=["transformers", "peft"]).repository == ""
     assert choice("E: x @ huggingface_hub/file.py:f").repository == "huggingface/huggingface_hub"
     assert choice("E: x @ unheard/file.py:f").repository == ""
+
+
+def test_the_package_that_a_search_names_chooses_the_repository_where_no_tracker_and_no_frame_does():
+    def choice(signature, known=KNOWN, trackers=(), frames=(), searched=""):
+        return target(signature, known, trackers=trackers, frames=frames, changed=(), pinned=(), searched=searched)
+
+    own = "TypeError: x @ my_case.py:test_it"
+    found = choice(own, searched="peft")
+    assert (found.repository, found.reason) == ("huggingface/peft", "the search names peft")
+    raised = choice("TypeError: x @ accelerate/utils/modeling.py:set_module", searched="peft")
+    assert raised.repository == "huggingface/accelerate"
+    assert raised.others == (("huggingface/peft", "the search names it"),)
+    assert choice(own, trackers=[("huggingface/trl#1", "signature")], searched="peft").repository == "huggingface/trl"
+    unknown = "no repository on GitHub is known for {}; name it under [repositories]"
+    assert choice(own, searched="click").reason == unknown.format("click")
+    assert choice("E: x @ unheard/file.py:f").reason == unknown.format("unheard")
+    assert choice(own).reason == "nothing in the traceback names a package"
+
+
+def test_a_module_of_one_file_is_a_package_where_the_traceback_says_so():
+    known = repositories({"own-gadget": "git@github.com:me/own-gadget.git"})
+    place = "ZeroDivisionError: x @ own_gadget.py:answer"
+    chosen = [
+        target(place, known, trackers=(), frames=frames, changed=(), pinned=()).repository
+        for frames in (["own_gadget"], [])
+    ]
+    assert chosen == ["me/own-gadget", ""]
+
+
+def test_a_draft_with_a_first_bad_commit_is_a_regression_of_the_package_that_it_lies_in(draft_of):
+    found = Searched("bbbbbbbbbb is the first bad commit.", "bbbbbbbbbb", "peft", alone=True, unit="commit")
+    issue = draft_of("timeout", searched=found)
+    assert issue.title.startswith("[Regression in peft bbbbbbbbbb] ")
+    assert "regression" in issue.labels
+    assert (issue.target.repository, issue.target.reason) == ("huggingface/peft", "the search names peft")
+    assert draft_of("timeout", searched=replace(found, culprit="")).target.repository == ""
 
 
 def test_a_matrix_s_own_repository_comes_first_and_a_local_one_is_none():
@@ -404,6 +446,25 @@ def test_the_draft_is_as_agreed(draft_of):
     issue = draft_of("expectation: reserved near allocated", searched=found)
     script = Script('print("a")\n\n\nprint("```")\n', ("One note.",))
     compare_golden("issue.md", render(replace(issue, script=script)).text)
+
+
+def test_what_a_search_ran_is_called_what_it_is(draft_of):
+    found = Searched("A.", package="peft", probed=(("a", "good", ""), ("b", "bad", "")), unit="commit")
+    assert "<summary>2 commits were run</summary>" in render(draft_of("timeout", searched=found)).text
+    one = replace(found, probed=found.probed[:1], unit="release")
+    assert "<summary>1 release was run</summary>" in render(draft_of("timeout", searched=one)).text
+    cut = render(draft_of("timeout", searched=found), limit=1000)
+    assert "what each commit of the bisect gave" in cut.left_out
+
+
+def test_a_script_with_a_hidden_address_is_said_not_to_run_as_it_stands(draft_of):
+    pins = ['#   "idna==3.10", "own-gadget @ <private url>@' + "a" * 40 + '",', '#   "peft @ <private url>"']
+    text = "\n".join(["# /// script", "# dependencies = [", *pins, "# ]", "# ///", 'print("x <private url>")'])
+    why = cannot_run(text)
+    assert why.startswith("where own-gadget is installed from and where peft is installed from is private and was hid")
+    issue = replace(draft_of("timeout"), script=Script(text, cannot_run=why))
+    assert "**The script cannot run as it stands**: where own-gadget is " in render(issue).text
+    assert cannot_run(text.replace("<private url>", "git+https://github.com/a/b", 2)) == ""
 
 
 def test_nothing_in_a_text_ends_its_place_or_calls_anybody(draft_of, make_run, make_cell, make_red):

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.errors import ConfigError
+from harness.report.issue.context import Searched
 from harness.report.issue.descended import among, descended
 from harness.report.issue.repository import repositories
 from harness.report.issue.searched import is_finished, read_search, searched
@@ -12,6 +13,7 @@ from harness.search import result as results
 from harness.search.answer import Judged
 from harness.search.commits import Commit
 from harness.search.descent import CommitResult
+from harness.search.descent import write_result as write_commits
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.folder import RunFolder
@@ -235,6 +237,67 @@ def test_a_search_among_commits_alone_names_the_commit_and_how_it_was_found():
     assert among(ALONE.model_copy(update={"address": "file:///x"}), "any failure").links == ()
 
 
+@pytest.fixture
+def commit_cells(make_cell):
+    return tuple(
+        make_cell("5.4.0", "1.13.0").model_copy(
+            update={
+                "id": f"at-{sha[0]}",
+                "pins": {"transformers": f"git@{sha[:8]}"},
+                "versions": {"transformers": f"git+https://x@{sha}", "torch": "2.13.0"},
+            }
+        )
+        for sha in SHAS
+    )
+
+
+def test_the_commit_that_was_found_is_the_culprit_as_a_release_is(commit_cells):
+    found = among(ALONE, "any failure", commit_cells)
+    assert (found.package, found.culprit, found.alone, found.unit) == ("transformers", "bbbbbbbbbb", True, "commit")
+    assert found.sentence.endswith(" No other package differs between these two.")
+    assert among(ALONE.model_copy(update={"find_fix": True}), "any failure", commit_cells).culprit == ""
+    assumed = ALONE.model_copy(update={"judged": {SHAS[0]: Judged(bad=False, reason="")}})
+    assert among(assumed, "any failure", commit_cells).culprit == ""
+
+
+def test_what_came_with_a_commit_is_said(commit_cells):
+    moved = commit_cells[1].model_copy(update={"versions": {"transformers": "x", "torch": "2.12.0"}})
+    found = among(ALONE, "any failure", (commit_cells[0], moved))
+    assert found.sentence.endswith(
+        "With bbbbbbbbbb 1 other package resolved otherwise (torch 2.12.0 instead of 2.13.0)."
+    )
+    assert (found.culprit, found.alone) == ("bbbbbbbbbb", False)
+
+
+def test_a_commit_that_fails_in_another_way_is_not_the_culprit(commit_cells, make_red, hf_init):
+    unlike = hf_init.model_copy(update={"type": "E", "message": ""})
+    other = make_red(commit_cells[1], TEST, "fail:run:exception", unlike, "E")
+    for found in (
+        among(ALONE, "any failure", commit_cells, [other], GROUP),
+        descended(Searched("A.", package="transformers"), COMMITS, commit_cells, [other], GROUP),
+    ):
+        assert found.culprit == ""
+        assert found.sentence.endswith(" At bbbbbbbbbb it fails in another way, though: E.")
+    same = make_red(commit_cells[1], TEST, "fail:run:exception", hf_init, "TypeError: x @ a/b.py:c")
+    assert among(ALONE, "any failure", commit_cells, [same], GROUP).culprit == "bbbbbbbbbb"
+
+
+def test_after_a_bisect_the_release_stays_the_culprit_and_the_commit_is_where_no_release_was_judged(commit_cells):
+    assert descended(said(), COMMITS, commit_cells).culprit == "5.4.0"
+    assumed = descended(said(FOUND.model_copy(update={"releases": {}})), COMMITS, commit_cells)
+    assert (assumed.culprit, assumed.alone) == ("bbbbbbbbbb", True)
+
+
+def test_a_search_among_commits_is_read_with_its_cells(tmp_path, make_run, commit_cells):
+    folder = RunFolder(tmp_path / "search")
+    folder.path.mkdir()
+    folder.write_record(make_run(cells=commit_cells))
+    questions.write(ASKED.model_copy(update={"releases": (SHAS[0], SHAS[2])}), folder)
+    write_commits(ALONE, folder)
+    found = read_search(folder, GROUP, KNOWN)
+    assert (found.culprit, found.alone) == ("bbbbbbbbbb", True)
+
+
 @pytest.mark.parametrize(
     ("ending", "sentence"),
     [
@@ -247,7 +310,7 @@ def test_a_search_among_commits_that_has_no_answer_says_as_much(ending, sentence
     open_ = ALONE.model_copy(update={"ending": ending, "suspects": SHAS[1:], "reason": "it passes"})
     found = among(open_, "any failure")
     assert sentence in found.sentence
-    assert found.links == ()
+    assert (found.links, found.culprit, found.unit) == ((), "", "commit")
 
 
 @pytest.mark.parametrize("judged", [{SHAS[0]: Judged(bad=True, reason="")}, {SHAS[2]: Judged(bad=None, reason="")}])

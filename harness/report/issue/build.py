@@ -65,7 +65,7 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
         ),
         key=group.key,
         signature=signature,
-        target=_target(material, signature, picked, frames, trackers),
+        target=_target(material, signature, picked, frames, trackers, searched),
         labels=_labels(group, picked, searched, flaky=any(each.flaky for each in counts)),
         trackers=trackers,
         scenario=row.scenario,
@@ -97,8 +97,13 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
     )
 
 
-def _target(
-    material: Material, signature: str, picked: Picked, frames: Sequence[Frame], trackers: Sequence[Tracker]
+def _target(  # what is known of the failure, and what a search adds
+    material: Material,
+    signature: str,
+    picked: Picked,
+    frames: Sequence[Frame],
+    trackers: Sequence[Tracker],
+    searched: Searched | None,
 ) -> Target:
     changed = picked.contrast.packages if picked.contrast else ()
     return target(
@@ -108,6 +113,7 @@ def _target(
         frames=[each.package for each in reversed(frames) if each.package],
         changed=[each.name for each in changed],
         pinned=[each.name for each in changed if each.pinned],
+        searched=searched.package if searched and searched.culprit else "",
     )
 
 
@@ -132,7 +138,8 @@ def summary(signature: str, counts: Sequence[Evidence], picked: Picked, searched
     said.append(words.seen(counts[0]))
     if len(counts) > 1:
         said[-1] += f" The same failure shows in {words.counted(len(counts) - 1, 'other test')} of this run."
-    said.append(words.contrasted(picked.contrast, counts[0], settled=bool(searched and searched.settled)))
+    settled = bool(searched and searched.settled)
+    said.append(words.contrasted(picked.contrast, counts[0], settled=settled, searched=searched is not None))
     if searched:
         said.append(searched.sentence)
     said.append(words.ran(picked.red.ran_on, picked.red.simulated))

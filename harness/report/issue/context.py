@@ -97,13 +97,14 @@ class Searched:
     """
 
     sentence: str
-    culprit: str = ""  # the first bad release, where that is the answer
+    culprit: str = ""  # the first bad release or commit, where that is the answer
     package: str = ""
     compare: str = ""  # address
     probed: tuple[tuple[str, str, str], ...] = ()  # release, good | bad | cannot tell, why
-    alone: bool = False  # no other package differs between the release found and the one before
+    alone: bool = False  # no other package differs between what was found and the one before
     links: tuple[str, ...] = ()  # the commit that was found, and its pull request; of a blame pages that compare
     kind: str = "bisect"  # or blame
+    unit: str = "release"  # what a bisect ran: or commit
     changes: tuple[str, ...] = ()
     regression: str = ""
     where: str = ""
@@ -134,10 +135,11 @@ class MatrixLine:
 
 @dataclass(frozen=True)
 class Script:
-    """The script that shows it alone, or why there is none."""
+    """The script that shows it alone, or why there is none; why it cannot run as it stands, where it cannot."""
 
     text: str = ""
     notes: tuple[str, ...] = ()
+    cannot_run: str = ""
     why_not: str = ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.report.issue.context import IssueContext
-from harness.report.issue.words import listed
+from harness.report.issue.words import counted, listed
 from harness.report.markdown import LIMIT, code, escaped, tracker
 from harness.report.templating import environment
 
@@ -97,7 +97,8 @@ def _ever_shorter(issue: IssueContext) -> Iterator[Shown]:
 
 
 def _unit(issue: IssueContext) -> str:
-    return "environment of the blame" if issue.searched and issue.searched.kind == "blame" else "release of the bisect"
+    unit = issue.searched.unit if issue.searched else "release"
+    return "environment of the blame" if issue.searched and issue.searched.kind == "blame" else f"{unit} of the bisect"
 
 
 def _differing(issue: IssueContext) -> int:
@@ -123,6 +124,7 @@ def _render(issue: IssueContext, shown: Shown) -> str:
             block=aside,
             some=lambda found: escaped(_cut(listed(found, shown.changes), shown.text)),
             tracker=tracker,
+            counted=counted,
         )
     )
     tidy = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

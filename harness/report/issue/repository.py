@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from harness.matrix.repositories import DEFAULT_REPOSITORIES
 from harness.report.issue.context import Target
 from harness.report.links import tracker_url
+from harness.search.commits import on_github
 
-GITHUB = re.compile(r"(?:git\+)?https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 # Packages that come with the ones under test, and are not named as `dev` or `git:` in a matrix.
 COMPANIONS: Mapping[str, str] = {
     "huggingface-hub": "https://github.com/huggingface/huggingface_hub",
@@ -23,8 +23,8 @@ RELEASE = re.compile(r"\d+(?:\.\d+)+(?:(?:a|b|rc|\.post)\d+)?")
 def repositories(own: Mapping[str, str]) -> dict[str, str]:
     """Return package → ``owner/name`` of those on GitHub; ``own`` are the matrix's, which come first."""
     known = {**COMPANIONS, **DEFAULT_REPOSITORIES, **own}
-    found = {name: GITHUB.match(address) for name, address in known.items()}
-    return {name: match[1] for name, match in found.items() if match}
+    pages = {name: on_github(address.removeprefix("git+")) for name, address in known.items()}
+    return {name: page.removeprefix("https://github.com/") for name, page in pages.items() if page}
 
 
 def of_import(module: str, known: Mapping[str, str]) -> str | None:
@@ -47,6 +47,7 @@ def target(
     frames: Iterable[str],
     changed: Sequence[str],
     pinned: Sequence[str],
+    searched: str = "",
 ) -> Target:
     """Choose the repository.
 
@@ -54,6 +55,7 @@ def target(
     a rule or known issue gives the failure a tracker          its repository
     the frame that raised it lies in a package                 the package's
     the scenario was written for a tracker                     its repository
+    a search found the release or the commit of a package      the package's
     one package alone differs in the contrast                  the package's
     anything else                                              none
     ========================================================== ============
@@ -65,23 +67,25 @@ def target(
         frames: import names of the packages that the traceback passes, innermost first.
         changed: packages that differ between the red and the green cell.
         pinned: those of them that the matrix sets.
+        searched: the package in which a search found it; empty where none did.
     """
-    place = frame_of(signature)
-    raised_in = of_import(place.partition("/")[0], known) if "/" in place else None
+    place, frames = frame_of(signature), tuple(frames)
+    module = _module(place, frames)
+    raised_in = of_import(module, known)
     by_kind = {kind: _repository(tracker) for tracker, kind in reversed(trackers) if tracker_url(tracker)}
     only = of_import(changed[0], known) if len(changed) == 1 else None
     choices = (
         (by_kind.get("signature"), "this failure is tracked there"),
         (raised_in, f"raised in {place}"),
         (by_kind.get("scenario"), "what the scenario was written for is tracked there"),
+        (of_import(searched, known), f"the search names {searched}"),
         (only, f"{changed[0] if changed else ''} is the only package that differs"),
     )
-    chosen, reason = next(
-        ((name, why) for name, why in choices if name), ("", "nothing in the traceback names a package")
-    )
+    chosen, reason = next(((name, why) for name, why in choices if name), ("", _unknown(searched or module)))
     involved: dict[str, str] = {}
     ways = (
-        (place.partition("/")[:1], f"raised in {place}"),
+        ((module,), f"raised in {place}"),
+        ((searched,), "the search names it"),
         (frames, "in the traceback"),
         (pinned, "its versions differ"),
     )
@@ -90,6 +94,25 @@ def target(
             involved.setdefault(name, why)
     others = tuple((name, why) for name, why in involved.items() if name != chosen)
     return Target(chosen, reason, others)
+
+
+def _module(place: str, frames: Collection[str]) -> str:
+    """Return the import name of the package that a place lies in; empty for the scenario's own file.
+
+    A module that is one file (``six.py:f``) looks like a scenario: the frames tell that it is a package.
+    """
+    head, folder, _ = place.partition("/")
+    if folder:
+        return head
+    alone = place.partition(":")[0].removesuffix(".py")
+    return alone if alone in frames else ""
+
+
+def _unknown(package: str) -> str:
+    """Say why no repository is chosen."""
+    if package:
+        return f"no repository on GitHub is known for {package}; name it under [repositories]"
+    return "nothing in the traceback names a package"
 
 
 def compare_link(package: str, before: str, after: str, known: Mapping[str, str]) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.errors import ConfigError
-from harness.report.boxes import Seen, latest
 from harness.report.issue.asked import criterion, insist
+from harness.report.issue.border import ALONE, border_words, otherwise_words
 from harness.report.issue.context import Searched
-from harness.report.issue.contrast import Side, changes
 from harness.report.issue.descended import WORDS, among, descended
 from harness.report.issue.repository import compare_link
-from harness.report.issue.words import change_words, counted, listed
+from harness.report.issue.words import counted, listed
 from harness.report.views import Group
 from harness.search import question as questions
 from harness.search import result as results
@@ -23,8 +22,6 @@ from harness.search.result import Ending, Result
 from harness.store.folder import RunFolder
 from harness.store.records import AttemptRecord, CellRecord
 
-ALONE = " No other package differs between these two."
-
 
 def read_search(folder: RunFolder, group: Group, known: Mapping[str, str]) -> Searched:
     """Read the bisect of a run folder as evidence about one failure.
@@ -34,12 +31,13 @@ def read_search(folder: RunFolder, group: Group, known: Mapping[str, str]) -> Se
     """
     asked, result, commits = questions.read(folder), results.read(folder), read_commits(folder)
     insist(f"the bisect {folder.path.name}", asked, group)
+    seen = folder.read_record().cells, folder.attempts(), group
     if result is not None:
-        told = searched(asked, result, folder.read_record().cells, folder.attempts(), group, known)
-        return descended(told, commits) if commits else told
+        told = searched(asked, result, *seen, known)
+        return descended(told, commits, *seen) if commits else told
     if commits is None:
         raise ConfigError(f"the bisect {folder.path.name} has no {results.FILE}: it has not come to an end")
-    return among(commits, criterion(asked))
+    return among(commits, criterion(asked), *seen)
 
 
 def is_finished(folder: RunFolder) -> bool:
@@ -69,8 +67,8 @@ def searched(  # what was asked, what was found, and what it was found in
     compare = compare_link(package, result.before, result.suspects[-1], known) if result.suspects else ""
     match result.ending:
         case Ending.FOUND:
-            border = _border(package, result, cells)
-            otherwise = "" if result.find_fix else _otherwise(package, names, cells, attempts, group)
+            border = border_words(package, result.before, names, cells)
+            otherwise = "" if result.find_fix else otherwise_words(package, names, cells, attempts, group)
             bad = names in result.releases and result.releases[names].bad is True
             culprit = names if bad and not result.find_fix and not otherwise else ""
             sentence = f"{package} {names} is the first {after} release, {result.before} the last {before} one ({how})."
@@ -104,36 +102,3 @@ def _unfinished(asked: Question, result: Result, how: str) -> str:
         f"A bisect of {package} {state}{why}: {result.before} is {before}, and the first {after} release is one of"
         f" {listed(result.suspects, 8)} ({how})."
     )
-
-
-def _at(package: str, release: str, cells: Sequence[CellRecord]) -> CellRecord | None:
-    return next((cell for cell in cells if cell.pins.get(package, cell.versions.get(package)) == release), None)
-
-
-def _border(package: str, result: Result, cells: Sequence[CellRecord]) -> str:
-    """Say what else differs between the two releases at the border: a release brings its own requirements."""
-    ends = [_at(package, release, cells) for release in (result.before, result.suspects[0])]
-    if ends[0] is None or ends[1] is None or not ends[0].versions or not ends[1].versions:
-        return ""
-    others = [each for each in changes(Side(ends[1]), Side(ends[0])) if each.name != package]
-    if not others:
-        return ALONE
-    both = [change_words(each) for each in others if each.red and each.green] or [change_words(each) for each in others]
-    named = listed(both, 1, len(others))
-    return f" With {result.suspects[0]} {counted(len(others), 'other package')} resolved otherwise ({named})."
-
-
-def _otherwise(
-    package: str, release: str, cells: Sequence[CellRecord], attempts: Sequence[AttemptRecord], group: Group
-) -> str:
-    """Say so where the release found fails in another way than the draft is about."""
-    cell = _at(package, release, cells)
-    by_scenario: dict[str, list[AttemptRecord]] = {}
-    for one in attempts:
-        if cell is not None and one.cell == cell.id:
-            by_scenario.setdefault(one.scenario, []).append(one)
-    found = [Seen(latest(records)).signature for records in by_scenario.values()]
-    keys = {each.key for each in found if each is not None}
-    if not keys or group.key in keys:
-        return ""
-    return f" At {release} it fails in another way, though: {'; '.join(sorted(keys))}."

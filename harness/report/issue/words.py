@@ -51,6 +51,7 @@ def title(summary: str, contrast: Contrast | None, searched: Searched | None, ce
 
     =================================================== ==============================================
     a bisect found the first bad release                ``[Regression in transformers 5.4.0] …``
+    … or the first bad commit                           ``[Regression in transformers 1a2b3c4d5e] …``
     … and with it other packages differ                 ``[Regression with transformers 5.4.0] …``
     a blame found one upgrade                           ``[Regression between transformers A and B] …``
     … or several that are needed together               ``[Regression with transformers A and peft B together] …``
@@ -112,17 +113,20 @@ def seen(found: Evidence) -> str:
     return text
 
 
-def contrasted(contrast: Contrast | None, found: Evidence, *, settled: bool = False) -> str:
+def contrasted(contrast: Contrast | None, found: Evidence, *, settled: bool = False, searched: bool = False) -> str:
     """Say what differs between the closest red and green cell, whether that names the culprit, and which is newer.
 
     ``settled``: a blame says what makes the difference, so that nobody need be told that the pair does not.
+    ``searched``: what a search says comes next, so that only the run alone says nothing.
     """
     newer = " The green one has the newer release: it may be mended there." if contrast and mended(contrast) else ""
-    return (_contrasted(contrast, settled=settled) if contrast else _alone(found)) + newer
+    return (_contrasted(contrast, settled=settled) if contrast else _alone(found, searched=searched)) + newer
 
 
-def _alone(found: Evidence) -> str:
+def _alone(found: Evidence, *, searched: bool) -> str:
     """Say why no green cell stands beside the red one."""
+    if not found.green and searched:
+        return "It passes in no cell of this run, which alone does not tell which package it is."
     if not found.green:
         return "It passes in no cell of this run, so nothing is said about which package it is."
     if not found.red:
