@@ -16,6 +16,7 @@ NETWORK = re.compile(
 DRAWING = re.compile(r"^[\s×╰─▶│├╭╮]+")
 PREFIX = re.compile(r"^(?:error|cause|caused by): ?", re.IGNORECASE)
 HINT = re.compile(r"^hint: ", re.IGNORECASE | re.MULTILINE)
+ADVICE = re.compile(r"\s*Consider using `exclude-newer-package`[^.]*\.")  # no user of ours can follow it
 START = re.compile(r"^\s*(?:error\b|× )", re.IGNORECASE)
 
 
@@ -27,7 +28,7 @@ def is_network(text: str) -> bool:
 def paragraph(errors: str) -> str:
     """Join an error and its causes to one paragraph; of uv's hints only the one about dates is kept."""
     error, *hints = HINT.split("\n".join(_from_first_error(errors.splitlines())))
-    kept = [error, *(hint for hint in hints if "exclude-newer" in hint)]
+    kept = [error, *(ADVICE.sub("", hint) for hint in hints if "exclude-newer" in hint)]
     lines = [PREFIX.sub("", DRAWING.sub("", line)) for text in kept for line in text.splitlines()]
     joined = re.sub(r"\s+", " ", " ".join(lines)).strip()
     joined = re.sub(r"^No solution found when resolving dependencies:?\s*", "", joined)

@@ -38,7 +38,8 @@ def test_drawing_around_the_text_goes_away():
 
 
 def test_the_hint_about_dates_stays():
-    text = f"{OLDER_FORM}\nhint: `six` was filtered by `exclude-newer` to packages before 2026-02-02.\n\nhint: other\n"
+    text = f"{OLDER_FORM}\nhint: `six` was filtered by `exclude-newer` to packages before 2026-02-02. "
+    text += "Consider using `exclude-newer-package` to override the cutoff for this package.\n\nhint: other\n"
     assert paragraph(text).endswith(
         "unsatisfiable. `six` was filtered by `exclude-newer` to packages before 2026-02-02."
     )
