@@ -1,7 +1,6 @@
 """Nights of the real command over a planted scenario; this interpreter plays the environment, nothing is installed."""
 
 import json
-import signal
 import sys
 import sysconfig
 from pathlib import Path
@@ -295,6 +294,9 @@ def test_the_hook_gets_the_night_as_json_and_its_failure_changes_nothing(world):
 
 
 def test_a_merged_run_is_judged_and_nothing_is_run(world, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
     first, _ = world.night()
     world.newest = "1.2.0"
     world.answers(latest_two="broken")
@@ -304,7 +306,7 @@ def test_a_merged_run_is_judged_and_nothing_is_run(world, monkeypatch):
     merged = merge(parts, Path("reports", "merged"))
     before = merged.folder.journal_file.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(finish.Searcher, "all", lambda *_: signal.raise_signal(signal.SIGINT))
+        patch.setattr(finish.Searcher, "all", stopped)
         _, said = world.night("--judge", str(merged.folder.path), "--bisect-budget", "5m", code=130)
     assert f"to go on: harness nightly --judge {merged.folder.path} --bisect-budget 300s\n" in said
     judged, _ = world.night("--judge", str(merged.folder.path), code=1)
