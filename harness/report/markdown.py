@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -156,11 +157,12 @@ def _cut(value: object, limit: int) -> str:
 
 
 SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]|~#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+MENTION = re.compile(r"(?<!\w)@")  # after a letter it is none: ``dev@1a2b3c4d`` can be copied as it stands
 
 
 def escaped(value: str) -> str:
     """Escape a text for a table's box: nothing in it ends the box, starts markup, or mentions anybody."""
-    return value.translate(SPECIAL).replace("@", "@\u200b")
+    return MENTION.sub("@\u200b", value.translate(SPECIAL))
 
 
 def tracker(value: str) -> str:

@@ -85,5 +85,6 @@ def test_hostile_text_starts_no_markup(context):
     text = re.sub(r"`[^`]*`", "", render(context))
     assert "<script" not in text
     assert "<b>" not in text
+    assert escaped("dev@1a2b3c4d (@me)") == "dev@1a2b3c4d (@\u200bme)"
     assert escaped("a|b*c_d <b> `e` @someone") == "a\\|b\\*c\\_d &lt;b&gt; \\`e\\` @\u200bsomeone"
     assert code("a|b `c`") == "`a\\|b ʼcʼ`"
