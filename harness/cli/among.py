@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from harness.cli.answers import CODES
-from harness.cli.commits import Source, asked_source, commit_lines, kept_source
+from harness.cli.commits import asked_source, commit_lines, kept_source
 from harness.cli.progress import Show
 from harness.envs.places import Places
 from harness.errors import ConfigError, ExitCode
@@ -38,10 +38,11 @@ def among_commits(options: argparse.Namespace, places: Places, asked: Asked) -> 
         kept = read_question(folder)
         if kept is None or not kept.commits:
             return None
-        return take_up(folder, _opened(kept_source(options, folder, places)).repository, places)
-    if not options.commits:
+        source = kept_source(options, folder, places)
+        return take_up(folder, source.repository, places) if source else None
+    source = asked_source(options, places) if options.commits else None
+    if source is None:
         return None
-    source = _opened(asked_source(options, places))
     if options.good is None or options.bad is None:
         raise ConfigError("--commits searches from one commit to another: name both, --good and --bad")
     named = (options.bad, options.good) if options.find_fix else (options.good, options.bad)
@@ -49,12 +50,6 @@ def among_commits(options: argparse.Namespace, places: Places, asked: Asked) -> 
     into = source.into.model_copy(update={"commits": True})
     question, matrix = asked((older.sha, newer.sha)), load_matrix(options.matrix)
     return start(question, into, source.repository, matrix, places, options.reports)
-
-
-def _opened(source: Source | None) -> Source:
-    if source is None:
-        raise ConfigError("--commits needs --into, the repository in which --good and --bad are commits")
-    return source
 
 
 def search_among(search: Among, options: argparse.Namespace, console: Console, say: Say) -> ExitCode:

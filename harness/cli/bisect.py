@@ -154,21 +154,19 @@ def _question(options: argparse.Namespace, places: Places) -> tuple[Question, tu
     Raises:
         ConfigError: something is missing, or two things that were asked for exclude each other.
     """
-    _check(options)
-    criterion = read_criterion(options, bound=not options.scan, ends=not options.assume_ends)
-    package = canonicalize_name(options.package)
-    listing = released(package, places)
-    found = between(package, listing.releases[package], options.good, options.bad, find_fix=options.find_fix)
-    end = "bad" if options.find_fix else "good"
-    if found.open_end and options.scan:
+    asked = _about(options, ())  # before the index is asked, for a mistake is none of its business
+    listing = released(asked.package, places)
+    found = between(asked.package, listing.releases[asked.package], options.good, options.bad, find_fix=asked.find_fix)
+    end = "bad" if asked.find_fix else "good"
+    if found.open_end and asked.scan:
         raise ConfigError(f"--scan runs every release between two ends: name the older one with --{end}")
-    if found.open_end and criterion.factor is not None:
+    if found.open_end and asked.factor is not None:
         raise ConfigError(f"--above {options.above} is measured at the good end: name it with --good, or give a size")
-    question = _about(options, found.releases, open_end=found.open_end)
+    question = asked.model_copy(update={"releases": found.releases, "open_end": found.open_end})
     return question, (*listing.warnings, *found.notes)
 
 
-def _about(options: argparse.Namespace, releases: tuple[str, ...], *, open_end: bool = False) -> Question:
+def _about(options: argparse.Namespace, releases: tuple[str, ...]) -> Question:
     """Return the question that the arguments ask about releases, or about two commits.
 
     Raises:
@@ -181,7 +179,6 @@ def _about(options: argparse.Namespace, releases: tuple[str, ...], *, open_end: 
         scenario=options.scenario,
         matrix=options.matrix,
         find_fix=options.find_fix,
-        open_end=open_end,
         scan=options.scan,
         **read_criterion(options, bound=not options.scan, ends=not options.assume_ends).model_dump(),
         assume_ends=options.assume_ends,
