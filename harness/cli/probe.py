@@ -40,7 +40,6 @@ from harness.store.outcome import Reason, Stage, Status
 from harness.store.records import AttemptRecord
 
 SKIP, ABORT = 125, 128
-WORD = {True: "bad", False: "good", None: "cannot tell"}
 CODE = {True: 1, False: 0, None: SKIP}
 EPILOG = """\
 exit codes, as git bisect run understands them: 0 good · 1 bad · 125 cannot tell, git skips it · 128 and more: git stops
@@ -165,4 +164,4 @@ def _in_the_way(attempts: list[AttemptRecord]) -> bool:
 
 def _line(cell: Cell, judged: Judged) -> str:
     names = ", ".join(f"{axis} {cell.label(axis)}" for axis in cell.axes) or cell.id
-    return f"{WORD[judged.bad]}: {names} ({judged.reason})"
+    return f"{judged.word}: {names} ({judged.reason})"

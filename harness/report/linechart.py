@@ -9,7 +9,6 @@ from itertools import pairwise
 
 from harness.report.figures import KIB, human
 from harness.search.scan import Change, Point, Scan
-from harness.search.seen import WORD
 from harness.verdict.measures import unit_of
 
 LEFT, RIGHT, TOP = 92.0, 28.0, 34.0  # around the plot
@@ -150,7 +149,7 @@ def change_words(scan: Scan, change: Change) -> str:
 def word(scan: Scan, point: Point) -> str:
     """Name what a release answered; a figure without a bound is neither good nor bad."""
     free = scan.question.metric is not None and scan.bound is None
-    return "measured" if free and point.figure is not None else WORD[point.judged.bad]
+    return "measured" if free and point.figure is not None else point.judged.word
 
 
 def axis(values: Sequence[float], unit: str) -> tuple[float, ...]:

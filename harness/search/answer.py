@@ -14,12 +14,20 @@ from harness.verdict.signature import recognise
 RAN = {Status.PASS, Status.FAIL}
 
 
+WORDS = {True: "bad", False: "good", None: "cannot tell"}
+
+
 @dataclass(frozen=True)
 class Judged:
     """One release: whether it is bad (None: cannot be told), and why."""
 
     bad: bool | None
     reason: str
+
+    @property
+    def word(self) -> str:
+        """Say it: good, bad or cannot tell."""
+        return WORDS[self.bad]
 
 
 def judge(criterion: Criterion, attempts: Sequence[AttemptRecord], bound: float | None = None) -> Judged:

@@ -21,7 +21,6 @@ from harness.session.begin import extend
 from harness.store.journal import Listener
 
 ANSWERS = {True: Answer.YES, False: Answer.NO, None: Answer.UNKNOWN}
-WORDS = {True: "bad", False: "good", None: "cannot tell"}
 AXIS = "changes"
 
 
@@ -115,7 +114,7 @@ class Blame:
             return
         self._probe(ends)
         for end, name in zip(ends, ("good", "bad"), strict=True):
-            self.say(f"the {name} end: {WORDS[self.probed[end].bad]} ({self.probed[end].reason})")
+            self.say(f"the {name} end: {self.probed[end].word} ({self.probed[end].reason})")
         good, bad = (self.probed[end] for end in ends)
         if bad.bad is False and good.bad is True:
             raise Stopped(Ending.NOT_REPRODUCED, "the ends look swapped: the good one is bad here, the bad one good")
@@ -140,7 +139,7 @@ class Blame:
             return dict.fromkeys(refused, Answer.UNKNOWN)
         self._probe(wanted)
         for one in wanted:
-            self.say(f"{self.name(one)}: {WORDS[self.probed[one].bad]} ({self.probed[one].reason})")
+            self.say(f"{self.name(one)}: {self.probed[one].word} ({self.probed[one].reason})")
         return {one: ANSWERS[self.probed[one].bad] for one in wanted}
 
     def _probe(self, subsets: Sequence[Subset], repeat: int = 1) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell
+from harness.search.answer import WORDS
 from harness.search.changes import Change, Subset
 from harness.search.criterion import Criterion
 from harness.search.kept import keep, kept
@@ -63,6 +64,11 @@ class Probed(Record):
     cell: str | None
     bad: bool | None
     reason: str
+
+    @property
+    def word(self) -> str:
+        """Say it: good, bad or cannot tell."""
+        return WORDS[self.bad]
 
 
 class BlameResult(Record):

@@ -12,7 +12,7 @@ from harness.search.ends import red_otherwise, stopped
 from harness.search.first_bad import Answer, Search
 from harness.search.history import Repository
 from harness.search.result import Ending
-from harness.search.row import WORD, Interrupted, Row
+from harness.search.row import Interrupted, Row
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Descent:
         if stop is None:
             return None
         tag = bad[1] if stop.at_bad else good[1]
-        return stop.ending, f"{tag} built from source: {WORD[stop.end.bad]} ({stop.end.reason})"
+        return stop.ending, f"{tag} built from source: {stop.end.word} ({stop.end.reason})"
 
     def _narrow(self, line: Line) -> Search | None:
         """Narrow one line as far as it goes; None where the fork is as the last commit is: the change is not on it."""

@@ -13,7 +13,7 @@ from harness.search.prober import Prober
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.search.scan import conclusion
-from harness.search.seen import WORD, Seen
+from harness.search.seen import Seen
 from harness.search.wholefile import whole_file
 from harness.store.folder import RunFolder
 from harness.store.journal import Listener
@@ -138,7 +138,7 @@ class Bisect:
         found = seen.judged()
         for release in releases:
             origin = f", known from {found_in}" if (found_in := seen.origin(release)) else ""
-            word = WORD[found[release].bad] if self.question.told else "measured"
+            word = found[release].word if self.question.told else "measured"
             say(f"{package} {release}: {word} ({found[release].reason}){origin}")
 
     def _so_far(self, low: int, search: Search) -> str:

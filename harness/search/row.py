@@ -14,8 +14,6 @@ from harness.search.prober import Prober, cell_with
 from harness.search.question import Question
 from harness.store.journal import Listener
 
-WORD = {True: "bad", False: "good", None: "cannot tell"}
-
 
 class Interrupted(Exception):
     """The user stopped a probe."""
@@ -73,7 +71,7 @@ class Row:
             raise Interrupted
         found = self.judged()
         for sha in shas:
-            self.say(f"{self.named(sha).words()}: {WORD[found[sha].bad]} ({found[sha].reason})")
+            self.say(f"{self.named(sha).words()}: {found[sha].word} ({found[sha].reason})")
 
     def probed(self, shas: Sequence[str]) -> list[str]:
         """Return those of the commits that have all their results."""

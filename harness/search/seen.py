@@ -16,8 +16,6 @@ from harness.search.strides import Strides
 from harness.session.conclude import standing
 from harness.store.records import AttemptRecord
 
-WORD = {True: "bad", False: "good", None: "cannot tell"}
-
 
 @dataclass(frozen=True)
 class Seen:

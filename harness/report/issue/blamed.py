@@ -8,7 +8,6 @@ from dataclasses import replace
 from harness.errors import ConfigError
 from harness.report.issue.asked import criterion, insist
 from harness.report.issue.context import Searched
-from harness.report.issue.descended import WORDS
 from harness.report.issue.repository import compare_link
 from harness.report.issue.words import counted, listed, older
 from harness.report.views import Group, ReportContext
@@ -56,7 +55,7 @@ def blamed(asked: BlameQuestion, result: BlameResult, known: Mapping[str, str], 
         probed=tuple(
             (
                 label(asked.changes, {at[name] for name in one.applied}),
-                WORDS[one.bad],
+                one.word,
                 one.reason if one.cell else f"there is no such environment: {one.reason}",
             )
             for one in result.probes

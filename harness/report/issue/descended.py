@@ -15,8 +15,6 @@ from harness.search.ends import commit_ends_failed
 from harness.search.result import Ending
 from harness.store.records import AttemptRecord, CellRecord
 
-WORDS = {True: "bad", False: "good", None: "cannot tell"}
-
 
 def among(
     found: CommitResult,
@@ -31,7 +29,7 @@ def among(
     ``group`` that a draft is about nobody asks whether the commit found fails in that way.
     """
     package, names = found.package, {sha: one.words() for sha, one in found.commits.items()}
-    probed = tuple((names[sha], WORDS[one.bad], one.reason) for sha, one in found.judged.items())
+    probed = tuple((names[sha], one.word, one.reason) for sha, one in found.judged.items())
     before, after = ("bad", "good") if found.find_fix else ("good", "bad")
     ends = f"{found.older[:SHORT]} to {found.newer[:SHORT]}"
     how = f"searched from {ends}, {counted(len(probed), 'commit')} run, with {criterion} as bad"

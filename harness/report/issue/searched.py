@@ -8,7 +8,7 @@ from harness.errors import ConfigError
 from harness.report.issue.asked import criterion, insist
 from harness.report.issue.border import ALONE, border_words, otherwise_words
 from harness.report.issue.context import Searched
-from harness.report.issue.descended import WORDS, among, descended
+from harness.report.issue.descended import among, descended
 from harness.report.issue.repository import compare_link
 from harness.report.issue.words import counted, listed
 from harness.report.views import Group
@@ -61,7 +61,7 @@ def searched(  # what was asked, what was found, and what it was found in
     """
     package, names = asked.package, ", ".join(result.suspects)
     before, after = ("bad", "good") if result.find_fix else ("good", "bad")
-    probed = tuple((release, WORDS[judged.bad], judged.reason) for release, judged in result.releases.items())
+    probed = tuple((release, judged.word, judged.reason) for release, judged in result.releases.items())
     span = f"{counted(len(asked.releases), 'release')} from {asked.releases[0]} to {asked.releases[-1]}"
     how = f"bisected over {span}, {len(probed)} of them run, with {criterion(asked)} as bad"
     compare = compare_link(package, result.before, result.suspects[-1], known) if result.suspects else ""
