@@ -29,10 +29,10 @@ import nox
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # nox in its own environment does not look here
 
 from harness.cli.arguments import default_matrix
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import HarnessError
-from harness.matrix.model import load_matrix
 from harness.matrix.plan import plan_cells
+from harness.matrix.schema import load_matrix
 
 nox.needs_version = ">=2025.5.1"
 nox.options.sessions = ["matrix"]
@@ -46,7 +46,7 @@ def cell_ids() -> tuple[list[str], str]:
     """Return the ids of the default matrix's cells, or none and the sentence that says why."""
     try:
         matrix = load_matrix(default_matrix())
-        return [cell.id for cell in plan_cells(matrix, cache=Places.of_user().releases).cells], ""
+        return [cell.id for cell in plan_cells(matrix, cache=CacheDir.of_user().releases).cells], ""
     except HarnessError as error:
         return [], str(error)
 

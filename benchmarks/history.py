@@ -24,7 +24,6 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
-from harness.store.folder import RunFolder, create
 from harness.store.history import open_history
 from harness.store.records import (
     AttemptRecord,
@@ -38,6 +37,7 @@ from harness.store.records import (
     RunRecord,
     ScenarioInfo,
 )
+from harness.store.run_folder import RunFolder, create
 
 GIB = 2**30
 BEGIN = datetime(2025, 1, 1, 1, 30, tzinfo=UTC)

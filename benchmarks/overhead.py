@@ -22,20 +22,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
-from harness.envs import pipconfig
+from harness.envs import pip_config
 from harness.envs.build import Environment, build
+from harness.envs.cache_dir import CacheDir
+from harness.envs.disk_usage import env_size
 from harness.envs.interpreters import find_interpreter
-from harness.envs.inventory import env_size
 from harness.envs.lock import Lock, resolve_cells
-from harness.envs.places import Places
 from harness.errors import ConfigError, HarnessError, InfrastructureError
-from harness.matrix.model import Matrix, load_matrix
 from harness.matrix.plan import plan_cells
+from harness.matrix.schema import Matrix, load_matrix
 from harness.runner.isolation import Isolation, open_launcher
-from harness.runner.launch import Launcher, Request, environment
 from harness.runner.probe_path import probe_path
+from harness.runner.process import Launcher, Request, environment
 from harness.runner.spawn import SpawnLauncher
-from harness.session.machine import describe_host
+from harness.session.begin import describe_host
 from harness.session.plan import read_scenarios
 
 INSTALLS = 3  # environments built each way
@@ -116,7 +116,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     options = parser.parse_args()
-    places = Places.of_user()
+    places = CacheDir.of_user()
     places.root.mkdir(parents=True, exist_ok=True)
     try:
         # below the cache, so that environments lie on the file system on which the harness itself puts them
@@ -133,7 +133,7 @@ def main() -> int:
     return 0
 
 
-def measure(places: Places, scratch: Path) -> Measured:
+def measure(places: CacheDir, scratch: Path) -> Measured:
     """Build the cell both ways, then run the same attempt both ways."""
     matrix = load_matrix("quickstart")
     lock = lock_of(matrix, places)
@@ -143,7 +143,7 @@ def measure(places: Places, scratch: Path) -> Measured:
     return Measured(len(lock.packages), (*attempts, *installs), server, env_size(built.folder))
 
 
-def lock_of(matrix: Matrix, places: Places) -> Lock:
+def lock_of(matrix: Matrix, places: CacheDir) -> Lock:
     """Lock the first cell of the matrix.
 
     Raises:
@@ -166,7 +166,7 @@ def install_ways(lock: Lock, scratch: Path) -> tuple[tuple[Way, ...], Environmen
     Returns:
         The ways, and the last environment that the harness built.
     """
-    carried, log = pipconfig.read(), scratch / "install.log"
+    carried, log = pip_config.read(), scratch / "install.log"
     python = find_interpreter(lock.python).path
     (scratch / "lock.txt").write_text(lock.text, encoding="utf-8")
     ways: dict[str, list[tuple[float, int]]] = {"uv (harness)": [], "pip": [], "pip --no-compile": []}
@@ -197,7 +197,7 @@ def pip_install(python: Path, folder: Path, lock: Path, options: Sequence[str], 
     return time.monotonic() - started
 
 
-def attempt_ways(matrix: Matrix, built: Environment, places: Places, scratch: Path) -> tuple[tuple[Way, ...], float]:
+def attempt_ways(matrix: Matrix, built: Environment, places: CacheDir, scratch: Path) -> tuple[tuple[Way, ...], float]:
     """Run the scenario by fork and in fresh interpreters in turn, byte code compiled.
 
     Returns:

@@ -12,21 +12,21 @@ from rich.console import Console
 from harness.cli.answers import CODES
 from harness.cli.commits import asked_source, commit_lines, kept_source
 from harness.cli.progress import Show
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
-from harness.matrix.model import load_matrix
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
+from harness.matrix.schema import load_matrix
 from harness.report.write import write_views
+from harness.reporter import Reporter
 from harness.search.among import Among, ends, start, take_up
 from harness.search.descent import CommitResult, read_question
-from harness.search.narrowing import Say
 from harness.search.question import Question
-from harness.store.folder import find
+from harness.store.run_folder import find
 
 Asked = Callable[[tuple[str, str]], Question]  # the older and the newer commit -> the question
 
 
-def among_commits(options: argparse.Namespace, places: Places, asked: Asked) -> Among | None:
+def among_commits(options: argparse.Namespace, places: CacheDir, asked: Asked) -> Among | None:
     """Return the search among commits alone that is asked for or gone on with; None where releases are searched.
 
     Raises:
@@ -52,12 +52,12 @@ def among_commits(options: argparse.Namespace, places: Places, asked: Asked) -> 
     return start(question, into, source.repository, matrix, places, options.reports)
 
 
-def search_among(search: Among, options: argparse.Namespace, console: Console, say: Say) -> ExitCode:
+def search_among(search: Among, options: argparse.Namespace, console: Console, echo: Reporter) -> ExitCode:
     """Search, saying each step; the last line is the answer or how to go on."""
     asked = search.question
-    say(f"commits of {asked.package} in {search.into.repository}, {asked.scenario} → {short(search.folder.path)}")
+    echo(f"commits of {asked.package} in {search.into.repository}, {asked.scenario} → {short_path(search.folder.path)}")
     with Show(console, 0) as show:
-        found = search.run(show, say)
+        found = search.run(show, echo)
     views, code = write_views(search.folder), CODES[found.ending]
     command = again(search, found) if found.suspects else ""
     lines = commit_lines(found, command, search.folder)
@@ -65,8 +65,8 @@ def search_among(search: Among, options: argparse.Namespace, console: Console, s
         paths = {"run": str(search.folder.path), "html": str(views.html)}
         print(json.dumps({**paths, "exit_code": code, "commits": found.model_dump(), "answer": lines[-1]}, indent=1))
         return code
-    for line in (f"HTML  {short(views.html)}", *lines):
-        say(line)
+    for line in (f"HTML  {short_path(views.html)}", *lines):
+        echo(line)
     return code
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode, HarnessError
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
 from harness.report.issue.repository import compare_link, of_import, repositories
 from harness.report.linechart import change_words
-from harness.search.earlier import from_earlier
 from harness.search.ends import bad_end_untold, good_end_failed
 from harness.search.hints import Facts, hints
-from harness.search.listing import released
 from harness.search.narrowing import Bisect
 from harness.search.question import Question
+from harness.search.releases import list_known_releases
 from harness.search.result import Ending, Result
+from harness.search.reuse import from_earlier
 from harness.search.scan import Scan
 
 CODES = {
@@ -27,7 +27,7 @@ CODES = {
 }
 
 
-def closing_lines(search: Bisect, result: Result, places: Places, *, into: bool = False) -> list[str]:
+def closing_lines(search: Bisect, result: Result, places: CacheDir, *, into: bool = False) -> list[str]:
     """Return how much earlier runs answered, how to see the answer again, and what to do next.
 
     ``into`` says that the search went on to commits, so that nobody need be told how to.
@@ -41,7 +41,7 @@ def closing_lines(search: Bisect, result: Result, places: Places, *, into: bool 
     return lines
 
 
-def facts(search: Bisect, result: Result, places: Places) -> Facts:
+def facts(search: Bisect, result: Result, places: CacheDir) -> Facts:
     """Gather what a hint may name."""
     asked, run = search.question, search.folder.read_record()
     cells = {cell.id: cell for cell in run.cells}
@@ -49,7 +49,7 @@ def facts(search: Bisect, result: Result, places: Places) -> Facts:
     known = repositories(run.matrix.get("repositories", {}))
     found = Facts(
         run=run,
-        place=short(search.folder.path),
+        place=short_path(search.folder.path),
         cell=cells.get(search.seen.cell(asked.bad).id),
         attempts=search.folder.attempts(),
         border={one: cells[cell] for one in border if (cell := search.seen.cell(one).id) in cells},
@@ -67,7 +67,7 @@ def answer_lines(search: Bisect, result: Result, scan: Scan | None = None) -> li
     before, after = ("bad", "good") if asked.find_fix else ("good", "bad")
     names = ", ".join(result.suspects)
     if result.ending is Ending.INTERRUPTED:
-        return [f"interrupted; to go on: harness bisect --resume {shlex.quote(short(search.folder.path))}"]
+        return [f"interrupted; to go on: harness bisect --resume {shlex.quote(short_path(search.folder.path))}"]
     if scan is not None:
         return [change_words(scan, one) for one in scan.changes] or [f"no change: {result.reason}"]
     match result.ending:
@@ -112,10 +112,10 @@ def _again(search: Bisect, result: Result) -> tuple[str, ...]:
     return search.question.command(*((after, result.before) if search.question.find_fix else (result.before, after)))
 
 
-def _final(package: str, places: Places) -> tuple[str, ...]:
+def _final(package: str, places: CacheDir) -> tuple[str, ...]:
     """Return every final release of a package; none where nobody answers, for a hint is no reason to fail."""
     try:
-        listed = released(package, places).releases[package]
+        listed = list_known_releases(package, places).releases[package]
     except HarnessError:
         return ()
     return tuple(str(one.version) for one in listed if one.yanked is None and not one.version.is_prerelease)

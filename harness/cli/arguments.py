@@ -9,16 +9,28 @@ import re
 from pathlib import Path
 from typing import Any
 
-from harness.matrix.instead import with_versions
-from harness.matrix.model import Matrix, load_matrix
+from harness.errors import ConfigError
+from harness.matrix.expand import override_versions
+from harness.matrix.schema import Matrix, load_matrix
 from harness.runner.gpus import read_gpus
+from harness.search.criterion import Criterion, is_factor
 from harness.session.context import BUSY_BYTES
 
 DEFAULT_MATRIX = "quickstart"
+
+
 REPORTS = Path("reports")
+
+
 Verbs = Any  # argparse's action for sub-commands has no public type
+
+
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+
+
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
 
 
@@ -58,7 +70,7 @@ def add_matrix(verb: argparse.ArgumentParser) -> None:
 
 def read_matrix(options: argparse.Namespace) -> Matrix:
     """Read the matrix that is named, with the versions that ``--with`` puts into it."""
-    return with_versions(load_matrix(options.matrix), options.instead)
+    return override_versions(load_matrix(options.matrix), options.instead)
 
 
 def add_reports(verb: argparse.ArgumentParser) -> None:
@@ -138,3 +150,47 @@ def day(text: str) -> dt.date:
 def default_jobs() -> int:
     """Return how many cells run at once: one a GPU; on the CPU as many as there are cores, two at most."""
     return len(read_gpus()) or min(2, os.cpu_count() or 1)
+
+
+def add_criterion(verb: Verbs, *, factor: bool = True) -> None:
+    """Add the arguments; ``factor``: there is a good end to take a multiple of."""
+    times = "times the figure of the good end, or an absolute size" if factor else "an absolute size"
+    verb.add_argument("--signature", metavar="S", help="only this failure is bad (a rule's name or a whole signature)")
+    verb.add_argument("--good-signature", metavar="S", help="this failure counts as good: another one stands behind it")
+    verb.add_argument("--metric", metavar="FIGURE", help="bad is what has more of this figure than --above")
+    verb.add_argument("--above", metavar="1.5x|8GiB" if factor else "8GiB", help=times)
+
+
+def read_criterion(options: argparse.Namespace, *, bound: bool = True, ends: bool = True) -> Criterion:
+    """Read the arguments.
+
+    Args:
+        options: the command line.
+        bound: a figure needs a bound; a scan goes without.
+        ends: the good end is run, so that a multiple of its figure can be asked for.
+
+    Raises:
+        ConfigError: two of them exclude each other, or one means nothing.
+    """
+    metric, above = options.metric, options.above
+    if (above is not None and metric is None) or (metric is not None and above is None and bound):
+        raise ConfigError("--metric and --above belong together")
+    if metric is not None and (options.signature or options.good_signature):
+        raise ConfigError("a signature and --metric are two different questions; keep one")
+    factor = is_factor(above) if above else None
+    if factor is not None and not ends:
+        raise ConfigError(f"--above {above} is measured at the good end, which is not run here")
+    return Criterion(
+        signature=options.signature,
+        good_signature=options.good_signature,
+        metric=metric,
+        factor=factor,
+        limit=_limit(above) if above and factor is None else None,
+    )
+
+
+def _limit(text: str) -> int:
+    try:
+        return size(text)
+    except argparse.ArgumentTypeError:
+        raise ConfigError(f"--above {text} is neither a factor (1.5x) nor a size (8GiB)") from None

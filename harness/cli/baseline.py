@@ -12,12 +12,12 @@ from harness.cli.arguments import Verbs, add_json, add_reports
 from harness.errors import ConfigError, ExitCode
 from harness.report.write import known_issues
 from harness.session.boxes import boxes_of
+from harness.session.comparison_input import open_sides
 from harness.session.plan import matches
-from harness.session.sides import open_sides
 from harness.store.baseline import Baseline, accept, kept, matrices, none_of, set_baseline
-from harness.store.folder import RunFolder
+from harness.store.run_folder import RunFolder
 from harness.store.series import named
-from harness.verdict.accepted import acceptable, acceptance
+from harness.verdict.acceptance import acceptable, acceptance
 from harness.verdict.box import Answer, Entry
 from harness.verdict.compared import compared
 

@@ -12,31 +12,32 @@ from harness.cli.among import among_commits, search_among
 from harness.cli.answers import CODES, answer_lines, closing_lines
 from harness.cli.arguments import (
     Verbs,
+    add_criterion,
     add_gpu_busy,
     add_json,
     add_reports,
     add_timeout,
     default_matrix,
     positive,
+    read_criterion,
 )
 from harness.cli.commits import Source, add_into, asked_source, descend, kept_source, last_lines
-from harness.cli.criterion import add_criterion, read_criterion
 from harness.cli.progress import Show
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
-from harness.matrix.model import load_matrix
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
+from harness.matrix.schema import load_matrix
 from harness.report.linechart import change_words
 from harness.report.scanpage import write_chart
 from harness.report.write import write_views
+from harness.reporter import Reporter
 from harness.runner.isolation import Isolation
+from harness.search.bisection import Search
 from harness.search.drive import start, take_up
-from harness.search.first_bad import Search
-from harness.search.listing import released
-from harness.search.narrowing import Bisect, Say
+from harness.search.narrowing import Bisect
 from harness.search.question import Question
-from harness.search.releases import between
-from harness.store.folder import find
+from harness.search.releases import between, list_known_releases
+from harness.store.run_folder import find
 
 EPILOG = """\
 exit codes: 0 found · 1 not reproduced at the bad end · 2 usage or configuration · 4 inconclusive, the releases that are
@@ -87,21 +88,23 @@ def _add_how(verb: argparse.ArgumentParser) -> None:
 def bisect(options: argparse.Namespace) -> ExitCode:
     """Search, saying each step; the last line is the answer or how to go on."""
     console = Console(stderr=True) if options.json else Console()
-    places = Places.of_user()
+    places = CacheDir.of_user()
 
-    def say(text: str) -> None:
+    def echo(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     alone = among_commits(options, places, lambda ends: _about(options, ends))
     if alone is not None:
-        return search_among(alone, options, console, say)
-    search, source = _begun(options, places, say)
+        return search_among(alone, options, console, echo)
+    search, source = _begun(options, places, echo)
     asked = search.question
     back = f"back from {asked.releases[-1]}, over up to " if asked.open_end else ""
-    say(f"{back}{len(asked.releases)} releases of {asked.package}, {asked.scenario} → {short(search.folder.path)}")
+    echo(
+        f"{back}{len(asked.releases)} releases of {asked.package}, {asked.scenario} → {short_path(search.folder.path)}"
+    )
     with Show(console, _probes(asked)) as show:
-        result = search.run(show, say)
-        commits = descend(search, result, source, show, say) if source is not None else None
+        result = search.run(show, echo)
+        commits = descend(search, result, source, show, echo) if source is not None else None
     views = write_views(search.folder)
     scan = search.seen.scan() if asked.scan else None
     chart = write_chart(search.folder, scan) if scan else None
@@ -115,15 +118,15 @@ def bisect(options: argparse.Namespace) -> ExitCode:
         more = {"commits": inside, "changes": changes, "answer": answer[-1]}
         print(json.dumps({**paths, "exit_code": code, **result.model_dump(), **more}, indent=1))
         return code
-    say(f"HTML  {short(views.html)}")
+    echo(f"HTML  {short_path(views.html)}")
     if chart is not None:
-        say(f"Chart {short(chart)}")
+        echo(f"Chart {short_path(chart)}")
     for line in (*closing_lines(search, result, places, into=source is not None), *answer):
-        say(line)
+        echo(line)
     return code
 
 
-def _begun(options: argparse.Namespace, places: Places, say: Say) -> tuple[Bisect, Source | None]:
+def _begun(options: argparse.Namespace, places: CacheDir, echo: Reporter) -> tuple[Bisect, Source | None]:
     """Return the search over releases that is asked for or gone on with, and where it goes on to commits.
 
     Raises:
@@ -135,7 +138,7 @@ def _begun(options: argparse.Namespace, places: Places, say: Say) -> tuple[Bisec
     source = asked_source(options, places)
     question, notes = _question(options, places)
     for note in notes:
-        say(f"note: {note}")
+        echo(f"note: {note}")
     return start(question, load_matrix(options.matrix), places, options.reports), source
 
 
@@ -148,14 +151,14 @@ def _probes(asked: Question) -> int:
     return ends + (1 + asked.open_end) * Search(count).rounds_left(asked.jobs) * asked.jobs
 
 
-def _question(options: argparse.Namespace, places: Places) -> tuple[Question, tuple[str, ...]]:
+def _question(options: argparse.Namespace, places: CacheDir) -> tuple[Question, tuple[str, ...]]:
     """Read the arguments and ask the index for the releases between the ends.
 
     Raises:
         ConfigError: something is missing, or two things that were asked for exclude each other.
     """
     asked = _about(options, ())  # before the index is asked, for a mistake is none of its business
-    listing = released(asked.package, places)
+    listing = list_known_releases(asked.package, places)
     found = between(asked.package, listing.releases[asked.package], options.good, options.bad, find_fix=asked.find_fix)
     end = "bad" if asked.find_fix else "good"
     if found.open_end and asked.scan:

@@ -10,28 +10,30 @@ from rich.console import Console
 
 from harness.cli.arguments import (
     Verbs,
+    add_criterion,
     add_gpu_busy,
     add_json,
     add_reports,
     add_timeout,
     default_matrix,
     positive,
+    read_criterion,
 )
 from harness.cli.blame_lines import Inside, go_inside, last_lines, next_lines, resume_command
-from harness.cli.criterion import add_criterion, read_criterion
 from harness.cli.progress import Show
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode, HarnessError
-from harness.matrix.model import load_matrix
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
+from harness.matrix.schema import load_matrix
 from harness.report.write import write_views
+from harness.reporter import Reporter
 from harness.search.blame import Blame
-from harness.search.blame_start import Say, compare, start, take_up
+from harness.search.blame_start import compare, start, take_up
 from harness.search.blame_words import sentence
 from harness.search.blamed import BlameQuestion
+from harness.search.environments import Asked
 from harness.search.result import Ending
-from harness.search.sides import Asked
-from harness.store.folder import find
+from harness.store.run_folder import find
 
 CODES = {
     Ending.FOUND: ExitCode.COMPLETE,
@@ -83,24 +85,24 @@ def blame(options: argparse.Namespace) -> ExitCode:
     """Search, saying each step; the last line is the answer or how to go on."""
     console = Console(stderr=True) if options.json else Console()
 
-    def say(text: str) -> None:
+    def echo(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    search = _begin(options, say)
+    search = _begin(options, echo)
     asked, folder = search.question, search.prober.folder
     count = len(asked.changes)
-    say(f"{count} change{'' if count == 1 else 's'}, {asked.scenario} → {short(folder.path)}")
+    echo(f"{count} change{'' if count == 1 else 's'}, {asked.scenario} → {short_path(folder.path)}")
     for change in asked.changes:
-        say(f"  {change.words()}")
+        echo(f"  {change.words()}")
     ends = 0 if asked.assume_ends else 2
     with Show(console, ends + math.ceil(math.log2(count)) + (count > 1)) as show:
         try:
             result = search.run(show)
             inside = (
-                go_inside(search, result, show, say) if options.bisect and result.ending is Ending.FOUND else Inside()
+                go_inside(search, result, show, echo) if options.bisect and result.ending is Ending.FOUND else Inside()
             )
         except HarnessError:
-            say(f"to go on: {resume_command(search, options)}")
+            echo(f"to go on: {resume_command(search, options)}")
             raise
     views = write_views(folder)
     code = ExitCode.INTERRUPTED if inside.interrupted else CODES[result.ending]
@@ -110,17 +112,17 @@ def blame(options: argparse.Namespace) -> ExitCode:
         said = {"ran": result.ran, "answer": sentence(result), "inside": inside.lines}
         print(json.dumps({**paths, "exit_code": code, **result.model_dump(), **said}, indent=1))
         return code
-    say(f"HTML  {short(views.html)}")
+    echo(f"HTML  {short_path(views.html)}")
     for line in lines:
-        say(line)
+        echo(line)
     return code
 
 
-def _begin(options: argparse.Namespace, say: Say) -> Blame:
+def _begin(options: argparse.Namespace, echo: Reporter) -> Blame:
     """Begin what the arguments ask for, or take up an earlier blame."""
-    places = Places.of_user()
+    places = CacheDir.of_user()
     if options.resume:
-        return take_up(find(options.resume, options.reports), places, say)
+        return take_up(find(options.resume, options.reports), places, echo)
     missing = [f"--{name}" for name in ("good", "bad", "scenario") if getattr(options, name) is None]
     if missing:
         raise ConfigError(f"blame needs {', '.join(missing)}")
@@ -128,7 +130,7 @@ def _begin(options: argparse.Namespace, say: Say) -> Blame:
     asked = Asked(load_matrix(options.matrix), places, options.reports, options.run, options.python)
     found = compare(asked, options.good, options.bad)
     for note in found.notes:
-        say(f"note: {note}")
+        echo(f"note: {note}")
     question = BlameQuestion(
         good=options.good,
         bad=options.bad,
@@ -144,4 +146,4 @@ def _begin(options: argparse.Namespace, say: Say) -> Blame:
         busy_bytes=options.gpu_busy,
         reuse=not options.no_reuse,
     )
-    return start(question, asked, say)
+    return start(question, asked, echo)

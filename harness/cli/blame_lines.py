@@ -7,14 +7,14 @@ import shlex
 from dataclasses import dataclass
 
 from harness.cli.progress import Show
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
 from harness.report.write import write_views
+from harness.reporter import Reporter
 from harness.search.blame import Blame
-from harness.search.blame_start import Say
 from harness.search.blame_words import advice, heads, script, sentence, why
 from harness.search.blamed import BlameResult
-from harness.search.earlier import from_earlier
 from harness.search.result import Ending, Result
+from harness.search.reuse import from_earlier
 from harness.search.within import searches
 
 
@@ -26,17 +26,17 @@ class Inside:
     interrupted: bool = False
 
 
-def go_inside(search: Blame, result: BlameResult, show: Show, say: Say) -> Inside:
+def go_inside(search: Blame, result: BlameResult, show: Show, echo: Reporter) -> Inside:
     """Bisect each package that was found."""
     lines: list[str] = []
     for change, found in searches(search, result):
         if isinstance(found, str):
             lines.append(f"inside {change.package}: {found}")
             continue
-        say(f"inside {change.words()}, the others as at the bad end → {short(found.folder.path)}")
-        ended = found.run(show, say)
+        echo(f"inside {change.words()}, the others as at the bad end → {short_path(found.folder.path)}")
+        ended = found.run(show, echo)
         write_views(found.folder)
-        lines.append(f"inside {change.package}: {_bisected(ended)} ({short(found.folder.path)})")
+        lines.append(f"inside {change.package}: {_bisected(ended)} ({short_path(found.folder.path)})")
         if ended.ending is Ending.INTERRUPTED:
             return Inside(tuple(lines), interrupted=True)
     return Inside(tuple(lines))
@@ -58,7 +58,7 @@ def next_lines(search: Blame, result: BlameResult, options: argparse.Namespace) 
         return lines
     names = ", ".join(heads(result))
     more = () if options.bisect else (f"to go on inside {names}: {resume_command(search, options)} --bisect",)
-    return (*lines, *script(result, folder.attempts(), short(folder.path)), *more)
+    return (*lines, *script(result, folder.attempts(), short_path(folder.path)), *more)
 
 
 def last_lines(search: Blame, result: BlameResult, options: argparse.Namespace, inside: Inside) -> tuple[str, ...]:
@@ -75,4 +75,4 @@ def last_lines(search: Blame, result: BlameResult, options: argparse.Namespace, 
 def resume_command(search: Blame, options: argparse.Namespace) -> str:
     """Return the command that goes on."""
     bisect = " --bisect" if options.bisect else ""
-    return f"harness blame --resume {shlex.quote(short(search.prober.folder.path))}{bisect}"
+    return f"harness blame --resume {shlex.quote(short_path(search.prober.folder.path))}{bisect}"

@@ -11,12 +11,12 @@ from packaging.utils import canonicalize_name
 from rich.console import Console
 
 from harness.cli.arguments import Verbs, add_json, add_matrix, read_matrix
-from harness.envs.bundle.freeze import read_freeze
+from harness.envs.bundle.manifest import read_freeze
 from harness.envs.bundle.target import Target
-from harness.envs.bundle.wheelhouse import cuda_version
-from harness.envs.places import Places
+from harness.envs.bundle.wheels import cuda_version
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
 from harness.session.bundle import Order, make_bundle
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -75,14 +75,14 @@ def bundle(options: argparse.Namespace) -> ExitCode:
     def said(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    made = make_bundle(matrix, order, out, Places.of_user(), said)
+    made = make_bundle(matrix, order, out, CacheDir.of_user(), said)
     for note in made.notes:
         said(f"note: {note}")
     if options.json:
         content = {"bundle": str(out), "bytes": made.size, "cells": made.cells, "wheels": made.wheels}
         print(json.dumps({**content, "notes": made.notes}, indent=1))
         return ExitCode.COMPLETE
-    said(f"{made.cells} cells, {made.wheels} wheels, {made.size / 1e6:.1f} MB → {short(out)}")
+    said(f"{made.cells} cells, {made.wheels} wheels, {made.size / 1e6:.1f} MB → {short_path(out)}")
     said(f"there: mkdir b && tar -xJf {out.name} -C b && b/run")
     return ExitCode.COMPLETE
 

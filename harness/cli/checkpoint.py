@@ -11,13 +11,22 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.arguments import Verbs, add_json
-from harness.envs.inuse import Holds
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
+from harness.envs.usage_locks import UsageLocks
 from harness.errors import ConfigError, ExitCode
-from harness.matrix.places import short
-from harness.session.builder import VARIABLE, builder_python, named_python
-from harness.session.checkpoints import Shelf, open_shelf
-from harness.session.shelflist import SIZES, Copy, Entry, bytes_to_write, entries, free_bytes, human
+from harness.matrix.paths import short_path
+from harness.session.checkpoint_builder import VARIABLE, builder_python, named_python
+from harness.session.checkpoints import (
+    SIZES,
+    CheckpointStore,
+    Copy,
+    StoredCheckpoint,
+    bytes_to_write,
+    entries,
+    free_bytes,
+    human,
+    open_store,
+)
 
 
 def register(verbs: Verbs) -> None:
@@ -63,7 +72,7 @@ def show(options: argparse.Namespace) -> ExitCode:
         table.add_row(one.name, one.kind, *(_cell(copy) for copy in entry.copies), source)
     console = Console()
     console.print(table, highlight=False)
-    where = f"✔ built, in {short(shelves[0].root)}; without a mark: what it will take"
+    where = f"✔ built, in {short_path(shelves[0].root)}; without a mark: what it will take"
     console.print(where, highlight=False, soft_wrap=True)
     return ExitCode.COMPLETE
 
@@ -73,7 +82,7 @@ def _cell(copy: Copy) -> str:
     return f"✔ {size}" if copy.built else f"  {size}"
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: StoredCheckpoint) -> dict[str, Any]:
     one = entry.definition
     sizes = {
         copy.size: {
@@ -96,7 +105,7 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 def build(options: argparse.Namespace) -> ExitCode:
     """Build what is missing of the names, saying what it takes before and how far it is meanwhile."""
-    places, shelf = Places.of_user(), _shelf(options, options.size)
+    places, shelf = CacheDir.of_user(), _shelf(options, options.size)
     names = sorted(shelf.definitions) if options.all else list(dict.fromkeys(options.names))
     if not names or (options.all and options.names):
         raise ConfigError("name the checkpoints to build, or give --all (harness checkpoint list shows them)")
@@ -106,10 +115,10 @@ def build(options: argparse.Namespace) -> ExitCode:
     if missing:
         stated = f", {human(needed)}" if needed else ""
         free = human(free_bytes(shelf.root))
-        _say(console, f"to build ({shelf.size}): {', '.join(missing)}{stated}; {free} free in {short(shelf.root)}")
+        _say(console, f"to build ({shelf.size}): {', '.join(missing)}{stated}; {free} free in {short_path(shelf.root)}")
     given = named_python(options.python, shelf.builder, "--python") if options.python else None
     install = places.root / "checkpoints-install.log"
-    with Holds() as holds:
+    with UsageLocks() as holds:
         holds.take(*map(shelf.folder, shelf.with_bases(names)))
         found = shelf.provide(
             names,
@@ -121,12 +130,12 @@ def build(options: argparse.Namespace) -> ExitCode:
         print(json.dumps(found, indent=1))
     else:
         for name, folder in found.items():
-            _say(console, f"{name}  {short(Path(folder))}")
+            _say(console, f"{name}  {short_path(Path(folder))}")
     return ExitCode.COMPLETE
 
 
-def _shelf(options: argparse.Namespace, size: str) -> Shelf:
-    return open_shelf(Places.of_user().checkpoints, {file.absolute().parent for file in options.scenarios}, size)
+def _shelf(options: argparse.Namespace, size: str) -> CheckpointStore:
+    return open_store(CacheDir.of_user().checkpoints, {file.absolute().parent for file in options.scenarios}, size)
 
 
 def _say(console: Console, text: str) -> None:

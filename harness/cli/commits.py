@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.cli.arguments import Verbs
-from harness.envs.bundle.stored import opened
-from harness.envs.places import Places
+from harness.envs.bundle.manifest import opened_bundle
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError
-from harness.matrix.places import short
+from harness.matrix.git import Clone, open_repository
+from harness.matrix.paths import short_path
+from harness.reporter import Reporter
 from harness.search.commits import links, on_github
 from harness.search.descent import CommitResult, Into, read_question, write_question
-from harness.search.history import Repository, open_repository
 from harness.search.into import Descent, find_tag
 from harness.search.narrowing import Bisect
 from harness.search.result import Ending, Result
 from harness.search.row import Around, Row
-from harness.store.folder import RunFolder
 from harness.store.journal import Listener
+from harness.store.run_folder import RunFolder
 
 NAMED = 20  # candidates that are named one by one
 
@@ -38,10 +38,10 @@ class Source:
     """The repository to go on in, opened, and how it was asked for."""
 
     into: Into
-    repository: Repository
+    repository: Clone
 
 
-def asked_source(options: argparse.Namespace, places: Places) -> Source | None:
+def asked_source(options: argparse.Namespace, places: CacheDir) -> Source | None:
     """Open what ``--into`` names, before anything is probed; None without it.
 
     Raises:
@@ -55,12 +55,12 @@ def asked_source(options: argparse.Namespace, places: Places) -> Source | None:
     if options.scan:
         raise ConfigError("--scan names every change and --into follows one; keep one of the two")
     _check_tags(options.tags)
-    if opened() is not None:
+    if opened_bundle() is not None:
         raise ConfigError("--into builds commits, and a bundle holds releases only")
     return _open(Into(repository=options.into, tags=options.tags, all_parents=options.all_parents), places)
 
 
-def kept_source(options: argparse.Namespace, folder: RunFolder, places: Places) -> Source | None:
+def kept_source(options: argparse.Namespace, folder: RunFolder, places: CacheDir) -> Source | None:
     """Return what a run that is gone on with searches beside releases: as it was asked for, or as it is asked now.
 
     Raises:
@@ -80,13 +80,11 @@ def _check_tags(pattern: str | None) -> None:
         raise ConfigError(f"--tags {pattern} must hold {{}} once, where the version stands")
 
 
-def _open(into: Into, places: Places) -> Source:
+def _open(into: Into, places: CacheDir) -> Source:
     return Source(into, open_repository(into.repository, places.repositories))
 
 
-def descend(
-    search: Bisect, result: Result, source: Source, listener: Listener, say: Callable[[str], None]
-) -> CommitResult | None:
+def descend(search: Bisect, result: Result, source: Source, listener: Listener, echo: Reporter) -> CommitResult | None:
     """Search among the commits between the releases of a result; None where it does not name two.
 
     Raises:
@@ -98,7 +96,7 @@ def descend(
     if result.ending not in {Ending.FOUND, Ending.INCONCLUSIVE} or not _is_border(result, older, newer):
         return None
     before, after = ("bad", "good") if asked.find_fix else ("good", "bad")
-    say(f"{asked.package} {older} is {before} and {newer} is {after}: on to its commits in {source.into.repository}")
+    echo(f"{asked.package} {older} is {before} and {newer} is {after}: on to its commits in {source.into.repository}")
     tags = [find_tag(source.repository, asked.package, one, source.into.tags) for one in (older, newer)]
     cells = [search.seen.cell(release).id for release in releases]
     at = releases.index(newer)
@@ -110,7 +108,7 @@ def descend(
         around=Around(tags[0], tags[1], tuple(cells[:at]), tuple(cells[at:])),
         bound=search.seen.bound(search.seen.attempts()),
         listener=listener,
-        say=say,
+        echo=echo,
     )
     return Descent(row, all_parents=source.into.all_parents).run()
 
@@ -158,7 +156,7 @@ def commit_lines(found: CommitResult, again: str, folder: RunFolder) -> list[str
             rest = f"inconclusive: the first {after} commit of {found.package} is one of {names}"
             return [*left, *more, f"{rest}{' …' if more else ''}; {first.short} is {before}"]
         case Ending.INTERRUPTED:
-            place = shlex.quote(str(short(folder.path)))
+            place = shlex.quote(str(short_path(folder.path)))
             return [f"interrupted; to go on: harness bisect --resume {place}"]
 
 

@@ -12,15 +12,15 @@ from rich.console import Console
 
 from harness.cli.arguments import Verbs, add_reports
 from harness.errors import ExitCode
-from harness.report.comparison import page, print_page
-from harness.report.comparison_markdown import render
+from harness.report.markdown import render_comparison
 from harness.report.private import private_of
 from harness.report.redact import value_for_outside
+from harness.report.terminal import comparison_page, print_comparison
 from harness.report.write import known_issues
-from harness.session.sides import Side, open_sides
+from harness.session.comparison_input import Side, open_sides
+from harness.verdict.acceptance import FAIL_ON, counted, exit_code
 from harness.verdict.box import Entry
 from harness.verdict.compared import Comparison, compared
-from harness.verdict.failing import FAIL_ON, counted, exit_code
 
 SIDE = "a run (path, name's begin or end, latest, latest~1, baseline) or a cell of one (RUN:CELL)"
 
@@ -61,10 +61,10 @@ def compare(options: argparse.Namespace) -> ExitCode:
         case "json":
             print(json.dumps(as_json(found, code, options.fail_on), indent=1))
         case "markdown":
-            print(render(_for_outside(found, (old, new))), end="")
+            print(render_comparison(_for_outside(found, (old, new))), end="")
         case _:
             console = Console()
-            print_page(page(found), console)
+            print_comparison(comparison_page(found), console)
             for line in _closing(found, code, options.fail_on):
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
     return code
@@ -72,7 +72,7 @@ def compare(options: argparse.Namespace) -> ExitCode:
 
 def _for_outside(found: Comparison, sides: Sequence[Side]) -> Any:
     """Return the page without what is private about either run."""
-    shown = page(found)
+    shown = comparison_page(found)
     for side in sides:
         shown = value_for_outside(shown, private_of(side.record, side.folder.path))
     return shown

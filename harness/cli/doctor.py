@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.cli.arguments import Verbs, add_json
+from harness.envs.cache_dir import CacheDir
 from harness.envs.doctor import Level, examine
-from harness.envs.places import Places
 from harness.errors import ExitCode
 
 GLYPHS = {Level.OK: "[green]✔ ok  [/]", Level.WARN: "[yellow]⚠ warn[/]", Level.BAD: "[red]✘ bad [/]"}
@@ -26,7 +26,7 @@ def register(verbs: Verbs) -> None:
 
 def diagnose(options: argparse.Namespace) -> ExitCode:
     """Print the findings; 4 when one of them stands in the way of a run."""
-    findings = examine(Places.of_user().root)
+    findings = examine(CacheDir.of_user().root)
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

@@ -9,20 +9,20 @@ import sys
 
 from harness.cli.arguments import Verbs, add_reports, default_matrix
 from harness.envs.build import Environment, build
-from harness.envs.bundle.stored import opened
-from harness.envs.inuse import Holds
+from harness.envs.bundle.manifest import opened_bundle
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
-from harness.envs.places import Places
+from harness.envs.usage_locks import UsageLocks
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell
-from harness.matrix.model import load_matrix
 from harness.matrix.plan import plan_cells
-from harness.runner.launch import environment
+from harness.matrix.schema import load_matrix
 from harness.runner.probe_path import probe_path
+from harness.runner.process import environment
 from harness.search.prober import locked
 from harness.session.plan import PlannedCell, select_cells
 from harness.session.resume import plan_again
-from harness.store.folder import find
+from harness.store.run_folder import find
 
 
 def register(verbs: Verbs) -> None:
@@ -38,17 +38,17 @@ def register(verbs: Verbs) -> None:
 
 def enter(options: argparse.Namespace) -> int:
     """Build or reuse the environment and run the command in it; its exit code is ours."""
-    places = Places.of_user()
+    places = CacheDir.of_user()
     planned = _planned(options, places)
     cell, lock = planned.cell, planned.lock
     if not isinstance(lock, Lock):
         raise ConfigError(f"{cell.id} cannot be resolved: {lock.sentence}")
-    with Holds() as holds:
+    with UsageLocks() as holds:
         holds.take(places.envs / lock.hash)
         return _enter(options, build(lock, places.envs, places.root / "env.log"), cell, places)
 
 
-def _enter(options: argparse.Namespace, built: Environment, cell: Cell, places: Places) -> int:
+def _enter(options: argparse.Namespace, built: Environment, cell: Cell, places: CacheDir) -> int:
     binaries = built.python.parent
     variables = environment(probe_path(places.probe), dict(cell.variables))
     variables |= {"VIRTUAL_ENV": str(binaries.parent), "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -62,13 +62,13 @@ def _enter(options: argparse.Namespace, built: Environment, cell: Cell, places: 
         raise ConfigError(f"{command[0]} cannot be run: {error.strerror}") from error
 
 
-def _planned(options: argparse.Namespace, places: Places) -> PlannedCell:
+def _planned(options: argparse.Namespace, places: CacheDir) -> PlannedCell:
     """Return the one cell that is named, with its lock: of the matrix as it stands, or of a run as it was."""
     if options.run:
         known = plan_again(find(options.run, options.reports), places).cells
         ids = [cell.id for cell in select_cells([one.cell for one in known], [options.cell])]
     else:
-        bundle = opened()
+        bundle = opened_bundle()
         matrix = load_matrix(options.matrix)
         cells = plan_cells(matrix, cache=places.releases).cells if bundle is None else bundle.cells()
         chosen = select_cells(cells, [options.cell])

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.arguments import Verbs, add_json, age, size
-from harness.envs.inventory import Stored, list_checkpoints, list_environments, list_locks, list_repositories, remove
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
+from harness.envs.disk_usage import Stored, list_checkpoints, list_environments, list_locks, list_repositories, remove
 from harness.errors import ExitCode, InfrastructureError
 
 DAY = 86_400.0
@@ -31,7 +31,7 @@ def register(verbs: Verbs) -> None:
 
 def collect(options: argparse.Namespace) -> ExitCode:
     """List what is stored and remove what the limits name; without a limit nothing is removed."""
-    places = Places.of_user()
+    places = CacheDir.of_user()
     stored = [*list_environments(places.envs), *list_checkpoints(places.checkpoints), *list_locks(places.locks)]
     stored += list_repositories(places.repositories)
     stored.sort(key=lambda one: one.last_used)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.cli.arguments import Verbs, add_json, add_reports, age
 from harness.errors import ConfigError, ExitCode, NothingSelectedError
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
 from harness.report.conceal import conceal
 from harness.report.figures import human_bytes
 from harness.report.history_html import page, render
@@ -20,8 +20,8 @@ from harness.report.history_text import as_rows, print_trends
 from harness.report.history_trend import Trend, trend
 from harness.report.private import private_of
 from harness.session.retention import Trimmed, trim
-from harness.store.folder import find
 from harness.store.history import History, Refreshed, Track, open_history
+from harness.store.run_folder import find
 from harness.verdict.signature import recognise
 
 ACTIONS = ("html", "export", "trim")
@@ -201,5 +201,7 @@ def _said(facts: dict[str, Path | int], options: argparse.Namespace) -> ExitCode
         print(json.dumps({name: str(fact) if isinstance(fact, Path) else fact for name, fact in facts.items()}))
         return ExitCode.COMPLETE
     for name, fact in facts.items():
-        Console(highlight=False).print(f"{name:9} {short(fact) if isinstance(fact, Path) else fact}", soft_wrap=True)
+        Console(highlight=False).print(
+            f"{name:9} {short_path(fact) if isinstance(fact, Path) else fact}", soft_wrap=True
+        )
     return ExitCode.COMPLETE

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from harness.cli.arguments import Verbs, add_json, add_reports
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
 from harness.report.issue.draft import Draft, draft
-from harness.store.folder import RunFolder, find
+from harness.store.run_folder import RunFolder, find
 
 EPILOG = "exit codes: 0 drafted · 2 usage or configuration · 3 the run has no such failure"
 
@@ -44,7 +44,7 @@ def issue(options: argparse.Namespace) -> ExitCode:
     search = _search(options.bisect, options.reports) if options.bisect else None
     if options.no_redact:
         sys.stderr.write("note: paths, names, addresses and tokens of this machine are not hidden (--no-redact)\n")
-    made = draft(folder, options.signature, Places.of_user(), search=search, redact=not options.no_redact)
+    made = draft(folder, options.signature, CacheDir.of_user(), search=search, redact=not options.no_redact)
     path = None if options.output == "-" else Path(options.output or folder.path / made.name)
     if path is not None:
         _write(path, made.text)
@@ -84,7 +84,7 @@ def _summary(made: Draft, path: Path | None) -> dict[str, object]:
 def _lines(made: Draft, path: Path) -> list[str]:
     found = made.issue
     same = [each.tracker for each in found.trackers if each.same]
-    lines = [f"Draft       {short(path)}", f"Title       {found.title}"]
+    lines = [f"Draft       {short_path(path)}", f"Title       {found.title}"]
     lines += [f"Repository  {found.target.repository or 'not known'} ({found.target.reason})"]
     lines += [f"Known as    {', '.join(same)}: comment there instead"] if same else []
     lines += [f"Left out    {'; '.join(made.left_out)}"] if made.left_out else []

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from harness.cli.arguments import Verbs, add_json, add_reports
 from harness.errors import ExitCode
-from harness.matrix.places import short
-from harness.report.summary import print_summary
+from harness.matrix.paths import short_path
+from harness.report.terminal import print_summary
 from harness.report.write import write_views
-from harness.store.folder import find
 from harness.store.merge import merge
+from harness.store.run_folder import find
 
 
 def register(verbs: Verbs) -> None:
@@ -39,5 +39,7 @@ def merge_runs(options: argparse.Namespace) -> ExitCode:
     print_summary(views.context, console)
     for note in merged.notes:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"HTML      {short(views.html)}\nMarkdown  {short(views.markdown)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"HTML      {short_path(views.html)}\nMarkdown  {short_path(views.markdown)}", highlight=False, soft_wrap=True
+    )
     return ExitCode.COMPLETE

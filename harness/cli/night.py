@@ -11,20 +11,18 @@ from rich.console import Console
 
 from harness.cli.arguments import default_jobs
 from harness.cli.progress import Show
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError
-from harness.matrix.model import Matrix, load_matrix
-from harness.matrix.places import short
-from harness.nightly.drive import Nightly
-from harness.nightly.finish import Finish
-from harness.nightly.opening import How, start, take_up
+from harness.matrix.paths import short_path
+from harness.matrix.schema import Matrix, load_matrix
+from harness.nightly.night import Finish, How, Nightly, start, take_up
 from harness.nightly.record import Ended, torn_night
 from harness.nightly.stages import Interrupted, Stages
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import plan_again
 from harness.store.carried import is_night
-from harness.store.folder import RunFolder, find
+from harness.store.run_folder import RunFolder, find
 
 BUDGET = 40 * 60.0  # seconds for the searches of a night
 
@@ -35,9 +33,9 @@ class Asked:
 
     options: argparse.Namespace
     console: Console
-    places: Places
+    places: CacheDir
 
-    def say(self, text: str) -> None:
+    def echo(self, text: str) -> None:
         """Say one line."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
@@ -99,12 +97,12 @@ def spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
             if torn is None:
                 raise ConfigError(f"no night of {matrix.name} below {options.reports} was interrupted")
             plan = plan_again(torn, asked.places)
-            night = take_up(plan, torn, options.reports, stages(plan, torn), asked.say)
+            night = take_up(plan, torn, options.reports, stages(plan, torn), asked.echo)
         else:
             night = _begin(asked, matrix, torn, stages)
         cells, kept = len(night.plan.cells), len(night.choice.carried)
         told = f"{cells} cell{'' if cells == 1 else 's'} to run, {kept} result{'' if kept == 1 else 's'} carried"
-        asked.say(f"{told} → {short(night.folder.path)}")
+        asked.echo(f"{told} → {short_path(night.folder.path)}")
         try:
             return _finish(asked).night(night, how, show), night.folder
         except (Interrupted, KeyboardInterrupt):
@@ -114,16 +112,18 @@ def spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
 def _finish(asked: Asked) -> Finish:
     options = asked.options
     budget = (0.0 if options.judge else BUDGET) if options.bisect_budget is None else options.bisect_budget
-    return Finish(options.reports, asked.places, asked.say, budget, strict=options.strict)
+    return Finish(options.reports, asked.places, asked.echo, budget, strict=options.strict)
 
 
 def _begin(
     asked: Asked, matrix: Matrix, torn: RunFolder | None, stages: Callable[[Plan, RunFolder], Stages]
 ) -> Nightly:
     if torn is not None:
-        asked.say(f"note: {short(torn.path)} never came to its end and counts for nothing; --resume goes on with it")
+        asked.echo(
+            f"note: {short_path(torn.path)} never came to its end and counts for nothing; --resume goes on with it"
+        )
     plan = make_plan(matrix, asked.places)
     for warning in plan.warnings:
-        asked.say(f"note: {warning}")
+        asked.echo(f"note: {warning}")
     how = How(today=asked.today, everything=asked.options.all)
-    return start(plan, asked.options.reports, stages, asked.say, how)
+    return start(plan, asked.options.reports, stages, asked.echo, how)

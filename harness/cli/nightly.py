@@ -9,12 +9,10 @@ from rich.console import Console
 
 from harness.cli.arguments import REPORTS, Verbs, add_gpu_busy, add_json, add_reports, day, duration, positive
 from harness.cli.night import Asked, judge, matrix_of, spend, to_judge
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode, InfrastructureError
-from harness.matrix.places import short
-from harness.nightly.alone import alone
-from harness.nightly.close import end_lines
-from harness.nightly.hook import call_hook
+from harness.matrix.paths import short_path
+from harness.nightly.night import alone, call_hook, end_lines
 
 DEFAULT = "nightly"
 EPILOG = """\
@@ -53,7 +51,7 @@ def register(verbs: Verbs) -> None:
 
 def nightly(options: argparse.Namespace) -> ExitCode:
     """Spend one night; what is said last is its verdict."""
-    asked = Asked(options, Console(stderr=True) if options.json else Console(), Places.of_user())
+    asked = Asked(options, Console(stderr=True) if options.json else Console(), CacheDir.of_user())
     try:
         if options.judge:
             folder = to_judge(options)
@@ -64,15 +62,15 @@ def nightly(options: argparse.Namespace) -> ExitCode:
     except OSError as error:
         raise InfrastructureError(f"the night could not be ended, and claims nothing: {error}") from error
     if ended is None:
-        again = ["--judge", options.judge] if options.judge else [short(matrix_of(asked).path), "--resume"]
+        again = ["--judge", options.judge] if options.judge else [short_path(matrix_of(asked).path), "--resume"]
         words = ["harness", "nightly", *again, *_said(options), *_places(options)]
-        asked.say(f"interrupted, nothing is claimed; to go on: {shlex.join(words)}")
+        asked.echo(f"interrupted, nothing is claimed; to go on: {shlex.join(words)}")
         return ExitCode.INTERRUPTED
     for line in end_lines(folder, ended):
-        asked.say(line)
+        asked.echo(line)
     text = ended.model_dump_json(indent=1)
     if options.hook and (wrong := call_hook(options.hook, text)):
-        asked.say(f"note: {wrong}")
+        asked.echo(f"note: {wrong}")
     if options.json:
         print(text)
     return ExitCode(ended.code)

@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.arguments import Verbs, add_json, add_matrix, positive, read_matrix
+from harness.envs.build import STAMP
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
-from harness.envs.places import Places
-from harness.envs.stamp import STAMP
 from harness.errors import ConfigError, ExitCode
-from harness.session.plan import Plan, PlannedCell, make_plan
-from harness.session.shards import shards
+from harness.session.plan import Plan, PlannedCell, make_plan, shards
 
 
 def register(verbs: Verbs) -> None:
@@ -33,7 +32,7 @@ def show_plan(options: argparse.Namespace) -> ExitCode:
     """Print the plan; 4 when the index could not be asked for a cell."""
     if options.shards and not options.json:
         raise ConfigError("--shards is for programs: it needs --json")
-    places = Places.of_user()
+    places = CacheDir.of_user()
     plan = make_plan(read_matrix(options), places, scenarios=options.scenarios, cells=options.cells)
     rows = [_describe(planned, places) for planned in plan.cells]
     if options.json:
@@ -48,7 +47,7 @@ def show_plan(options: argparse.Namespace) -> ExitCode:
     return ExitCode.INCOMPLETE if offline else ExitCode.COMPLETE
 
 
-def _describe(planned: PlannedCell, places: Places) -> dict[str, Any]:
+def _describe(planned: PlannedCell, places: CacheDir) -> dict[str, Any]:
     cell, lock = planned.cell, planned.lock
     row: dict[str, Any] = {
         "id": cell.id,

@@ -12,32 +12,31 @@ from rich.console import Console
 
 from harness.cli.arguments import (
     Verbs,
+    add_criterion,
     add_gpu_busy,
     add_json,
     add_reports,
     add_timeout,
     default_matrix,
     positive,
+    read_criterion,
 )
-from harness.cli.criterion import add_criterion, read_criterion
 from harness.cli.progress import Show
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode, HarnessError, InfrastructureError
 from harness.matrix.cell import Cell
-from harness.matrix.model import Matrix, load_matrix
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
+from harness.matrix.schema import Matrix, load_matrix
 from harness.report.write import write_views
 from harness.search.answer import Judged, judge
 from harness.search.drive import held_cell
-from harness.search.prober import Prober, locked
-from harness.search.replaced import replaced
-from harness.search.unreleased import insist_on_releases
+from harness.search.prober import Prober, locked, override_pins
+from harness.search.releases import require_releases
 from harness.search.wholefile import whole_file
 from harness.session.begin import begin
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan, read_scenarios
-from harness.store.outcome import Reason, Stage, Status
-from harness.store.records import AttemptRecord
+from harness.store.records import AttemptRecord, Reason, Stage, Status
 
 SKIP, ABORT = 125, 128
 CODE = {True: 1, False: 0, None: SKIP}
@@ -115,14 +114,14 @@ def probe(options: argparse.Namespace) -> int:
 def _probe(options: argparse.Namespace) -> int:
     """Run what is asked for, render it, and say the answer in one line."""
     console = Console(stderr=True) if options.json else Console()
-    places = Places.of_user()
+    places = CacheDir.of_user()
     matrix, criterion = load_matrix(options.matrix), read_criterion(options, ends=False)
     files, infos = read_scenarios(matrix, (options.scenario,))
-    found = replaced(_cell(options, matrix, places), options.instead, matrix, places)
+    found = override_pins(_cell(options, matrix, places), options.instead, matrix, places)
     for note in (*found.notes, *whole_file(options.scenario, infos, criterion)):
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     cell, planned = found.cell, locked((found.cell,), places)
-    insist_on_releases(cell, planned[0].lock, matrix, places, options.instead)
+    require_releases(cell, planned[0].lock, matrix, places, options.instead)
     plan = Plan(matrix, planned, files, infos)
     folder = begin(plan, options.reports, selection=(options.scenario,))
     how = Options(timeout=options.timeout, busy_bytes=options.gpu_busy)
@@ -141,12 +140,12 @@ def _probe(options: argparse.Namespace) -> int:
         answer = {"exit_code": code, "cell": cell.id, "bad": judged.bad, "reason": judged.reason}
         print(json.dumps({**paths, **answer}, indent=1))
         return code
-    console.print(f"HTML  {short(views.html)}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"HTML  {short_path(views.html)}", highlight=False, markup=False, soft_wrap=True)
     console.print(_line(cell, judged), highlight=False, markup=False, soft_wrap=True)
     return code
 
 
-def _cell(options: argparse.Namespace, matrix: Matrix, places: Places) -> Cell:
+def _cell(options: argparse.Namespace, matrix: Matrix, places: CacheDir) -> Cell:
     """Return the cell that is named, else the one that the others are compared with."""
     if options.cell is None:
         return held_cell(matrix, places)

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from harness.cli.arguments import Verbs, add_json, add_reports
 from harness.errors import ExitCode
-from harness.matrix.places import short
-from harness.report.summary import print_summary
+from harness.matrix.paths import short_path
+from harness.report.terminal import print_summary
 from harness.report.write import write_views
-from harness.store.folder import find
+from harness.store.run_folder import find
 
 
 def register(verbs: Verbs) -> None:
@@ -33,5 +33,7 @@ def report(options: argparse.Namespace) -> ExitCode:
         return ExitCode.COMPLETE
     console = Console()
     print_summary(views.context, console)
-    console.print(f"HTML      {short(views.html)}\nMarkdown  {short(views.markdown)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"HTML      {short_path(views.html)}\nMarkdown  {short_path(views.markdown)}", highlight=False, soft_wrap=True
+    )
     return ExitCode.COMPLETE

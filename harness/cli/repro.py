@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from harness.cli.arguments import Verbs, add_json, add_reports
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
 from harness.report.repro import make_repro
-from harness.store.folder import find, folder_name
+from harness.store.run_folder import find, folder_name
 
 
 def register(verbs: Verbs) -> None:
@@ -39,7 +39,7 @@ def register(verbs: Verbs) -> None:
 def write(options: argparse.Namespace) -> ExitCode:
     """Make the script, write it, and say how it is run."""
     folder = find(options.run, options.reports)
-    made = make_repro(folder, options.cell, options.scenario, Places.of_user())
+    made = make_repro(folder, options.cell, options.scenario, CacheDir.of_user())
     if options.output == "-":
         sys.stdout.write(made.text)
         return ExitCode.COMPLETE
@@ -53,7 +53,7 @@ def write(options: argparse.Namespace) -> ExitCode:
         print(json.dumps({"script": str(file), "cell": made.cell, "scenario": made.scenario, "notes": made.notes}))
         return ExitCode.COMPLETE
     lines = made.text.count("\n")
-    print(f"{made.scenario} in {made.cell}: {lines} lines\nuv run {short(file)}")
+    print(f"{made.scenario} in {made.cell}: {lines} lines\nuv run {short_path(file)}")
     for note in made.notes:
         print(f"note: {note}")
     return ExitCode.COMPLETE

@@ -21,13 +21,12 @@ from harness.cli.arguments import (
     positive,
     read_matrix,
 )
-from harness.cli.progress import Show
-from harness.cli.total import Total
-from harness.envs.places import Places
+from harness.cli.progress import Show, Total
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode
-from harness.matrix.places import short
-from harness.report.summary import print_summary
-from harness.report.views import Word
+from harness.matrix.paths import short_path
+from harness.report.model import Word
+from harness.report.terminal import print_summary
 from harness.report.write import Views, write_views
 from harness.runner.isolation import Isolation
 from harness.session.begin import begin, extend, remember
@@ -37,8 +36,8 @@ from harness.session.isolation_check import isolation_differences
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import ask_again, narrowed, plan_again, run_to_resume
 from harness.session.run import run_plan
-from harness.store.folder import RunFolder
 from harness.store.records import Asked, RunRecord
+from harness.store.run_folder import RunFolder
 
 
 def register(verbs: Verbs) -> None:
@@ -71,14 +70,14 @@ def register(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> ExitCode:
     """Run and render; what is printed last is where the report lies."""
-    places = Places.of_user()
+    places = CacheDir.of_user()
     console = Console(stderr=True) if options.json else Console()
     plan, folder, asked = _plan(options, places)
     record = folder.read_record()
     for warning in plan.warnings:
         console.print(f"note: {warning}", highlight=False, markup=False)
     size = f"{count(plan.cells, 'cell')}, {count(plan.scenarios, 'scenario')}"
-    console.print(f"{size} → {short(folder.path)}", highlight=False, soft_wrap=True)
+    console.print(f"{size} → {short_path(folder.path)}", highlight=False, soft_wrap=True)
     how = _how(options, asked, record, plan)
     with Show(console, _total(plan, how, asked)) as show:
         whole = run_plan(plan, folder, places, how, show)
@@ -89,7 +88,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     return _finish(options, asked, folder, console, whole=whole)
 
 
-def _plan(options: argparse.Namespace, places: Places) -> tuple[Plan, RunFolder, Asked]:
+def _plan(options: argparse.Namespace, places: CacheDir) -> tuple[Plan, RunFolder, Asked]:
     """Plan a new run, or find the one to go on with; say how it was asked to go."""
     said = {name: getattr(options, name) for name in Asked.model_fields}
     if not (options.resume or options.only_missing or options.retry_failed):
@@ -105,7 +104,7 @@ def _plan(options: argparse.Namespace, places: Places) -> tuple[Plan, RunFolder,
     return plan, folder, asked
 
 
-def _plan_again(options: argparse.Namespace, places: Places) -> tuple[Plan, RunFolder]:
+def _plan_again(options: argparse.Namespace, places: CacheDir) -> tuple[Plan, RunFolder]:
     """Plan what is gone on with: a whole run, or what of it is named."""
     given = Path(options.matrix)
     runs = (given, options.reports / given)
@@ -169,12 +168,12 @@ def _finish(options: argparse.Namespace, asked: Asked, folder: RunFolder, consol
 
 
 def _print_end(console: Console, result: Conclusion, views: Views, folder: RunFolder, *, whole: bool) -> None:
-    lines = [] if whole else [f"interrupted; to go on: harness run --resume {short(folder.path)}"]
+    lines = [] if whole else [f"interrupted; to go on: harness run --resume {short_path(folder.path)}"]
     if whole and result.missing:
         shown = views.context
         said = lacking(result.missing, [row.scenario for row in shown.rows], shown.counts()[Word.MISS])
-        lines += [f"{said}; to get them: harness run --resume {short(folder.path)}"]
-    lines += [f"HTML      {short(views.html)}", f"Markdown  {short(views.markdown)}"]
+        lines += [f"{said}; to get them: harness run --resume {short_path(folder.path)}"]
+    lines += [f"HTML      {short_path(views.html)}", f"Markdown  {short_path(views.markdown)}"]
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 

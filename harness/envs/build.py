@@ -8,27 +8,168 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from filelock import FileLock
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.envs import pipconfig, uvcommand
-from harness.envs.base import list_packages, read_base, unmet, write_pth
-from harness.envs.bytecode import borrow_bytecode
-from harness.envs.explain import from_log, is_network
-from harness.envs.interpreters import Interpreter, ask, find_interpreter
+from harness.envs import pip_config, uv
+from harness.envs.interpreters import Interpreter, ask, find_interpreter, list_packages, read_base, unmet, write_pth
 from harness.envs.lock import Lock, base_layer
-from harness.envs.pipconfig import Carried
-from harness.envs.stamp import LAST_USED, usable, write_stamp
-from harness.envs.verify import disagreements
+from harness.envs.pip_config import Carried
+from harness.envs.uv import explain_log, is_network
 from harness.errors import HarnessError
 
+BUILDER_VERSION = 1  # raise it when environments built by an older harness must not be used any more
+
+
+STAMP, LAST_USED = "stamp.json", "last-used"
+
+
+class BuildStamp(BaseModel):
+    """What an environment was built from; ``python`` is its interpreter, relative to the environment's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lock: str
+    python_version: str
+    builder: int
+    python: str
+
+
+def write_stamp(folder: Path, lock_hash: str, interpreter: Interpreter, python: Path) -> None:
+    """Declare the environment in ``folder`` finished."""
+    stamp = BuildStamp(
+        lock=lock_hash,
+        python_version=interpreter.version,
+        builder=BUILDER_VERSION,
+        python=python.relative_to(folder).as_posix(),
+    )
+    (folder / STAMP).write_text(stamp.model_dump_json(), encoding="utf-8")
+
+
+def usable(folder: Path, lock_hash: str, interpreter: Interpreter) -> Path | None:
+    """Return the interpreter inside ``folder`` when the stamp there is the one that would be written today."""
+    try:
+        stamp = BuildStamp.model_validate_json((folder / STAMP).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    wanted = (lock_hash, interpreter.version, BUILDER_VERSION)
+    python = folder / stamp.python
+    return python if (stamp.lock, stamp.python_version, stamp.builder) == wanted and python.exists() else None
+
+
+def finished(root: Path) -> list[Path]:
+    """Return the finished environments below ``root``, the last used first."""
+    found = [stamp.parent for stamp in root.glob(f"*/{STAMP}")]
+    used = [path for path in found if (path / LAST_USED).exists()]
+    return sorted(used, key=lambda path: (path / LAST_USED).stat().st_mtime, reverse=True)
+
+
+SECONDS = 120.0
+
+
+LIST = """
+import json
+from importlib import metadata
+print(json.dumps([[d.metadata["Name"], d.version] for d in metadata.distributions()]))
+"""
+
+
+def installed(python: Path) -> dict[str, str]:
+    """Return normalized name → version as the interpreter itself sees it, the first on its path where there are two."""
+    command = [str(python), "-I", "-c", LIST]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+    found: dict[str, str] = {}
+    for name, version in json.loads(done.stdout):
+        if name:
+            found.setdefault(str(canonicalize_name(name)), version)
+    return found
+
+
+def disagreements(python: Path, packages: Mapping[str, str]) -> list[str]:
+    """List, in words, every locked package that is missing or of another version.
+
+    Of commits and folders it is enough that they are there: their version is not in the lock.
+    """
+    try:
+        found = installed(python)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        return [f"its interpreter does not start: {error}"]
+    wrong = []
+    for name, version in packages.items():
+        if name not in found:
+            wrong.append(f"{name} is missing")
+        elif "://" not in version and not _same(found[name], version):
+            wrong.append(f"{name} is {found[name]} instead of {version}")
+    return wrong
+
+
+def _same(found: str, locked: str) -> bool:
+    try:
+        return Version(found) == Version(locked)
+    except InvalidVersion:
+        return found == locked
+
+
+CACHE = "__pycache__"
+
+
+NEIGHBOURS = 3  # the last used environments that are looked at: 0.1 s each
+
+
+def borrow_bytecode(folder: Path) -> int:
+    """Link into the environment ``folder`` what its neighbours have compiled from the same files; return how many.
+
+    Worth calling before the first process of a cell starts: it takes a fraction of a second and does nothing where
+    there is nothing to borrow (other Python, environments that are copies and not links).
+    """
+    linked = 0
+    for neighbour in [path for path in finished(folder.parent) if path != folder][:NEIGHBOURS]:
+        for compiled in _compiled(neighbour):
+            linked += _borrow(compiled, neighbour, folder)
+    return linked
+
+
+def _compiled(folder: Path) -> Iterator[Path]:
+    for directory, names, files in os.walk(folder):
+        if os.path.basename(directory) == CACHE:
+            names.clear()
+            yield from (Path(directory, name) for name in files if name.endswith(".pyc") and "-pytest-" not in name)
+
+
+def _borrow(compiled: Path, neighbour: Path, folder: Path) -> bool:
+    """Link one file if both environments hold the same source, not merely an equal looking one.
+
+    A ``.pyc`` knows its source by time (in seconds) and size, which two releases can have in common.
+    """
+    target = folder / compiled.relative_to(neighbour)
+    source = f"{compiled.name.split('.', 1)[0]}.py"
+    try:
+        same = os.path.samefile(compiled.parent.parent / source, target.parent.parent / source)
+        if not same or target.exists():
+            return False
+        target.parent.mkdir(exist_ok=True)
+        os.link(compiled, target)
+    except OSError:  # no such module there, no links on this file system, or another process was first
+        return False
+    return True
+
+
 NOXFILE = Path(__file__).with_name("nox_build.py")
+
+
 BACKEND = "HARNESS_VENV_BACKEND"
+
+
 BUILD_SECONDS = 3600.0  # a CUDA torch is 3 GB to download
+
+
 LOCK_TEXT = "lock.txt"
 
 
@@ -63,7 +204,7 @@ def build(
 
     Args:
         lock: what to install.
-        root: the folder of all environments (:attr:`harness.envs.places.Places.envs`).
+        root: the folder of all environments (:attr:`harness.envs.cache_dir.CacheDir.envs`).
         log: file for the installer's output; appended to.
         python: the interpreter to build with; by default the one that the lock's Python or base asks for.
         carried: index settings; by default those of pip's configuration.
@@ -80,7 +221,7 @@ def build(
     with FileLock(f"{folder}.lock"):
         found = usable(folder, lock.hash, interpreter)
         if found is None:
-            settings = pipconfig.read() if carried is None else carried
+            settings = pip_config.read() if carried is None else carried
             made = _make(lock, folder, log.absolute(), interpreter, settings)
         else:
             _note(log, f"reused {folder}")
@@ -137,7 +278,7 @@ def split(text: str) -> tuple[str, str]:
 def _run_nox(request: Path, folder: Path, log: Path, carried: Carried) -> None:
     command = [sys.executable, "-m", "nox", "-f", str(NOXFILE), "--envdir", str(folder), "-s", "env", "-v"]
     command += ["--no-reuse-existing-virtualenvs", "--error-on-missing-interpreters", "--download-python", "never"]
-    variables = {**uvcommand.environment(carried), "HARNESS_BUILD_REQUEST": str(request)}
+    variables = {**uv.environment(carried), "HARNESS_BUILD_REQUEST": str(request)}
     start = log.stat().st_size if log.exists() else 0
     code = _run(command, variables, log)
     if code == 0:
@@ -145,7 +286,7 @@ def _run_nox(request: Path, folder: Path, log: Path, carried: Carried) -> None:
     with log.open("rb") as file:
         file.seek(start)
         printed = file.read().decode("utf-8", "replace")
-    sentence = f"not finished after {BUILD_SECONDS:.0f} s" if code is None else from_log(printed)
+    sentence = f"not finished after {BUILD_SECONDS:.0f} s" if code is None else explain_log(printed)
     raise InstallFailed(sentence, log, network=is_network(printed))
 
 

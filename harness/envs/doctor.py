@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from harness.envs import pipconfig, uvcommand
-from harness.envs.explain import paragraph
+from harness.envs import pip_config, uv
 from harness.envs.interpreters import InterpreterMissing, find_interpreter
-from harness.envs.pipconfig import Carried
+from harness.envs.pip_config import Carried
+from harness.envs.uv import paragraph
 from harness.errors import HarnessError
 
 GIB = 2**30
@@ -45,17 +45,17 @@ class Finding:
 
 def examine(cache: Path) -> list[Finding]:
     """Look at everything a run needs: uv, index, pip's configuration, disk, Pythons, git, GPUs."""
-    uv = uvcommand.find_uv()
+    program = uv.find_uv()
     try:
-        carried = pipconfig.read()
+        carried = pip_config.read()
         configuration = configuration_findings(carried)
     except HarnessError as error:
         carried, configuration = Carried(), [Finding(Level.BAD, str(error), "python -m pip install --upgrade pip")]
     return [
-        uv_finding(None if uv is None else uvcommand.uv_version(uv)),
+        uv_finding(None if program is None else uv.uv_version(program)),
         *configuration,
         _pip_index(),
-        *([] if uv is None else [_uv_index(carried), *_links(uv, cache)]),
+        *([] if program is None else [_uv_index(carried), *_links(program, cache)]),
         disk_finding(_nearest(cache), shutil.disk_usage(_nearest(cache)).free),
         *(_python(version) for version in PYTHONS),
         git_finding(shutil.which("git")),
@@ -157,7 +157,7 @@ def _uv_index(carried: Carried) -> Finding:
         (Path(folder) / "one.in").write_text(f"{PROBE_PACKAGE}\n", encoding="utf-8")
         arguments = ["pip", "compile", "one.in", "--quiet", "--refresh-package", PROBE_PACKAGE, *carried.args]
         arguments += ["--python", sys.executable]
-        answer = uvcommand.run_uv(arguments, uvcommand.environment(carried), Path(folder), SECONDS)
+        answer = uv.run_uv(arguments, uv.environment(carried), Path(folder), SECONDS)
     return index_finding("uv", None if answer.code == 0 else answer.errors)
 
 

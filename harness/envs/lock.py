@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,16 +15,52 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.envs import lockcache, pipconfig
-from harness.envs.explain import is_network, paragraph
-from harness.envs.lockinput import LockInput, gather
-from harness.envs.pipconfig import Carried
-from harness.envs.uvcommand import Answer, environment, need_uv, run_uv
+from harness.envs import pip_config
+from harness.envs.lock_input import LockInput, gather
+from harness.envs.pip_config import Carried
+from harness.envs.uv import Answer, environment, is_network, need_uv, paragraph, run_uv
 from harness.errors import HarnessError
 from harness.matrix.cell import Cell
 
+LIFETIME = 24 * 3600.0  # seconds: new releases of what no pin names should be seen within a day
+
+
+class CachedAnswer(BaseModel):
+    """A resolution (``text``), or the sentence that says why there is none; ``created`` in seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str | None
+    sentence: str | None
+    created: float
+
+    def fresh(self, *, forever: bool) -> bool:
+        """Tell whether it may be used without asking the index again."""
+        return forever or 0 <= time.time() - self.created < LIFETIME
+
+
+def load_answer(path: Path) -> CachedAnswer | None:
+    """Return what is on disk, None where nothing is or another version of the harness wrote it."""
+    try:
+        return CachedAnswer.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def save_answer(path: Path, text: str | None, sentence: str | None) -> None:
+    """Write an entry so that a reader sees all of it or the one before."""
+    entry = CachedAnswer(text=text, sentence=sentence, created=time.time())
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(entry.model_dump_json())
+    os.replace(name, path)
+
+
 RESOLVE_SECONDS = 900.0
+
+
 NO_VERSION = re.compile(r"(?:there is no version of|no versions of) ([A-Za-z0-9._-]+)(?:==|\b)|(\S+) was not found in")
 
 
@@ -62,7 +99,7 @@ def resolve_cells(
         InfrastructureError: uv or pip is missing.
     """
     need_uv()
-    settings = pipconfig.read() if carried is None else carried
+    settings = pip_config.read() if carried is None else carried
     wanted, answers = _gather_all(cells, settings)
     cache.mkdir(parents=True, exist_ok=True)
     unreachable = threading.Event()  # one dead index need not be waited for by every cell
@@ -89,7 +126,7 @@ def _gather_all(cells: Iterable[Cell], carried: Carried) -> tuple[dict[str, Lock
 
 def _cached(question: LockInput, cache: Path, carried: Carried, unreachable: threading.Event) -> Lock | Unsolvable:
     path = cache / f"{question.digest}.json"
-    entry = lockcache.load(path)
+    entry = load_answer(path)
     if entry is not None and (entry.fresh(forever=question.as_of is not None) or unreachable.is_set()):
         return answer_of(question, entry)
     with tempfile.TemporaryDirectory(prefix="harness-lock-") as folder:
@@ -97,11 +134,11 @@ def _cached(question: LockInput, cache: Path, carried: Carried, unreachable: thr
     if isinstance(answer, Unsolvable) and answer.network:
         unreachable.set()
         return answer if entry is None else answer_of(question, entry)
-    lockcache.save(path, answer.text if isinstance(answer, Lock) else None, getattr(answer, "sentence", None))
+    save_answer(path, answer.text if isinstance(answer, Lock) else None, getattr(answer, "sentence", None))
     return answer
 
 
-def answer_of(question: LockInput, entry: lockcache.Entry) -> Lock | Unsolvable:
+def answer_of(question: LockInput, entry: CachedAnswer) -> Lock | Unsolvable:
     """Turn a cached resolution back into a lock."""
     if entry.text is None:
         return Unsolvable(entry.sentence or "")

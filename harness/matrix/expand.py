@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
+
+from packaging.utils import InvalidName, canonicalize_name
 
 from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.rows import Resolve, row_holds
-from harness.matrix.schema import MatrixFile
+from harness.matrix.expression import Resolve, parse, selector_matches
+from harness.matrix.schema import Matrix, MatrixFile
 
 
 @dataclass(frozen=True)
-class Ground:
+class PythonContext:
     """What a matrix takes from the machine where it leaves it open: the Python, and the base of ``installed`` pins."""
 
     python: str = f"{sys.version_info.major}.{sys.version_info.minor}"
     base_python: str | None = None
 
 
-HERE = Ground()
+HERE = PythonContext()
 
 
-def expand(matrix: MatrixFile, resolve: Resolve, ground: Ground = HERE) -> tuple[Cell, ...]:
+def expand(matrix: MatrixFile, resolve: Resolve, ground: PythonContext = HERE) -> tuple[Cell, ...]:
     """Return the cells of a matrix, in the order of the file, each once.
 
     The first axis turns slowest; the releases of a range ascend. Exclusions apply to the product and not to what an
@@ -43,7 +47,7 @@ def expand(matrix: MatrixFile, resolve: Resolve, ground: Ground = HERE) -> tuple
     kept = [
         cell
         for cell in product_cells(matrix, resolve, ground)
-        if not any(row_holds(row, cell, resolve) for row in excluded)
+        if not any(selector_matches(row, cell, resolve) for row in excluded)
     ]
     added = [cell for row in matrix.include for cell in product_cells(matrix, resolve, ground, _named(matrix, row))]
     cells: dict[str, Cell] = {}
@@ -56,7 +60,7 @@ def expand(matrix: MatrixFile, resolve: Resolve, ground: Ground = HERE) -> tuple
 
 
 def product_cells(
-    matrix: MatrixFile, resolve: Resolve, ground: Ground, row: Mapping[str, str] | None = None
+    matrix: MatrixFile, resolve: Resolve, ground: PythonContext, row: Mapping[str, str] | None = None
 ) -> Iterator[Cell]:
     """Yield every combination of what varies; a row of ``include`` replaces the values of the keys that it names."""
     choices = _choices(matrix, resolve, ground, row or {})
@@ -82,7 +86,7 @@ def varying(matrix: MatrixFile) -> tuple[str, ...]:
 
 
 def _choices(
-    matrix: MatrixFile, resolve: Resolve, ground: Ground, row: Mapping[str, str]
+    matrix: MatrixFile, resolve: Resolve, ground: PythonContext, row: Mapping[str, str]
 ) -> dict[str, tuple[Pin | str, ...]]:
     """Return what each key of a cell may be, in the order in which the keys turn."""
     python = (matrix.python or ground.python,)
@@ -119,7 +123,7 @@ def _with_reference(matrix: MatrixFile, cells: tuple[Cell, ...], resolve: Resolv
     row = _named(matrix, matrix.reference)
     if not row:
         return cells
-    marked = tuple(replace(cell, reference=row_holds(row, cell, resolve)) for cell in cells)
+    marked = tuple(replace(cell, reference=selector_matches(row, cell, resolve)) for cell in cells)
     if not any(cell.reference for cell in marked):
         wanted = ", ".join(f'{key} = "{value}"' for key, value in row.items())
         there = "; ".join(f"{key}: {', '.join(dict.fromkeys(_label(cell, key) for cell in cells))}" for key in row)
@@ -129,3 +133,47 @@ def _with_reference(matrix: MatrixFile, cells: tuple[Cell, ...], resolve: Resolv
 
 def _label(cell: Cell, key: str) -> str:
     return cell.label(key) or '""'
+
+
+def override_versions(matrix: Matrix, words: Sequence[str]) -> Matrix:
+    """Return the matrix with ``PACKAGE=EXPRESSION`` in place of what its file says; a package named again is an axis.
+
+    What the reference cell has of a replaced axis stays on that axis: without it nothing could be compared. A package
+    that the matrix does not name is added.
+
+    Raises:
+        ConfigError: a word is not of that form, or its expression is none.
+    """
+    if not words:
+        return matrix
+    raw: dict[str, Any] = copy.deepcopy(matrix.raw)
+    for package, values in _grouped(words).items():
+        axes, pins = raw.setdefault("axes", {}), raw.setdefault("pins", {})
+        axis = next((key for key in axes if canonicalize_name(key) == package), None)
+        pin = next((key for key in pins if canonicalize_name(key) == package), None)
+        if axis is not None:
+            axes[axis] = _with_reference_pin(matrix, package, values)
+        elif len(values) > 1:
+            pins.pop(pin, None)
+            axes[package] = values
+        else:
+            pins[pin or package] = values[0]
+    return Matrix.model_validate({**raw, "raw": raw, "path": matrix.path, "instead": tuple(words)})
+
+
+def _grouped(words: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        try:
+            package = str(canonicalize_name(name.strip(), validate=True))
+            parse(text.strip())
+        except (InvalidName, ValueError) as error:
+            raise ConfigError(f"--with {word} is not PACKAGE=VERSION ({error})") from None
+        found.setdefault(package, []).append(text.strip())
+    return found
+
+
+def _with_reference_pin(matrix: Matrix, package: str, values: Sequence[str]) -> list[str]:
+    kept = [value for key, value in matrix.reference.items() if matrix.key(key) == package]
+    return list(dict.fromkeys([*kept, *values]))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from harness.matrix.cell import Cell, Pin
+
 WORDS = ("latest", "dev", "installed")
+
+
 FORMS = "5.1.0, >=5.0,<5.7, 5.1.x, 5.x.x, latest, latest:6, dev, git:<ref>, pr:<number>, path:<folder>, installed"
 
 
@@ -44,7 +49,7 @@ class Latest:
 
 
 @dataclass(frozen=True)
-class Commit:
+class GitRef:
     """A state of the package's repository: ``dev`` (no ref: the default branch), ``git:<ref>``, ``pr:<number>``."""
 
     text: str
@@ -64,7 +69,7 @@ class Installed:
     """What the base interpreter has."""
 
 
-Expression = Exact | Range | Latest | Commit | Folder | Installed
+Expression = Exact | Range | Latest | GitRef | Folder | Installed
 
 
 def parse(text: str) -> Expression:  # noqa: PLR0911 - one return a form
@@ -80,11 +85,11 @@ def parse(text: str) -> Expression:  # noqa: PLR0911 - one return a form
         case "latest", True if re.fullmatch(r"[1-9]\d*", rest):
             return Latest(int(rest))
         case "dev", False:
-            return Commit(text)
+            return GitRef(text)
         case "git", True if re.fullmatch(r"[\w][\w./-]*", rest):
-            return Commit(text, ref=rest)
+            return GitRef(text, ref=rest)
         case "pr", True if re.fullmatch(r"[1-9]\d*", rest):
-            return Commit(text, pull=int(rest))
+            return GitRef(text, pull=int(rest))
         case "path", True if rest:
             return Folder(rest)
         case "installed", False:
@@ -115,3 +120,63 @@ def written_version(label: str) -> Version | None:
         return Version(label.removeprefix("installed@"))
     except InvalidVersion:
         return None
+
+
+Resolve = Callable[[str, str], Sequence[Pin]]
+
+
+def selector_matches(row: Mapping[str, str], cell: Cell, resolve: Resolve) -> bool:
+    """Say whether every key of the row matches the cell.
+
+    ========================  =====================================================================
+    value for a package       matches
+    ========================  =====================================================================
+    a label                   the pin that is shown so (``dev@1a2b3c4d``, ``path:work``)
+    an exact version          the release, and a local build of it (``2.13.0`` has ``2.13.0+cpu``)
+    a specifier, ``5.1.x``    every release in it, pre-releases too; never a commit or a folder
+    ``latest``, ``latest:6``  what the expression means today
+    ``dev``, ``git:``, ``pr:``  the pin that the same expression made
+    ``path:…``, ``installed``  the working copy; whatever the base interpreter has
+    ========================  =====================================================================
+
+    For ``python`` a version (``3.11`` has ``3.11.7``) or a specifier; for a variable its value.
+    """
+    return all(_matches(key, value, cell, resolve) for key, value in row.items())
+
+
+def _matches(key: str, value: str, cell: Cell, resolve: Resolve) -> bool:
+    if key == "python":
+        return python_matches(value, cell.python)
+    for pin in cell.pins:
+        if pin.package == key:
+            return pin_matches(value, pin, resolve)
+    return dict(cell.variables).get(key) == value
+
+
+def python_matches(value: str, python: str) -> bool:
+    """Compare a Python version with an exact one, to as many parts as that has, or with a specifier."""
+    wanted = parse(value)
+    if isinstance(wanted, Range):
+        return wanted.holds(Version(python), prereleases=True)
+    parts = value.split(".")
+    return python.split(".")[: len(parts)] == parts
+
+
+def pin_matches(value: str, pin: Pin, resolve: Resolve) -> bool:  # noqa: PLR0911 - one return a form
+    """Say whether a value of a row means this pin; see :func:`row_holds`."""
+    if value == pin.label:
+        return True
+    if "@" in value:
+        return False
+    version = written_version(pin.label)
+    match parse(value):
+        case Exact(wanted):
+            return version is not None and wanted in {version, Version(version.public)}
+        case Range() as wanted:
+            return version is not None and wanted.holds(version, prereleases=True)
+        case GitRef(text):
+            return pin.label.rpartition("@")[0] == text
+        case Latest() | Folder():
+            return any(pin.requirement == other.requirement for other in resolve(pin.package, value))
+        case Installed():
+            return pin.installed

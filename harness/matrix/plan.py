@@ -9,15 +9,14 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import ConfigError, HarnessError
-from harness.matrix import repositories
+from harness.matrix import git
 from harness.matrix.base import BaseInterpreter, ask_interpreter
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.expand import HERE, Ground, expand, product_cells
-from harness.matrix.expression import Commit, Latest, Range, parse
-from harness.matrix.model import Matrix
-from harness.matrix.places import find, short
-from harness.matrix.releases import Listing, list_releases
-from harness.matrix.rows import row_holds
+from harness.matrix.expand import HERE, PythonContext, expand, product_cells
+from harness.matrix.expression import GitRef, Latest, Range, parse, selector_matches
+from harness.matrix.index import Listing, list_releases
+from harness.matrix.paths import find, short_path
+from harness.matrix.schema import Matrix
 from harness.matrix.versions import Resolver
 
 
@@ -60,7 +59,7 @@ def plan_cells(matrix: Matrix, *, cache: Path, base: BaseInterpreter | None = No
         cells = expand(matrix, resolve, ground)
     except HarnessError as error:
         text = str(error).rstrip(".")
-        name = short(matrix.path)
+        name = short_path(matrix.path)
         raise type(error)(f"{text}." if text.startswith(name) else f"{name}: {text}.") from error
     warnings = (*outside.listing.warnings, *resolve.resolver.warnings, *_idle(matrix, resolve, ground))
     return Expansion(cells, tuple(dict.fromkeys(warnings)))
@@ -90,7 +89,7 @@ class Outside:
         packages = {entry.package for entry in entries(self.matrix) if _needs_releases(entry)}
         if not packages:
             return Listing({})
-        known = (*repositories.DEFAULT_REPOSITORIES, *self.matrix.packages)
+        known = (*git.DEFAULT_REPOSITORIES, *self.matrix.packages)
         return list_releases(sorted(packages), self.cache, known)
 
     @cached_property
@@ -102,12 +101,12 @@ class Outside:
             raise ConfigError('needs the key base, the interpreter that has the package (base = "python3")')
         return ask_interpreter(self.matrix.base, self.matrix.path.parent)
 
-    def _commit(self, package: str, wanted: Commit) -> tuple[str, repositories.Found]:
-        named = {**repositories.DEFAULT_REPOSITORIES, **self.matrix.repositories}
+    def _commit(self, package: str, wanted: GitRef) -> tuple[str, git.ResolvedRef]:
+        named = {**git.DEFAULT_REPOSITORIES, **self.matrix.repositories}
         if package not in named:
             raise ConfigError(f"the repository of {package} is not known; give it under [repositories]")
-        address = repositories.url(named[package], self.matrix.path.parent)
-        return address, repositories.find_commit(wanted, address, self.cache)
+        address = git.clone_url(named[package], self.matrix.path.parent)
+        return address, git.resolve_ref(wanted, address, self.cache)
 
     def _folder(self, text: str) -> Path:
         found = find(text, self.matrix.path.parent)
@@ -165,7 +164,7 @@ def _compares(entry: Entry) -> bool:
     return entry.where.startswith(("[[exclude]]", "[reference]"))
 
 
-def _ground(matrix: Matrix, outside: Outside, resolve: Located) -> Ground:
+def _ground(matrix: Matrix, outside: Outside, resolve: Located) -> PythonContext:
     """Take Python from the base interpreter when a pin is installed there, for they cannot differ."""
     from_base = [entry for entry in entries(matrix) if entry.text == "installed" and not _compares(entry)]
     if not from_base:
@@ -178,13 +177,13 @@ def _ground(matrix: Matrix, outside: Outside, resolve: Located) -> Ground:
     for wanted in matrix.axes.get("python", (matrix.python or minor,)):
         if not re.match(rf"{re.escape(wanted)}(\.|$)", base.python):
             raise ConfigError(f'python = "{wanted}", but {base.executable} (base) is Python {base.python}')
-    return Ground(minor, str(base.executable))
+    return PythonContext(minor, str(base.executable))
 
 
-def _idle(matrix: Matrix, resolve: Located, ground: Ground) -> Iterator[str]:
+def _idle(matrix: Matrix, resolve: Located, ground: PythonContext) -> Iterator[str]:
     """Yield a warning for every exclusion that excludes nothing, which a version that moved on makes easily."""
     cells = tuple(product_cells(matrix, resolve, ground)) if matrix.exclude else ()
     for index, row in enumerate(matrix.exclude, 1):
         named = {matrix.key(key): value for key, value in row.items()}
-        if not any(row_holds(named, cell, resolve) for cell in cells):
+        if not any(selector_matches(named, cell, resolve) for cell in cells):
             yield f"[[exclude]] {index} matches no cell"

@@ -12,9 +12,9 @@ from packaging.version import Version
 from harness.errors import ConfigError
 from harness.matrix.base import BaseInterpreter
 from harness.matrix.cell import Pin
-from harness.matrix.expression import Commit, Exact, Folder, Installed, Latest, Range, parse, written_version
-from harness.matrix.releases import Release
-from harness.matrix.repositories import Found
+from harness.matrix.expression import Exact, Folder, GitRef, Installed, Latest, Range, parse, written_version
+from harness.matrix.git import ResolvedRef
+from harness.matrix.index import Release
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Resolver:
     """
 
     releases: Callable[[str], Sequence[Release]]
-    commit: Callable[[str, Commit], tuple[str, Found]]
+    commit: Callable[[str, GitRef], tuple[str, ResolvedRef]]
     base: Callable[[], BaseInterpreter]
     folder: Callable[[str], Path]
     as_of: dt.date | None = None
@@ -49,7 +49,7 @@ class Resolver:
                 return (release_pin(package, version),)
             case Range() | Latest() as wanted:
                 return self._pick(package, text, wanted)
-            case Commit() as wanted:
+            case GitRef() as wanted:
                 return (self._commit_pin(package, wanted),)
             case Folder(folder):
                 found = self.folder(folder)
@@ -101,7 +101,7 @@ class Resolver:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def _commit_pin(self, package: str, wanted: Commit) -> Pin:
+    def _commit_pin(self, package: str, wanted: GitRef) -> Pin:
         address, found = self.commit(package, wanted)
         if found.warning:
             self._warn(found.warning)

@@ -27,13 +27,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.nightly.facts import Facts, changes
-from harness.nightly.flakes import rate
+from harness.nightly.flakiness import rate
 from harness.nightly.ledger import Ledger, Seen, by_scenario
-from harness.nightly.levels import moves, watched
 from harness.nightly.look import NEVER_RUN, Look, Word
+from harness.nightly.machine import MachineSnapshot, changes
+from harness.nightly.memory import moves, watched
 from harness.report.figures import human_bytes
-from harness.store.outcome import Status
+from harness.store.records import Status
 
 Looks = Mapping[str, Look]  # scenario -> what the control cell showed
 WITHIN = ("first", "last")
@@ -65,7 +65,9 @@ class Control:
         return self.state in {State.STEADY, State.SETTLED}
 
 
-def compare_control(first: Looks, last: Looks, ledger: Ledger | None, facts: tuple[Facts, Facts]) -> Control:
+def compare_control(
+    first: Looks, last: Looks, ledger: Ledger | None, facts: tuple[MachineSnapshot, MachineSnapshot]
+) -> Control:
     """Judge the machine.
 
     ================================================ =========

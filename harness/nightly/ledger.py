@@ -7,10 +7,9 @@ from functools import cached_property
 
 from pydantic import ConfigDict, Field
 
-from harness.nightly.facts import Facts
 from harness.nightly.look import Look, Mark, Place, Word
-from harness.store.outcome import Outcome
-from harness.store.records import Record
+from harness.nightly.machine import MachineSnapshot
+from harness.store.records import Outcome, Record
 
 NIGHTS_KEPT = 30  # of each place's answers: what the rate of a flaky scenario is counted over
 VALUES_KEPT = 12  # of each figure since it last moved: what its noise is judged by
@@ -88,7 +87,7 @@ class Ledger(Record):
 
     night: str
     epoch: str
-    facts: Facts = Facts()
+    facts: MachineSnapshot = MachineSnapshot()
     seen: tuple[Seen, ...] = ()
     control: tuple[Seen, ...] = ()
     moved_control: tuple[Seen, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.store.outcome import Outcome, Reason, Stage, Status
+from harness.store.records import Outcome, Reason, Stage, Status
 from harness.verdict.compare import Result, result_of
 from harness.verdict.noise import Spread, spread
 

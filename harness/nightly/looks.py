@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from harness.nightly.look import Look, Mark, Place
 from harness.session.boxes import boxes_of
 from harness.session.conclude import standing
-from harness.store.folder import RunFolder
 from harness.store.lines import lines_of
-from harness.store.outcome import Reason
-from harness.store.records import AttemptRecord, CellRecord
+from harness.store.records import AttemptRecord, CellRecord, Reason
+from harness.store.run_folder import RunFolder
 from harness.store.voices import WHOLE_CELL, function, voices
 from harness.verdict.box import Box
 from harness.verdict.noise import Spread

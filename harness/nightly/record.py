@@ -12,12 +12,12 @@ from typing import TypeVar
 from pydantic import Field, ValidationError
 
 from harness.errors import ConfigError
-from harness.nightly.carry import Wanted
 from harness.nightly.claim import Claim
-from harness.nightly.facts import Facts
+from harness.nightly.machine import MachineSnapshot
+from harness.nightly.selection import Wanted
 from harness.store.carried import NIGHT
-from harness.store.folder import RunFolder
 from harness.store.records import Record
+from harness.store.run_folder import RunFolder
 
 BEGUN, ENDED, LEDGER = NIGHT, "nightly.json", "ledger.json.gz"
 SCHEMA = 1
@@ -36,7 +36,7 @@ class Begun(Record):
     previous: str  # the night whose ledger it goes by; empty where there is none
     planned: tuple[Wanted, ...]
     everything: bool = False
-    facts: Facts = Facts()
+    facts: MachineSnapshot = MachineSnapshot()
     before_last: dict[str, int] | None = None
     searches: dict[str, str] = Field(default_factory=dict)
 

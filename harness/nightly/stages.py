@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import HarnessError
-from harness.matrix.places import ScenarioFile
+from harness.matrix.paths import ScenarioFile
 from harness.nightly.look import Look, Place
 from harness.nightly.looks import looks_of
 from harness.session.context import Options
 from harness.session.plan import Plan, PlannedCell
 from harness.session.run import run_plan
-from harness.store.folder import RunFolder
 from harness.store.journal import Listener
-from harness.store.outcome import Reason
+from harness.store.records import Reason
+from harness.store.run_folder import RunFolder
 from harness.store.voices import function
 
 
@@ -30,7 +30,7 @@ class Stages:
 
     plan: Plan
     folder: RunFolder
-    places: Places
+    places: CacheDir
     options: Options
     listener: Listener
     trouble: str = ""

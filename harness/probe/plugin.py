@@ -13,8 +13,8 @@ import pytest
 
 from harness.probe.api import Probe, unmet
 from harness.probe.events import EventFile
-from harness.probe.failures import describe
-from harness.probe.hub import snapshot
+from harness.probe.exceptions import describe
+from harness.probe.hf_hub import snapshot
 from harness.probe.memory import initialized_torch
 
 EXPLICIT_FOLDERS = ("/", ".", "~")  # a checkpoint named by one of these beginnings is a path of the user's own

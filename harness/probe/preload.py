@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.probe.failures import describe
+from harness.probe.exceptions import describe
 from harness.probe.plugin import versions
 
 

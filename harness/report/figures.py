@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from harness.report.facts import Figure
+from harness.report.model import Box, Figure, MemoryLine, MemoryTable, Row
 from harness.verdict.measures import OWN, moved, unit_of
 from harness.verdict.noise import Spread
 
 KIB = 1024
+
+
 NAMES = {
     "allocated": "allocated",
     "allocated_peak": "allocated, peak",
@@ -83,3 +85,84 @@ def delta(value: float, reference: float | None, unit: str) -> str:
     difference = value - reference
     share = f" ({difference / reference:+.0%})" if reference else ""
     return f"{'+' if difference > 0 else ''}{human(difference, unit)}{share}".replace("-", "−")
+
+
+CUDA = ("cuda_allocated", "cuda_reserved", "cuda_allocated_peak")
+
+
+HOST = ("host_anon_peak",)
+
+
+LOAD = "load"
+
+
+BF16 = "bf16_bytes"  # what the scenario recorded as the size of its model in bfloat16
+
+
+UNQUANTIZED = 0.8  # share of the bf16 size; a 4-bit model with its unquantized parts stays well below
+
+
+GRANULARITY = 64 * 1024**2  # bytes; the allocator takes segments of 2 and 20 MiB: below this its ratio means nothing
+
+
+def memory(rows: Sequence[Row]) -> tuple[MemoryTable, ...]:
+    """Return one table per scenario that measured memory in any cell, in the order of the rows."""
+    return tuple(table for table in map(_table, rows) if table is not None)
+
+
+def _table(row: Row) -> MemoryTable | None:
+    phases = {phase: size for box in row.boxes for phase, size in _phases(box).items()}
+    if not phases:
+        return None
+    phase = LOAD if LOAD in phases else max(phases, key=lambda each: phases[each])
+    measures = tuple(
+        name for name in (*CUDA, *HOST) if any(_find(box, name, phase) for box in row.boxes if _measured_on(box, name))
+    )
+    lines = tuple(_line(box, measures, phase) for box in row.boxes)
+    return MemoryTable(row.scenario, row.report_row, row.title, phase, measures, lines)
+
+
+def _phases(box: Box) -> dict[str, float]:
+    """Return the largest figure of each phase, CUDA's before the host's."""
+    names = CUDA if any(each.name in CUDA for each in box.figures) else HOST
+    found: dict[str, float] = {}
+    for each in box.figures:
+        if each.name in names:
+            found[each.phase] = max(found.get(each.phase, 0), each.value)
+    return found
+
+
+def _measured_on(box: Box, name: str) -> bool:
+    """Tell whether a measure is one of the box's: the host's stands only where there is no CUDA."""
+    on_cuda = any(each.name in CUDA for each in box.figures)
+    return (name in CUDA) == on_cuda
+
+
+def _find(box: Box, name: str, phase: str) -> Figure | None:
+    return next((each for each in box.figures if (each.name, each.phase) == (name, phase)), None)
+
+
+def _line(box: Box, measures: Sequence[str], phase: str) -> MemoryLine:
+    found = [_find(box, name, phase) if _measured_on(box, name) else None for name in measures]
+    by_name = dict(zip(measures, found, strict=True))
+    allocated, reserved, peak = (_value(by_name.get(name)) for name in CUDA)
+    size = _value(_find(box, BF16, ""))
+    return MemoryLine(
+        cell=box.cell,
+        word=box.word,
+        figures=tuple(found),
+        ratio=reserved / allocated if reserved and allocated else None,
+        bf16=size,
+        reserved_share=reserved / size if reserved and size else None,
+        peak_share=peak / size if peak and size else None,
+        as_unquantized=bool(allocated and reserved and size and _as_unquantized(allocated, reserved, size)),
+    )
+
+
+def _value(figure: Figure | None) -> float | None:
+    return None if figure is None else figure.value
+
+
+def _as_unquantized(allocated: float, reserved: float, size: float) -> bool:
+    """Tell whether a load reserved about what the unquantized model takes, though it allocated less."""
+    return reserved >= UNQUANTIZED * size > allocated and reserved - allocated > GRANULARITY

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from harness.report.figures import figure_name, human
 from harness.report.history_trend import SECONDS, Trend, Turn
-from harness.report.views import Word
+from harness.report.model import Word
 from harness.verdict.measures import unit_of
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 170, 70, 12, 16, 22

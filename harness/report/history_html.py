@@ -24,8 +24,8 @@ from harness.report.history_charts import (
 )
 from harness.report.history_text import short, since
 from harness.report.history_trend import Trend, Turn, figure_words
-from harness.report.templating import environment
-from harness.report.views import Word
+from harness.report.html import environment
+from harness.report.model import Word
 from harness.store.history import Night
 from harness.verdict.measures import OWN, unit_of
 

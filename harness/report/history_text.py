@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.report.figures import human
 from harness.report.history_trend import RED, Trend, Turn, figure_words
-from harness.report.views import Word
+from harness.report.model import Word
 from harness.verdict.measures import unit_of
 
 STYLES = {

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.report.boxes import word_of
-from harness.report.figures import delta, figure_name, human
+from harness.report.cell_details import word_of
+from harness.report.figures import CUDA, HOST, LOAD, delta, figure_name, human
 from harness.report.history_steps import steps
-from harness.report.memory import CUDA, HOST, LOAD
-from harness.report.views import Word
+from harness.report.model import Word
 from harness.store.history import Measured, Night, Track
 from harness.verdict.compare import result_of
 from harness.verdict.measures import OWN, moved, unit_of

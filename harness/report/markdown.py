@@ -6,16 +6,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from harness.report.columns import pinned_packages
+from harness.report.context import pinned_packages
 from harness.report.figures import human
-from harness.report.html import BADGES, mark, measure_name
-from harness.report.links import tracker_url
-from harness.report.templating import environment
-from harness.report.views import Column, Difference, Group, MemoryLine, MemoryTable, ReportContext, Row, Word
+from harness.report.html import BADGES, environment, mark, measure_name, tracker_url
+from harness.report.model import Column, Difference, Group, MemoryLine, MemoryTable, ReportContext, Row, Word
+from harness.report.terminal import KIND_ORDER, ComparisonLine, ComparisonPage
 
 LIMIT = 65_000  # characters; GitHub refuses an issue body of 65,536
+
+
 CELL_LIMIT = 300  # characters of any text that comes from a scenario
+
+
 FEW = 12
+
+
 PLAIN = {Word.PASS, Word.SKIP}
 
 
@@ -157,6 +162,8 @@ def _cut(value: object, limit: int) -> str:
 
 
 SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]|~#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+
+
 MENTION = re.compile(r"(?<!\w)@")  # after a letter it is none: ``dev@1a2b3c4d`` can be copied as it stands
 
 
@@ -173,3 +180,60 @@ def tracker(value: str) -> str:
 def code(value: str) -> str:
     """Write a text as code inside a table's box: its own pipes and backticks cannot end it."""
     return f"`{value.replace('`', chr(0x2BC)).replace('|', chr(92) + '|')}`" if value else ""
+
+
+FEWER = (1_000, 200, 50, 10, 3)  # rows of one kind; the first that fits is taken
+
+
+END = "\n(the rest is left out)\n"
+
+
+def render_comparison(shown: ComparisonPage, limit: int = LIMIT) -> str:
+    """Return the text, always shorter than ``limit`` characters; every kind keeps its count.
+
+    ``shown`` has to be concealed already: nothing is hidden here.
+    """
+    text = ""
+    for rows in FEWER:
+        text = "\n".join(_comparison_lines(shown, rows)) + "\n"
+        if len(text) < limit:
+            return text
+    return text[: max(limit - len(END) - 1, 0)] + END
+
+
+def _comparison_lines(shown: ComparisonPage, rows: int) -> Iterator[str]:
+    yield f"**{_cell_text(shown.summary)}**"
+    yield ""
+    yield f"{code(shown.old)} → {code(shown.new)}"
+    for kind in KIND_ORDER:
+        found = shown.of(kind)
+        if found:
+            yield from ("", f"### {kind} ({len(found)})", "", "| scenario | cell-line | what |", "|---|---|---|")
+            yield from (_comparison_row(one) for one in found[:rows])
+            if len(found) > rows:
+                yield from ("", f"and {len(found) - rows} more")
+    if shown.versions:
+        yield from ("", "### versions that differ", "", "| cell-line | packages |", "|---|---|")
+        yield from (
+            f"| {code(line)} | {_cell_text(changes, CELL_LIMIT * 4)} |" for line, changes in shown.versions[:rows]
+        )
+        if len(shown.versions) > rows:
+            yield from ("", f"and {len(shown.versions) - rows} more cell-lines")
+    for note in shown.notes:
+        yield from ("", _cell_text(note))
+
+
+def _comparison_row(one: ComparisonLine) -> str:
+    remark = (
+        f" ({' '.join(text for text in (_cell_text(one.remark), tracker(one.tracker)) if text)})" if one.remark else ""
+    )
+    return f"| {code(_cut_cell(one.scenario))} | {code(_cut_cell(one.line))} | {_cell_text(one.detail)}{remark} |"
+
+
+def _cell_text(value: str, limit: int = CELL_LIMIT) -> str:
+    return escaped(_cut_cell(value, limit))
+
+
+def _cut_cell(value: str, limit: int = CELL_LIMIT) -> str:
+    text = " ".join(value.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from harness.envs.places import Places
-from harness.matrix.places import own_root
+from harness.envs.cache_dir import CacheDir
+from harness.matrix.paths import install_root
 from harness.store.records import RunRecord
 
 # Anybody's home folder and anything up to site-packages, wherever the run was made: the paths of another machine are
@@ -37,10 +37,10 @@ def paths_to_hide(run: RunRecord, folder: Path) -> dict[str, str]:
     named = [
         (Path.home(), "~"),
         (Path(tempfile.gettempdir()), "<tmp>"),
-        (own_root(), "<harness>"),
+        (install_root(), "<harness>"),
         (Path.cwd(), "."),
         *((path, "<scenarios>") for path in sorted(scenarios)),
-        (Places.of_user().root, "<cache>"),
+        (CacheDir.of_user().root, "<cache>"),
         (folder, "<run>"),
     ]
     return {text: stand_in for path, stand_in in named for text in _spellings(path)}

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.errors import InfrastructureError
-from harness.matrix.releases import pip_settings
+from harness.matrix.index import pip_settings
 from harness.report.ordinary import is_public, ordinary_words
 from harness.report.paths import paths_to_hide
 from harness.store.records import RunRecord

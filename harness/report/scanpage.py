@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.report.figures import human
+from harness.report.html import environment
 from harness.report.linechart import Chart, change_words, chart, level, word
 from harness.report.paths import paths_to_hide
 from harness.report.redact import redacted
-from harness.report.templating import environment
 from harness.search.scan import Point, Scan
-from harness.store.folder import RunFolder
 from harness.store.records import RunRecord
+from harness.store.run_folder import RunFolder
 from harness.verdict.measures import unit_of
 
 FILE = "scan.html"

@@ -9,12 +9,12 @@ from pathlib import Path
 from harness.report import html, markdown
 from harness.report.conceal import conceal
 from harness.report.context import build
+from harness.report.model import ReportContext
 from harness.report.private import Private, private_of
 from harness.report.redact import value_for_outside
-from harness.report.views import ReportContext
-from harness.store.folder import RunFolder
 from harness.store.records import AttemptRecord
-from harness.verdict.known import KnownIssue, parse
+from harness.store.run_folder import RunFolder
+from harness.verdict.known_issues import KnownIssue, parse
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from harness.runner.forkserver import ForkLauncher, NoCleanFork, Ready, ServerDied
-from harness.runner.launch import Launcher
+from harness.runner.fork_server import ForkLauncher, NoCleanFork, Ready, ServerDied
+from harness.runner.process import Launcher
 from harness.runner.spawn import SpawnLauncher
 
 

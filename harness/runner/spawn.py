@@ -11,14 +11,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.runner.exits import from_returncode, oom_kill_count
-from harness.runner.group import GROUP, kill_group
-from harness.runner.launch import POLL_SECONDS, Finished, Request
 from harness.runner.output import CappedLog, Pump
+from harness.runner.process import GROUP, POLL_SECONDS, Finished, Request, from_returncode, kill_group, oom_kill_count
 
 
 class SpawnLauncher:
-    """Run each request as ``python -m harness.probe.alone`` in a process group of its own, which ends with us."""
+    """Run each request as ``harness.probe.fresh_interpreter`` in a process group that ends with the harness."""
 
     isolation = "spawn"
 
@@ -57,7 +55,9 @@ class SpawnLauncher:
         watched, held = os.pipe()
         watching = os.name != "nt"
         module = (
-            ["harness.probe.alone", str(request), str(watched)] if watching else ["harness.probe.child", str(request)]
+            ["harness.probe.fresh_interpreter", str(request), str(watched)]
+            if watching
+            else ["harness.probe.child", str(request)]
         )
         try:
             with subprocess.Popen(

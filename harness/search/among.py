@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell
-from harness.matrix.model import Matrix
-from harness.search.commits import Commit, commit_pin
+from harness.matrix.git import Clone, Commit
+from harness.matrix.schema import Matrix
+from harness.reporter import Reporter
+from harness.search.commits import commit_pin
 from harness.search.descent import CommitResult, Into, read_question, write_question
 from harness.search.drive import begun, begun_before, held_cell
-from harness.search.history import Repository
 from harness.search.into import Descent
-from harness.search.narrowing import Say
 from harness.search.prober import Prober, cell_with
 from harness.search.question import Question
 from harness.search.row import Around, Row
 from harness.session.context import Options
-from harness.store.folder import RunFolder
 from harness.store.journal import Listener
+from harness.store.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Among:
     base: Cell  # the pins that are held
     prober: Prober
     into: Into
-    repository: Repository
+    repository: Clone
 
     @property
     def folder(self) -> RunFolder:
         """Where it is kept."""
         return self.prober.folder
 
-    def run(self, listener: Listener, say: Say) -> CommitResult:
+    def run(self, listener: Listener, echo: Reporter) -> CommitResult:
         """Probe both ends, then narrow along first parents; ``say`` hears one line at a time.
 
         Raises:
@@ -52,7 +52,7 @@ class Among:
             around=Around(older=self.question.releases[0], newer=self.question.releases[-1]),
             bound=self.question.limit,
             listener=listener,
-            say=say,
+            echo=echo,
         )
         return Descent(row, all_parents=self.into.all_parents).run()
 
@@ -60,9 +60,9 @@ class Among:
 def start(  # what is asked, where the commits lie, and what is held
     question: Question,
     into: Into,
-    repository: Repository,
+    repository: Clone,
     matrix: Matrix,
-    places: Places,
+    places: CacheDir,
     reports: Path,
     *,
     options: Options | None = None,
@@ -85,7 +85,7 @@ def start(  # what is asked, where the commits lie, and what is held
     return Among(question, ground, prober, into, repository)
 
 
-def take_up(folder: RunFolder, repository: Repository, places: Places) -> Among:
+def take_up(folder: RunFolder, repository: Clone, places: CacheDir) -> Among:
     """Return the search of a run folder, to go on with.
 
     Raises:
@@ -98,7 +98,7 @@ def take_up(folder: RunFolder, repository: Repository, places: Places) -> Among:
     return Among(question, prober.plan.cells[0].cell, prober, into, repository)
 
 
-def ends(repository: Repository, older: str, newer: str) -> tuple[Commit, Commit]:
+def ends(repository: Clone, older: str, newer: str) -> tuple[Commit, Commit]:
     """Return the two commits that names mean; a copy of a remote repository that lacks one is brought up to date once.
 
     Raises:

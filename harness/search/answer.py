@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from harness.search.criterion import Criterion
-from harness.store.outcome import Reason, Status
-from harness.store.records import AttemptRecord
+from harness.store.records import AttemptRecord, Reason, Status
 from harness.verdict.signature import recognise
 
 RAN = {Status.PASS, Status.FAIL}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.envs.bundle.stored import opened
+from harness.envs.bundle.manifest import opened_bundle
 from harness.matrix.cell import Cell
+from harness.reporter import Reporter
 from harness.search.answer import Judged, figure, judge
+from harness.search.bisection import Answer
 from harness.search.blamed import BlameQuestion, BlameResult, Probed, outcome, unfinished, write_result
 from harness.search.changes import Subset, label
+from harness.search.delta_debugging import MinimalSet, MinimalSubset, Stage
 from harness.search.ends import red_otherwise, stopped
-from harness.search.first_bad import Answer
-from harness.search.minimal_set import Found, MinimalSet, Stage
 from harness.search.mixed import Mixed
 from harness.search.prober import Prober, locked
 from harness.search.result import Ending
@@ -39,7 +40,7 @@ class Blame:
 
     mixed: Mixed
     prober: Prober
-    say: Callable[[str], None]
+    echo: Reporter
     probed: dict[Subset, Judged] = field(default_factory=dict)  # as asked for, also what there cannot be
     said: str = field(default="", init=False)  # of how far it has come
     listener: Listener = field(default=lambda event, fields: None, init=False)
@@ -48,7 +49,7 @@ class Blame:
         """Check the ends, then search; the result is kept in the run folder whatever it is."""
         self.listener = listener
         for note in whole_file(self.question.scenario, self.prober.plan.scenarios, self.question):
-            self.say(f"note: {note}")
+            self.echo(f"note: {note}")
         needs = {one: frozenset(others) for one, others in self.question.needs.items()}
         search = MinimalSet(len(self.question.changes), needs)
         try:
@@ -63,7 +64,7 @@ class Blame:
             return self._keep(unfinished(self.question.changes, ending, left, str(stop)))
         untold = {one: judged.reason for one, judged in self.probed.items() if judged.bad is None}
         refused = self.mixed.refused
-        if opened() is not None:  # there may well be such an environment, only not in this bundle
+        if opened_bundle() is not None:  # there may well be such an environment, only not in this bundle
             refused, untold = {}, untold | refused
         result = outcome(self.question.changes, found, refused, untold)
         return self._keep(result.model_copy(update={"followers": self.mixed.followers_of(found.members)}))
@@ -105,7 +106,7 @@ class Blame:
             needed = f"; {label(self.question.changes, stage.needed)} is needed" if stage.needed else ""
             text = f"{count} changes, {len(stage.suspects)} left{needed}"
         if text != self.said:
-            self.say(text)
+            self.echo(text)
         self.said = text
 
     def _check_ends(self) -> None:
@@ -114,7 +115,7 @@ class Blame:
             return
         self._probe(ends)
         for end, name in zip(ends, ("good", "bad"), strict=True):
-            self.say(f"the {name} end: {self.probed[end].word} ({self.probed[end].reason})")
+            self.echo(f"the {name} end: {self.probed[end].word} ({self.probed[end].reason})")
         good, bad = (self.probed[end] for end in ends)
         if bad.bad is False and good.bad is True:
             raise Stopped(Ending.NOT_REPRODUCED, "the ends look swapped: the good one is bad here, the bad one good")
@@ -134,12 +135,12 @@ class Blame:
         refused = self.mixed.resolve(wanted)
         self.probed |= {one: Judged(None, reason) for one, reason in refused.items()}
         for one, reason in refused.items():
-            self.say(f"{self.name(one)}: cannot tell (no such environment: {reason})")
+            self.echo(f"{self.name(one)}: cannot tell (no such environment: {reason})")
         if refused:
             return dict.fromkeys(refused, Answer.UNKNOWN)
         self._probe(wanted)
         for one in wanted:
-            self.say(f"{self.name(one)}: {self.probed[one].word} ({self.probed[one].reason})")
+            self.echo(f"{self.name(one)}: {self.probed[one].word} ({self.probed[one].reason})")
         return {one: ANSWERS[self.probed[one].bad] for one in wanted}
 
     def _probe(self, subsets: Sequence[Subset], repeat: int = 1) -> None:
@@ -167,7 +168,7 @@ class Blame:
         value = figure(asked.metric, self.prober.attempts(self.cell(frozenset())))
         return None if value is None else asked.factor * value
 
-    def _confirm(self, found: Found) -> None:
+    def _confirm(self, found: MinimalSubset) -> None:
         """Attempt the answer, and what is green without one of its parts, as often as was asked for."""
         if self.question.confirm == 1:
             return

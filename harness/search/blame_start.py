@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.envs.bundle.stored import opened
+from harness.envs.bundle.manifest import opened_bundle
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
-from harness.envs.pinned import CONDAS, read_pinned
-from harness.envs.places import Places
+from harness.envs.requirements import CONDAS, read_pinned
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
+from harness.reporter import Reporter
 from harness.search.blame import Blame
 from harness.search.blamed import BlameQuestion, read_question, write_question
 from harness.search.changes import Change, Subset, between, changes
+from harness.search.delta_debugging import DependencyGroups
+from harness.search.environments import Asked, Side
 from harness.search.mixed import Mixed
 from harness.search.prober import Prober, locked
-from harness.search.sides import Asked, Side
-from harness.search.together import Together
 from harness.session.begin import begin
 from harness.session.plan import Plan, read_scenarios
 from harness.session.resume import plan_again
-from harness.store.folder import RunFolder
-
-Say = Callable[[str], None]
+from harness.store.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def _insist_on_pip(text: str) -> None:
         )
 
 
-def start(question: BlameQuestion, asked: Asked, say: Say) -> Blame:
+def start(question: BlameQuestion, asked: Asked, echo: Reporter) -> Blame:
     """Begin a blame: learn what moves together, make the run folder, write the question down.
 
     Raises:
@@ -80,16 +79,16 @@ def start(question: BlameQuestion, asked: Asked, say: Say) -> Blame:
         InfrastructureError: the index does not answer.
     """
     files, infos = read_scenarios(asked.matrix, (question.scenario,))
-    mixed = _learnt(question, asked.places, say)
+    mixed = _learnt(question, asked.places, echo)
     cells = [] if question.assume_ends else [mixed.cells[frozenset()], mixed.cells[mixed.all]]
     plan = Plan(asked.matrix, locked(cells, asked.places), files, infos)
     folder = begin(plan, asked.reports, selection=(question.scenario,))
     folder.write_record(folder.read_record().model_copy(update={"command": question.command()}))
     write_question(mixed.question, folder)
-    return Blame(mixed, Prober(plan, folder, asked.places, question.options(), question.reuse), say)
+    return Blame(mixed, Prober(plan, folder, asked.places, question.options(), question.reuse), echo)
 
 
-def take_up(folder: RunFolder, places: Places, say: Say) -> Blame:
+def take_up(folder: RunFolder, places: CacheDir, echo: Reporter) -> Blame:
     """Return the blame of a run folder, to go on with.
 
     Raises:
@@ -97,31 +96,31 @@ def take_up(folder: RunFolder, places: Places, say: Say) -> Blame:
     """
     question = read_question(folder)
     prober = Prober(plan_again(folder, places), folder, places, question.options(), question.reuse)
-    return Blame(_with_ends(question, places), prober, say)
+    return Blame(_with_ends(question, places), prober, echo)
 
 
-def _learnt(question: BlameQuestion, places: Places, say: Say) -> Mixed:
+def _learnt(question: BlameQuestion, places: CacheDir, echo: Reporter) -> Mixed:
     """Learn from resolutions what only follows, and which changes cannot be applied without which others."""
     followers = _followers(question, places)
     if followers and len(followers) < len(question.changes):
         names = [question.changes[at] for at in sorted(followers)]
         kept = [change for at, change in enumerate(question.changes) if at not in followers]
         question = question.model_copy(update={"changes": tuple(kept), "followers": tuple(names)})
-        say(f"note: come and go with what needs them: {', '.join(change.package for change in names)}")
+        echo(f"note: come and go with what needs them: {', '.join(change.package for change in names)}")
     mixed = _with_ends(question, places)
-    search = Together(len(question.changes))
+    search = DependencyGroups(len(question.changes))
     while wanted := search.next():
         refused = mixed.resolve(wanted)
         search = search.told({one: one not in refused for one in wanted})
     needs = {at: tuple(sorted(others)) for at, others in search.needs.items()}
     for at, others in needs.items():
         names_of = ", ".join(question.changes[one].package for one in others)
-        say(f"note: {question.changes[at].package} cannot be applied without {names_of}")
+        echo(f"note: {question.changes[at].package} cannot be applied without {names_of}")
     mixed.question = question.model_copy(update={"needs": needs})
     return mixed
 
 
-def _with_ends(question: BlameQuestion, places: Places) -> Mixed:
+def _with_ends(question: BlameQuestion, places: CacheDir) -> Mixed:
     """Return the environments of a blame, the two ends resolved.
 
     Raises:
@@ -134,7 +133,7 @@ def _with_ends(question: BlameQuestion, places: Places) -> Mixed:
     return mixed
 
 
-def _followers(question: BlameQuestion, places: Places) -> Subset:
+def _followers(question: BlameQuestion, places: CacheDir) -> Subset:
     """Return the changes that are a package of one end alone, and come there without being asked for."""
     both = tuple(change for change in question.changes if change.old and change.new)
     good, bad = (between(question.shared, both, frozenset(range(count))) for count in (0, len(both)))
@@ -156,7 +155,7 @@ def _held(pins: Mapping[str, Pin], tested: tuple[str, ...]) -> dict[str, Pin]:
 
 def _other_differences(good: Side, bad: Side) -> Iterator[str]:
     """Yield what differs beside the packages that can be told apart, and what nobody said."""
-    if opened() is not None:
+    if opened_bundle() is not None:
         yield "a bundle tells apart what its cells pin; packages that these bring along move with them"
     if good.cell.variables != bad.cell.variables:
         names = ", ".join(dict(bad.cell.variables)) or "none"

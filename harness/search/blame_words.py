@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from harness.search.blamed import BlameQuestion, BlameResult
 from harness.search.result import Ending
-from harness.store.outcome import Reason, Status
-from harness.store.records import AttemptRecord, HostRecord
+from harness.store.records import AttemptRecord, HostRecord, Reason, Status
 
 SHOWN = 5  # packages that come and go; the result names all
 

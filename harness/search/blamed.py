@@ -11,12 +11,12 @@ from harness.matrix.cell import Cell
 from harness.search.answer import WORDS
 from harness.search.changes import Change, Subset
 from harness.search.criterion import Criterion
+from harness.search.delta_debugging import MinimalSubset
 from harness.search.kept import keep, kept
-from harness.search.minimal_set import Found
 from harness.search.result import Ending
 from harness.session.context import BUSY_BYTES, Options
-from harness.store.folder import RunFolder
 from harness.store.records import Record
+from harness.store.run_folder import RunFolder
 
 QUESTION, RESULT = "blame.json", "blame-result.json"
 
@@ -127,7 +127,7 @@ def read_result(folder: RunFolder) -> BlameResult | None:
 
 
 def outcome(
-    changes: Sequence[Change], found: Found, refused: Mapping[Subset, str], untold: Mapping[Subset, str]
+    changes: Sequence[Change], found: MinimalSubset, refused: Mapping[Subset, str], untold: Mapping[Subset, str]
 ) -> BlameResult:
     """Make a result of what the search found.
 

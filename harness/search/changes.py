@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from harness.envs.pinned import is_brought
+from harness.envs.requirements import is_implicit
 from harness.matrix.cell import Cell, Pin
 from harness.store.records import Record
 
@@ -38,7 +38,7 @@ def changes(good: Mapping[str, Pin], bad: Mapping[str, Pin], first: Sequence[str
     ``good`` and ``bad`` map packages to pins. What the harness brings itself, installers and what torch brings with its
     build are no changes.
     """
-    names = [name for name in {**good, **bad} if not is_brought(name) and not _same(good.get(name), bad.get(name))]
+    names = [name for name in {**good, **bad} if not is_implicit(name) and not _same(good.get(name), bad.get(name))]
     place = {name: at for at, name in enumerate(first)}
     ordered = sorted(names, key=lambda name: (place.get(name, len(place)), name))
     return tuple(Change(package=name, old=good.get(name), new=bad.get(name)) for name in ordered)

@@ -3,67 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from harness.matrix.cell import Pin
-from harness.store.records import Record
+from harness.matrix.git import SHORT, Commit
 
 PATTERNS = ("v{}", "{}", "release-{}", "{package}-{}", "{package}-v{}", "rel/{}")
-SHORT = 10  # characters of a commit, as a person reads it
 GITHUB = re.compile(r"(?:https?://(?:[^@/]+@)?|(?:ssh://)?git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?")
-
-
-class Commit(Record):
-    """One commit; ``date`` is the author's, ISO 8601."""
-
-    sha: str
-    parents: tuple[str, ...]
-    date: str
-    subject: str
-
-    @property
-    def short(self) -> str:
-        """The beginning of its name."""
-        return self.sha[:SHORT]
-
-    @property
-    def pull(self) -> int | None:
-        """The pull request that its subject names, as GitHub writes it: ``(#123)``."""
-        found = re.findall(r"\(#(\d+)\)", self.subject)
-        return int(found[-1]) if found else None
-
-    def words(self) -> str:
-        """Name it with its date, its pull request and its subject in one line."""
-        return f"{self.short} ({self._facts()})"
-
-    def full(self) -> str:
-        """Name it so with all characters of its name."""
-        return f"{self.sha} ({self._facts()})"
-
-    def _facts(self) -> str:
-        pull = f" PR #{self.pull}" if self.pull is not None else ""
-        return f'{self.date[:10]}{pull} "{self.subject}"'
-
-
-@dataclass(frozen=True)
-class Line:
-    """Commits in a row, oldest first: the first stands before the change, the last after it.
-
-    With ``fork`` the first does not lie on the row: its branch left the row at the second, which is asked first,
-    because what holds for the first need not hold there.
-    """
-
-    commits: tuple[Commit, ...]
-    fork: bool = False
-
-    @property
-    def shas(self) -> tuple[str, ...]:
-        """The commits by name."""
-        return tuple(one.sha for one in self.commits)
 
 
 def prefixes(package: str, pattern: str | None = None) -> tuple[tuple[str, str], ...]:
@@ -113,13 +63,6 @@ def version_in(tag: str, before: str, after: str) -> Version | None:
         return Version(tag[len(before) : len(tag) - len(after)])
     except InvalidVersion:
         return None
-
-
-def line_of(older: Commit, chain: Sequence[Commit], base: Commit) -> Line:
-    """Return the row from ``older`` over ``chain``; ``base`` is the commit on which the chain stands."""
-    if base.sha == older.sha:
-        return Line((older, *chain))
-    return Line((older, base, *chain), fork=True)
 
 
 def commit_pin(package: str, address: str, commit: str, subfolder: str = "") -> Pin:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from harness.matrix.git import Commit
 from harness.search.answer import Judged
-from harness.search.commits import Commit
 from harness.search.kept import keep, kept
 from harness.search.result import Ending
-from harness.store.folder import RunFolder
 from harness.store.records import Record
+from harness.store.run_folder import RunFolder
 
 QUESTION, RESULT = "into.json", "commits.json"
 

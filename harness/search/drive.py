@@ -6,29 +6,28 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.envs.bundle.stored import opened
-from harness.envs.places import Places
+from harness.envs.bundle.manifest import opened_bundle
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell
-from harness.matrix.model import Matrix
 from harness.matrix.plan import plan_cells
+from harness.matrix.schema import Matrix
 from harness.search import question as questions
-from harness.search.first_bad import Search
+from harness.search.bisection import Search, Strides
 from harness.search.narrowing import Bisect
 from harness.search.prober import Prober, cell_at, locked
 from harness.search.question import Question
-from harness.search.strides import Strides
 from harness.session.begin import begin
 from harness.session.context import Options
 from harness.session.plan import Plan, read_scenarios
 from harness.session.resume import plan_again
-from harness.store.folder import RunFolder
+from harness.store.run_folder import RunFolder
 
 
 def start(
     question: Question,
     matrix: Matrix,
-    places: Places,
+    places: CacheDir,
     reports: Path,
     options: Options | None = None,
     base: Cell | None = None,
@@ -44,7 +43,7 @@ def start(
 
 
 def begun(
-    question: Question, matrix: Matrix, cells: Sequence[Cell], places: Places, reports: Path, options: Options | None
+    question: Question, matrix: Matrix, cells: Sequence[Cell], places: CacheDir, reports: Path, options: Options | None
 ) -> Prober:
     """Make the run folder of a search with its question and the cells that are probed first.
 
@@ -78,14 +77,14 @@ def first_probes(question: Question) -> tuple[str, ...]:
     return tuple(releases[item] for item in Search(count).next(question.jobs))
 
 
-def held_cell(matrix: Matrix, places: Places) -> Cell:
+def held_cell(matrix: Matrix, places: CacheDir) -> Cell:
     """Return the cell whose pins are held: the matrix's reference cell, else its first."""
-    bundle = opened()
+    bundle = opened_bundle()
     cells = plan_cells(matrix, cache=places.releases).cells if bundle is None else bundle.cells()
     return next((cell for cell in cells if cell.reference), cells[0])
 
 
-def take_up(folder: RunFolder, places: Places) -> Bisect:
+def take_up(folder: RunFolder, places: CacheDir) -> Bisect:
     """Return the bisect of a run folder, to go on with.
 
     Raises:
@@ -95,7 +94,7 @@ def take_up(folder: RunFolder, places: Places) -> Bisect:
     return Bisect(question, prober.plan.cells[0].cell, prober)
 
 
-def begun_before(folder: RunFolder, places: Places) -> tuple[Question, Prober]:
+def begun_before(folder: RunFolder, places: CacheDir) -> tuple[Question, Prober]:
     """Return the question of a search and its run folder, to go on with.
 
     Raises:

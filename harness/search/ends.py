@@ -10,8 +10,7 @@ from harness.search.criterion import Criterion
 from harness.search.descent import CommitResult
 from harness.search.question import Question
 from harness.search.result import Ending, Result
-from harness.store.outcome import Reason, Status
-from harness.store.records import AttemptRecord
+from harness.store.records import AttemptRecord, Reason, Status
 
 
 @dataclass(frozen=True)

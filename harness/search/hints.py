@@ -12,8 +12,7 @@ from harness.search.answer import Judged
 from harness.search.ends import bad_end_untold, good_end_failed
 from harness.search.question import Question
 from harness.search.result import Ending, Result
-from harness.store.outcome import Reason, Status
-from harness.store.records import AttemptRecord, CellRecord, RunRecord
+from harness.store.records import AttemptRecord, CellRecord, Reason, RunRecord, Status
 
 STEPS_BACK = 2  # minors
 SHOWN = 5  # reasons

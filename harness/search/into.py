@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import ConfigError
-from harness.search.commits import Line, nearest_tags, prefixes, tag_of
+from harness.matrix.git import Clone, Line
+from harness.search.bisection import Answer, Search
+from harness.search.commits import nearest_tags, prefixes, tag_of
 from harness.search.descent import CommitResult, write_result
 from harness.search.ends import red_otherwise, stopped
-from harness.search.first_bad import Answer, Search
-from harness.search.history import Repository
 from harness.search.result import Ending
 from harness.search.row import Interrupted, Row
 
@@ -31,7 +31,7 @@ class Descent:
         row = self.row
         line = row.repository.line(row.around.older, row.around.newer)
         row.commits[:] = line.commits
-        row.say(f"{len(line.commits) - 1} commits from {row.around.older} to {row.around.newer}")
+        row.echo(f"{len(line.commits) - 1} commits from {row.around.older} to {row.around.newer}")
         before, suspects = line.shas[0], line.shas[1:]
         try:
             wrong = None if row.question.assume_ends else self._ends(line)
@@ -66,7 +66,7 @@ class Descent:
         inner = line.shas[1:-1]
         known = self.row.probed(inner)
         if line.fork and inner[0] not in known:
-            self.row.say(f"{self.row.named(inner[0]).words()} is where the branches part: it is probed first")
+            self.row.echo(f"{self.row.named(inner[0]).words()} is where the branches part: it is probed first")
             self.row.probe(inner[:1])
             known = [inner[0], *known]
         search = Search(len(line.commits)).told(self.row.answers(line, known))
@@ -90,7 +90,7 @@ class Descent:
         while len(suspects) == 1 and (inside := self._inside(suspects[0])) is not None:
             search = self._narrow(inside)
             if search is None:
-                self.row.say(f"{self._left(inside)}; the merge is what brings it here")
+                self.row.echo(f"{self._left(inside)}; the merge is what brings it here")
                 break
             before, suspects = _border(inside, search)
             if inside.shas[-1] in suspects:
@@ -105,7 +105,7 @@ class Descent:
         side = self.row.repository.line(merge.parents[0], merge.parents[1])
         at = self.row.commits.index(merge)
         self.row.commits[at:at] = [one for one in side.commits if one not in self.row.commits]
-        self.row.say(f"{merge.words()} is a merge: going into what it brought")
+        self.row.echo(f"{merge.words()} is a merge: going into what it brought")
         return Line((*side.commits, merge), side.fork)
 
     def _confirmed(self, before: str, suspects: tuple[str, ...]) -> CommitResult:
@@ -141,7 +141,7 @@ class Descent:
         return result
 
 
-def find_tag(repository: Repository, package: str, release: str, pattern: str | None = None) -> str:
+def find_tag(repository: Clone, package: str, release: str, pattern: str | None = None) -> str:
     """Return the tag of a release; a copy of a remote repository that lacks it is brought up to date once.
 
     Raises:

@@ -7,8 +7,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from harness.errors import ConfigError
-from harness.store.folder import RunFolder
 from harness.store.records import Record
+from harness.store.run_folder import RunFolder
 
 Kept = TypeVar("Kept", bound=Record)
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, Unsolvable
-from harness.envs.places import Places
 from harness.errors import InfrastructureError
 from harness.matrix.cell import Cell
 from harness.search.blamed import BlameQuestion
@@ -27,7 +27,7 @@ class Mixed:
     """
 
     question: BlameQuestion
-    places: Places
+    places: CacheDir
     cells: dict[Subset, Cell] = field(default_factory=dict)
     refused: dict[Subset, str] = field(default_factory=dict)
 

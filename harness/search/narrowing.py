@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.matrix.cell import Cell
+from harness.reporter import Reporter
 from harness.search import result as results
+from harness.search.bisection import Search
 from harness.search.ends import red_otherwise, stopped
-from harness.search.first_bad import Search
 from harness.search.prober import Prober
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.search.scan import conclusion
 from harness.search.seen import Seen
 from harness.search.wholefile import whole_file
-from harness.store.folder import RunFolder
 from harness.store.journal import Listener
-
-Say = Callable[[str], None]
+from harness.store.run_folder import RunFolder
 
 
 class Interrupted(Exception):
@@ -47,40 +46,40 @@ class Bisect:
         """What the folder says by now."""
         return Seen(self.question, self.base, self.prober, frozenset(self.tried))
 
-    def run(self, listener: Listener, say: Say) -> Result:
+    def run(self, listener: Listener, echo: Reporter) -> Result:
         """Check the ends, look for one that was left out, then narrow; or scan. ``say`` hears one line at a time."""
         for note in whole_file(self.question.scenario, self.prober.plan.scenarios, self.question):
-            say(f"note: {note}")
+            echo(f"note: {note}")
         try:
             if self.question.scan:
-                return self._scan(listener, say)
-            return self._ends(listener, say) or self._look_back(listener, say) or self._narrow(listener, say)
+                return self._scan(listener, echo)
+            return self._ends(listener, echo) or self._look_back(listener, echo) or self._narrow(listener, echo)
         except (Interrupted, KeyboardInterrupt):  # the second while locking, where no cell runs
             low, search = self.seen.search()
             before, suspects = self._named(low, search)
             return self.result(Ending.INTERRUPTED, before, suspects)
 
-    def _ends(self, listener: Listener, say: Say) -> Result | None:
+    def _ends(self, listener: Listener, echo: Reporter) -> Result | None:
         """Probe the ends; return how it ends where one is not what it was said to be."""
         asked = self.question
         if asked.assume_ends:
             return None
         ends = asked.releases[-1:] if asked.open_end else (asked.releases[0], asked.releases[-1])
-        self._probe(ends, listener, say)
+        self._probe(ends, listener, echo)
         found = {end: judged for end, judged in self.seen.judged().items() if end in ends}
         bad, good = found.get(asked.bad), found.get(asked.good)
         otherwise = bad is not None and red_otherwise(asked, bad, self.seen.attempts()[asked.bad])
         stop = stopped(asked, bad, good, otherwise=otherwise)
         return self.result(stop.ending, asked.releases[0], asked.releases[1:], stop.end.reason) if stop else None
 
-    def _look_back(self, listener: Listener, say: Say) -> Result | None:
+    def _look_back(self, listener: Listener, echo: Reporter) -> Result | None:
         """Find the older end where nobody named it; return how it ends where there is none."""
         asked = self.question
         if not asked.open_end:
             return None
         wanted = "bad" if asked.find_fix else "good"
         while stops := self.seen.strides().next(asked.jobs):
-            self._probe([asked.releases[item] for item in stops], listener, say)
+            self._probe([asked.releases[item] for item in stops], listener, echo)
         strides = self.seen.strides()
         if strides.found is not None:
             return None
@@ -88,34 +87,34 @@ class Bisect:
         reason = f"no {wanted} release was found; {reached} is the oldest that could be told, and it is not {wanted}"
         return self.result(Ending.INCONCLUSIVE, "", asked.releases[: strides.reached + 1], reason)
 
-    def _narrow(self, listener: Listener, say: Say) -> Result:
+    def _narrow(self, listener: Listener, echo: Reporter) -> Result:
         releases = self.question.releases
         low, search = self.seen.search()
-        say(self._so_far(low, search))
+        echo(self._so_far(low, search))
         while wanted := [releases[low + item] for item in search.next(self.question.jobs)]:
-            self._probe(wanted, listener, say)
+            self._probe(wanted, listener, echo)
             low, search = self.seen.search()
-            say(self._so_far(low, search))
+            echo(self._so_far(low, search))
         before, suspects = self._named(low, search)
         if len(suspects) > 1:
             return self.result(Ending.INCONCLUSIVE, before, suspects)
-        return self._confirmed(before, suspects, listener, say)
+        return self._confirmed(before, suspects, listener, echo)
 
-    def _confirmed(self, before: str, suspects: Sequence[str], listener: Listener, say: Say) -> Result:
+    def _confirmed(self, before: str, suspects: Sequence[str], listener: Listener, echo: Reporter) -> Result:
         """Attempt the two releases at the border until each has as many attempts as asked for."""
         asked, after = self.question, suspects[0]
         if asked.confirm > 1:
-            say(f"confirming {before} and {after} by {asked.confirm} attempts each")
-            self._probe((before, after), listener, say, repeat=asked.confirm)
+            echo(f"confirming {before} and {after} by {asked.confirm} attempts each")
+            self._probe((before, after), listener, echo, repeat=asked.confirm)
             found = self.seen.judged()
             for release, bad in ((before, asked.find_fix), (after, not asked.find_fix)):
                 if found[release].bad is not bad:
                     return self.result(Ending.INCONCLUSIVE, before, suspects, f"{release}: {found[release].reason}")
         return self.result(Ending.FOUND, before, suspects)
 
-    def _scan(self, listener: Listener, say: Say) -> Result:
+    def _scan(self, listener: Listener, echo: Reporter) -> Result:
         """Probe every release, and return the first change that was asked for."""
-        self._probe(self.question.releases, listener, say)
+        self._probe(self.question.releases, listener, echo)
         found = conclusion(self.seen.scan())
         return self.result(found.ending, found.before, found.suspects, found.reason)
 
@@ -123,7 +122,7 @@ class Bisect:
         releases = self.question.releases
         return releases[low + search.bracket[0]], tuple(releases[low + item] for item in search.suspects)
 
-    def _probe(self, releases: Sequence[str], listener: Listener, say: Say, repeat: int = 1) -> None:
+    def _probe(self, releases: Sequence[str], listener: Listener, echo: Reporter, repeat: int = 1) -> None:
         """Run the cells of some releases and say what they answered.
 
         Raises:
@@ -139,7 +138,7 @@ class Bisect:
         for release in releases:
             origin = f", known from {found_in}" if (found_in := seen.origin(release)) else ""
             word = found[release].word if self.question.told else "measured"
-            say(f"{package} {release}: {word} ({found[release].reason}){origin}")
+            echo(f"{package} {release}: {word} ({found[release].reason}){origin}")
 
     def _so_far(self, low: int, search: Search) -> str:
         releases, (first, last) = self.question.releases, search.bracket

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from harness.envs.bundle.stored import opened
+from packaging.utils import InvalidName, canonicalize_name
+
+from harness.envs.bundle.manifest import opened_bundle
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, Unsolvable, resolve_cells
-from harness.envs.places import Places
+from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
-from harness.search.earlier import asked_of, take_over
+from harness.matrix.expression import Folder, parse
+from harness.matrix.git import GitFailed, address_of, git
+from harness.matrix.index import list_releases
+from harness.matrix.plan import Outside
+from harness.matrix.schema import Matrix
+from harness.search.commits import commit_pin
+from harness.search.reuse import reuse_query, take_over
 from harness.session.begin import extend
 from harness.session.conclude import conclude, standing
 from harness.session.context import Options
 from harness.session.plan import LOCK_JOBS, Plan, PlannedCell
 from harness.session.run import run_plan
-from harness.store.folder import RunFolder
 from harness.store.journal import Listener
-from harness.store.outcome import Reason
-from harness.store.records import AttemptRecord
+from harness.store.records import AttemptRecord, Reason
+from harness.store.run_folder import RunFolder
 
 Order = Callable[[str], int]  # cell id -> its place in the report
 
@@ -34,7 +43,7 @@ class Prober:
 
     plan: Plan
     folder: RunFolder
-    places: Places
+    places: CacheDir
     options: Options
     reuse: bool = True
 
@@ -62,7 +71,7 @@ class Prober:
         if order is not None:
             self._sort(order)
         if self.reuse:
-            take_over(self.folder, [cell.id for cell in wanted], asked_of(self.folder, plan, self.options))
+            take_over(self.folder, [cell.id for cell in wanted], reuse_query(self.folder, plan, self.options))
             left = self._lacking(wanted, repeat)
             plan = replace(plan, cells=tuple(planned for planned in plan.cells if planned.cell in left))
         if not plan.cells:
@@ -91,15 +100,15 @@ class Prober:
         self.folder.write_record(record.model_copy(update={"cells": cells}))
 
 
-def locked(cells: Sequence[Cell], places: Places) -> tuple[PlannedCell, ...]:
+def locked(cells: Sequence[Cell], places: CacheDir) -> tuple[PlannedCell, ...]:
     """Return the cells with their locks."""
     locks = locks_of(cells, places)
     return tuple(PlannedCell(cell, locks[cell.id]) for cell in cells)
 
 
-def locks_of(cells: Sequence[Cell], places: Places) -> dict[str, Lock | Unsolvable]:
+def locks_of(cells: Sequence[Cell], places: CacheDir) -> dict[str, Lock | Unsolvable]:
     """Return cell id → lock: from the index, or what the bundle that is open holds for the same pins."""
-    bundle = opened()
+    bundle = opened_bundle()
     if bundle is None:
         return resolve_cells(cells, cache=places.locks, jobs=LOCK_JOBS)
     return bundle.locks_by_pins(cells)
@@ -116,3 +125,73 @@ def cell_with(base: Cell, pin: Pin) -> Cell:
     pins = tuple(pin if one.package == pin.package else one for one in base.pins) + (() if held else (pin,))
     ground = base.base_python if any(one.installed for one in pins) else None
     return replace(base, pins=pins, axes=(pin.package,), base_python=ground, reference=False)
+
+
+@dataclass(frozen=True)
+class Overridden:
+    """The cell, and what to tell the user about what was put into it."""
+
+    cell: Cell
+    notes: tuple[str, ...] = ()
+
+
+def override_pins(cell: Cell, wanted: Sequence[str], matrix: Matrix, places: CacheDir) -> Overridden:
+    """Return the cell with each ``PACKAGE=EXPRESSION`` in place of what it holds; paths are looked up from here.
+
+    Raises:
+        ConfigError: one of them is not of that form, or means none or several versions.
+        InfrastructureError: the index or a repository cannot be reached.
+    """
+    notes: list[str] = []
+    for text in wanted:
+        name, equals, expression = text.partition("=")
+        try:
+            package = str(canonicalize_name(name, validate=True))
+        except InvalidName:
+            equals = ""
+        if not equals or not expression:
+            raise ConfigError(f"--with {text} is not PACKAGE=VERSION (or PACKAGE=path:FOLDER, PACKAGE=git:REF)")
+        pin = _pin(package, expression.removeprefix("="), matrix, places, notes)
+        axes = tuple(dict.fromkeys((*cell.axes, package)))
+        cell = replace(cell_with(cell, pin), axes=axes)
+    return Overridden(cell, tuple(notes))
+
+
+def _pin(package: str, expression: str, matrix: Matrix, places: CacheDir, notes: list[str]) -> Pin:
+    try:
+        kind = parse(expression)
+        if isinstance(kind, Folder):
+            return _folder_pin(package, Path(kind.folder).expanduser().absolute(), notes)
+        resolver = replace(
+            Outside(matrix, places.releases).resolver(),
+            releases=lambda name: list_releases([name], places.releases).releases[name],
+        )
+        pins = resolver(package, expression)
+    except (ConfigError, ValueError) as error:
+        raise ConfigError(f'--with {package}="{expression}": {error}') from None
+    notes += resolver.warnings
+    if len(pins) > 1:
+        raise ConfigError(f"--with {package}={expression} means {len(pins)} versions; name one")
+    return pins[0]
+
+
+def _folder_pin(package: str, folder: Path, notes: list[str]) -> Pin:
+    """Return the pin of a working copy: of its commit where git tracks every change, else of the folder as it stands.
+
+    A build inside the folder leaves files behind that the build of the next commit would pack: with setuptools a module
+    that is gone from the sources stays in ``build/``. A commit is built in a copy of its own.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}")
+    try:
+        changed = git(folder, "status", "--porcelain", "--untracked-files=no")
+        commit = git(folder, "rev-parse", "HEAD").strip()
+        top = Path(git(folder, "rev-parse", "--show-toplevel").strip())
+        inside = git(folder, "rev-parse", "--show-prefix").strip().strip("/")
+    except GitFailed:
+        return Pin(package, f"path:{folder.name}", f"{package} @ {folder.as_uri()}")
+    if changed:
+        notes.append(f"{package} is built from {folder} as it stands, for files in it differ from its commit")
+        return Pin(package, f"path:{folder.name}", f"{package} @ {folder.as_uri()}")
+    notes.append(f"{package} is commit {commit[:10]} of {folder}; files that git does not track are left out")
+    return commit_pin(package, address_of(top), commit, inside)

@@ -7,7 +7,7 @@ from harness.runner.isolation import Isolation
 from harness.search.criterion import Criterion
 from harness.search.kept import keep, kept
 from harness.session.context import BUSY_BYTES, Options
-from harness.store.folder import RunFolder
+from harness.store.run_folder import RunFolder
 
 FILE = "bisect.json"
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from harness.envs.bundle.manifest import opened_bundle
+from harness.envs.cache_dir import CacheDir
+from harness.envs.lock import NO_VERSION, Lock, Unsolvable
 from harness.errors import ConfigError
-from harness.matrix.releases import Release
+from harness.matrix.cell import Cell, Pin
+from harness.matrix.index import Listing, Release, list_releases
+from harness.matrix.paths import short_path
+from harness.matrix.plan import Outside
+from harness.matrix.schema import Matrix
 from harness.matrix.versions import one_per_version
 
 Known = Mapping[Version, Release]
+
+
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -116,3 +126,62 @@ def _release(package: str, text: str, known: Known) -> Version:
         hint = f"; the nearest are {', '.join(map(str, near))}" if near else ""
         raise ConfigError(f"the index lists no {package} {text}{hint}")
     return version
+
+
+def list_known_releases(package: str, places: CacheDir) -> Listing:
+    """Return the releases of one package, ascending; a bundle's have no dates.
+
+    Raises:
+        ConfigError: no index has the package, or no cell of the bundle varies it.
+    """
+    bundle = opened_bundle()
+    if bundle is None:
+        return list_releases([package], places.releases)
+    labels = {cell.label(package) for cell in bundle.cells() if package in cell.axes}
+    if not labels:
+        raise ConfigError(f"the bundle holds {package} in one version only: nothing to search")
+    return Listing({package: tuple(Release(version) for version in sorted(map(Version, labels)))})
+
+
+def require_releases(
+    cell: Cell, lock: Lock | Unsolvable, matrix: Matrix, places: CacheDir, typed: Sequence[str] = ()
+) -> None:
+    """Refuse a cell one of whose pinned releases no index offers; any other reason is left to whoever asks.
+
+    Args:
+        cell: the cell as it was asked for.
+        lock: what the resolver said; the index is asked only about what it did not find.
+        matrix: whose ``as_of`` counts, and where a pin was written that was not typed.
+        places: where lists of releases are kept.
+        typed: each ``PACKAGE=VERSION`` of ``--with``.
+
+    Raises:
+        ConfigError: there is no such release, or no such package; the nearest ones are named.
+        InfrastructureError: the index does not answer.
+    """
+    if isinstance(lock, Lock) or lock.network or opened_bundle() is not None:
+        return
+    missing = {str(canonicalize_name(one or two)) for one, two in NO_VERSION.findall(lock.sentence)}
+    there = {str(canonicalize_name(text.partition("=")[0])): text for text in typed}
+    for pin in cell.pins:
+        if pin.package in missing and pin.requirement.startswith(f"{pin.package}=="):
+            where = (
+                f"--with {there[pin.package]}" if pin.package in there else f"{short_path(matrix.path)}, {pin.package}"
+            )
+            _offered(pin, where, matrix, places)
+
+
+def _offered(pin: Pin, where: str, matrix: Matrix, places: CacheDir) -> None:
+    """Ask the index for one release.
+
+    Raises:
+        ConfigError: it has none of this number.
+    """
+    resolver = replace(
+        Outside(matrix, places.releases).resolver(),
+        releases=lambda name: list_releases([name], places.releases, matrix.packages).releases[name],
+    )
+    try:
+        resolver(pin.package, f"=={pin.requirement.partition('==')[2]}")
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from harness.search.answer import Judged
 from harness.search.kept import keep, kept
-from harness.store.folder import RunFolder
 from harness.store.records import Record
+from harness.store.run_folder import RunFolder
 
 FILE = "result.json"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.matrix.cell import Cell
+from harness.matrix.git import Clone, Commit, Line
+from harness.reporter import Reporter
 from harness.search.answer import Judged, judge
-from harness.search.commits import Commit, Line, commit_pin
-from harness.search.first_bad import Answer, Search
-from harness.search.history import Repository
+from harness.search.bisection import Answer, Search
+from harness.search.commits import commit_pin
 from harness.search.prober import Prober, cell_with
 from harness.search.question import Question
 from harness.store.journal import Listener
@@ -41,11 +42,11 @@ class Row:
     question: Question
     base: Cell
     prober: Prober
-    repository: Repository
+    repository: Clone
     around: Around
     bound: float | None
     listener: Listener
-    say: Callable[[str], None]
+    echo: Reporter
     commits: list[Commit] = field(default_factory=list)
 
     def named(self, sha: str) -> Commit:
@@ -71,7 +72,7 @@ class Row:
             raise Interrupted
         found = self.judged()
         for sha in shas:
-            self.say(f"{self.named(sha).words()}: {found[sha].word} ({found[sha].reason})")
+            self.echo(f"{self.named(sha).words()}: {found[sha].word} ({found[sha].reason})")
 
     def probed(self, shas: Sequence[str]) -> list[str]:
         """Return those of the commits that have all their results."""
@@ -103,4 +104,4 @@ class Row:
         left = f"about {steps} step{'' if steps == 1 else 's'} left" if steps else "nothing left to probe"
         span = f"{line.commits[0].short} … {line.commits[-1].short}"
         narrowed = search.bracket != (0, len(line.commits) - 1)
-        self.say(f"narrowed from {span} to {low} … {high}, {left}" if narrowed else f"searching {span}, {left}")
+        self.echo(f"narrowed from {span} to {low} … {high}, {left}" if narrowed else f"searching {span}, {left}")

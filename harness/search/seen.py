@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from harness.matrix.cell import Cell
 from harness.search.answer import Judged, figure, judge
+from harness.search.bisection import Answer, Search, Strides
 from harness.search.criterion import Criterion
-from harness.search.first_bad import Answer, Search
 from harness.search.prober import Prober, cell_at
 from harness.search.question import Question
 from harness.search.scan import Scan, scanned
-from harness.search.strides import Strides
 from harness.session.conclude import standing
 from harness.store.records import AttemptRecord
 

@@ -15,10 +15,9 @@ from harness.search.blamed import BlameResult
 from harness.search.changes import Change
 from harness.search.criterion import Criterion
 from harness.search.drive import start
-from harness.search.listing import released
 from harness.search.narrowing import Bisect
 from harness.search.question import Question
-from harness.search.releases import between
+from harness.search.releases import between, list_known_releases
 
 
 def searches(blame: Blame, result: BlameResult) -> Iterator[tuple[Change, Bisect | str]]:
@@ -42,7 +41,7 @@ def _bisect(blame: Blame, change: Change, follow: frozenset[str]) -> Bisect:
         raise ConfigError(f"{change.words()}: a commit, and not a release, is at one end")
     asked, prober = blame.question, blame.prober
     older = Version(change.old.label) < Version(change.new.label)
-    listed = released(change.package, prober.places).releases[change.package]
+    listed = list_known_releases(change.package, prober.places).releases[change.package]
     releases = between(change.package, listed, change.old.label, change.new.label, find_fix=not older).releases
     question = Question(
         **{name: getattr(asked, name) for name in Criterion.model_fields},

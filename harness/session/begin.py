@@ -4,22 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
 from harness.envs.lock import Lock
 from harness.errors import ConfigError
-from harness.matrix.places import find, own_root, short
-from harness.session.machine import describe_host
+from harness.matrix.paths import find, install_root, short_path
+from harness.runner.gpus import read_gpus
 from harness.session.plan import Plan
-from harness.store.folder import RunFolder, create
-from harness.store.records import Asked, RunRecord
-from harness.verdict.known import parse
+from harness.store.records import Asked, GpuRecord, HostRecord, RunRecord
+from harness.store.run_folder import RunFolder, create
+from harness.verdict.known_issues import parse
+
+
+def describe_host() -> HostRecord:
+    """Return platform, cores, memory (bytes) and GPUs; nothing that identifies the machine or its user."""
+    gpus = tuple(
+        GpuRecord(uuid=gpu.uuid, name=gpu.name, memory_bytes=gpu.total, driver=gpu.driver) for gpu in read_gpus()
+    )
+    return HostRecord(
+        platform=f"{platform.system()} {platform.machine()}",
+        cpus=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        gpus=gpus,
+    )
+
 
 DISTRIBUTION = "hf-regression-matrix"
+
+
 KNOWN_ISSUES = "known_issues.toml"
+
+
 AS_EVER = Asked()
 
 
@@ -38,7 +60,7 @@ def begin(
     cells = tuple(planned.record() for planned in plan.cells)
     digest = hashlib.sha256(json.dumps([cell.id for cell in cells]).encode()).hexdigest()
     folder = create(reports, plan.matrix.name, started, digest)
-    file = short(plan.matrix.path)
+    file = short_path(plan.matrix.path)
     chosen = [word for entry in plan.matrix.instead for word in ("--with", entry)]
     chosen += [word for entry in selection for word in ("--scenarios", entry)]
     chosen += [word for flag, value in (("-k", keyword), ("-m", markers)) if value for word in (flag, value)]
@@ -72,14 +94,14 @@ def known_issues(beside: Path) -> str:
     Raises:
         ConfigError: an entry is wrong; a known issue without a tracker is.
     """
-    places = (find(KNOWN_ISSUES, beside), own_root() / "scenarios" / KNOWN_ISSUES)
+    places = (find(KNOWN_ISSUES, beside), install_root() / "scenarios" / KNOWN_ISSUES)
     for path in places:
         if path is not None and path.is_file():
             try:
                 text = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"{short(path)} cannot be read: {error}") from error
-            parse(text, short(path))
+                raise ConfigError(f"{short_path(path)} cannot be read: {error}") from error
+            parse(text, short_path(path))
             return text
     return ""
 

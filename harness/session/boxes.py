@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.session.conclude import standing
-from harness.store.folder import RunFolder
 from harness.store.journal import read
 from harness.store.lines import lines_of
-from harness.store.outcome import Status
-from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
+from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, Status
+from harness.store.run_folder import RunFolder
 from harness.store.voices import WHOLE_CELL, function, voices
 from harness.verdict.box import Box, Place
 from harness.verdict.compare import result_of

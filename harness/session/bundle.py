@@ -3,35 +3,89 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.envs import pipconfig
+from harness.envs import pip_config
 from harness.envs.bundle import manifest
-from harness.envs.bundle.archive import write_archive
-from harness.envs.bundle.manifest import Manifest, Stored
-from harness.envs.bundle.program import copy_program, own_requirements
+from harness.envs.bundle.archive import copy_program, own_requirements, safe_name, write_archive
+from harness.envs.bundle.manifest import Manifest, Stored, installed_pin
 from harness.envs.bundle.resolve import Resolver, left_to_base
-from harness.envs.bundle.stored import installed_pin
 from harness.envs.bundle.target import Target
-from harness.envs.bundle.wheelhouse import Wheelhouse, make_wheelhouse
+from harness.envs.bundle.wheels import Wheelhouse, make_wheelhouse
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Unsolvable, packages_of
-from harness.envs.places import Places
+from harness.envs.usage_locks import UsageLocks
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.base import BaseInterpreter
 from harness.matrix.cell import Cell
-from harness.matrix.model import WEIGHTS, Matrix
+from harness.matrix.paths import ScenarioFile, find, install_root
 from harness.matrix.plan import plan_cells
-from harness.session.begin import harness_version, known_issues
-from harness.session.builder import VARIABLE, builder_cell
-from harness.session.bundle_files import copy_checkpoints, copy_matrix, copy_scenarios
-from harness.session.checkpoints import open_shelf
+from harness.matrix.schema import WEIGHTS, Matrix
+from harness.reporter import Reporter
+from harness.session.begin import KNOWN_ISSUES, harness_version, known_issues
+from harness.session.checkpoint_builder import VARIABLE, builder_cell, builder_python
+from harness.session.checkpoints import CheckpointStore, open_store
 from harness.session.plan import read_scenarios, select_cells
 
+
+def copy_matrix(matrix: Matrix, issues: str, folder: Path) -> str:
+    """Copy the matrix file and the known issues beside it; return its place in the bundle."""
+    target = folder / "matrices" / matrix.path.name
+    target.parent.mkdir()
+    shutil.copyfile(matrix.path, target)
+    if find(KNOWN_ISSUES, matrix.path.parent) is not None:
+        (target.parent / KNOWN_ISSUES).write_text(issues, encoding="utf-8")
+    return target.relative_to(folder).as_posix()
+
+
+def copy_scenarios(files: Iterable[ScenarioFile], folder: Path, *, chosen: bool) -> tuple[str, ...]:
+    """Copy the folders of a user's own scenarios, for the harness's own travel with it.
+
+    Returns all of them by place; none where the matrix's own entries lead to the harness's own there as here.
+    """
+    own = install_root() / "scenarios"
+    places: dict[Path, Path] = {}
+    entries = []
+    for file in files:
+        parent = file.path.parent
+        if parent == own:
+            place = Path(manifest.PROGRAM, "scenarios")
+        elif parent in places:
+            place = places[parent]
+        else:
+            place = places[parent] = Path("scenarios", f"{len(places)}-{safe_name(parent.name)}")
+            _copy_folder(parent, folder / place)
+        entries.append(f"{(place / file.path.name).as_posix()}{f'::{file.test}' if file.test else ''}")
+    return tuple(entries) if places or chosen else ()
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy the Python files and the checkpoint definitions beside a scenario, nothing else that lies there."""
+    target.mkdir(parents=True)
+    for path in sorted(source.glob("*.py")):
+        shutil.copyfile(path, target / path.name)
+    if (source / "checkpoints").is_dir():
+        shutil.copytree(source / "checkpoints", target / "checkpoints", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def copy_checkpoints(
+    shelf: CheckpointStore, names: Sequence[str], places: CacheDir, folder: Path, said: Reporter
+) -> None:
+    """Build the checkpoints here, as a run would, and copy them."""
+    install, log = places.root / "checkpoints-install.log", places.root / "checkpoints.log"
+    with UsageLocks() as holds:
+        holds.take(*map(shelf.folder, shelf.with_bases(names)))
+        shelf.provide(names, lambda: builder_python(shelf.builder, places, install, holds=holds), log, said)
+        for name in names:
+            source = shelf.folder(name)
+            shutil.copytree(source, folder / manifest.CHECKPOINTS / source.name)
+
+
 UNKNOWN = "unknown"  # the version of a base's package that nobody told
-Said = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -83,7 +137,7 @@ class _Locked:
         return [f"{one.cell.id} has no lock: {one.sentence}" for one in self.cells if one.text is None]
 
 
-def make_bundle(matrix: Matrix, order: Order, out: Path, places: Places, said: Said) -> Made:
+def make_bundle(matrix: Matrix, order: Order, out: Path, places: CacheDir, said: Reporter) -> Made:
     """Write the bundle of a matrix to ``out``.
 
     Raises:
@@ -98,7 +152,7 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, places: Places, said: S
     issues = known_issues(matrix.path.parent)
     cells, notes = plan_for(matrix, order, places)
     names = list(dict.fromkeys(name for info in infos for name in info.checkpoints))
-    shelf = open_shelf(places.checkpoints, {file.path.parent for file in files}, matrix.checkpoints.size)
+    shelf = open_store(places.checkpoints, {file.path.parent for file in files}, matrix.checkpoints.size)
     wanted = shelf.with_bases(names) if matrix.checkpoints.weights == "synthetic" else []
     built_there = bool(wanted) and not order.checkpoints
     said(f"locking {len(cells)} cells for Python {order.target.python} on {order.target.platform}")
@@ -123,9 +177,9 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, places: Places, said: S
     return Made(size, count, len(locked.cells), (*notes, *locked.unsolvable))
 
 
-def _lock(cells: Sequence[Cell], order: Order, places: Places, builder: Path | None) -> _Locked:
+def _lock(cells: Sequence[Cell], order: Order, places: CacheDir, builder: Path | None) -> _Locked:
     """Lock everything that travels; ``builder`` is the folder of the program that writes checkpoints there."""
-    resolver = Resolver(order.target, order.base, places.locks, pipconfig.read())
+    resolver = Resolver(order.target, order.base, places.locks, pip_config.read())
     return _Locked(
         cells=_locked(cells, resolver, order),
         builder=None if builder is None else _builder(builder, resolver, order, cells),
@@ -148,7 +202,7 @@ def _manifest(order: Order, locked: _Locked, wheels: Wheelhouse, matrix: str, ch
     )
 
 
-def plan_for(matrix: Matrix, order: Order, places: Places) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
+def plan_for(matrix: Matrix, order: Order, places: CacheDir) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
     """Expand a matrix for the target, with what ``exclude`` names taken from its base, and a pinned torch too.
 
     Raises:
@@ -233,7 +287,7 @@ def _relocked(stored: Stored, wheels: Wheelhouse) -> Stored:
     return stored if stored.text is None else stored.model_copy(update={"text": wheels.relock(stored.text)})
 
 
-def _percent(said: Said, total: int) -> Callable[[int], None]:
+def _percent(said: Reporter, total: int) -> Callable[[int], None]:
     """Say every tenth of the way."""
     tenths = [0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,10 +14,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.envs.stamp import LAST_USED
-from harness.errors import ConfigError
-from harness.matrix.places import nearest, own_root, short
-from harness.session.builder import Say, run_builder
+from harness.envs.build import LAST_USED
+from harness.errors import ConfigError, InfrastructureError
+from harness.matrix.paths import install_root, nearest, short_path
+from harness.reporter import Reporter
+from harness.session.checkpoint_builder import run_builder
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Definition:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class CheckpointStore:
     """The built checkpoints of one size below ``root``; ``builder`` is the folder with build.py and builder.txt."""
 
     root: Path
@@ -86,7 +88,7 @@ class Shelf:
         return [name for name in self.with_bases(names) if not self.is_built(name)]
 
     def provide(
-        self, names: Sequence[str], python: Callable[[], Path], log: Path, say: Say = lambda text: None
+        self, names: Sequence[str], python: Callable[[], Path], log: Path, echo: Reporter = lambda text: None
     ) -> dict[str, str]:
         """Build what is missing and return name → folder.
 
@@ -100,13 +102,13 @@ class Shelf:
         self.root.mkdir(parents=True, exist_ok=True)
         if self.missing(names):
             with FileLock(self.root / f"{self.size}.lock"):
-                self._build(self.missing(names), python, log, say)
+                self._build(self.missing(names), python, log, echo)
         found = {name: self.folder(name) for name in names}
         for folder in found.values():
             (folder / LAST_USED).touch()
         return {name: str(folder) for name, folder in found.items()}
 
-    def _build(self, names: Sequence[str], python: Callable[[], Path], log: Path, say: Say) -> None:
+    def _build(self, names: Sequence[str], python: Callable[[], Path], log: Path, echo: Reporter) -> None:
         if not names:
             return
         orders = [self._order(name) for name in names]
@@ -116,7 +118,7 @@ class Shelf:
             command = [str(python()), str(self.builder / "build.py"), "--plan", str(plan)]
             before = {name for name in names if self.folder(name).exists()}  # without a mark: half removed
             try:
-                run_builder(command, names, log, say)
+                run_builder(command, names, log, echo)
                 before = set()
             finally:  # a folder gets its name when it is whole, also when the build stopped at a later one
                 for name in names:
@@ -124,7 +126,7 @@ class Shelf:
                         (self.folder(name) / LAST_USED).touch()
 
     def layouts(
-        self, names: Sequence[str], python: Callable[[], Path], log: Path, say: Say = lambda text: None
+        self, names: Sequence[str], python: Callable[[], Path], log: Path, echo: Reporter = lambda text: None
     ) -> dict[str, Any]:
         """Return name → what the checkpoint holds, without its weights: ``configs`` and ``tensors``.
 
@@ -145,7 +147,7 @@ class Shelf:
                 plan, found = Path(scratch, "plan.json"), Path(scratch, "layout.json")
                 plan.write_text(json.dumps(orders), encoding="utf-8")
                 build = str(self.builder / "build.py")
-                run_builder([str(python()), build, "--plan", str(plan), "--layout", str(found)], missing, log, say)
+                run_builder([str(python()), build, "--plan", str(plan), "--layout", str(found)], missing, log, echo)
                 for name, layout in json.loads(found.read_text(encoding="utf-8")).items():
                     Path(scratch, name).write_text(json.dumps(layout), encoding="utf-8")
                     Path(scratch, name).replace(kept[name])
@@ -161,14 +163,14 @@ class Shelf:
         return {"definition": str(definition.file), "size": self.size, "out": str(self.folder(name)), "base": base}
 
 
-def open_shelf(root: Path, scenario_folders: Iterable[Path], size: str) -> Shelf:
+def open_store(root: Path, scenario_folders: Iterable[Path], size: str) -> CheckpointStore:
     """Collect the definitions of the harness and those in ``checkpoints/`` beside the scenarios, which win."""
-    own = own_root() / "scenarios" / "checkpoints"
+    own = install_root() / "scenarios" / "checkpoints"
     found: dict[str, Definition] = {}
     for folder in dict.fromkeys([own, *(path / "checkpoints" for path in scenario_folders)]):
         for file in sorted(folder.glob("*.toml")):
             found[file.stem] = read_definition(file)
-    return Shelf(root, own, found, size)
+    return CheckpointStore(root, own, found, size)
 
 
 def read_definition(file: Path) -> Definition:
@@ -180,11 +182,11 @@ def read_definition(file: Path) -> Definition:
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{short(file)} is not valid TOML: {error}") from error
+        raise ConfigError(f"{short_path(file)} is not valid TOML: {error}") from error
     sizes = {size: raw[size].get("bytes") for size in ("tiny", "full") if isinstance(raw.get(size), dict)}
     wrong = [size for size, stated in sizes.items() if stated is not None and not isinstance(stated, int)]
     if wrong:
-        raise ConfigError(f"{short(file)}: bytes in [{wrong[0]}] is not a whole number")
+        raise ConfigError(f"{short_path(file)}: bytes in [{wrong[0]}] is not a whole number")
     stated = {size: stated for size, stated in sizes.items() if stated is not None}
     return Definition(file.stem, file, _text(raw, "base", file), _text(raw, "hub", file), raw.get("kind", ""), stated)
 
@@ -192,11 +194,13 @@ def read_definition(file: Path) -> Definition:
 def _text(raw: Mapping[str, Any], name: str, file: Path) -> str | None:
     found = raw.get(name)
     if found is not None and not isinstance(found, str):
-        raise ConfigError(f"{short(file)}: {name} is not a text")
+        raise ConfigError(f"{short_path(file)}: {name} is not a text")
     return found
 
 
-def of_weights(weights: str, folder: Path | None, names: Iterable[str], shelf: Shelf) -> dict[str, str] | None:
+def of_weights(
+    weights: str, folder: Path | None, names: Iterable[str], shelf: CheckpointStore
+) -> dict[str, str] | None:
     """Return name → place for weights that are not synthetic: hub names, or absolute folders in ``folder``; else None.
 
     Raises:
@@ -208,7 +212,91 @@ def of_weights(weights: str, folder: Path | None, names: Iterable[str], shelf: S
     for name in shelf.with_bases(names):
         place = shelf.definitions[name].hub if folder is None else str((folder / name).absolute())
         if place is None or (folder is not None and not Path(place).is_dir()):
-            wanted = f"the folder {place}" if place else f'"hub" in {short(shelf.definitions[name].file)}'
+            wanted = f"the folder {place}" if place else f'"hub" in {short_path(shelf.definitions[name].file)}'
             raise ConfigError(f'[checkpoints] weights = "{weights}": {name} is not there; it needs {wanted}')
         found[name] = place
     return found
+
+
+SIZES = ("tiny", "full")
+
+
+RECORD, PART = "builder.json", ".part"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One checkpoint in one size; ``bytes`` is None where it is neither built nor stated."""
+
+    size: str
+    folder: Path
+    built: bool
+    bytes: int | None
+    builder: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class StoredCheckpoint:
+    """One definition and its copies."""
+
+    definition: Definition
+    copies: tuple[Copy, ...]
+
+
+def entries(shelves: Sequence[CheckpointStore]) -> list[StoredCheckpoint]:
+    """Return every definition with its copy on each shelf; the shelves share their definitions."""
+    definitions = shelves[0].definitions
+    return [
+        StoredCheckpoint(definitions[name], tuple(_copy(shelf, name) for shelf in shelves))
+        for name in sorted(definitions)
+    ]
+
+
+def _copy(shelf: CheckpointStore, name: str) -> Copy:
+    folder, built = shelf.folder(name), shelf.is_built(name)
+    size = _bytes_in(folder) if built else shelf.definitions[name].stated.get(shelf.size)
+    return Copy(shelf.size, folder, built, size, _record(folder) if built else {})
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file() and path.suffix != PART)
+
+
+def _record(folder: Path) -> dict[str, str]:
+    path = folder / RECORD
+    if not path.exists():
+        return {}
+    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def bytes_to_write(shelf: CheckpointStore, names: Sequence[str]) -> int:
+    """Return the bytes that building what is missing will add, as far as the definitions state them.
+
+    Raises:
+        InfrastructureError: the disk has no room for them.
+    """
+    needed = 0
+    for name in shelf.missing(names):
+        begun = shelf.folder(name).with_name(f"building-{shelf.folder(name).name}")
+        there = _bytes_in(begun) if begun.exists() else 0  # without the shard that was being written: it is drawn again
+        needed += max(0, shelf.definitions[name].stated.get(shelf.size, 0) - there)
+    free = free_bytes(shelf.root)
+    if needed > free:
+        raise InfrastructureError(
+            f"{human(needed)} are to be written and {shelf.root} has {human(free)} free:"
+            " make room (harness gc --keep SIZE) or name another cache by HARNESS_CACHE"
+        )
+    return needed
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the free bytes of the disk on which ``folder`` lies or will lie."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def human(size: int) -> str:
+    """Write bytes for a person: ``7.0 MB``, ``14.19 GiB``."""
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 10**6:.1f} MB"

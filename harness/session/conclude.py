@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import ExitCode
-from harness.store.outcome import Outcome, Reason, Status
-from harness.store.records import AttemptRecord, CellRecord
+from harness.store.records import AttemptRecord, CellRecord, Outcome, Reason, Status
 from harness.verdict.compare import Change, Result, compare, result_of
 
 INFRASTRUCTURE = {Reason.NETWORK, Reason.GPU_BUSY}

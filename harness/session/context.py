@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.envs.build import Environment
-from harness.matrix.places import ScenarioFile
+from harness.matrix.paths import ScenarioFile
 from harness.runner.isolation import Isolation
 from harness.session.plan import PlannedCell
-from harness.store.folder import RunFolder
 from harness.store.journal import Journal
+from harness.store.run_folder import RunFolder
 
 BUSY_BYTES = 1024**3  # a card with more than this in use before an attempt is not ours alone
 

@@ -2,21 +2,112 @@
 
 from __future__ import annotations
 
+import ast
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from harness.envs.bundle.stored import opened
+from harness.envs.bundle.manifest import opened_bundle
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, Unsolvable, resolve_cells
-from harness.envs.places import Places
-from harness.errors import NothingSelectedError
+from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.cell import Cell
-from harness.matrix.model import Matrix
-from harness.matrix.places import ScenarioFile, find_scenarios, nearest
+from harness.matrix.paths import ScenarioFile, find_scenarios, nearest, short_path
 from harness.matrix.plan import Expansion, plan_cells
-from harness.session.catalogue import read_catalogue
+from harness.matrix.schema import Matrix
+from harness.session.checkpoints import open_store
+from harness.session.source_digest import digest
 from harness.store.records import CellRecord, ScenarioInfo
+
+
+def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
+    """Return one entry per test function of the files, in their order, with the digest of its source.
+
+    Parametrized ones count once.
+
+    Raises:
+        ConfigError: a file is not Python, two files share a name, or a ``::test`` is not there.
+        NothingSelectedError: no file holds a test.
+    """
+    stems: dict[str, Path] = {}
+    found: dict[str, ScenarioInfo] = {}
+    files = tuple(files)
+    for file in files:
+        other = stems.setdefault(file.path.stem, file.path)
+        if other != file.path:
+            raise ConfigError(
+                f"{short_path(other)} and {short_path(file.path)} would both be called {file.path.stem}: rename one"
+            )
+        found |= {info.id: info for info in _selected(file, read_file(file.path))}
+    if not found:
+        raise NothingSelectedError(f"no test in {', '.join(short_path(path) for path in stems.values()) or 'no file'}")
+    shelf = open_store(Path(), {file.path.parent for file in files}, "")  # for its definitions alone
+    return tuple(
+        info.model_copy(update={"source": digest(Path(info.nodeid.partition("::")[0]), info.checkpoints, shelf)})
+        for info in found.values()
+    )
+
+
+def read_file(path: Path) -> list[ScenarioInfo]:
+    """Return the test functions of one file, methods of ``Test`` classes included.
+
+    Raises:
+        ConfigError: it cannot be read or is not Python.
+    """
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ConfigError(f"{short_path(path)} cannot be read: {error.strerror}") from error
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise ConfigError(f"{short_path(path)} is not valid Python{line}: {error.args[0]}") from error
+    return [_describe(path, names, node) for names, node in _tests(tree.body, ())]
+
+
+def _tests(body: Sequence[ast.stmt], outer: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], ast.FunctionDef]]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield (*outer, node.name), node
+        elif isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+            yield from _tests(node.body, (*outer, node.name))
+
+
+def _describe(path: Path, names: tuple[str, ...], node: ast.FunctionDef) -> ScenarioInfo:
+    declared: dict[str, Any] = {}
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and _called(decorator.func) == "scenario":
+            declared = {word.arg: _literal(path, word) for word in decorator.keywords if word.arg}
+    title = (ast.get_docstring(node) or "").split("\n", 1)[0]
+    known = {name: value for name, value in declared.items() if name in ScenarioInfo.model_fields}
+    return ScenarioInfo(id="::".join([path.stem, *names]), nodeid="::".join([str(path), *names]), title=title, **known)
+
+
+def _called(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _literal(path: Path, word: ast.keyword) -> Any:
+    try:
+        return ast.literal_eval(word.value)
+    except ValueError as error:
+        where = f"{short_path(path)}, line {word.value.lineno}"
+        raise ConfigError(f"{where}: @scenario({word.arg}=…) must be a literal, for the plan reads it unrun") from error
+
+
+def _selected(file: ScenarioFile, infos: list[ScenarioInfo]) -> list[ScenarioInfo]:
+    if file.test is None:
+        return infos
+    function = file.test.split("[", 1)[0]
+    chosen = [info for info in infos if info.id.partition("::")[2] == function]
+    if chosen:
+        return chosen
+    names = [info.id.partition("::")[2] for info in infos]
+    near = nearest(function, names)
+    hint = f"; the nearest is {near}" if near else ""
+    raise ConfigError(f"{short_path(file.path)} has no test {function}{hint}")
+
 
 LOCK_JOBS = 4
 
@@ -59,7 +150,7 @@ class Plan:
     only: tuple[ScenarioFile, ...] = ()
 
 
-def make_plan(matrix: Matrix, places: Places, *, scenarios: Sequence[str] = (), cells: Sequence[str] = ()) -> Plan:
+def make_plan(matrix: Matrix, places: CacheDir, *, scenarios: Sequence[str] = (), cells: Sequence[str] = ()) -> Plan:
     """Expand, select and lock.
 
     Args:
@@ -73,7 +164,7 @@ def make_plan(matrix: Matrix, places: Places, *, scenarios: Sequence[str] = (), 
         NothingSelectedError: no cell has such an id, or no file has a test.
     """
     files, infos = read_scenarios(matrix, scenarios)
-    bundle = opened()
+    bundle = opened_bundle()
     expansion = plan_cells(matrix, cache=places.releases) if bundle is None else Expansion(bundle.cells())
     chosen = select_cells(expansion.cells, cells)
     locks = resolve_cells(chosen, cache=places.locks, jobs=LOCK_JOBS) if bundle is None else bundle.locks(chosen)
@@ -109,3 +200,23 @@ def select_cells(cells: Sequence[Cell], wanted: Sequence[str]) -> tuple[Cell, ..
 def matches(cell: str, pattern: str) -> bool:
     """Tell whether a cell's id is the pattern, or matches it as a glob."""
     return cell == pattern or fnmatch.fnmatchcase(cell, pattern)
+
+
+def shards(cells: Sequence[PlannedCell], count: int) -> tuple[tuple[str, ...], ...]:
+    """Return up to ``count`` groups of cell ids, no larger than need be.
+
+    Cells with one lock stay together: their environment is built once. The reference cells are in every group, as the
+    control of its machine. A group that would hold nothing else is left out.
+    """
+    control = tuple(one.cell.id for one in cells if one.cell.reference)
+    families: dict[str, list[str]] = {}
+    for one in cells:
+        if not one.cell.reference:
+            key = one.lock.hash if isinstance(one.lock, Lock) else one.cell.id
+            families.setdefault(key, []).append(one.cell.id)
+    groups: list[list[str]] = [[] for _ in range(count)]
+    for family in sorted(families.values(), key=len, reverse=True):  # the largest first, each to the emptiest group
+        min(groups, key=len).extend(family)
+    order = [one.cell.id for one in cells]
+    filled = [(*control, *sorted(group, key=order.index)) for group in groups if group]
+    return tuple(filled) if filled else ((control,) if control else ())

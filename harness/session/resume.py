@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, Unsolvable, read_lock, resolve_cells
-from harness.envs.places import Places
 from harness.errors import ConfigError, NothingSelectedError
-from harness.matrix.model import Matrix
-from harness.matrix.places import ScenarioFile, nearest
-from harness.session.collecting import covered
+from harness.matrix.paths import ScenarioFile, nearest
+from harness.matrix.schema import Matrix
+from harness.session.collect import covered
 from harness.session.plan import Plan, PlannedCell, read_scenarios, select_cells
 from harness.store.carried import is_night
-from harness.store.folder import RunFolder, find
 from harness.store.records import Asked, CellRecord
+from harness.store.run_folder import RunFolder, find
 
 
 def run_to_resume(name: str, reports: Path, matrix: str | None) -> RunFolder:
@@ -41,7 +41,7 @@ def run_to_resume(name: str, reports: Path, matrix: str | None) -> RunFolder:
     raise ConfigError(f"there is no run of the matrix {matrix} below {reports} to go on with")
 
 
-def plan_again(folder: RunFolder, places: Places) -> Plan:
+def plan_again(folder: RunFolder, places: CacheDir) -> Plan:
     """Return the plan of a run with the very locks it had; what had none is resolved anew.
 
     Raises:
@@ -101,7 +101,7 @@ def _function(file: ScenarioFile) -> ScenarioFile:
     return replace(file, test=file.test and file.test.split("[", 1)[0])
 
 
-def _planned(cell: CellRecord, folder: RunFolder, places: Places) -> PlannedCell:
+def _planned(cell: CellRecord, folder: RunFolder, places: CacheDir) -> PlannedCell:
     if cell.planned is None:
         raise ConfigError(f"{folder.record_file} has no pins for {cell.id}: it cannot be gone on with")
     return PlannedCell(cell.planned, _stored_lock(cell, folder) or _resolved(cell, places))
@@ -116,7 +116,7 @@ def _stored_lock(cell: CellRecord, folder: RunFolder) -> Lock | None:
     return lock if lock.hash == cell.lock else None
 
 
-def _resolved(cell: CellRecord, places: Places) -> Lock | Unsolvable:
+def _resolved(cell: CellRecord, places: CacheDir) -> Lock | Unsolvable:
     if cell.planned is None:
         return Unsolvable("no pins were kept")
     return resolve_cells([cell.planned], cache=places.locks, jobs=1)[cell.id]

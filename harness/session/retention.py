@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from harness.errors import ConfigError
-from harness.store.folder import RunFolder
-from harness.store.outcome import Outcome, Status
+from harness.store.records import Outcome, Status
+from harness.store.run_folder import RunFolder
 from harness.store.runread import read_events, read_plan
 
 ATTEMPT_LOGS = ("output.log", "report.json")

@@ -7,28 +7,28 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from harness.envs.batons import remove_batons
 from harness.envs.build import Environment, build
-from harness.envs.inuse import Holds
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
-from harness.envs.places import Places
-from harness.matrix.model import weights_folder
-from harness.matrix.places import short
-from harness.matrix.preloaded import named_modules
+from harness.envs.usage_locks import UsageLocks, remove_stale_locks
+from harness.matrix.paths import short_path
+from harness.matrix.schema import named_modules, weights_folder
 from harness.runner.gpus import read_gpus
 from harness.runner.probe_path import probe_path
-from harness.session.builder import builder_python
-from harness.session.cellrun import run_cell
-from harness.session.checkpoints import of_weights, open_shelf
+from harness.session.cell import run_cell
+from harness.session.checkpoint_builder import builder_python
+from harness.session.checkpoints import of_weights, open_store
 from harness.session.context import CellJob, Options, RunContext
 from harness.session.plan import Plan
-from harness.store.folder import RunFolder
 from harness.store.journal import Journal, Listener
+from harness.store.run_folder import RunFolder
 
 WAIT_SECONDS = 0.5  # how long an interrupt may go unheard
 
 
-def run_plan(plan: Plan, folder: RunFolder, places: Places, options: Options, listener: Listener | None = None) -> bool:
+def run_plan(
+    plan: Plan, folder: RunFolder, places: CacheDir, options: Options, listener: Listener | None = None
+) -> bool:
     """Run what is to be done of a plan; ``listener`` hears every event of the journal.
 
     Environments are built one at a time, checkpoints beside them, both ahead of the cells that need them.
@@ -42,7 +42,7 @@ def run_plan(plan: Plan, folder: RunFolder, places: Places, options: Options, li
     journal = Journal(folder.journal_file, listener)
     environments = ThreadPoolExecutor(1, "environments")
     checkpoints = ThreadPoolExecutor(1, "checkpoints")
-    holds = Holds()
+    holds = UsageLocks()
     try:
         sources = {info.id: info.source for info in plan.scenarios}
         journal.write("run_started", jobs=options.jobs, isolation=options.isolation, sources=sources)
@@ -64,9 +64,9 @@ class _Maker:
 
     plan: Plan
     folder: RunFolder
-    places: Places
+    places: CacheDir
     journal: Journal
-    holds: Holds
+    holds: UsageLocks
 
     def context(self, options: Options, pool: ThreadPoolExecutor) -> RunContext:
         """Return what every cell of the run shares, and begin with the checkpoints."""
@@ -78,7 +78,7 @@ class _Maker:
             selection=tuple(f"{file.path}::{file.test}" if file.test else str(file.path) for file in self.plan.files),
             preload=(*preload.modules, *(() if read_gpus() else preload.without_gpu)),
             never=preload.never,
-            named=named_modules(matrix.raw, short(matrix.path)),
+            named=named_modules(matrix.raw, short_path(matrix.path)),
             timeout=options.timeout or matrix.timeout,
             offline=matrix.checkpoints.weights != "hub",
             probe=probe_path(self.places.probe),
@@ -99,7 +99,7 @@ class _Maker:
     def environment(self, cell: str, lock: Lock) -> Environment:
         """Build or reuse one environment and journal it."""
         self.journal.write("environment_started", cell=cell, lock=lock.hash)
-        remove_batons(self.places.envs / lock.hash)
+        remove_stale_locks(self.places.envs / lock.hash)
         self.holds.take(self.places.envs / lock.hash)
         built = build(lock, self.places.envs, self.folder.cell(cell) / "install.log")
         self.journal.write(
@@ -111,7 +111,7 @@ class _Maker:
         """Return name → place of every checkpoint that the scenarios name."""
         names = list(dict.fromkeys(name for info in self.plan.scenarios for name in info.checkpoints))
         matrix = self.plan.matrix
-        shelf = open_shelf(
+        shelf = open_store(
             self.places.checkpoints, {file.path.parent for file in self.plan.files}, matrix.checkpoints.size
         )
         given = of_weights(matrix.checkpoints.weights, weights_folder(matrix), names, shelf)

@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from harness.errors import ConfigError
-from harness.store.folder import folder_name
 from harness.store.journal import read
 from harness.store.records import Record
+from harness.store.run_folder import folder_name
 
 FOLDER = "baselines"
 

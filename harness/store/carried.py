@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.store.folder import RunFolder
 from harness.store.lines import lines_of
+from harness.store.run_folder import RunFolder
 
 NIGHT = "night.json"  # what a night goes by, written when it begins
 

@@ -15,8 +15,7 @@ from harness.errors import ConfigError
 from harness.store.historydb import FILE, moment, no_collector, number, opened
 from harness.store.historyindex import Refreshed, refresh
 from harness.store.nights import Figures, Measured, Night, Track, pack
-from harness.store.outcome import Outcome
-from harness.store.records import Failure
+from harness.store.records import Failure, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,9 @@ from typing import Any
 from filelock import FileLock
 
 from harness.errors import ConfigError, InfrastructureError
-from harness.store.folder import RunFolder
 from harness.store.historydb import FILE, INDEXES, create, fits, no_collector, number, opened
 from harness.store.nights import pack
+from harness.store.run_folder import RunFolder
 from harness.store.runboxes import BoxRow
 from harness.store.runread import RunRows, read_rows
 

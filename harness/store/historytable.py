@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.store.outcome import Outcome, Reason, Status
+from harness.store.records import Outcome, Reason, Status
 
 Rows = list[tuple[Any, ...]]
 Numbers = npt.NDArray[np.int64]

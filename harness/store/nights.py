@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import median
 from typing import NamedTuple
 
-from harness.store.outcome import Outcome
+from harness.store.records import Outcome
 
 
 class Measured(NamedTuple):

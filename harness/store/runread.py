@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from harness.errors import ConfigError
 from harness.matrix.cell import readable
-from harness.store.folder import RunFolder
 from harness.store.records import SCHEMA_VERSION, CellRecord, RunRecord
+from harness.store.run_folder import RunFolder
 from harness.store.runboxes import BoxRow, Raw, boxes
 
 KINDS = (b'"attempt"', b'"versions"')

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ConfigError
-from harness.store.folder import RunFolder, find
+from harness.store.run_folder import RunFolder, find
 
 SEARCHES = ("bisect.json", "blame.json", "into.json")  # such a folder holds a search, which is no run of its matrix
 BACK = re.compile(r"(?P<run>.+)~(?P<back>\d+)")

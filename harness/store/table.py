@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.store.folder import RunFolder
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
+from harness.store.run_folder import RunFolder
 
 TEXT = (
     "cell",

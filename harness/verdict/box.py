@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.store.outcome import Reason, Status
+from harness.store.records import Reason, Status
 from harness.verdict.compare import Result
-from harness.verdict.known import Standing
+from harness.verdict.known_issues import Standing
 from harness.verdict.noise import Spread
 from harness.verdict.shifts import Shift
 

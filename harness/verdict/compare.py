@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.store.outcome import Outcome, Reason, Status
+from harness.store.records import Outcome, Reason, Status
 
 
 class Change(StrEnum):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from harness.matrix.cell import readable
 from harness.store.baseline import Acceptance
 from harness.store.voices import WHOLE_CELL
-from harness.verdict.accepted import with_accepted
+from harness.verdict.acceptance import with_accepted
 from harness.verdict.box import Answer, Box, Entry, Kind, Place
 from harness.verdict.comparison import comparable, compare_sides, pairs
-from harness.verdict.known import KnownIssue
+from harness.verdict.known_issues import KnownIssue
 from harness.verdict.measures import unit_of
 from harness.verdict.shifts import ENOUGH, unsure
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from harness.store.outcome import Stage
+from harness.store.records import Stage
 from harness.store.voices import voices
 from harness.verdict.box import Answer, Box, Entry, Kind, Place
-from harness.verdict.known import KnownIssue, Standing, standing
+from harness.verdict.known_issues import KnownIssue, Standing, standing
 from harness.verdict.shifts import shifts
 
 __all__ = [

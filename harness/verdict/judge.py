@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
 
-from harness.store.outcome import Outcome, Reason, Stage, Status
-from harness.store.records import Failure
-from harness.verdict.blame import HOST_OOM_TEXT, Kind, import_is_upstreams, is_upstreams, kind
-from harness.verdict.evidence import Evidence, Judgement
+from harness.runner.process import ProcessExit
+from harness.store.records import Expectation, Failure, Outcome, Reason, Stage, Status
+from harness.verdict.exceptions import HOST_OOM_TEXT, Kind, is_import_upstream, is_upstream, kind
 from harness.verdict.signature import (
     Signature,
     exit_signature,
@@ -17,10 +18,54 @@ from harness.verdict.signature import (
     signature,
 )
 
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that is known about one attempt when its process is gone.
+
+    ``report_outcome`` is pytest's own word (``passed failed error skipped``), None when it wrote no report.
+    ``failures`` come from the probe, oldest first, and so do ``finished`` (its last event was seen) and ``passed``
+    (the test's body went through). ``stage`` is ``collect`` while files are collected, else ``run``. ``own_names`` are
+    classes and functions that the scenario's files define, where known: an error message that names one of them is the
+    script's.
+    """
+
+    exit: ProcessExit
+    report_outcome: str | None = None
+    failures: tuple[Failure, ...] = ()
+    skip: tuple[str, str] | None = None  # reason code, text
+    expectations: tuple[Expectation, ...] = ()
+    finished: bool = False
+    passed: bool = False
+    stage: Literal["collect", "run"] = "run"
+    output_tail: str = ""  # the end of what the process printed
+    gpu_busy: bool = False  # the card was not free before the attempt
+    own_names: frozenset[str] = frozenset()
+
+    @property
+    def at(self) -> Stage:
+        """Return the stage as the outcome writes it."""
+        return Stage(self.stage)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcome of an attempt, the signature it is grouped by (None unless red) and one sentence."""
+
+    outcome: Outcome
+    signature: str | None
+    detail: str
+
+
 __all__ = ["Evidence", "Judgement", "judge"]
 
+
 PROBE_FAILED = 70  # the code with which the probe's fork server ends an attempt when the probe itself raised
+
+
 NOTHING_RUN = (0, 5)  # pytest ends with 5 where a whole module was skipped while it was collected
+
+
 SENTENCE = 300  # characters of an exception's message that go into the detail
 
 
@@ -140,14 +185,14 @@ def _judge_failure(evidence: Evidence, failure: Failure, under_test: Collection[
         case Kind.HOST_OOM:
             outcome = Outcome(Status.FAIL, stage, Reason.HOST_OOM)
         case Kind.IMPORT:
-            status = Status.FAIL if import_is_upstreams(failure, under_test) else Status.ERROR
+            status = Status.FAIL if is_import_upstream(failure, under_test) else Status.ERROR
             outcome = Outcome(status, Stage.IMPORT, Reason.IMPORT_ERROR)
         case Kind.NETWORK:
             outcome = Outcome(Status.ERROR, stage, Reason.NETWORK)
         case Kind.CHECK:
             outcome = Outcome(Status.FAIL, Stage.CHECK, Reason.ASSERTION)
         case Kind.OTHER:
-            status = Status.FAIL if is_upstreams(failure, evidence.own_names) else Status.ERROR
+            status = Status.FAIL if is_upstream(failure, evidence.own_names) else Status.ERROR
             outcome = Outcome(status, stage, Reason.EXCEPTION)
     return Judgement(outcome, _signature(evidence, failure, under_test).id, _sentence(failure))
 

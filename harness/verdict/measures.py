@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.store.outcome import Status
-from harness.store.records import AttemptRecord
+from harness.store.records import AttemptRecord, Status
 from harness.verdict.noise import Spread, changed, spread
 
 COUNTS = ("_retries", "_ooms")  # the figures of CUDA that are no bytes

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main
-from harness.runner.exits import ProcessExit
-from harness.store.folder import RunFolder
+from harness.runner.process import ProcessExit
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, GpuRecord, HostRecord, RunRecord, ScenarioInfo
+from harness.store.run_folder import RunFolder
 
 MIB = 1024**2
 

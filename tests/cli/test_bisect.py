@@ -10,7 +10,7 @@ from packaging.version import Version
 from harness.cli import bisect as verb
 from harness.cli.answers import answer_lines
 from harness.cli.main import main
-from harness.matrix.releases import Listing, Release
+from harness.matrix.index import Listing, Release
 from harness.search.answer import Judged
 from harness.search.question import Question
 from harness.search.result import Ending, Result
@@ -37,7 +37,7 @@ LISTED = tuple(Release(Version(text)) for text in ("1.0", "1.1", "1.2", "1.3"))
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_installs_nothing(monkeypatch, capsys, arguments, sentence):
-    monkeypatch.setattr(verb, "released", lambda package, places: Listing({package: LISTED}))
+    monkeypatch.setattr(verb, "list_known_releases", lambda package, places: Listing({package: LISTED}))
     assert main(["bisect", *arguments]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -45,7 +45,7 @@ def test_what_cannot_be_is_one_sentence_and_installs_nothing(monkeypatch, capsys
 
 
 def question(monkeypatch, *arguments):
-    monkeypatch.setattr(verb, "released", lambda package, places: Listing({package: LISTED}))
+    monkeypatch.setattr(verb, "list_known_releases", lambda package, places: Listing({package: LISTED}))
     parser = argparse.ArgumentParser()
     verb.register(parser.add_subparsers())
     return verb._question(parser.parse_args(["bisect", "P", *SCENARIO, *arguments]), None)

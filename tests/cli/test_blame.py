@@ -9,7 +9,7 @@ from harness.cli.blame_lines import Inside, last_lines, resume_command
 from harness.errors import ConfigError
 from harness.search.blamed import BlameResult
 from harness.search.result import Ending
-from harness.store.folder import RunFolder
+from harness.store.run_folder import RunFolder
 
 
 def options(*words):

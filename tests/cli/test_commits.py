@@ -6,10 +6,9 @@ import pytest
 
 from harness.cli.commits import Source, last_lines
 from harness.cli.main import main
+from harness.matrix.git import Clone, Commit
 from harness.search.answer import Judged
-from harness.search.commits import Commit
 from harness.search.descent import CommitResult, Into
-from harness.search.history import Repository
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 
@@ -66,7 +65,7 @@ def said(
         find_fix=find_fix,
         reason=reason,
     )
-    source = Source(Into(repository="git:../gadget"), Repository(folder=None, address="file:///gadget"))
+    source = Source(Into(repository="git:../gadget"), Clone(folder=None, address="file:///gadget"))
     return last_lines(search, released, source, found)
 
 

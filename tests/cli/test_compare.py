@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from harness.report.comparison import Page, Said
-from harness.report.comparison_markdown import render
+from harness.report.markdown import render_comparison
+from harness.report.terminal import ComparisonLine, ComparisonPage
+from harness.verdict.acceptance import FAIL_ON
 from harness.verdict.comparison import Kind
-from harness.verdict.failing import FAIL_ON
 
 LATEST_A, LATEST_B = ("latest", "load::test_a"), ("latest", "load::test_b")
 MIB = 1024**2
@@ -207,12 +207,12 @@ def test_markdown_hides_paths_and_nothing_in_it_ends_its_table(nights, harness):
 
 
 def test_markdown_stays_under_its_limit_and_counts_what_it_leaves_out():
-    said = tuple(Said(Kind.NEW_FAILURE, f"f::t{n}", "a=latest", "x" * 250) for n in range(5000))
-    page = Page("old", "new", said, tuple((f"line-{n}", "torch 1 → 2") for n in range(2000)), (), "much.")
-    text = render(page)
+    said = tuple(ComparisonLine(Kind.NEW_FAILURE, f"f::t{n}", "a=latest", "x" * 250) for n in range(5000))
+    page = ComparisonPage("old", "new", said, tuple((f"line-{n}", "torch 1 → 2") for n in range(2000)), (), "much.")
+    text = render_comparison(page)
     assert len(text) < 65_000
     assert "### new failure (5000)" in text
-    assert len(render(page, limit=300)) < 300
+    assert len(render_comparison(page, limit=300)) < 300
 
 
 def carries(folder, previous, lines):

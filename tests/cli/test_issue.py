@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main
-from harness.envs.pinned import exact_pin
+from harness.envs.requirements import exact_pin
 from harness.matrix.cell import Cell
 from harness.search import question as questions
 from harness.search import result as results
@@ -16,7 +16,7 @@ from harness.search.blamed import BlameQuestion, BlameResult, write_question, wr
 from harness.search.changes import Change
 from harness.search.question import Question
 from harness.search.result import Ending, Result
-from harness.store.folder import RunFolder
+from harness.store.run_folder import RunFolder
 
 FROZEN = Path(__file__).parents[1] / "store" / "frozen" / "first-schema"
 RUN = "20261001T120000Z-first-abc123"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.cli.gc import choose
 from harness.cli.main import main, parser
-from harness.envs.inventory import Stored
+from harness.envs.disk_usage import Stored
 
 GOLDEN = Path(__file__).parent / "golden"
 DAY = 86_400.0

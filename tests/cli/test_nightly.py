@@ -13,13 +13,13 @@ from harness.envs.build import Environment
 from harness.envs.lock import Unsolvable, read_lock
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.plan import Expansion
-from harness.nightly import finish
-from harness.nightly.alone import alone
+from harness.nightly import night
+from harness.nightly.night import alone
 from harness.session import run as session_run
 from harness.session.plan import Plan, PlannedCell, read_scenarios
-from harness.store.folder import RunFolder
 from harness.store.merge import merge
 from harness.store.records import GpuRecord
+from harness.store.run_folder import RunFolder
 
 SCENARIO = """
 import json, os, pathlib
@@ -119,7 +119,7 @@ def world(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     made = World(tmp_path, capsys)
     monkeypatch.setattr(command, "make_plan", made.plan)
-    monkeypatch.setattr(finish, "plan_cells", lambda matrix, cache: Expansion(made.cells()))
+    monkeypatch.setattr(night, "plan_cells", lambda matrix, cache: Expansion(made.cells()))
     return made
 
 
@@ -306,7 +306,7 @@ def test_a_merged_run_is_judged_and_nothing_is_run(world, monkeypatch):
     merged = merge(parts, Path("reports", "merged"))
     before = merged.folder.journal_file.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(finish.Searcher, "all", stopped)
+        patch.setattr(night.Searcher, "all", stopped)
         _, said = world.night("--judge", str(merged.folder.path), "--bisect-budget", "5m", code=130)
     assert f"to go on: harness nightly --judge {merged.folder.path} --bisect-budget 300s\n" in said
     judged, _ = world.night("--judge", str(merged.folder.path), code=1)

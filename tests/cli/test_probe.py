@@ -6,7 +6,7 @@ from packaging.version import Version
 from harness.cli.main import main
 from harness.envs.lock import Unsolvable
 from harness.errors import InfrastructureError
-from harness.matrix.releases import Listing, Release
+from harness.matrix.index import Listing, Release
 
 MATRIX = """
 name = "tried"
@@ -102,7 +102,7 @@ def test_a_release_that_is_not_there_stops_git_and_a_working_copy_without_resolu
 
     listed = Listing({"packaging": tuple(Release(Version(text)) for text in ("25.0", "26.0"))})
     monkeypatch.setattr("harness.search.prober.resolve_cells", unsolvable)
-    monkeypatch.setattr("harness.search.unreleased.list_releases", lambda *_: listed)
+    monkeypatch.setattr("harness.search.releases.list_releases", lambda *_: listed)
     assert code(*ASKED, "--with", wanted, "--reports", str(here / "reports")) == ended
     told = capsys.readouterr()
     assert sentence in told.out + told.err

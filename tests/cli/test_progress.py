@@ -5,8 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from harness.cli.progress import Show
-from harness.cli.total import Total
+from harness.cli.progress import Show, Total
 
 
 def attempt(cell, number=1, scenario="a::t"):

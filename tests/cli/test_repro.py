@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main, parser
-from harness.matrix.places import ScenarioFile
-from harness.session.catalogue import read_catalogue
-from harness.store.folder import RunFolder
-from harness.store.outcome import Outcome
-from harness.store.records import AttemptRecord, CellRecord, Expectation, HostRecord, RunRecord
+from harness.matrix.paths import ScenarioFile
+from harness.session.plan import read_catalogue
+from harness.store.records import AttemptRecord, CellRecord, Expectation, HostRecord, Outcome, RunRecord
+from harness.store.run_folder import RunFolder
 
 GOLDEN = Path(__file__).parent / "golden" / "help-repro.txt"
 START = datetime(2026, 3, 1, tzinfo=UTC)

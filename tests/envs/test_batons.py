@@ -2,8 +2,7 @@
 
 import pytest
 
-from harness.envs.batons import remove_batons
-from harness.envs.inuse import Holds
+from harness.envs.usage_locks import UsageLocks, remove_stale_locks
 
 
 @pytest.fixture
@@ -16,19 +15,19 @@ def baton(tmp_path):
 
 
 def test_a_lock_that_was_left_is_removed_and_nothing_else(baton, tmp_path):
-    assert remove_batons(tmp_path / "abc") == (baton,)
+    assert remove_stale_locks(tmp_path / "abc") == (baton,)
     assert [path.name for path in baton.parent.iterdir()] == ["quanto_cpp.o"]
-    assert remove_batons(tmp_path / "abc") == ()
+    assert remove_stale_locks(tmp_path / "abc") == ()
 
 
 def test_while_somebody_uses_the_environment_the_lock_may_be_his(baton, tmp_path):
-    with Holds() as holds:
+    with UsageLocks() as holds:
         holds.take(tmp_path / "abc")
-        assert remove_batons(tmp_path / "abc") == ()
+        assert remove_stale_locks(tmp_path / "abc") == ()
         assert baton.exists()
-    assert remove_batons(tmp_path / "abc") == (baton,)
+    assert remove_stale_locks(tmp_path / "abc") == (baton,)
 
 
 def test_an_environment_that_is_not_there_yet_has_none(tmp_path):
-    assert remove_batons(tmp_path / "nothing") == ()
+    assert remove_stale_locks(tmp_path / "nothing") == ()
     assert not list(tmp_path.iterdir())

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs.build import InstallFailed, build
-from harness.envs.inventory import env_size, list_environments, remove
+from harness.envs.build import STAMP, InstallFailed, build
+from harness.envs.disk_usage import env_size, list_environments, remove
 from harness.envs.lock import Lock, Unsolvable, resolve_cells
-from harness.envs.stamp import STAMP
 from harness.matrix.cell import Cell, Pin
 
 pytestmark = pytest.mark.integration

@@ -11,16 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs.bundle import launcher
-from harness.envs.bundle.archive import dictionary, order, write_archive
-from harness.envs.bundle.fetch import fetch, requirements
-from harness.envs.bundle.freeze import read_freeze
-from harness.envs.bundle.manifest import Manifest, Stored, read_manifest
-from harness.envs.bundle.program import own_requirements, safe_name
-from harness.envs.bundle.stored import opened
+from harness.envs.bundle import launcher, manifest
+from harness.envs.bundle.archive import dictionary, order, own_requirements, safe_name, write_archive
+from harness.envs.bundle.manifest import Manifest, Stored, opened_bundle, read_freeze, read_manifest
 from harness.envs.bundle.target import Target
-from harness.envs.bundle.wheelfile import one_cuda, store
-from harness.envs.bundle.wheelhouse import Wheelhouse, cuda_version
+from harness.envs.bundle.wheels import Wheelhouse, cuda_version, fetch, one_cuda, requirements, store_wheel
 from harness.envs.lock import Lock, Unsolvable
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cell import Cell, Pin
@@ -102,7 +97,7 @@ def test_a_missing_freeze_is_one_sentence(tmp_path):
 def test_a_stored_wheel_has_the_same_files_and_record_uncompressed(tmp_path):
     members = {"a/__init__.py": b"x = 1\n" * 200, "a/data.bin": bytes(range(256))}
     wheel = make_wheel(tmp_path / "a-1.0-py3-none-any.whl", members)
-    store(wheel, tmp_path / "stored.whl")
+    store_wheel(wheel, tmp_path / "stored.whl")
     with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(tmp_path / "stored.whl") as after:
         assert {name: after.read(name) for name in after.namelist()} == {
             name: before.read(name) for name in before.namelist()
@@ -117,13 +112,13 @@ def test_storing_forgets_order_and_times(tmp_path):
     for place, when in (("x", (2020, 1, 1, 0, 0, 0)), ("y", (2024, 1, 1, 0, 0, 0))):
         (tmp_path / place).mkdir()
         wheel = make_wheel(tmp_path / place / name, members, order=sorted(members, reverse=place == "y"), when=when)
-        store(wheel, tmp_path / f"{place}.whl")
+        store_wheel(wheel, tmp_path / f"{place}.whl")
     assert (tmp_path / "x.whl").read_bytes() == (tmp_path / "y.whl").read_bytes()
 
 
 def test_thinning_keeps_one_cuda_library_and_the_cpus_and_a_true_record(tmp_path):
     wheel = bitsandbytes(tmp_path)
-    store(wheel, tmp_path / "thin.whl", one_cuda(wheel, "130"))
+    store_wheel(wheel, tmp_path / "thin.whl", one_cuda(wheel, "130"))
     with zipfile.ZipFile(tmp_path / "thin.whl") as thin:
         names = thin.namelist()
     assert sorted(name for name in names if name.endswith(".so")) == [
@@ -141,7 +136,7 @@ def test_a_cuda_version_that_the_wheel_lacks_is_refused_with_those_it_has(tmp_pa
 def test_what_is_no_wheel_is_one_sentence(tmp_path):
     (tmp_path / "broken-1-py3-none-any.whl").write_bytes(b"not a zip")
     with pytest.raises(ConfigError, match=r"broken-1-py3-none-any\.whl is not a wheel"):
-        store(tmp_path / "broken-1-py3-none-any.whl", tmp_path / "out.whl")
+        store_wheel(tmp_path / "broken-1-py3-none-any.whl", tmp_path / "out.whl")
 
 
 @pytest.mark.parametrize("text", ["130", "13.0", "cu130"])
@@ -262,21 +257,20 @@ def base(monkeypatch):
     """Stand in for an interpreter that has torch and filelock: listing a real one is tested where bases are."""
     from packaging.requirements import Requirement
 
-    from harness.envs.base import Base, BasePackage
-    from harness.envs.bundle import stored
+    from harness.envs.interpreters import Base, BasePackage
 
     packages = {
         "torch": BasePackage("torch", "2.11.0", (Requirement("filelock"),)),
         "filelock": BasePackage("filelock", "3.20.0", ()),
     }
-    monkeypatch.setattr(stored, "read_base", lambda program: Base((), packages))
+    monkeypatch.setattr(manifest, "read_base", lambda program: Base((), packages))
     return "/opt/base/bin/python"
 
 
 def test_a_stored_cell_stands_on_what_the_base_really_has(tmp_path, base):
     cell = Cell(python="3.11", pins=(SMALL, TORCH), base_python="python3")
     make_manifest(tmp_path, Stored(cell=cell, text="iniconfig==2.1.0 \\\n    --hash=sha256:aa\n", from_base=("torch",)))
-    bundle = opened({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base})
+    bundle = opened_bundle({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base})
     (placed,) = bundle.cells()
     assert placed.label("torch") == "installed@2.11.0"
     lock = bundle.locks([placed])[placed.id]
@@ -289,7 +283,7 @@ def test_what_the_lock_installs_is_not_asked_of_the_base(tmp_path, base):
     cell = Cell(python="3.11", pins=(TORCH,), base_python="python3")
     text = "filelock==4.2.0 \\\n    --hash=sha256:aa\n"
     make_manifest(tmp_path, Stored(cell=cell, text=text, from_base=("torch",)))
-    bundle = opened({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base})
+    bundle = opened_bundle({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base})
     (placed,) = bundle.cells()
     assert bundle.locks([placed])[placed.id].packages == {"filelock": "4.2.0", "torch": "2.11.0"}
 
@@ -298,19 +292,19 @@ def test_another_torch_than_the_bundle_was_made_for_is_refused(tmp_path, base):
     cell = Cell(python="3.11", pins=(TORCH,), base_python="python3")
     make_manifest(tmp_path, Stored(cell=cell, text="", from_base=("torch",)), base={"torch": "2.10.0"})
     with pytest.raises(ConfigError, match=r"made for torch 2\.10\.0, and .* has 2\.11\.0"):
-        opened({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base}).cells()
+        opened_bundle({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base}).cells()
 
 
 def test_a_cell_without_a_resolution_keeps_its_sentence(tmp_path):
     cell = Cell(python="3.11", pins=(SMALL,))
     make_manifest(tmp_path, Stored(cell=cell, sentence="because"))
-    assert opened({"HARNESS_BUNDLE": str(tmp_path)}).locks([cell]) == {cell.id: Unsolvable("because")}
+    assert opened_bundle({"HARNESS_BUNDLE": str(tmp_path)}).locks([cell]) == {cell.id: Unsolvable("because")}
 
 
 def test_a_cell_that_the_bundle_lacks_is_one_sentence(tmp_path):
     make_manifest(tmp_path)
     with pytest.raises(ConfigError, match="the bundle has no lock for cell-"):
-        opened({"HARNESS_BUNDLE": str(tmp_path)}).locks([Cell(python="3.11", pins=(SMALL,))])
+        opened_bundle({"HARNESS_BUNDLE": str(tmp_path)}).locks([Cell(python="3.11", pins=(SMALL,))])
 
 
 def test_a_search_finds_a_stored_lock_by_its_pins_and_knows_when_there_is_none(tmp_path, base):
@@ -318,7 +312,7 @@ def test_a_search_finds_a_stored_lock_by_its_pins_and_knows_when_there_is_none(t
     make_manifest(
         tmp_path, Stored(cell=varied, text="iniconfig==2.1.0 \\\n    --hash=sha256:aa\n", from_base=("torch",))
     )
-    bundle = opened({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base})
+    bundle = opened_bundle({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base})
     (placed,) = bundle.cells()
     same = replace(placed, axes=("iniconfig", "torch"), pins=placed.pins[::-1])
     other = replace(placed, pins=(Pin("iniconfig", "2.0.0", "iniconfig==2.0.0"), placed.pins[1]))
@@ -329,7 +323,7 @@ def test_a_search_finds_a_stored_lock_by_its_pins_and_knows_when_there_is_none(t
 
 
 def test_no_bundle_is_opened_where_none_is_named():
-    assert opened({}) is None
+    assert opened_bundle({}) is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from harness.envs.explain import LIMIT, from_log, is_network, paragraph
+from harness.envs.uv import LIMIT, explain_log, is_network, paragraph
 
 UNSOLVABLE = """warning: something harmless
 error: No solution found when resolving dependencies
@@ -54,12 +54,12 @@ def test_a_dead_index_is_told_from_a_contradiction():
 
 def test_a_build_log_is_cut_to_its_error():
     log = f"nox > Running session env\nUsing Python 3.11.7\n{OLDER_FORM}nox > Command uv failed with exit code 1\n"
-    assert from_log(log) == paragraph(OLDER_FORM)
+    assert explain_log(log) == paragraph(OLDER_FORM)
 
 
 def test_a_log_without_an_error_gives_its_end():
-    assert from_log("nox > x\nfirst\nlast\n") == "first last"
-    assert from_log("") == "no reason was printed"
+    assert explain_log("nox > x\nfirst\nlast\n") == "first last"
+    assert explain_log("") == "no reason was printed"
 
 
 def test_a_sentence_has_an_end():

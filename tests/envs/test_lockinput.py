@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from harness.envs.lock import base_layer, compile_arguments, packages_of, read_lock
-from harness.envs.lockinput import PROBE_REQUIREMENTS, content_digest, gather, until
-from harness.envs.pipconfig import Carried
+from harness.envs.lock_input import PROBE_REQUIREMENTS, content_digest, gather, until
+from harness.envs.pip_config import Carried
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 

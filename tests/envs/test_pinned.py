@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
-from harness.envs.pinned import exact_pin, is_brought, read_pinned
+from harness.envs.requirements import exact_pin, is_implicit, read_pinned
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -152,5 +152,5 @@ def test_a_label_is_what_a_person_reads():
     assert exact_pin("torch", "2.13.0+cpu").label == "2.13.0"
     assert exact_pin("peft", f"git+https://github.com/huggingface/peft@{SHA}").label == "git@01234567"
     assert exact_pin("mine", "https://example.org/mine-1.0-py3-none-any.whl").label == "mine-1.0-py3-none-any.whl"
-    assert is_brought("nvidia-nccl-cu12")
-    assert not is_brought("nvidia")
+    assert is_implicit("nvidia-nccl-cu12")
+    assert not is_implicit("nvidia")

@@ -1,7 +1,7 @@
 import pytest
 
-from harness.envs import pipconfig
-from harness.envs.pipconfig import parse, translate
+from harness.envs import pip_config
+from harness.envs.pip_config import parse, translate
 
 
 def test_sections_are_merged_in_pips_order():
@@ -111,8 +111,8 @@ def test_pips_configuration_is_read_with_its_variables(monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
     monkeypatch.delenv("UV_INDEX_URL", raising=False)
-    pipconfig.read.cache_clear()
+    pip_config.read.cache_clear()
     try:
-        assert dict(pipconfig.read().env)["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+        assert dict(pip_config.read().env)["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
     finally:
-        pipconfig.read.cache_clear()
+        pip_config.read.cache_clear()

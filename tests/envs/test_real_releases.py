@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs import pipconfig
+from harness.envs import pip_config
 from harness.envs.build import build
-from harness.envs.lock import Unsolvable, resolve_cells
-from harness.envs.lockcache import load
-from harness.envs.pipconfig import Carried
+from harness.envs.lock import Unsolvable, load_answer, resolve_cells
+from harness.envs.pip_config import Carried
 from harness.matrix.cell import Cell, Pin
 
 pytestmark = pytest.mark.integration
@@ -56,7 +55,7 @@ def test_a_dead_index_is_a_network_failure_and_an_old_resolution_helps(tmp_path)
     assert list(tmp_path.iterdir()) == []
     lock = lock_one(cell, tmp_path)
     [file] = tmp_path.glob("*.json")
-    stale = load(file).model_copy(update={"created": 0.0})
+    stale = load_answer(file).model_copy(update={"created": 0.0})
     file.write_text(stale.model_dump_json())
     assert offline_hash(tmp_path) == lock.hash
 
@@ -179,7 +178,7 @@ STACK = ("accelerate==1.13.0", "bitsandbytes==0.49.2", "peft==0.19.1")
 
 def offers_cpu_torch():
     """Tell whether the user's find-links hold a CPU build of this torch."""
-    folders = [Path(place) for place in pipconfig.read().args if not place.startswith("--")]
+    folders = [Path(place) for place in pip_config.read().args if not place.startswith("--")]
     return any(list(folder.glob("torch-2.13.0+cpu-*.whl")) for folder in folders)
 
 

@@ -6,15 +6,12 @@ import pytest
 from filelock import FileLock
 from packaging.requirements import Requirement
 
-from harness.envs import doctor, lockcache
-from harness.envs.base import Base, BasePackage, unmet
-from harness.envs.build import split
-from harness.envs.bytecode import borrow_bytecode
+from harness.envs import doctor, lock
+from harness.envs.build import LAST_USED, STAMP, borrow_bytecode, split, usable, write_stamp
+from harness.envs.cache_dir import CacheDir
+from harness.envs.disk_usage import env_size, list_environments, list_locks, list_repositories, remove
 from harness.envs.doctor import Level
-from harness.envs.interpreters import Interpreter, InterpreterMissing, find_interpreter, fits
-from harness.envs.inventory import env_size, list_environments, list_locks, list_repositories, remove
-from harness.envs.places import Places
-from harness.envs.stamp import LAST_USED, STAMP, usable, write_stamp
+from harness.envs.interpreters import Base, BasePackage, Interpreter, InterpreterMissing, find_interpreter, fits, unmet
 from harness.errors import ConfigError, InfrastructureError
 
 HERE = Interpreter(path=sys.executable, version="3.11.7")
@@ -31,9 +28,9 @@ def make_environment(root, name, used=0.0):
 
 
 def test_the_cache_is_where_the_variable_says(tmp_path):
-    places = Places.of_user({"HARNESS_CACHE": str(tmp_path)})
+    places = CacheDir.of_user({"HARNESS_CACHE": str(tmp_path)})
     assert places.envs == tmp_path / "envs"
-    assert Places.of_user({}).root.name == "hf-regression-matrix"
+    assert CacheDir.of_user({}).root.name == "hf-regression-matrix"
 
 
 def test_a_stamp_counts_only_for_its_lock_python_and_builder(tmp_path, monkeypatch):
@@ -41,7 +38,7 @@ def test_a_stamp_counts_only_for_its_lock_python_and_builder(tmp_path, monkeypat
     assert usable(folder, "abc", HERE) == folder / "env" / "bin" / "python"
     assert usable(folder, "other", HERE) is None
     assert usable(folder, "abc", Interpreter(HERE.path, "3.11.8")) is None
-    monkeypatch.setattr("harness.envs.stamp.BUILDER_VERSION", 999)
+    monkeypatch.setattr("harness.envs.build.BUILDER_VERSION", 999)
     assert usable(folder, "abc", HERE) is None
 
 
@@ -59,19 +56,19 @@ def test_no_stamp_a_torn_stamp_and_a_lost_interpreter_are_no_environment(tmp_pat
 
 def test_a_cached_resolution_is_fresh_for_a_day_and_for_ever_with_as_of(tmp_path):
     path = tmp_path / "one.json"
-    lockcache.save(path, "six==1.17.0\n", None)
-    entry = lockcache.load(path)
+    lock.save_answer(path, "six==1.17.0\n", None)
+    entry = lock.load_answer(path)
     assert entry.text == "six==1.17.0\n"
     assert entry.fresh(forever=False)
-    old = entry.model_copy(update={"created": time.time() - lockcache.LIFETIME - 1})
+    old = entry.model_copy(update={"created": time.time() - lock.LIFETIME - 1})
     assert not old.fresh(forever=False)
     assert old.fresh(forever=True)
 
 
 def test_a_torn_resolution_is_no_resolution(tmp_path):
     (tmp_path / "one.json").write_text('{"text": "six==')
-    assert lockcache.load(tmp_path / "one.json") is None
-    assert lockcache.load(tmp_path / "two.json") is None
+    assert lock.load_answer(tmp_path / "one.json") is None
+    assert lock.load_answer(tmp_path / "two.json") is None
 
 
 def test_linked_files_cost_nothing(tmp_path):
@@ -104,7 +101,7 @@ def test_an_environment_that_is_being_built_is_not_removed(tmp_path):
 
 
 def test_locks_are_listed_and_removed(tmp_path):
-    lockcache.save(tmp_path / "one.json", "x", None)
+    lock.save_answer(tmp_path / "one.json", "x", None)
     stored = list_locks(tmp_path)[0]
     assert stored.size > 0
     remove(stored)
@@ -162,7 +159,7 @@ def test_a_missing_interpreter_is_an_error_with_the_way_out():
 
 
 def test_findings_about_disk_and_tools():
-    place = Places.of_user({"HARNESS_CACHE": "/cache"}).root
+    place = CacheDir.of_user({"HARNESS_CACHE": "/cache"}).root
     assert doctor.disk_finding(place, 2**30).level is Level.BAD
     assert doctor.disk_finding(place, 100 * 2**30).level is Level.OK
     assert doctor.uv_finding(None).level is Level.BAD

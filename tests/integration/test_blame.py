@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, resolve_cells
-from harness.envs.places import Places
 from harness.matrix.cell import Cell, Pin
 
 pytestmark = pytest.mark.integration
@@ -59,7 +59,7 @@ def lock_of(requirements: str) -> str:
     """Lock packages as a user's own tool would: every version exact, with hashes."""
     pins = tuple(Pin(text.partition("==")[0], text.partition("==")[2], text) for text in requirements.split())
     cell = Cell("3.11", pins)
-    lock = resolve_cells([cell], cache=Places.of_user().locks, jobs=1)[cell.id]
+    lock = resolve_cells([cell], cache=CacheDir.of_user().locks, jobs=1)[cell.id]
     assert isinstance(lock, Lock), lock
     assert "--hash=sha256:" in lock.text
     return lock.text

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs import pipconfig, uvcommand
-from harness.store.folder import RunFolder
+from harness.envs import pip_config, uv
+from harness.store.run_folder import RunFolder
 from harness.store.table import load
 
 pytestmark = pytest.mark.integration
@@ -181,9 +181,9 @@ def torch_base(tmp_path_factory):
     """Make a virtual environment with a torch, as an image has it; uv links what it has unpacked for other tests."""
     folder = tmp_path_factory.mktemp("image")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "base")], check=True)
-    carried = pipconfig.read()
+    carried = pip_config.read()
     install = ["pip", "install", "--python", str(folder / "base" / "bin" / "python"), *carried.args]
-    done = uvcommand.run_uv([*install, "torch==2.13.0", "numpy"], uvcommand.environment(carried), folder, 600)
+    done = uv.run_uv([*install, "torch==2.13.0", "numpy"], uv.environment(carried), folder, 600)
     assert done.code == 0, done.errors
     return folder
 

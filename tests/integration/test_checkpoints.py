@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs.places import Places
-from harness.session.builder import builder_python
+from harness.envs.cache_dir import CacheDir
+from harness.session.checkpoint_builder import builder_python
 from harness.store.table import load
 
 pytestmark = pytest.mark.integration
@@ -45,7 +45,7 @@ KILLED_AFTER = "shard 3 of"
 @pytest.fixture(scope="module")
 def python(tmp_path_factory):
     """The interpreter of the pinned builder environment."""
-    return builder_python(SHIPPED, Places.of_user(), tmp_path_factory.mktemp("builder") / "install.log")
+    return builder_python(SHIPPED, CacheDir.of_user(), tmp_path_factory.mktemp("builder") / "install.log")
 
 
 @pytest.fixture

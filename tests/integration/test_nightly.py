@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from harness.envs.places import Places
-from harness.matrix.releases import list_releases
+from harness.envs.cache_dir import CacheDir
+from harness.matrix.index import list_releases
 from harness.search.releases import on_day
 
 pytestmark = pytest.mark.integration
@@ -49,7 +49,7 @@ def night(folder: Path, *arguments: str, code: int) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def releases():
-    return list_releases(["transformers"], Places.of_user().releases).releases["transformers"]
+    return list_releases(["transformers"], CacheDir.of_user().releases).releases["transformers"]
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs import pipconfig
-from harness.envs.uvcommand import environment, need_uv
+from harness.envs import pip_config
+from harness.envs.uv import environment, need_uv
 
 pytestmark = pytest.mark.integration
 
@@ -58,7 +58,7 @@ def made(folder, release, scenario):
 
 def run_by_uv(script, folder):
     """Run a script as a maintainer does; uv is told where pip looks, since it reads no pip configuration."""
-    carried = pipconfig.read()
+    carried = pip_config.read()
     command = [need_uv(), "run", "--no-project", *carried.args, str(script)]
     done = subprocess.run(
         command, cwd=folder, env=environment(carried), capture_output=True, text=True, check=False, timeout=600

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.matrix.model import Matrix, load_matrix
+from harness.matrix.schema import Matrix, load_matrix
 
 HEAD = """
 name = "tried"

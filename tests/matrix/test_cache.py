@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import InfrastructureError
-from harness.matrix.cache import AnswerCache, age
+from harness.matrix.index import AnswerCache, age
 
 
 class Clock:

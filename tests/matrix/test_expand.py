@@ -7,9 +7,8 @@ from packaging.version import Version
 
 from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.cell import Pin
-from harness.matrix.expand import Ground, expand, varying
-from harness.matrix.expression import Range, parse
-from harness.matrix.rows import row_holds
+from harness.matrix.expand import PythonContext, expand, varying
+from harness.matrix.expression import Range, parse, selector_matches
 from harness.matrix.schema import MatrixFile
 
 KNOWN = tuple(f"{major}.{minor}.0" for major in (4, 5) for minor in range(3))
@@ -57,7 +56,7 @@ def test_held_pins_come_after_the_axes_and_in_every_cell():
 
 
 def test_python_may_be_left_out_held_or_an_axis():
-    here = Ground(python="3.13")
+    here = PythonContext(python="3.13")
     assert expand(matrix(pins={"a": "4.0.0"}), resolve, here)[0].python == "3.13"
     assert expand(matrix(pins={"a": "4.0.0"}, python="3.12"), resolve, here)[0].python == "3.12"
     cells = expand(matrix(axes={"python": ["3.12", "3.11"], "a": ["4.0.0", "4.1.0"]}), resolve, here)
@@ -76,7 +75,7 @@ def test_only_what_varies_is_an_axis():
 
 
 def test_the_base_interpreter_belongs_only_to_cells_that_use_it():
-    cells = expand(matrix(axes={"a": ["installed", "5.0.0"]}), resolve, Ground(base_python="/base/python"))
+    cells = expand(matrix(axes={"a": ["installed", "5.0.0"]}), resolve, PythonContext(base_python="/base/python"))
     assert [cell.base_python for cell in cells] == ["/base/python", None]
     assert len({cell.id for cell in cells}) == 2
 
@@ -171,7 +170,7 @@ def content(cell):
 @given(matrices())
 def test_no_excluded_combination_survives(tried):
     cells = cells_of(without(tried, "include"))
-    assert not [cell for cell in cells for row in tried.exclude if row_holds(row, cell, resolve)]
+    assert not [cell for cell in cells for row in tried.exclude if selector_matches(row, cell, resolve)]
 
 
 @given(matrices())
@@ -188,7 +187,7 @@ def test_the_product_has_every_combination_once(tried):
 def test_the_cells_are_the_product_less_the_excluded_plus_the_included(tried):
     everything = {content(cell) for cell in cells_of(without(tried, "include", "exclude"))}
     product = cells_of(without(tried, "include", "exclude"))
-    dropped = {content(c) for c in product if any(row_holds(row, c, resolve) for row in tried.exclude)}
+    dropped = {content(c) for c in product if any(selector_matches(row, c, resolve) for row in tried.exclude)}
     included = set()
     for row in tried.include:
         tables = {"axes": dict(tried.axes), "variables": dict(tried.variables)}

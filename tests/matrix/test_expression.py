@@ -7,10 +7,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from harness.matrix.expression import (
-    Commit,
     Exact,
     Expression,
     Folder,
+    GitRef,
     Installed,
     Latest,
     Range,
@@ -31,10 +31,10 @@ from harness.matrix.expression import (
         ("5.x.x", Range(SpecifierSet("==5.*"), newest_patches=True)),
         ("latest", Latest(1)),
         ("latest:6", Latest(6)),
-        ("dev", Commit("dev")),
-        ("git:v5.0-release", Commit("git:v5.0-release", ref="v5.0-release")),
-        ("git:user/topic", Commit("git:user/topic", ref="user/topic")),
-        ("pr:44387", Commit("pr:44387", pull=44387)),
+        ("dev", GitRef("dev")),
+        ("git:v5.0-release", GitRef("git:v5.0-release", ref="v5.0-release")),
+        ("git:user/topic", GitRef("git:user/topic", ref="user/topic")),
+        ("pr:44387", GitRef("pr:44387", pull=44387)),
         ("path:../transformers", Folder("../transformers")),
         ("installed", Installed()),
     ],

@@ -3,8 +3,8 @@
 import pytest
 
 from harness.errors import ConfigError
-from harness.matrix.instead import with_versions
-from harness.matrix.model import load_matrix
+from harness.matrix.expand import override_versions
+from harness.matrix.schema import load_matrix
 
 TEXT = """
 name = "m"
@@ -42,7 +42,7 @@ def matrix(tmp_path):
     ],
 )
 def test_versions_take_the_place_of_the_file_s(matrix, words, axes, pins):
-    found = with_versions(matrix, words)
+    found = override_versions(matrix, words)
     assert found.axes == (axes if axes is not None else matrix.axes)
     assert found.pins == (pins if pins is not None else matrix.pins)
     assert found.instead == tuple(words)
@@ -52,4 +52,4 @@ def test_versions_take_the_place_of_the_file_s(matrix, words, axes, pins):
 @pytest.mark.parametrize("word", ["transformers", "transformers=", "=5.0", "transformers=newest", "a b=1"])
 def test_what_is_no_package_and_version_is_one_sentence(matrix, word):
     with pytest.raises(ConfigError, match=r"^--with .* is not PACKAGE=VERSION"):
-        with_versions(matrix, [word])
+        override_versions(matrix, [word])

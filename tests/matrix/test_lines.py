@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from harness.matrix.base import BaseInterpreter
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.expand import expand
-from harness.matrix.releases import Release
-from harness.matrix.repositories import Found
+from harness.matrix.git import ResolvedRef
+from harness.matrix.index import Release
 from harness.matrix.schema import MatrixFile
 from harness.matrix.versions import Resolver
 from harness.store.lines import line_of, lines_of
@@ -26,7 +26,7 @@ def resolver(*versions):
     day = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
     return Resolver(
         releases=lambda package: tuple(Release(Version(text), day, None) for text in versions),
-        commit=lambda package, wanted: (f"https://host.invalid/{package}", Found(SHA)),
+        commit=lambda package, wanted: (f"https://host.invalid/{package}", ResolvedRef(SHA)),
         base=lambda: BaseInterpreter(Path("/base/python"), "3.11.7", {"a": "2.13.0+cpu"}),
         folder=lambda text: Path("/work") / text,
     )

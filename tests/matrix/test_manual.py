@@ -7,9 +7,8 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.matrix.expression import parse
-from harness.matrix.model import load_matrix
 from harness.matrix.plan import plan_cells
-from harness.matrix.schema import MatrixFile
+from harness.matrix.schema import MatrixFile, load_matrix
 
 PAGE = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text(encoding="utf-8")
 EXAMPLE, AXIS, REPOSITORY = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)

@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from harness.errors import ConfigError, ExitCode
-from harness.matrix.model import load_matrix, weights_folder
+from harness.matrix.schema import load_matrix, weights_folder
 
 FULL = """
 title = "4-bit loading"

@@ -1,8 +1,8 @@
 import pytest
 
 from harness.errors import ConfigError
-from harness.matrix import places
-from harness.matrix.places import ScenarioFile, find, find_matrix, find_scenarios, own_root
+from harness.matrix import paths
+from harness.matrix.paths import ScenarioFile, find, find_matrix, find_scenarios, install_root
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def layout(tmp_path, monkeypatch):
         (folder / "shared.py").touch()
         (folder / f"only_{place}.py").touch()
     monkeypatch.chdir(tmp_path / "current")
-    monkeypatch.setattr(places, "own_root", lambda: tmp_path / "own")
+    monkeypatch.setattr(paths, "install_root", lambda: tmp_path / "own")
     return tmp_path
 
 
@@ -63,7 +63,7 @@ def test_a_folder_has_no_single_test_and_must_not_be_empty(layout):
 
 
 def test_a_bare_name_is_a_file_in_matrices():
-    assert find_matrix("quickstart") == own_root() / "matrices" / "quickstart.toml"
+    assert find_matrix("quickstart") == install_root() / "matrices" / "quickstart.toml"
 
 
 @pytest.mark.parametrize("name", ["quikstart", "matrices/quickstrt.toml"])
@@ -83,5 +83,5 @@ def test_a_folder_is_not_a_matrix(tmp_path):
 
 
 def test_paths_are_shown_from_the_current_folder(layout):
-    assert places.short(layout / "current/scenarios/shared.py") == "scenarios/shared.py"
-    assert places.short(layout / "own") == str(layout / "own")
+    assert paths.short_path(layout / "current/scenarios/shared.py") == "scenarios/shared.py"
+    assert paths.short_path(layout / "own") == str(layout / "own")

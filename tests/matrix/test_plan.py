@@ -4,10 +4,10 @@ from importlib.metadata import version
 import pytest
 
 from harness.errors import ConfigError, InfrastructureError, NothingSelectedError
-from harness.matrix import plan, releases
-from harness.matrix.model import load_matrix
-from harness.matrix.places import find_scenarios
+from harness.matrix import index, plan
+from harness.matrix.paths import find_scenarios
 from harness.matrix.plan import plan_cells
+from harness.matrix.schema import load_matrix
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def offline(monkeypatch):
         raise AssertionError(f"the network was asked: {arguments}")
 
     monkeypatch.setattr(plan, "list_releases", refuse)
-    monkeypatch.setattr(releases.subprocess, "run", refuse)
+    monkeypatch.setattr(index.subprocess, "run", refuse)
 
 
 @pytest.mark.usefixtures("offline")

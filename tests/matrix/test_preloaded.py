@@ -3,8 +3,7 @@
 import pytest
 
 from harness.errors import ConfigError
-from harness.matrix.model import load_matrix
-from harness.matrix.preloaded import named_modules
+from harness.matrix.schema import load_matrix, named_modules
 
 TOP = 'name = "m"\nscenarios = ["x"]\n[pins]\nsix = "1"\n'
 

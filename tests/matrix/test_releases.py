@@ -7,9 +7,8 @@ import pytest
 from packaging.version import Version
 
 from harness.errors import ConfigError, InfrastructureError
-from harness.matrix import indexpage, releases
-from harness.matrix.indexpage import IndexFile
-from harness.matrix.releases import Release, combine, fetch_releases, list_releases, parse_settings
+from harness.matrix import index as index_module
+from harness.matrix.index import IndexFile, Release, combine, fetch_releases, list_releases, parse_settings
 
 DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -38,7 +37,7 @@ HTML_PAGE = """<!DOCTYPE html><html><body>
 
 
 def test_a_json_page_tells_dates_and_yanked_marks():
-    assert indexpage.parse(JSON_PAGE, as_json=True) == (
+    assert index_module.parse(JSON_PAGE, as_json=True) == (
         IndexFile(Version("1.0"), DAY, None),
         IndexFile(Version("1.0"), DAY.replace(hour=11, microsecond=500_000), None),
         IndexFile(Version("1.1"), DAY.replace(day=2), "broken"),
@@ -47,7 +46,7 @@ def test_a_json_page_tells_dates_and_yanked_marks():
 
 
 def test_an_html_page_tells_yanked_marks_and_what_dates_a_mirror_adds():
-    assert indexpage.parse(HTML_PAGE, as_json=False) == (
+    assert index_module.parse(HTML_PAGE, as_json=False) == (
         IndexFile(Version("1.0"), DAY, None),
         IndexFile(Version("1.0"), None, None),
         IndexFile(Version("1.1+cpu"), None, "broken & bad"),
@@ -116,13 +115,13 @@ def use_only(monkeypatch, address):
     monkeypatch.setenv("PIP_INDEX_URL", address)
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
-    releases.pip_settings.cache_clear()
+    index_module.pip_settings.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def _forget_settings():
     yield
-    releases.pip_settings.cache_clear()
+    index_module.pip_settings.cache_clear()
 
 
 def test_pip_lists_and_the_page_adds_dates_and_yanked(index):
@@ -141,7 +140,7 @@ def test_a_mirror_without_json_still_lists(index):
 
 
 def test_a_user_and_password_in_the_address_are_sent_and_not_shown(index):
-    files = indexpage.fetch(index.address.replace("http://", "http://me:pass%21@"), "tried", None)
+    files = index_module.fetch(index.address.replace("http://", "http://me:pass%21@"), "tried", None)
     assert files
     assert index.seen[-1]["Authorization"] == "Basic bWU6cGFzcyE="
     assert "pass" not in index.seen[-1]["Host"]
@@ -150,12 +149,12 @@ def test_a_user_and_password_in_the_address_are_sent_and_not_shown(index):
 @pytest.mark.parametrize("page", ["{", "[]", '{"files": [{}]}', '{"files": [3]}', '{"files": 3}', '"x"'])
 def test_a_page_of_another_kind_means_unknown(index, page):
     index.page = page
-    assert indexpage.fetch(index.address, "tried", None) == ()
+    assert index_module.fetch(index.address, "tried", None) == ()
 
 
 def test_an_index_on_disk_or_a_missing_certificate_means_unknown(tmp_path):
-    assert indexpage.fetch(tmp_path.as_uri(), "tried", None) == ()
-    assert indexpage.fetch("https://127.0.0.1:1/simple", "tried", str(tmp_path / "none.pem")) == ()
+    assert index_module.fetch(tmp_path.as_uri(), "tried", None) == ()
+    assert index_module.fetch("https://127.0.0.1:1/simple", "tried", str(tmp_path / "none.pem")) == ()
 
 
 def test_a_package_that_no_index_has_is_a_mistake_with_a_suggestion(index, tmp_path):
@@ -181,7 +180,7 @@ def test_an_old_list_is_used_with_a_warning_when_the_index_is_silent(index, monk
     (file,) = tmp_path.iterdir()
     kept = json.loads(file.read_text())
     file.write_text(json.dumps(kept | {"asked": kept["asked"] - 7200}))
-    monkeypatch.setattr(releases, "fetch_releases", silent)
+    monkeypatch.setattr(index_module, "fetch_releases", silent)
     second = list_releases(["tried"], tmp_path)
     assert second.releases == first.releases
     assert second.warnings == ("the package index does not answer; the list of tried releases is 2 h old",)

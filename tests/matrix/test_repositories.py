@@ -1,15 +1,15 @@
 import pytest
 
 from harness.errors import ConfigError, InfrastructureError
-from harness.matrix import repositories
-from harness.matrix.expression import Commit, parse
-from harness.matrix.repositories import DEFAULT_REPOSITORIES, Found, find_commit, url
+from harness.matrix import git
+from harness.matrix.expression import GitRef, parse
+from harness.matrix.git import DEFAULT_REPOSITORIES, ResolvedRef, clone_url, resolve_ref
 
 
 def commit_of(text, repository, tmp_path):
     wanted = parse(text)
-    assert isinstance(wanted, Commit)
-    return find_commit(wanted, repository.bare.as_uri(), tmp_path / "cache").commit
+    assert isinstance(wanted, GitRef)
+    return resolve_ref(wanted, repository.bare.as_uri(), tmp_path / "cache").commit
 
 
 def test_dev_is_the_head_of_the_default_branch(repository, tmp_path):
@@ -60,7 +60,7 @@ def test_a_name_that_only_ends_alike_is_another_reference(repository, tmp_path):
 
 def test_a_full_commit_is_not_asked_for(tmp_path):
     sha = "0123456789abcdef0123456789abcdef01234567"
-    assert find_commit(Commit(f"git:{sha}", ref=sha), "https://nowhere.invalid/x", tmp_path) == Found(sha)
+    assert resolve_ref(GitRef(f"git:{sha}", ref=sha), "https://nowhere.invalid/x", tmp_path) == ResolvedRef(sha)
 
 
 @pytest.mark.parametrize(
@@ -85,22 +85,22 @@ def test_an_empty_repository_has_no_head(repository, tmp_path):
 
 def test_a_repository_that_is_not_there_is_no_mistake_of_the_version(tmp_path):
     with pytest.raises(InfrastructureError, match=r"git cannot ask .*nothing\.git"):
-        find_commit(Commit("dev"), (tmp_path / "nothing.git").as_uri(), tmp_path)
+        resolve_ref(GitRef("dev"), (tmp_path / "nothing.git").as_uri(), tmp_path)
 
 
 def test_a_remote_answer_is_kept_and_outlives_the_network(repository, tmp_path, monkeypatch):
     head = repository.commit("one", "refs/heads/main")
     address = "https://host.invalid/upstream"
-    monkeypatch.setattr(repositories, "_ls_remote", lambda asked, *patterns: {"HEAD": head})
-    assert find_commit(Commit("dev"), address, tmp_path / "cache") == Found(head)
-    monkeypatch.setattr(repositories, "_ls_remote", lambda asked, *patterns: {})
-    assert find_commit(Commit("dev"), address, tmp_path / "cache") == Found(head)
+    monkeypatch.setattr(git, "_ls_remote", lambda asked, *patterns: {"HEAD": head})
+    assert resolve_ref(GitRef("dev"), address, tmp_path / "cache") == ResolvedRef(head)
+    monkeypatch.setattr(git, "_ls_remote", lambda asked, *patterns: {})
+    assert resolve_ref(GitRef("dev"), address, tmp_path / "cache") == ResolvedRef(head)
 
 
 @pytest.mark.parametrize("address", [*DEFAULT_REPOSITORIES.values(), "ssh://git@host/x", "git@host:x/y", "file:///x"])
 def test_an_address_stays_as_it_is(address, tmp_path):
-    assert url(address, tmp_path) == address
+    assert clone_url(address, tmp_path) == address
 
 
 def test_a_local_folder_is_looked_up_beside_the_matrix(tmp_path):
-    assert url("../work tree", tmp_path / "m") == (tmp_path / "work tree").as_uri()
+    assert clone_url("../work tree", tmp_path / "m") == (tmp_path / "work tree").as_uri()

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.rows import pin_matches, python_matches, row_holds
+from harness.matrix.expression import pin_matches, python_matches, selector_matches
 
 
 def release(text):
@@ -74,7 +74,7 @@ def test_a_value_means_a_python(value, python, holds):
 
 def test_every_key_of_a_row_must_hold():
     cell = Cell("3.11", (release("2.13.0"), Pin("peft", "0.19.1", "peft==0.19.1")), (("MODE", "a"), ("EMPTY", "")))
-    assert row_holds({"torch": "2.13.0", "MODE": "a", "python": "3.11", "EMPTY": ""}, cell, resolve)
-    assert not row_holds({"torch": "2.13.0", "MODE": "b"}, cell, resolve)
-    assert not row_holds({"torch": "2.13.0", "peft": "0.20.0"}, cell, resolve)
-    assert not row_holds({"absent": "1"}, cell, resolve)
+    assert selector_matches({"torch": "2.13.0", "MODE": "a", "python": "3.11", "EMPTY": ""}, cell, resolve)
+    assert not selector_matches({"torch": "2.13.0", "MODE": "b"}, cell, resolve)
+    assert not selector_matches({"torch": "2.13.0", "peft": "0.20.0"}, cell, resolve)
+    assert not selector_matches({"absent": "1"}, cell, resolve)

@@ -9,8 +9,8 @@ from packaging.version import Version
 from harness.errors import ConfigError
 from harness.matrix.base import BaseInterpreter
 from harness.matrix.cell import Pin
-from harness.matrix.releases import Release
-from harness.matrix.repositories import Found
+from harness.matrix.git import ResolvedRef
+from harness.matrix.index import Release
 from harness.matrix.versions import Resolver, newest_patches, one_per_version
 
 SHA = "1a2b3c4d" * 5
@@ -41,7 +41,7 @@ def unexpected(*arguments):
 def resolver(releases=LINE, **changes):
     sources = {
         "releases": lambda package: releases,
-        "commit": lambda package, wanted: (f"https://host.invalid/{package}", Found(SHA)),
+        "commit": lambda package, wanted: (f"https://host.invalid/{package}", ResolvedRef(SHA)),
         "base": lambda: BaseInterpreter(Path("/base/python"), "3.11.7", {"torch": "2.13.0+cpu"}),
         "folder": lambda text: Path("/work") / text,
     }
@@ -136,7 +136,7 @@ def test_as_of_does_not_reach_into_repositories_and_says_so():
 
 
 def test_an_old_answer_about_a_commit_is_passed_on():
-    resolve = resolver(commit=lambda package, wanted: ("https://host.invalid/x", Found(SHA, "it is 2 h old")))
+    resolve = resolver(commit=lambda package, wanted: ("https://host.invalid/x", ResolvedRef(SHA, "it is 2 h old")))
     resolve("x", "dev")
     assert resolve.warnings == ["it is 2 h old"]
 

@@ -7,23 +7,23 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from harness.nightly.against import Held
+from harness.nightly.baseline import BaselineComparison
 from harness.nightly.claim import Claim, Kind
-from harness.nightly.claims import Night, conclude, to_confirm
+from harness.nightly.conclude import Night, conclude, to_confirm
 from harness.nightly.control import Control, State
+from harness.nightly.evidence import STEADY, NightEvidence
 from harness.nightly.ledger import Ledger, Seen, seen
-from harness.nightly.levels import beyond
 from harness.nightly.look import Look, Mark, Place
 from harness.nightly.looks import look_of_box
-from harness.nightly.morning import exit_code
-from harness.nightly.situation import STEADY, Situation
+from harness.nightly.memory import beyond
+from harness.nightly.night import exit_code
 from harness.nightly.summary import verdict
 from harness.store.baseline import Acceptance
-from harness.store.outcome import Outcome
-from harness.verdict.accepted import acceptance
+from harness.store.records import Outcome
+from harness.verdict.acceptance import acceptance
 from harness.verdict.box import Box
 from harness.verdict.comparison import compare_sides
-from harness.verdict.known import KnownIssue
+from harness.verdict.known_issues import KnownIssue
 
 NAMES = {"G": "pass:check", "R": "fail:run:exception", "E": "error:run:exception", "S": "skip:run:not_applicable"}
 GIB = 1024**3
@@ -65,9 +65,9 @@ def box(shown: Look) -> Box:
     )
 
 
-def based_on(*looks: Look, epoch: str = "n0", accepted: tuple[Acceptance, ...] = ()) -> Held:
+def based_on(*looks: Look, epoch: str = "n0", accepted: tuple[Acceptance, ...] = ()) -> BaselineComparison:
     """The baseline as it is read from its run."""
-    return Held("base", {one.place: look_of_box(box(one)) for one in looks}, epoch, accepted)
+    return BaselineComparison("base", {one.place: look_of_box(box(one)) for one in looks}, epoch, accepted)
 
 
 def agreed(base: Look, now: Look) -> tuple[Acceptance, ...]:
@@ -82,7 +82,7 @@ def agreed(base: Look, now: Look) -> tuple[Acceptance, ...]:
 class Nights:
     """Nights one after the other; the first shows what the baseline does."""
 
-    held: Held
+    held: BaselineComparison
     ledger: Ledger | None = None
     number: int = 0
     issues: tuple[KnownIssue, ...] = ()
@@ -93,7 +93,7 @@ class Nights:
         before = self.ledger.places() if self.ledger else {}
         shown = {one.place: one for one in looks}
         left: dict[Place, Seen] = {place: one for place, one in before.items() if place not in shown and carried}
-        now = Situation(
+        now = NightEvidence(
             night=f"n{self.number}",
             today=dt.date(2026, 5, 1),
             looks=shown,
@@ -151,7 +151,7 @@ def test_what_differs_from_the_baseline_is_told_in_tonights_words():
 
 
 def test_without_a_baseline_only_the_first_night_is_red():
-    nights = Nights(Held())
+    nights = Nights(BaselineComparison())
     assert [nights.spend(one) for one in (GREEN, BROKEN, look("R", 2))] == [0, 1, 0]
     assert nights.kinds == [Kind.STILL_RED]
 
@@ -408,7 +408,9 @@ def test_what_left_the_matrix_stands_no_more():
 
 
 def test_a_baseline_that_is_set_behind_what_stands_counts_from_its_first_night():
-    nights = Nights(Held(), Ledger(night="n0", epoch="n0", seen=(seen(BROKEN, "n0", "n0", same=True, level=True),)))
+    nights = Nights(
+        BaselineComparison(), Ledger(night="n0", epoch="n0", seen=(seen(BROKEN, "n0", "n0", same=True, level=True),))
+    )
     nights.number = 1
     nights.held = based_on(GREEN)
     assert (nights.spend(look("R", 2)), nights.only.kind, nights.only.fresh) == (1, DIFFERS, False)

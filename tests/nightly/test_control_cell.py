@@ -8,20 +8,20 @@ from dataclasses import replace
 import pytest
 
 from harness.nightly.claim import OPEN, REGRESSIONS, Claim, Kind
-from harness.nightly.claims import conclude
+from harness.nightly.conclude import conclude
 from harness.nightly.control import ANOTHER, Control, State, compare_control
-from harness.nightly.facts import Facts
+from harness.nightly.evidence import NightEvidence
 from harness.nightly.ledger import Ledger, seen
 from harness.nightly.look import Look, Mark
 from harness.nightly.looks import first_and_last
-from harness.nightly.morning import exit_code
-from harness.nightly.situation import Situation
+from harness.nightly.machine import MachineSnapshot
+from harness.nightly.night import exit_code
 from harness.nightly.summary import verdict
-from harness.store.outcome import Outcome
+from harness.store.records import Outcome
 from harness.store.voices import WHOLE_CELL
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
-FACTS = (Facts(), Facts())
+FACTS = (MachineSnapshot(), MachineSnapshot())
 LOOK = Look("a=1", "s::t", "a=1", (GREEN,), mark=Mark("l1", "s1"))
 
 
@@ -59,7 +59,7 @@ def spend(ledger: Ledger | None, night: str, first: str, last: str) -> tuple[Con
     """Spend a night of nothing but a control cell with one scenario."""
     one, other, both = shown(first), shown(last), shown(first, last)
     control = compare_control(one, other, ledger, FACTS)
-    now = Situation(
+    now = NightEvidence(
         night=night,
         today=dt.date(2026, 5, 1),
         looks={look.place: look for look in both.values()},
@@ -107,7 +107,7 @@ def nights(*looks: Look | tuple[Look, ...]) -> list[tuple[Control, tuple[Claim, 
         mine = [one for one in each if one.line == "a=1"]
         first, last = ({one.scenario: pair[end] for one in mine if (pair := ends(one))} for end in (0, 1))
         control = compare_control(first, last, ledger, FACTS)
-        now = Situation(
+        now = NightEvidence(
             night=f"n{number}",
             today=dt.date(2026, 5, 1),
             looks={one.place: one for one in each},

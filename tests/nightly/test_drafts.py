@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs.pinned import exact_pin
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
+from harness.envs.requirements import exact_pin
 from harness.matrix.cell import Cell
+from harness.matrix.git import Commit
 from harness.nightly.claim import Claim, Kind
-from harness.nightly.drafts import write_drafts
 from harness.nightly.record import Searched
+from harness.nightly.searches import write_drafts
 from harness.search import question as questions
 from harness.search.answer import Judged
 from harness.search.blamed import BlameQuestion, BlameResult, write_question, write_result
 from harness.search.changes import Change
-from harness.search.commits import Commit
 from harness.search.descent import CommitResult
 from harness.search.descent import write_result as write_commits
 from harness.search.question import Question
 from harness.search.result import Ending
-from harness.store.folder import RunFolder
+from harness.store.run_folder import RunFolder
 
 FROZEN = Path(__file__).parents[1] / "store" / "frozen" / "first-schema"
 PLACE = ("transformers=latest", "load_4bit::test_reserved")
@@ -52,7 +52,7 @@ def drafted(night, tmp_path, ending, run="the-blame"):
     (attempt,) = (one for one in night.attempts() if one.signature)
     claim = CLAIM.model_copy(update={"signature": attempt.signature})
     searched = Searched(places=(PLACE,), what="2 packages", answer="…", ending=ending, run=run)
-    made, said = write_drafts(night, [claim], [searched], Places(tmp_path / "cache"), tmp_path)
+    made, said = write_drafts(night, [claim], [searched], CacheDir(tmp_path / "cache"), tmp_path)
     assert said == ()
     (text,) = ((night.path / name).read_text(encoding="utf-8") for name in made)
     return text

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from harness.nightly.claim import Kind
-from harness.nightly.claims import conclude, to_confirm
+from harness.nightly.conclude import conclude, to_confirm
+from harness.nightly.evidence import STEADY, NightEvidence
 from harness.nightly.ledger import Ledger, seen
 from harness.nightly.look import Look, Mark
-from harness.nightly.morning import exit_code
-from harness.nightly.situation import STEADY, Situation
-from harness.store.outcome import Outcome
+from harness.nightly.night import exit_code
+from harness.store.records import Outcome
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:check:assertion")
 GIB = 1024**3
@@ -22,9 +22,9 @@ EDITED = replace(WAS, mark=Mark("l1", "s2"))
 BROKEN = replace(EDITED, attempts=(RED,), signatures=("E: x",))
 
 
-def tonight(was: Look, now: Look) -> Situation:
+def tonight(was: Look, now: Look) -> NightEvidence:
     ledger = Ledger(night="n0", epoch="n0", seen=(seen(was, "n0", "n0", same=True, level=True),))
-    return Situation(
+    return NightEvidence(
         night="n1", today=dt.date(2026, 5, 1), looks={now.place: now}, ledger=ledger, lines=frozenset({now.line})
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from harness.nightly.carry import Wanted, choose
-from harness.nightly.claims import conclude
-from harness.nightly.flakes import MOST_FLAKY
+from harness.nightly.conclude import conclude
+from harness.nightly.evidence import NightEvidence
+from harness.nightly.flakiness import MOST_FLAKY
 from harness.nightly.ledger import Ledger, seen
 from harness.nightly.look import Look, Mark
-from harness.nightly.situation import Situation
-from harness.store.outcome import Outcome
+from harness.nightly.selection import Wanted, select_cells
+from harness.store.records import Outcome
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
 WANTED = Wanted("c", "a=1", "l1", {"s::t": "s1"})
@@ -22,7 +22,7 @@ def look(*attempts: Outcome) -> Look:
 
 def spend(ledger: Ledger, night: str, *attempts: Outcome) -> Ledger:
     shown = look(*attempts)
-    now = Situation(
+    now = NightEvidence(
         night=night, today=dt.date(2026, 5, 1), looks={shown.place: shown}, ledger=ledger, lines=frozenset({"a=1"})
     )
     left = conclude(now).ledger
@@ -32,16 +32,16 @@ def spend(ledger: Ledger, night: str, *attempts: Outcome) -> Ledger:
 
 def test_a_flaky_place_is_run_until_it_passed_as_often_in_a_row_as_reds_are_asked_of_it():
     ledger = Ledger(night="n0", epoch="n0", seen=(seen(look(GREEN, RED), "n0", "n0", same=True, level=True),))
-    assert choose([WANTED], ledger).why == {"c": "flaky last night"}
+    assert select_cells([WANTED], ledger).why == {"c": "flaky last night"}
     nights = 0
-    while choose([WANTED], ledger).why:
+    while select_cells([WANTED], ledger).why:
         nights += 1
         ledger = spend(ledger, f"n{nights}", GREEN)
         if nights == 1:
             needed = f"flaky: {MOST_FLAKY - 1} more passes in a row are needed"
-            assert choose([WANTED], ledger).why == {"c": needed}
+            assert select_cells([WANTED], ledger).why == {"c": needed}
     assert nights == MOST_FLAKY
-    assert set(choose([WANTED], ledger).carried) == {("a=1", "s::t")}
+    assert set(select_cells([WANTED], ledger).carried) == {("a=1", "s::t")}
 
 
 def test_a_red_in_between_begins_the_count_again():
@@ -49,10 +49,10 @@ def test_a_red_in_between_begins_the_count_again():
     for number in range(MOST_FLAKY - 1):
         ledger = spend(ledger, f"n{number}", GREEN)
     ledger = spend(ledger, "red", RED, GREEN)
-    assert choose([WANTED], spend(ledger, "green", GREEN)).why
+    assert select_cells([WANTED], spend(ledger, "green", GREEN)).why
 
 
 def test_a_place_that_a_release_broke_and_mended_is_carried_after_one_pass():
     broken = Look("a=1", "s::t", "c", (RED,) * 6, mark=Mark("l0", "s1"))
     ledger = Ledger(night="n0", epoch="n0", seen=(seen(broken, "n0", "n0", same=True, level=True),))
-    assert choose([WANTED], spend(ledger, "n1", GREEN)).why == {}
+    assert select_cells([WANTED], spend(ledger, "n1", GREEN)).why == {}

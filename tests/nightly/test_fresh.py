@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from harness.nightly.carry import NEVER, Wanted, choose
 from harness.nightly.claim import Claim, Kind
-from harness.nightly.claims import conclude
+from harness.nightly.conclude import conclude
+from harness.nightly.evidence import STEADY, NightEvidence
 from harness.nightly.ledger import Ledger, seen
 from harness.nightly.look import Look, Mark
-from harness.nightly.morning import exit_code
-from harness.nightly.situation import STEADY, Situation
-from harness.store.outcome import Outcome
-from harness.verdict.known import KnownIssue
+from harness.nightly.night import exit_code
+from harness.nightly.selection import NEVER, Wanted, select_cells
+from harness.store.records import Outcome
+from harness.verdict.known_issues import KnownIssue
 
 GREEN, RED, BUSY = map(Outcome.parse, ("pass:check", "fail:run:exception", "error:run:gpu_busy"))
 WAS = Look("a=1", "s::t", "c", (GREEN,), mark=Mark("l1", "s1"), versions={"a": "1"})
@@ -24,7 +24,7 @@ ISSUE = KnownIssue(scenario="s::t", signature="E: written", versions={"a": ">=1"
 
 
 def spend(ledger: Ledger, night: str, look: Look, *issues: KnownIssue) -> tuple[Claim, Ledger]:
-    now = Situation(
+    now = NightEvidence(
         night=night,
         today=dt.date(2026, 5, 1),
         looks={look.place: look},
@@ -64,10 +64,10 @@ def test_a_known_issue_that_changed_is_fresh_in_its_first_night_alone_though_the
 )
 def test_an_answer_that_lacks_again_is_open_but_not_new_and_its_lock_did_not_change_again(open_, kind):
     wanted = Wanted("c", "a=1", "l2", {"s::t": "s1"})
-    assert choose([wanted], began(WAS)).why == {"c": "its lock changed"}
+    assert select_cells([wanted], began(WAS)).why == {"c": "its lock changed"}
     first, ledger = spend(began(WAS), "n1", open_)
-    assert choose([wanted], ledger).why == {"c": "without an answer last night"}
-    assert choose([replace(wanted, lock="l3")], ledger).why == {"c": "its lock changed"}
+    assert select_cells([wanted], ledger).why == {"c": "without an answer last night"}
+    assert select_cells([replace(wanted, lock="l3")], ledger).why == {"c": "its lock changed"}
     again, _ = spend(ledger, "n2", open_)
     assert [(one.kind, one.fresh) for one in (first, again)] == [(kind, True), (kind, False)]
     assert exit_code([again], STEADY) == 4
@@ -79,40 +79,40 @@ def test_a_place_that_never_had_an_answer_is_run_as_that_and_not_as_new(asked):
     wanted = Wanted("c", "a=1", "l1", {"s::t": "s1"})
     without = replace(WAS, scenario=asked, attempts=(BUSY,))
     empty = Ledger(night="n0", epoch="n0")
-    assert choose([wanted], empty).why == {"c": "new"}
+    assert select_cells([wanted], empty).why == {"c": "new"}
     _, ledger = spend(empty, "n1", without)
-    assert choose([wanted], ledger).why == {"c": NEVER}
-    assert choose([replace(wanted, line="a=2")], ledger).why == {"c": "new"}
+    assert select_cells([wanted], ledger).why == {"c": NEVER}
+    assert select_cells([replace(wanted, line="a=2")], ledger).why == {"c": "new"}
     _, ledger = spend(ledger, "n2", without)
-    assert choose([wanted], ledger).why == {"c": NEVER}
+    assert select_cells([wanted], ledger).why == {"c": NEVER}
     _, ledger = spend(ledger, "n3", WAS)
-    assert (choose([wanted], ledger).why, ledger.unanswered) == ({}, ())
+    assert (select_cells([wanted], ledger).why, ledger.unanswered) == ({}, ())
 
 
 def test_a_scenario_that_never_had_an_answer_is_told_from_one_that_is_new_beside_it():
     """It is so still while its whole cell has none, and no more once it left the matrix."""
     wanted = Wanted("c", "a=1", "l1", {"s::t": "s1", "s::u": "s1"})
     other = replace(WAS, scenario="s::u[x]", attempts=())
-    now = Situation(
+    now = NightEvidence(
         night="n1",
         today=dt.date(2026, 5, 1),
         looks={one.place: one for one in (WAS, other)},
         lines=frozenset({"a=1"}),
     )
     left = conclude(now).ledger
-    assert choose([wanted], left).why == {"c": NEVER}
-    assert choose([replace(wanted, sources={"s::t": "s1", "s::v": "s1"})], left).why == {"c": "a new scenario"}
+    assert select_cells([wanted], left).why == {"c": NEVER}
+    assert select_cells([replace(wanted, sources={"s::t": "s1", "s::v": "s1"})], left).why == {"c": "a new scenario"}
     cell = replace(WAS, scenario="*", attempts=(BUSY,))
     hidden = conclude(replace(now, looks={cell.place: cell}, ledger=left)).ledger
-    assert choose([wanted], hidden).why == {"c": f"without an answer last night; {NEVER}"}
+    assert select_cells([wanted], hidden).why == {"c": f"without an answer last night; {NEVER}"}
     gone = conclude(replace(now, looks={WAS.place: WAS}, ledger=hidden)).ledger
-    assert choose([wanted], gone).why == {"c": "a new scenario"}
+    assert select_cells([wanted], gone).why == {"c": "a new scenario"}
 
 
 def test_an_answer_that_came_back_under_the_new_lock_is_carried_under_it():
     wanted = Wanted("c", "a=1", "l2", {"s::t": "s1"})
     _, ledger = spend(began(WAS), "n1", replace(WAS, attempts=(BUSY,), mark=Mark("l2", "s1")))
-    now = Situation(
+    now = NightEvidence(
         night="n2",
         today=dt.date(2026, 5, 1),
         looks={WAS.place: replace(WAS, mark=Mark("l2", "s1"))},
@@ -120,5 +120,5 @@ def test_an_answer_that_came_back_under_the_new_lock_is_carried_under_it():
         lines=frozenset({"a=1"}),
     )
     left = conclude(now).ledger
-    assert choose([wanted], left).why == {}
-    assert choose([replace(wanted, lock="l1")], left).why == {"c": "its lock changed"}
+    assert select_cells([wanted], left).why == {}
+    assert select_cells([replace(wanted, lock="l1")], left).why == {"c": "its lock changed"}

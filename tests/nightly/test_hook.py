@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness.nightly.hook import call_hook
+from harness.nightly.night import call_hook
 
 
 def test_a_hook_reads_the_night_and_says_how_it_failed(tmp_path):

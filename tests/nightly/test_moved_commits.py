@@ -3,17 +3,16 @@
 import pytest
 
 from harness.matrix.cell import Pin, readable
-from harness.nightly.case import Case, claim_of
-from harness.nightly.cause import suspects
-from harness.nightly.claim import Claim, Kind
+from harness.matrix.git import Commit
+from harness.nightly.claim import Claim, ClaimInput, Kind, claim_of
 from harness.nightly.ledger import Seen, seen
 from harness.nightly.look import Look, Mark
-from harness.nightly.search import commit_answer
+from harness.nightly.searches import commit_answer, suspects
 from harness.search.answer import Judged
-from harness.search.commits import Built, Commit, built_from, commit_pin
+from harness.search.commits import Built, built_from, commit_pin
 from harness.search.descent import CommitResult
 from harness.search.result import Ending
-from harness.store.outcome import Outcome
+from harness.store.records import Outcome
 
 OLD, NEW = (f"git+https://github.com/o/gadget@{sha * 40}" for sha in "ab")
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:check:assertion")
@@ -27,14 +26,14 @@ def look(outcome, lock, address):
 def test_two_commits_that_call_themselves_one_version_are_what_changed():
     was = seen(look(GREEN, "l1", OLD), "n0", "n0", same=True, level=True)
     kept = Seen.model_validate_json(was.model_dump_json())
-    claim = claim_of(Case(look(RED, "l2", NEW), was=kept), Kind.NEW, "red")
+    claim = claim_of(ClaimInput(look(RED, "l2", NEW), was=kept), Kind.NEW, "red")
     assert claim.changed == {"gadget": (OLD, NEW)}
 
 
 def test_a_cell_without_a_lock_is_not_said_to_have_changed():
     was = seen(look(GREEN, "l1", OLD), "n0", "n0", same=True, level=True)
     unsolvable = Look("gadget=dev", "*", "c", (RED,), built={"gadget": NEW})
-    assert claim_of(Case(unsolvable, was=was), Kind.NEW, "red").changed == {}
+    assert claim_of(ClaimInput(unsolvable, was=was), Kind.NEW, "red").changed == {}
 
 
 def claim(*pair, **others):

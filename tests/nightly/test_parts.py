@@ -7,22 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.nightly.against import Held
-from harness.nightly.budget import Budget, OutOfTime
-from harness.nightly.carry import Wanted, choose
-from harness.nightly.cause import suspects
+from harness.nightly.baseline import BaselineComparison
 from harness.nightly.claim import Claim, Kind
-from harness.nightly.claims import conclude, to_confirm
+from harness.nightly.conclude import conclude, to_confirm
 from harness.nightly.control import State, compare_control
-from harness.nightly.facts import Card, Facts, changes
-from harness.nightly.flakes import MOST, MOST_FLAKY, needed, rate, streak
+from harness.nightly.evidence import STEADY, NightEvidence
+from harness.nightly.flakiness import MOST, MOST_FLAKY, needed, rate, streak
 from harness.nightly.ledger import Ledger, Tally, seen
-from harness.nightly.levels import moves, watched
 from harness.nightly.look import Look, Mark, Word, word_of
-from harness.nightly.morning import exit_code
-from harness.nightly.situation import STEADY, Situation
+from harness.nightly.machine import Card, MachineSnapshot, changes
+from harness.nightly.memory import moves, watched
+from harness.nightly.night import exit_code
+from harness.nightly.searches import Budget, OutOfTime, suspects
+from harness.nightly.selection import Wanted, select_cells
 from harness.store.baseline import Acceptance
-from harness.store.outcome import Outcome
+from harness.store.records import Outcome
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
 GIB = 1024**3
@@ -50,7 +49,7 @@ def after(*looks, control=()):
 
 def tonight(ledger, *looks, **more):
     lines = frozenset(one.line for one in (*looks, *(ledger.seen if ledger else ())))
-    return Situation(
+    return NightEvidence(
         night="n1",
         today=dt.date(2026, 5, 1),
         looks={one.place: one for one in looks},
@@ -143,7 +142,7 @@ SKIP = Outcome.parse("skip:run:not_applicable")
     ],
 )
 def test_a_cell_is_run_for_a_reason_or_carried_whole(wanted, ledger, why):
-    choice = choose([wanted], ledger)
+    choice = select_cells([wanted], ledger)
     assert dict(choice.why) == ({"c": why} if why else {})
     assert len(choice.carried) == (0 if why else 2)
     assert {name for names in choice.run.values() for name in names} == (set(wanted.sources) if why else set())
@@ -153,12 +152,14 @@ def test_an_answer_that_could_not_be_had_is_asked_for_again():
     missing = tonight(after(*SEEN), look("s::t"), replace(look("s::u[x]"), attempts=(), reason="killed"))
     night = conclude(missing)
     assert [(one.kind, one.detail) for one in night.claims] == [(Kind.MISSING, "killed; last seen green in n0")]
-    assert choose([WANTED], night.ledger).why == {"c": "without an answer last night"}
+    assert select_cells([WANTED], night.ledger).why == {"c": "without an answer last night"}
     assert exit_code(night.claims, STEADY) == 4
 
 
 def cards(driver="1", used=0, processes=()):
-    return Facts(kernel="6", cards=(Card(mark="a", name="G", driver=driver, total=9, used=used, processes=processes),))
+    return MachineSnapshot(
+        kernel="6", cards=(Card(mark="a", name="G", driver=driver, total=9, used=used, processes=processes),)
+    )
 
 
 def test_the_facts_that_changed_are_named():
@@ -233,7 +234,7 @@ def test_what_was_green_claims_what_it_shows_now(now, kind, code):
 
 
 def test_a_baseline_stands_in_place_of_the_last_answer_and_what_is_accepted_is_quiet():
-    held = Held("n0", {red().place: red()})
+    held = BaselineComparison("n0", {red().place: red()})
     still = conclude(tonight(after(look()), red(), held=held))
     assert [one.kind for one in still.claims] == [Kind.STILL_RED]
     agreed = Acceptance(
@@ -246,7 +247,9 @@ def test_a_baseline_stands_in_place_of_the_last_answer_and_what_is_accepted_is_q
         outcomes=("fail:run:exception",),
         signatures=("E: x",),
     )
-    accepted = conclude(tonight(after(look()), red(), held=Held("n0", {look().place: look()}, accepted=(agreed,))))
+    accepted = conclude(
+        tonight(after(look()), red(), held=BaselineComparison("n0", {look().place: look()}, accepted=(agreed,)))
+    )
     assert [(one.kind, one.detail) for one in accepted.claims] == [(Kind.ACCEPTED, "on purpose")]
     assert exit_code((*still.claims, *accepted.claims), STEADY) == 0
 

@@ -14,19 +14,18 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from harness.nightly.against import Held
-from harness.nightly.carry import Wanted, choose
+from harness.nightly.baseline import BaselineComparison
 from harness.nightly.claim import REGRESSIONS, Kind
-from harness.nightly.claims import Night, conclude
-from harness.nightly.confirm import confirm
+from harness.nightly.conclude import Night, conclude
 from harness.nightly.control import Control, compare_control
-from harness.nightly.facts import Card, Facts
+from harness.nightly.evidence import NO_BASELINE, NightEvidence
 from harness.nightly.ledger import Ledger
 from harness.nightly.look import Look, Mark, Place
-from harness.nightly.morning import exit_code
-from harness.nightly.situation import NO_BASELINE, Situation
-from harness.store.outcome import Outcome
-from harness.verdict.known import KnownIssue
+from harness.nightly.machine import Card, MachineSnapshot
+from harness.nightly.night import confirm, exit_code
+from harness.nightly.selection import Wanted, select_cells
+from harness.store.records import Outcome
+from harness.verdict.known_issues import KnownIssue
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
 NETWORK = Outcome.parse("error:install:network")
@@ -116,9 +115,11 @@ class World:
     def lock(self, line: str, night: int) -> str:
         return hashlib.sha256(repr(sorted(self.versions(line, night).items())).encode()).hexdigest()[:8]
 
-    def facts(self, night: int) -> Facts:
+    def facts(self, night: int) -> MachineSnapshot:
         driver = [name for day, name, _ in self.drivers if day <= night][-1]
-        return Facts(kernel="6.1", cpus=16, cards=(Card(mark="a", name="GPU", driver=driver, total=1, used=0),))
+        return MachineSnapshot(
+            kernel="6.1", cpus=16, cards=(Card(mark="a", name="GPU", driver=driver, total=1, used=0),)
+        )
 
     def machine(self, night: int) -> float:
         return [factor for day, _, factor in self.drivers if day <= night][-1]
@@ -138,7 +139,7 @@ class Spent:
         return {(one.line, one.scenario) for one in self.night.claims if one.kind in kinds and one.fresh}
 
 
-def spend(world: World, number: int, ledger: Ledger | None, held: Held = NO_BASELINE) -> Spent:
+def spend(world: World, number: int, ledger: Ledger | None, held: BaselineComparison = NO_BASELINE) -> Spent:
     """Spend one night as the command does: control, cells, confirmation, control, claims."""
     world.made = world.ran = 0
     machine, lost = world.machine(number), world.lost.get(number, frozenset())
@@ -146,7 +147,7 @@ def spend(world: World, number: int, ledger: Ledger | None, held: Held = NO_BASE
         Wanted(line, line, world.lock(line, number), dict.fromkeys(world.scenarios, "s1"), control=line == REFERENCE)
         for line in world.lines
     ]
-    choice = choose(planned, ledger)
+    choice = select_cells(planned, ledger)
     first = {name: world.look(REFERENCE, name, number, None, machine) for name in world.scenarios}
     later = machine * (1.3 if number in world.busy else 1.0)
     looks = {(REFERENCE, name): look for name, look in first.items()}
@@ -156,7 +157,7 @@ def spend(world: World, number: int, ledger: Ledger | None, held: Held = NO_BASE
                 looks[line, name] = Look(line, name, line, reason="no part brought this cell")
             elif line != REFERENCE:
                 looks[line, name] = world.look(line, name, number, None, later)
-    now = Situation(
+    now = NightEvidence(
         night=f"night-{number:02}",
         today=START + dt.timedelta(days=number),
         looks=looks,
@@ -179,7 +180,7 @@ def spend(world: World, number: int, ledger: Ledger | None, held: Held = NO_BASE
     return _finish(world, number, now, first, later)
 
 
-def _finish(world: World, number: int, now: Situation, first: Mapping[str, Look], later: float) -> Spent:
+def _finish(world: World, number: int, now: NightEvidence, first: Mapping[str, Look], later: float) -> Spent:
     last = {name: world.look(REFERENCE, name, number, None, later) for name in world.scenarios}
     looks = {
         (REFERENCE, name): replace(
@@ -204,7 +205,9 @@ def season(world: World, nights: int, baseline: int = -1) -> list[Spent]:
         if ledger is not None:  # as the next night reads it
             ledger = Ledger.model_validate_json(ledger.model_dump_json())
         if number == baseline:
-            held = Held(ledger.night, {place: each.look for place, each in ledger.places().items()}, ledger.epoch)
+            held = BaselineComparison(
+                ledger.night, {place: each.look for place, each in ledger.places().items()}, ledger.epoch
+            )
         spent.append(one)
     return spent
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from harness.nightly.baseline import _said
 from harness.nightly.claim import Claim, Kind
-from harness.nightly.held import _said
 from harness.nightly.record import CarriedCount, Ended, Searched
 from harness.nightly.summary import QUIET, lines, markdown
 from harness.verdict.box import Entry

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.runner.launch import Request, environment
 from harness.runner.probe_path import probe_path
+from harness.runner.process import Request, environment
 from harness.store.events import digest
 from harness.store.journal import read
 

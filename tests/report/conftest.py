@@ -7,9 +7,8 @@ import pytest
 from rich.console import Console
 
 from harness.report.context import build
-from harness.report.summary import print_summary
-from harness.runner.exits import ProcessExit
-from harness.store.outcome import Outcome
+from harness.report.terminal import print_summary
+from harness.runner.process import ProcessExit
 from harness.store.records import (
     AttemptRecord,
     CellRecord,
@@ -19,6 +18,7 @@ from harness.store.records import (
     GpuBefore,
     GpuRecord,
     HostRecord,
+    Outcome,
     RunRecord,
     ScenarioInfo,
 )

@@ -1,12 +1,12 @@
 """Where a box ran, where its model lay, what became of a known issue, and what memory it took: as values."""
 
+from harness.report.cell_details import short_names
 from harness.report.context import build
-from harness.report.facts import Card
-from harness.report.memory import memory
-from harness.report.where import short_names
+from harness.report.figures import memory
+from harness.report.model import Card
 from harness.report.write import known_issues
-from harness.store.folder import RunFolder
-from harness.verdict.known import KnownIssue, State
+from harness.store.run_folder import RunFolder
+from harness.verdict.known_issues import KnownIssue, State
 
 GIB = 1024**3
 

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.report.context import build
-from harness.report.views import Word
+from harness.report.model import Word
 from harness.store.records import ScenarioInfo
 from harness.verdict.compare import Change
 

@@ -16,9 +16,9 @@ from harness.report.history_steps import steps
 from harness.report.history_text import as_rows, since
 from harness.report.history_text import strip as glyphs
 from harness.report.history_trend import charted, trend, version_changes
-from harness.report.views import Word
+from harness.report.model import Word
 from harness.store.history import Measured, Night, Track
-from harness.store.outcome import Outcome
+from harness.store.records import Outcome
 
 GIB = 2**30
 START = datetime(2026, 3, 1, 2, tzinfo=UTC)

@@ -5,9 +5,7 @@ import re
 from html.parser import HTMLParser
 
 from harness.report.context import build
-from harness.report.html import render
-from harness.report.links import tracker_url
-from harness.report.payload import page_data
+from harness.report.html import page_data, render, tracker_url
 from harness.store.events import CUDA_FIGURES, EMPTIED
 from harness.store.records import Expectation, GpuBefore
 

@@ -13,17 +13,15 @@ from hypothesis import strategies as st
 from harness.errors import ConfigError, NothingSelectedError
 from harness.report.context import build as build_report
 from harness.report.issue.build import Material, build
-from harness.report.issue.choose import choose
-from harness.report.issue.context import Change, Contrast, Evidence, Script, Searched
-from harness.report.issue.contrast import Side, changes, closest, distance
-from harness.report.issue.evidence import failures
+from harness.report.issue.draft import cannot_run, choose
+from harness.report.issue.evidence import ContrastSide, changes, closest, distance, failures
+from harness.report.issue.model import Change, Contrast, Evidence, Script, Searched
 from harness.report.issue.render import render
 from harness.report.issue.repository import compare_link, repositories, target
-from harness.report.issue.script import cannot_run
-from harness.report.issue.words import contrasted, seen, title
-from harness.store.folder import RunFolder
+from harness.report.issue.wording import contrasted, seen, title
 from harness.store.records import CellRecord, Failure, Frame, PartRecord
-from harness.verdict.known import parse
+from harness.store.run_folder import RunFolder
+from harness.verdict.known_issues import parse
 
 GOLDEN = Path(__file__).parent / "golden"
 FROZEN = Path(__file__).parents[1] / "store" / "frozen" / "first-schema"
@@ -95,7 +93,7 @@ CELLS = st.lists(
 
 @given(CELLS, CELLS)
 def test_no_pair_is_closer_than_the_closest(red, green):
-    sides = [[Side(cell_with(number, *made)) for number, made in enumerate(group)] for group in (red, green)]
+    sides = [[ContrastSide(cell_with(number, *made)) for number, made in enumerate(group)] for group in (red, green)]
     found = closest(*sides)
     assert found is not None
 
@@ -110,15 +108,15 @@ def test_no_pair_is_closer_than_the_closest(red, green):
 
 
 def test_of_pairs_as_close_as_each_other_the_neighbours_are_taken():
-    red = [Side(cell_with(number, {"a": f"2.{number}"}), place=number) for number in (3, 5)]
-    green = [Side(cell_with(number, {"a": f"1.{number}"}), place=number) for number in (0, 2)]
+    red = [ContrastSide(cell_with(number, {"a": f"2.{number}"}), place=number) for number in (3, 5)]
+    green = [ContrastSide(cell_with(number, {"a": f"1.{number}"}), place=number) for number in (0, 2)]
     assert closest(red, green) == (red[0], green[1])
 
 
 def test_a_contrast_names_all_that_differs_pinned_packages_first():
     red = cell_with(1, {"a": "2", "b": "1", "c": "1"}, {"X": "1"})
     green = cell_with(2, {"a": "1", "c": "2", "d": "1"}).model_copy(update={"python": "3.12"})
-    assert changes(Side(red, "on a GPU"), Side(green, "on the CPU")) == (
+    assert changes(ContrastSide(red, "on a GPU"), ContrastSide(green, "on the CPU")) == (
         Change("package", "a", "2", "1"),
         Change("package", "c", "1", "2", pinned=False),
         Change("package", "b", "1", None, pinned=False),
@@ -134,12 +132,12 @@ def test_two_commits_of_one_version_are_two():
         cell_with(number, {"a": "1.1", "b": "2+cpu"}).model_copy(update={"pins": {"a": label, "b": "2"}})
         for number, label in ((1, "dev@bf7b9e66"), (2, "1.1"))
     )
-    assert changes(Side(red), Side(green)) == (Change("package", "a", "1.1 (dev@bf7b9e66)", "1.1"),)
+    assert changes(ContrastSide(red), ContrastSide(green)) == (Change("package", "a", "1.1 (dev@bf7b9e66)", "1.1"),)
 
 
 def test_a_cell_that_was_never_locked_is_compared_with_nothing():
-    assert closest([Side(cell_with(1, {}))], [Side(cell_with(2, {"a": "1"}))]) is None
-    assert closest([], [Side(cell_with(2, {"a": "1"}))]) is None
+    assert closest([ContrastSide(cell_with(1, {}))], [ContrastSide(cell_with(2, {"a": "1"}))]) is None
+    assert closest([], [ContrastSide(cell_with(2, {"a": "1"}))]) is None
 
 
 ONE = Change("package", "transformers", "5.6.2", "4.57.6")

@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from harness.envs.pinned import exact_pin
+from harness.envs.requirements import exact_pin
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell
 from harness.report.context import build as build_report
-from harness.report.issue.blamed import blamed, is_blame, read_blame, renamed
 from harness.report.issue.build import Material, build
-from harness.report.issue.choose import choose
+from harness.report.issue.draft import choose
 from harness.report.issue.evidence import failures
 from harness.report.issue.render import render
 from harness.report.issue.repository import repositories
+from harness.report.issue.search_evidence import blamed, is_blame, read_blame, renamed
 from harness.search.blamed import BlameQuestion, BlameResult, Probed, write_question, write_result
 from harness.search.changes import Change, label
 from harness.search.result import Ending
-from harness.store.folder import RunFolder
+from harness.store.run_folder import RunFolder
 
 KNOWN = repositories({})
 KEY = "bnb-params4bit-hf-init"

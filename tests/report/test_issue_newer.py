@@ -6,9 +6,9 @@ import pytest
 from packaging.version import Version
 
 from harness.errors import InfrastructureError
-from harness.matrix import releases
-from harness.matrix.releases import Release, list_releases
-from harness.report.issue.newer import Newest, known_newest, untried
+from harness.matrix import index
+from harness.matrix.index import Release, list_releases
+from harness.report.issue.environment import Newest, known_newest, untried
 
 
 @pytest.fixture
@@ -16,13 +16,13 @@ def kept(tmp_path, monkeypatch):
     """Keep an answer of the index about ``app``, and let the index be silent from then on."""
     listed = [Release(Version(text)) for text in ("1.0", "1.2", "1.3rc1")]
     listed.append(Release(Version("1.4"), yanked="broken"))
-    monkeypatch.setattr(releases, "fetch_releases", lambda *_: tuple(listed))
+    monkeypatch.setattr(index, "fetch_releases", lambda *_: tuple(listed))
     list_releases(["app"], tmp_path)
 
     def silent(*_):
         raise InfrastructureError("asked")
 
-    monkeypatch.setattr(releases, "fetch_releases", silent)
+    monkeypatch.setattr(index, "fetch_releases", silent)
     return tmp_path
 
 

@@ -3,20 +3,19 @@
 import pytest
 
 from harness.errors import ConfigError
-from harness.report.issue.context import Searched
-from harness.report.issue.descended import among, descended
+from harness.matrix.git import Commit
+from harness.report.issue.model import Searched
 from harness.report.issue.repository import repositories
-from harness.report.issue.searched import is_finished, read_search, searched
-from harness.report.views import Group, Word
+from harness.report.issue.search_evidence import among, descended, is_finished, read_search, searched
+from harness.report.model import Group, Word
 from harness.search import question as questions
 from harness.search import result as results
 from harness.search.answer import Judged
-from harness.search.commits import Commit
 from harness.search.descent import CommitResult
 from harness.search.descent import write_result as write_commits
 from harness.search.question import Question
 from harness.search.result import Ending, Result
-from harness.store.folder import RunFolder
+from harness.store.run_folder import RunFolder
 
 KNOWN = repositories({})
 KEY = "bnb-params4bit-hf-init"

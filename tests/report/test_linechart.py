@@ -10,8 +10,8 @@ from harness.report.scanpage import write_chart
 from harness.search.answer import Judged
 from harness.search.question import Question
 from harness.search.scan import scanned
-from harness.store.folder import RunFolder
 from harness.store.records import AttemptRecord, HostRecord, RunRecord
+from harness.store.run_folder import RunFolder
 
 GIB = 2**30
 

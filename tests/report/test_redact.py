@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.report.model import Word
 from harness.report.redact import paths_to_hide, redact, redacted
-from harness.report.views import Word
 
 HIDDEN = {"/root": "~", "/root/.cache/hf": "<cache>", "/srv/runs/one": "<run>"}
 

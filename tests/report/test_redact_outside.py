@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.matrix.releases import pip_settings
+from harness.matrix.index import pip_settings
 from harness.report.conceal import conceal
 from harness.report.private import Private, _index_hosts, private_of, slurm_nodes
 from harness.report.redact import for_outside, value_for_outside
 from harness.report.write import write_views
-from harness.store.folder import RunFolder
 from harness.store.records import Failure
+from harness.store.run_folder import RunFolder
 
 UUID = "0a1b2c3d-1111-2222-3333-0123456789ab"
 PRIVATE = Private(

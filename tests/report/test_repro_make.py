@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError
-from harness.matrix.places import ScenarioFile, own_root
+from harness.matrix.paths import ScenarioFile, install_root
 from harness.report.repro import make_repro
 from harness.report.repro.check import check, unknown_names
-from harness.session.catalogue import read_catalogue
-from harness.session.checkpoints import open_shelf
-from harness.store.folder import RunFolder
-from harness.store.outcome import Outcome
+from harness.session.checkpoints import open_store
+from harness.session.plan import read_catalogue
 from harness.store.records import (
     AttemptRecord,
     CellRecord,
@@ -28,8 +26,10 @@ from harness.store.records import (
     Frame,
     GpuRecord,
     HostRecord,
+    Outcome,
     RunRecord,
 )
+from harness.store.run_folder import RunFolder
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 PINS = {"transformers": "5.2.0", "torch": "2.13.0"}
@@ -40,7 +40,7 @@ FAILURE = Failure(when="call", type="KeyError", message="22", frames=(FRAME,))
 SIGNATURE = "KeyError: N @ transformers/modeling_utils.py:from_pretrained"
 CATALOGUE = [
     info
-    for file in sorted((own_root() / "scenarios").glob("*.py"))
+    for file in sorted((install_root() / "scenarios").glob("*.py"))
     if "@scenario" in file.read_text(encoding="utf-8")
     for info in read_catalogue([ScenarioFile(file)])
 ]
@@ -79,8 +79,8 @@ def run_folder(path, infos, attempts, *, gpus=(), size="tiny", cells=("red", "gr
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
     """A cache in which the layout of every checkpoint is known already: made up, but as large as a small model's."""
-    root = Places(tmp_path_factory.mktemp("cache"))
-    shelf = open_shelf(root.checkpoints, [], "tiny")
+    root = CacheDir(tmp_path_factory.mktemp("cache"))
+    shelf = open_store(root.checkpoints, [], "tiny")
     root.checkpoints.mkdir(parents=True)
     for name, definition in shelf.definitions.items():
         raw = tomllib.loads(definition.file.read_text(encoding="utf-8"))

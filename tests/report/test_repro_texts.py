@@ -17,10 +17,8 @@ from harness.report.repro.matching import pattern, wanted
 from harness.report.repro.pins import needed_by, pins
 from harness.report.repro.tensors import groups, table
 from harness.report.repro.weights import EXPAND, NAMED_LORA
-from harness.store.outcome import Outcome
-from harness.store.records import AttemptRecord, Failure, Frame
-from harness.verdict.blank import blank
-from harness.verdict.signature import signature
+from harness.store.records import AttemptRecord, Failure, Frame, Outcome
+from harness.verdict.signature import normalize, signature
 
 PARTS = st.sampled_from(["model", "layers", "0", "1", "2", "10", "007", "q_proj", "k_proj", "norm", "in_max", "in_min"])
 NAMES = st.lists(PARTS, min_size=1, max_size=5).map(".".join)
@@ -163,11 +161,11 @@ MESSAGES = st.lists(
 @given(MESSAGES)
 def test_a_pattern_finds_the_message_that_it_was_made_of(message):
     text = " ".join(f"KeyError: {message}".split()).removesuffix(":")
-    assert re.fullmatch(pattern(f"KeyError: {blank(message)}".removesuffix(": ")), text)
+    assert re.fullmatch(pattern(f"KeyError: {normalize(message)}".removesuffix(": ")), text)
 
 
 def test_a_pattern_finds_other_numbers_and_no_other_message():
-    made = pattern(blank("tensor of 5 GiB at 0x7f on /data/x, shape (2, 3)"))
+    made = pattern(normalize("tensor of 5 GiB at 0x7f on /data/x, shape (2, 3)"))
     assert re.fullmatch(made, "tensor of 27.5 GiB at 0xbeef on /other/place, shape (17, 4)")
     assert not re.fullmatch(made, "tensor of 5 GiB at 0x7f on /data/x, stride (2, 3)")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.runner.isolation import Isolation, open_launcher
-from harness.runner.launch import Request, environment
 from harness.runner.probe_path import probe_path
+from harness.runner.process import Request, environment
 
 HOSTILE = Path(__file__).parents[1] / "scenarios" / "hostile.py"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.runner.exits import ProcessExit, from_returncode, oom_kill_count
 from harness.runner.output import CappedLog
 from harness.runner.probe_path import probe_path
+from harness.runner.process import ProcessExit, from_returncode, oom_kill_count
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.runner.forkserver import ForkLauncher, NoCleanFork
+from harness.runner.fork_server import ForkLauncher, NoCleanFork
 from harness.runner.isolation import Isolation, open_launcher
-from harness.runner.launch import environment
+from harness.runner.process import environment
 
 
 def opened(probe_folder, tmp_path, **options):

@@ -7,14 +7,13 @@ from packaging.version import Version
 
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.releases import Release
+from harness.matrix.index import Release
 from harness.search.answer import figure, judge, value_of
 from harness.search.criterion import is_factor
 from harness.search.prober import cell_at
 from harness.search.question import Question
 from harness.search.releases import between
-from harness.store.outcome import Outcome
-from harness.store.records import AttemptRecord, Failure
+from harness.store.records import AttemptRecord, Failure, Outcome
 
 PLAIN = Question(package="p", releases=("1", "2"), scenario="s.py::t", matrix="m")
 SIGNED = PLAIN.model_copy(update={"signature": "ValueError: no"})

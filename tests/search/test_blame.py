@@ -8,19 +8,18 @@ from pathlib import Path
 import pytest
 
 from harness.envs.bundle.manifest import Manifest, Stored
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Unsolvable, read_lock
-from harness.envs.places import Places
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.model import load_matrix
+from harness.matrix.schema import load_matrix
 from harness.search import blame_start, blamed, prober
 from harness.search.blame_words import advice, sentence
 from harness.search.blamed import BlameQuestion, BlameResult, read_result
+from harness.search.environments import Asked
 from harness.search.result import Ending
-from harness.search.sides import Asked
 from harness.store.journal import Journal
-from harness.store.outcome import Outcome
-from harness.store.records import AttemptRecord, HostRecord
+from harness.store.records import AttemptRecord, HostRecord, Outcome
 
 SCENARIO = """\
 from harness.probe import scenario
@@ -96,7 +95,7 @@ class World:
         (self.folder / name).write_text("".join(lines))
 
     def asked(self):
-        return Asked(load_matrix("m.toml"), Places(self.folder / "cache"), self.folder / "reports")
+        return Asked(load_matrix("m.toml"), CacheDir(self.folder / "cache"), self.folder / "reports")
 
     def begin(self, **more):
         said = []
@@ -313,7 +312,7 @@ def test_interrupted_anywhere_it_goes_on_where_it_stopped(world, after):
     assert first.ending is Ending.INTERRUPTED
     assert {"p2", "p8"} <= set(first.members)
     world.stop_after = None
-    again = blame_start.take_up(blame.prober.folder, Places(world.folder / "cache"), lambda text: None)
+    again = blame_start.take_up(blame.prober.folder, CacheDir(world.folder / "cache"), lambda text: None)
     second = again.run(lambda event, fields: None)
     assert sentence(second) == sentence(whole)
     assert len(world.ran) == count
@@ -403,11 +402,11 @@ def test_cells_of_a_run_are_ends_by_their_lock(world):
     red = next(one.cell for one in result.probes if one.applied == ("deep",))
     run = blame.prober.folder.path.name
     for good, bad in ((f"{run}:good-*", f"{run}:{red}"), ("good-*", red)):
-        asked = Asked(load_matrix("m.toml"), Places(world.folder / "cache"), world.folder / "reports", run=run)
+        asked = Asked(load_matrix("m.toml"), CacheDir(world.folder / "cache"), world.folder / "reports", run=run)
         found = blame_start.compare(asked, good, bad)
         assert [change.words() for change in found.changes] == ["deep 1 → 2"]
         assert found.changes[0].new.transitive
-    asked = Asked(load_matrix("m.toml"), Places(world.folder / "cache"), world.folder / "reports")
+    asked = Asked(load_matrix("m.toml"), CacheDir(world.folder / "cache"), world.folder / "reports")
     with pytest.raises(ConfigError, match=r"nothing is no file, and no cell of m\.toml is called so; there are cell-"):
         asked.side("nothing")
     assert asked.side(red).name == red  # the newest run that has it

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.envs.pinned import exact_pin
+from harness.envs.requirements import exact_pin
 from harness.matrix.cell import Cell, Pin
 from harness.search.changes import between, changes, label, moved_otherwise
 

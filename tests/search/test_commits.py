@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from harness.search.commits import Commit, commit_pin, line_of, links, nearest_tags, on_github, tag_of
+from harness.matrix.git import Commit, line_of
+from harness.search.commits import commit_pin, links, nearest_tags, on_github, tag_of
 
 
 def commit(sha: str, *parents: str, subject: str = "change") -> Commit:

@@ -9,18 +9,17 @@ from types import SimpleNamespace
 import pytest
 
 from harness.matrix.cell import Cell, Pin
-from harness.nightly.search import commit_answer
-from harness.report.issue.descended import among
+from harness.matrix.git import open_repository
+from harness.nightly.searches import commit_answer
+from harness.report.issue.search_evidence import among
 from harness.search.descent import Into, read_question, read_result, write_question
 from harness.search.ends import commit_ends_failed
-from harness.search.history import open_repository
 from harness.search.into import Descent
 from harness.search.question import Question
 from harness.search.result import Ending
 from harness.search.row import Around, Row
-from harness.store.folder import RunFolder
-from harness.store.outcome import Outcome
-from harness.store.records import AttemptRecord
+from harness.store.records import AttemptRecord, Outcome
+from harness.store.run_folder import RunFolder
 
 GOOD, BAD, UNKNOWN = "pass:check", "fail:check:assertion", "fail:install:install_failed"
 BASE = Cell("3.11", (Pin("gadget", "1.0", "gadget==1.0"),))
@@ -87,7 +86,7 @@ def search(git_repository, tmp_path):
             around=Around(older, newer, before=("release-1.0",), after=("release-1.1",)),
             bound=None,
             listener=None,
-            say=said.append,
+            echo=said.append,
         )
         result = Descent(row, all_parents=all_parents).run()
         assert read_result(RunFolder(tmp_path)) == result

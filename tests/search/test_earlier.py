@@ -6,20 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.runner.isolation import Isolation
-from harness.search.alike import Asked, alike, counts, same_cell
-from harness.search.earlier import from_earlier, take_over
+from harness.search.reuse import ReuseQuery, counts, from_earlier, is_reusable, same_cell, take_over
 from harness.session.context import Options
-from harness.store.folder import RunFolder
 from harness.store.journal import Journal
-from harness.store.records import (
-    AttemptRecord,
-    CellRecord,
-    GpuBefore,
-    GpuRecord,
-    HostRecord,
-    RunRecord,
-    ScenarioInfo,
-)
+from harness.store.records import AttemptRecord, CellRecord, GpuBefore, GpuRecord, HostRecord, RunRecord, ScenarioInfo
+from harness.store.run_folder import RunFolder
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 CARD = GpuRecord(uuid="GPU-1", name="H200", memory_bytes=10, driver="570.1")
@@ -45,7 +36,7 @@ def record(**more):
 
 def asked(**more):
     facts = {"record": record(), "options": Options(), "sources": {INFO.id: "digest"}, "checkpoints": {"small"}}
-    return Asked(**facts | {"cards": {1}} | more)
+    return ReuseQuery(**facts | {"cards": {1}} | more)
 
 
 def attempt(outcome="pass:check", number=1, **more):
@@ -58,7 +49,7 @@ def host(**more):
 
 
 def test_a_run_of_the_same_source_on_the_same_hardware_is_alike():
-    assert alike(asked(), record(host=host(uuid="GPU-other")))
+    assert is_reusable(asked(), record(host=host(uuid="GPU-other")))
 
 
 @pytest.mark.parametrize(
@@ -77,18 +68,18 @@ def test_a_run_of_the_same_source_on_the_same_hardware_is_alike():
     ],
 )
 def test_a_run_that_differs_in_what_counts_is_not(theirs):
-    assert not alike(asked(), theirs)
+    assert not is_reusable(asked(), theirs)
 
 
 def test_a_run_without_a_digest_never_matches_one_without_either():
     nameless = INFO.model_copy(update={"source": ""})
-    assert not alike(asked(sources={INFO.id: ""}), record(scenarios=(nameless,)))
+    assert not is_reusable(asked(sources={INFO.id: ""}), record(scenarios=(nameless,)))
 
 
 def test_weights_that_are_not_synthetic_may_have_changed_unless_no_test_names_any():
     given = {"matrix": {"checkpoints": {"weights": "models"}}}
-    assert not alike(asked(record=record(**given)), record(**given))
-    assert alike(asked(record=record(**given), checkpoints=()), record(**given))
+    assert not is_reusable(asked(record=record(**given)), record(**given))
+    assert is_reusable(asked(record=record(**given), checkpoints=()), record(**given))
 
 
 @pytest.mark.parametrize(

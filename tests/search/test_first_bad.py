@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.search.first_bad import Answer, Search
+from harness.search.bisection import Answer, Search
 
 KNOWN = st.sampled_from([Answer.YES, Answer.NO])
 SLOTS = st.integers(1, 5)

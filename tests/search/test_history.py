@@ -3,12 +3,11 @@
 import pytest
 
 from harness.errors import ConfigError, InfrastructureError
-from harness.search.commits import Line
-from harness.search.history import Repository, open_repository
+from harness.matrix.git import Clone, Line, open_repository
 from harness.search.into import find_tag
 
 
-def opened(git_repository, tmp_path) -> Repository:
+def opened(git_repository, tmp_path) -> Clone:
     return open_repository(f"git:{git_repository.folder}", tmp_path / "cache")
 
 
@@ -185,7 +184,7 @@ def test_a_repository_that_git_names_while_it_calls_us_is_not_taken_for_the_one_
 
 def test_an_ssh_address_in_short_is_written_so_that_installers_read_it(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("harness.search.history._copy", lambda address, cache: asked.append(address) or cache)
+    monkeypatch.setattr("harness.matrix.git._copy", lambda address, cache: asked.append(address) or cache)
     found = open_repository("git:git@github.com:owner/name.git", tmp_path)
     assert found.address == asked[0] == "ssh://git@github.com/owner/name.git"
 

@@ -6,9 +6,8 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.search.first_bad import Answer
-from harness.search.minimal_set import MinimalSet
-from harness.search.together import CYCLE, Together
+from harness.search.bisection import Answer
+from harness.search.delta_debugging import CYCLE, DependencyGroups, MinimalSet
 
 SLOTS = st.integers(1, 4)
 SIZE = st.integers(1, 13)
@@ -136,7 +135,7 @@ def test_with_what_cannot_be_resolved_the_smallest_set_that_can_is_found(drawn, 
 @given(SIZE, st.data())
 def test_what_cannot_go_alone_is_learnt_from_resolutions(size, data):
     needs = needs_of(data.draw, size)
-    search, asked = Together(size), []
+    search, asked = DependencyGroups(size), []
     while wanted := search.next():
         asked += wanted
         search = search.told({one: keeps_to(needs, one) for one in wanted})
@@ -155,7 +154,7 @@ def test_what_cannot_go_alone_is_learnt_from_resolutions(size, data):
 
 
 def test_where_nothing_stands_in_the_way_each_change_is_resolved_once():
-    search = Together(12)
+    search = DependencyGroups(12)
     first = search.next()
     assert first == tuple(frozenset({item}) for item in range(12))
     assert search.told(dict.fromkeys(first, True)).next() == ()

@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.model import Matrix
+from harness.matrix.schema import Matrix
 from harness.search import result as results
 from harness.search.narrowing import Bisect
 from harness.search.prober import Prober
 from harness.search.question import Question
 from harness.search.result import Ending
 from harness.session.plan import Plan
-from harness.store.folder import RunFolder
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, ScenarioInfo
+from harness.store.run_folder import RunFolder
 
 BASE = Cell("3.11", (Pin("p", "0", "p==0"),), axes=("p",))
 OUTCOMES = {"g": "pass:check", "b": "fail:run:exception", "?": "skip:run:not_applicable"}
@@ -72,7 +72,7 @@ def begin(tmp_path, letters, stop_after=1000, **more):
     asked = Question(package="p", releases=releases, scenario="s.py::t", matrix="m", **more)
     plan = Plan(Matrix.model_construct(), (), (), ())
     truth = dict(zip(releases, letters, strict=True))
-    prober = Told(plan, folder, Places(tmp_path), asked.options(), truth=truth, stop_after=stop_after)
+    prober = Told(plan, folder, CacheDir(tmp_path), asked.options(), truth=truth, stop_after=stop_after)
     return Bisect(asked, BASE, prober)
 
 

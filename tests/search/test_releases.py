@@ -6,7 +6,7 @@ import pytest
 from packaging.version import Version
 
 from harness.errors import ConfigError
-from harness.matrix.releases import Release
+from harness.matrix.index import Release
 from harness.search.releases import between
 
 

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.model import load_matrix
-from harness.search.replaced import replaced
+from harness.matrix.schema import load_matrix
+from harness.search.prober import override_pins
 
 BASE = Cell("3.11", (Pin("gadget", "1.0", "gadget==1.0"), Pin("other", "2.0", "other==2.0")), axes=("other",))
 
 
 def put(tmp_path: Path, *wanted: str):
     (tmp_path / "m.toml").write_text('name = "m"\nscenarios = ["x.py"]\n[pins]\ngadget = "1.0"\n')
-    return replaced(BASE, wanted, load_matrix(tmp_path / "m.toml"), Places(tmp_path / "cache"))
+    return override_pins(BASE, wanted, load_matrix(tmp_path / "m.toml"), CacheDir(tmp_path / "cache"))
 
 
 def requirement(tmp_path: Path, *wanted: str) -> str:

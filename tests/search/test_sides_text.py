@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.search.sides import _decoded
+from harness.search.environments import _decoded
 
 LINE = "transformers==5.0.0\n"
 

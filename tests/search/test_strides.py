@@ -5,8 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.search.first_bad import Answer, Search
-from harness.search.strides import Strides
+from harness.search.bisection import Answer, Search, Strides
 
 YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
 SLOTS = st.integers(1, 5)

@@ -3,13 +3,13 @@
 import pytest
 from packaging.version import Version
 
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Unsolvable, read_lock
-from harness.envs.places import Places
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.model import load_matrix
-from harness.matrix.releases import Listing, Release
-from harness.search import unreleased
+from harness.matrix.index import Listing, Release
+from harness.matrix.schema import load_matrix
+from harness.search import releases
 
 LISTED = tuple(Release(Version(text)) for text in ("1.0", "1.1", "2.0"))
 
@@ -26,14 +26,14 @@ def insist(tmp_path, monkeypatch):
             raise ConfigError("no index has lib")
         return Listing({"app": LISTED})
 
-    monkeypatch.setattr(unreleased, "list_releases", listed)
+    monkeypatch.setattr(releases, "list_releases", listed)
     (tmp_path / "m.toml").write_text('name = "m"\nscenarios = ["x.py"]\n[pins]\napp = "1.0"\n')
     monkeypatch.chdir(tmp_path)
 
     def ask(sentence, *pins, typed=(), network=False):
         lock = Unsolvable(sentence, network) if sentence else read_lock("app==1.0\n", "3.11", None, "x")
         cell = Cell("3.11", tuple(Pin(one.partition("==")[0].split(" ")[0], "x", one) for one in pins))
-        unreleased.insist_on_releases(cell, lock, load_matrix("m.toml"), Places(tmp_path / "cache"), typed)
+        releases.require_releases(cell, lock, load_matrix("m.toml"), CacheDir(tmp_path / "cache"), typed)
         return asked
 
     return ask

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.store.folder import find
+from harness.store.run_folder import find
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 SECONDS = 60.0

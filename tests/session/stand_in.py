@@ -8,9 +8,8 @@ import sysconfig
 from pathlib import Path
 
 from harness.cli.main import main
-from harness.envs.build import Environment
+from harness.envs.build import STAMP, Environment
 from harness.envs.lock import read_lock
-from harness.envs.stamp import STAMP
 from harness.session import plan, resume, run
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.runner.exits import ProcessExit
+from harness.runner.process import ProcessExit
 from harness.session.boxes import boxes_of, boxes_of_cell
-from harness.store.folder import RunFolder
 from harness.store.journal import Journal
 from harness.store.records import (
     AttemptRecord,
@@ -22,6 +21,7 @@ from harness.store.records import (
     RunRecord,
     ScenarioInfo,
 )
+from harness.store.run_folder import RunFolder
 from harness.verdict.comparison import Answer
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -7,13 +7,12 @@ import pytest
 
 from harness.cli.main import main
 from harness.envs.bundle.target import Target
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Unsolvable
-from harness.envs.places import Places
 from harness.errors import ConfigError, InfrastructureError
-from harness.matrix.model import load_matrix
-from harness.matrix.places import find_scenarios
-from harness.session.bundle import Order, _refuse, make_bundle, plan_for
-from harness.session.bundle_files import copy_matrix, copy_scenarios
+from harness.matrix.paths import find_scenarios
+from harness.matrix.schema import load_matrix
+from harness.session.bundle import Order, _refuse, copy_matrix, copy_scenarios, make_bundle, plan_for
 
 LINUX = Target("3.12", "linux-x86_64")
 
@@ -26,7 +25,7 @@ def write(folder: Path, text: str = "", *, scenarios: str = '["case.py"]', top: 
 
 
 def plan(folder: Path, order: Order, *arguments, **words):
-    return plan_for(load_matrix(write(folder, *arguments, **words)), order, Places(folder / "cache"))[0]
+    return plan_for(load_matrix(write(folder, *arguments, **words)), order, CacheDir(folder / "cache"))[0]
 
 
 def test_cells_are_planned_for_the_other_machine_s_python(tmp_path):
@@ -49,10 +48,10 @@ def test_an_excluded_package_is_taken_from_the_base_whatever_the_matrix_pins(tmp
 
 def test_a_pinned_torch_is_left_to_the_base_unless_it_is_to_travel(tmp_path):
     matrix = load_matrix(write(tmp_path, '[pins]\ntorch = "2.13.0"\n'))
-    (left, _), notes = plan_for(matrix, Order(LINUX), Places(tmp_path / "cache"))
+    (left, _), notes = plan_for(matrix, Order(LINUX), CacheDir(tmp_path / "cache"))
     assert left.label("torch") == "installed@unknown"
     assert notes == ("torch is taken from the other machine, whatever the matrix pins",)
-    (kept, _), notes = plan_for(matrix, Order(LINUX, torch=True), Places(tmp_path / "cache"))
+    (kept, _), notes = plan_for(matrix, Order(LINUX, torch=True), CacheDir(tmp_path / "cache"))
     assert (kept.label("torch"), notes) == ("2.13.0", ())
 
 
@@ -75,7 +74,7 @@ def test_a_folder_of_weights_is_refused(tmp_path):
     (tmp_path / "weights").mkdir()
     matrix = load_matrix(write(tmp_path, '[checkpoints]\nweights = "weights"\n'))
     with pytest.raises(ConfigError, match="carries no folder of weights"):
-        make_bundle(matrix, Order(LINUX), tmp_path / "x.tar.xz", Places(tmp_path / "cache"), print)
+        make_bundle(matrix, Order(LINUX), tmp_path / "x.tar.xz", CacheDir(tmp_path / "cache"), print)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +172,7 @@ def test_a_plan_reads_cells_and_locks_from_the_bundle(tmp_path, monkeypatch):
     )
     manifest.write(tmp_path)
     monkeypatch.setenv("HARNESS_BUNDLE", str(tmp_path))
-    made = make_plan(load_matrix(write(tmp_path)), Places(tmp_path / "cache"))
+    made = make_plan(load_matrix(write(tmp_path)), CacheDir(tmp_path / "cache"))
     (planned,) = made.cells
     assert planned.cell == cell
     assert json.dumps(planned.record().versions) == '{"iniconfig": "99.0"}'
@@ -193,5 +192,5 @@ def test_no_builder_is_locked_where_an_interpreter_is_named(named, tmp_path, mon
     monkeypatch.setenv("HARNESS_BUILDER_PYTHON", "python3" if named else "")
     matrix = load_matrix(write(tmp_path, scenarios='["scenarios/load_4bit"]'))
     with pytest.raises(InfrastructureError, match="far enough"):
-        make_bundle(matrix, Order(LINUX), tmp_path / "x.tar.xz", Places(tmp_path / "cache"), print)
+        make_bundle(matrix, Order(LINUX), tmp_path / "x.tar.xz", CacheDir(tmp_path / "cache"), print)
     assert [folder and folder.name for folder in asked] == ([None] if named else ["checkpoints"])

@@ -3,8 +3,8 @@
 import pytest
 
 from harness.errors import ConfigError, NothingSelectedError
-from harness.matrix.places import ScenarioFile
-from harness.session.catalogue import read_catalogue
+from harness.matrix.paths import ScenarioFile
+from harness.session.plan import read_catalogue
 
 TEXT = '''
 import a_package_that_is_not_there

@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, InfrastructureError
-from harness.session.builder import builder_cell, builder_python, named_python
-from harness.session.checkpoints import Definition, Shelf, of_weights, open_shelf, read_definition
-from harness.session.shelflist import bytes_to_write, entries
+from harness.session.checkpoint_builder import builder_cell, builder_python, named_python
+from harness.session.checkpoints import (
+    CheckpointStore,
+    Definition,
+    bytes_to_write,
+    entries,
+    of_weights,
+    open_store,
+    read_definition,
+)
 
 BUILDER = """
 import json, pathlib, sys
@@ -45,11 +52,11 @@ def shelf(tmp_path):
         file.write_text(f'kind = "{name}"\n')
         hub = "org/model" if name == "model" else None
         definitions[name] = Definition(name, file, base, hub, "model", {"tiny": 1000})
-    return Shelf(tmp_path / "shelf", builder, definitions, "tiny")
+    return CheckpointStore(tmp_path / "shelf", builder, definitions, "tiny")
 
 
-def provide(shelf, *names, say=lambda text: None):
-    return shelf.provide(names, lambda: Path(sys.executable), shelf.root / "log", say)
+def provide(shelf, *names, echo=lambda text: None):
+    return shelf.provide(names, lambda: Path(sys.executable), shelf.root / "log", echo)
 
 
 def test_bases_are_built_first_and_nothing_is_built_twice(shelf):
@@ -76,7 +83,7 @@ def test_a_layout_is_asked_once_and_needs_no_base_that_is_built(shelf):
 
 def test_progress_is_heard_and_the_rest_is_only_logged(shelf):
     heard = []
-    provide(shelf, "model", say=heard.append)
+    provide(shelf, "model", echo=heard.append)
     assert heard == ["model: 1.0 MB, 9.0 GiB free"]
     assert "a library says something" in (shelf.root / "log").read_text()
 
@@ -122,13 +129,13 @@ def test_weights_from_a_folder_or_the_hub_need_no_builder(shelf, tmp_path):
 
 
 def test_the_shipped_builder_is_pinned_exactly(tmp_path):
-    cell = builder_cell(open_shelf(tmp_path, [], "tiny").builder)
+    cell = builder_cell(open_store(tmp_path, [], "tiny").builder)
     assert {pin.package for pin in cell.pins} == {"transformers", "torch", "safetensors"}
     assert all(pin.requirement == f"{pin.package}=={pin.label}" and pin.label for pin in cell.pins)
 
 
 def test_every_shipped_model_has_both_sizes_and_states_the_bytes_of_the_full_one(tmp_path):
-    shelf = open_shelf(tmp_path, [], "full")
+    shelf = open_store(tmp_path, [], "full")
     models = {name for name, one in shelf.definitions.items() if one.kind == "model"}
     assert models == {
         *("qwen2.5-7b", "qwen2.5-1.5b", "llama-3.2-1b", "qwen3-moe"),
@@ -142,7 +149,7 @@ def test_definitions_beside_a_users_scenario_win(tmp_path):
     mine = tmp_path / "checkpoints"
     mine.mkdir()
     (mine / "qwen2.5-7b.toml").write_text('kind = "model"\n')
-    assert open_shelf(tmp_path, [tmp_path], "tiny").definitions["qwen2.5-7b"].file == mine / "qwen2.5-7b.toml"
+    assert open_store(tmp_path, [tmp_path], "tiny").definitions["qwen2.5-7b"].file == mine / "qwen2.5-7b.toml"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +183,7 @@ def test_room_is_asked_for_before_anything_is_built(shelf):
     (begun / "more.part").write_bytes(b"x" * 400)  # it will be drawn again
     assert bytes_to_write(shelf, ["adapter"]) == 1600, "its base is to be built too, and it is begun"
     many = Definition("model", shelf.definitions["model"].file, None, None, "model", {"tiny": 2**60})
-    full = Shelf(shelf.root, shelf.builder, {"model": many}, "tiny")
+    full = CheckpointStore(shelf.root, shelf.builder, {"model": many}, "tiny")
     with pytest.raises(InfrastructureError, match=r"1073741824.00 GiB are to be written and .* free: make room"):
         bytes_to_write(full, ["model"])
 
@@ -184,11 +191,11 @@ def test_room_is_asked_for_before_anything_is_built(shelf):
 def test_an_interpreter_of_the_users_own_is_checked_before_it_is_used(shelf, tmp_path):
     (shelf.builder / "builder.txt").write_text("pytest==1\n")
     environ = {"HARNESS_BUILDER_PYTHON": sys.executable}
-    found = builder_python(shelf.builder, Places(tmp_path), tmp_path / "log", environ)
+    found = builder_python(shelf.builder, CacheDir(tmp_path), tmp_path / "log", environ)
     assert found == Path(sys.executable).absolute(), "whatever its versions are"
     (shelf.builder / "builder.txt").write_text("pytest==1\nno-such-package==2\n")
     with pytest.raises(ConfigError, match=r"HARNESS_BUILDER_PYTHON: .* has no no-such-package"):
-        builder_python(shelf.builder, Places(tmp_path), tmp_path / "log", environ)
+        builder_python(shelf.builder, CacheDir(tmp_path), tmp_path / "log", environ)
     with pytest.raises(ConfigError, match="--python: there is no interpreter /no/python"):
         named_python("/no/python", shelf.builder, "--python")
     with pytest.raises(ConfigError, match="is not a Python interpreter that runs"):

@@ -6,9 +6,9 @@ import pytest
 
 from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.model import load_matrix
-from harness.matrix.places import ScenarioFile
-from harness.session.collecting import covered
+from harness.matrix.paths import ScenarioFile
+from harness.matrix.schema import load_matrix
+from harness.session.collect import covered
 from harness.session.plan import Plan, PlannedCell, read_scenarios
 from harness.session.resume import ask_again, narrowed
 from harness.store.records import Asked, ScenarioInfo

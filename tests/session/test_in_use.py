@@ -9,12 +9,12 @@ import pytest
 
 from harness.cli import checkpoint
 from harness.cli.main import main
-from harness.envs.inuse import Holds, alone, in_use
-from harness.envs.inventory import Stored, remove
-from harness.envs.places import Places
+from harness.envs.cache_dir import CacheDir
+from harness.envs.disk_usage import Stored, remove
+from harness.envs.usage_locks import UsageLocks, exclusive, in_use
 from harness.errors import InfrastructureError
-from harness.session.bundle_files import copy_checkpoints
-from harness.session.checkpoints import Shelf, read_definition
+from harness.session.bundle import copy_checkpoints
+from harness.session.checkpoints import CheckpointStore, read_definition
 
 HANGS = (
     "import pathlib, time\ndef test_hangs():\n    pathlib.Path({mark!r}).write_text('here\\n')\n    time.sleep(120)\n"
@@ -77,9 +77,9 @@ def test_many_may_hold_and_the_last_one_frees(tmp_path):
     folder = tmp_path / "thing"
     folder.mkdir()
     assert not in_use(folder)
-    with Holds() as one:
+    with UsageLocks() as one:
         one.take(folder)
-        with Holds() as other:
+        with UsageLocks() as other:
             other.take(folder)
             assert in_use(folder)
         assert in_use(folder)
@@ -94,7 +94,7 @@ def test_many_may_hold_and_the_last_one_frees(tmp_path):
 def test_threads_that_take_one_thing_at_once_hold_it_once(tmp_path):
     start = threading.Barrier(16)
     for number in range(20):
-        with Holds() as holds:
+        with UsageLocks() as holds:
             folder = tmp_path / str(number)
             folder.mkdir()
 
@@ -112,7 +112,7 @@ def test_threads_that_take_one_thing_at_once_hold_it_once(tmp_path):
 
 
 def test_what_another_user_has_held_before_can_be_held_too(tmp_path, monkeypatch):
-    with Holds() as one:
+    with UsageLocks() as one:
         one.take(tmp_path / "thing")
     opened = os.open
 
@@ -121,7 +121,7 @@ def test_what_another_user_has_held_before_can_be_held_too(tmp_path, monkeypatch
             raise PermissionError(path)
         return opened(path, flags, *mode)
 
-    with Holds() as other:
+    with UsageLocks() as other:
         with monkeypatch.context() as patch:
             patch.setattr(os, "open", refused)
             other.take(tmp_path / "thing")
@@ -129,7 +129,7 @@ def test_what_another_user_has_held_before_can_be_held_too(tmp_path, monkeypatch
 
 
 def test_who_removes_is_alone(tmp_path):
-    with alone(tmp_path / "thing") as first, alone(tmp_path / "thing") as second:
+    with exclusive(tmp_path / "thing") as first, exclusive(tmp_path / "thing") as second:
         assert (first, second) == (True, False)
 
 
@@ -143,17 +143,17 @@ def shelf(tmp_path, monkeypatch):
     (own / "build.py").write_text(BUILDER)
     (own / "builder.txt").write_text("pytest==8\n")
     (own / "model.toml").write_text("")
-    return Shelf(tmp_path / "checkpoints", own, {"model": read_definition(own / "model.toml")}, "tiny")
+    return CheckpointStore(tmp_path / "checkpoints", own, {"model": read_definition(own / "model.toml")}, "tiny")
 
 
 def test_what_is_packed_into_a_bundle_is_held(shelf, tmp_path):
     (tmp_path / "cache").mkdir()
-    copy_checkpoints(shelf, ["model"], Places(tmp_path / "cache"), tmp_path / "bundle", print)
+    copy_checkpoints(shelf, ["model"], CacheDir(tmp_path / "cache"), tmp_path / "bundle", print)
     assert [path.name for path in (tmp_path / "bundle" / "checkpoints").iterdir()] == [shelf.folder("model").name]
     assert not in_use(shelf.folder("model"))
 
 
 def test_what_is_built_by_name_is_held(shelf, monkeypatch):
-    monkeypatch.setattr(checkpoint, "open_shelf", lambda *_: shelf)
+    monkeypatch.setattr(checkpoint, "open_store", lambda *_: shelf)
     assert main(["checkpoint", "build", "model"]) == 0
     assert not in_use(shelf.folder("model"))

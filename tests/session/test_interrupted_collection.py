@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 from harness.envs.build import Environment
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
-from harness.envs.places import Places
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.model import load_matrix
+from harness.matrix.schema import load_matrix
 from harness.session import run as session_run
 from harness.session.begin import begin
 from harness.session.conclude import conclude
@@ -42,7 +42,7 @@ def test_nothing_was_listed_so_that_the_whole_cell_is_missing(tmp_path, monkeypa
     cell = Cell(python="3.11", pins=(Pin("six", "1", "six==1"),))
     plan = Plan(matrix, (PlannedCell(cell, Lock("aaaa", "six==1\n", {"six": "1"}, "3.11")),), files, infos)
     folder = begin(plan, tmp_path / "reports")
-    assert not run_plan(plan, folder, Places(tmp_path / "cache"), Options())
+    assert not run_plan(plan, folder, CacheDir(tmp_path / "cache"), Options())
     assert mark.exists()
     assert folder.collected() == {}
     assert conclude(folder.read_record().cells, folder.collected(), folder.attempts()).missing == ((cell.id, "*"),)

@@ -14,7 +14,7 @@ import pytest
 from harness.envs import build as build_module
 from harness.envs.build import InstallFailed, build
 from harness.envs.lock import read_lock
-from harness.session import builder
+from harness.session import checkpoint_builder
 
 SECONDS = 10.0
 HANGS = """
@@ -29,7 +29,7 @@ def test_hangs():
 IMPORTS = "import os, pathlib, time\npathlib.Path({mark!r}).write_text(f'{{os.getpid()}}\\n')\ntime.sleep(120)\n"
 STARTS = """
 import os, pathlib, sys, threading
-from harness.runner.forkserver import ForkLauncher
+from harness.runner.fork_server import ForkLauncher
 server = ForkLauncher(pathlib.Path(sys.executable), dict(os.environ), pathlib.Path(sys.argv[1], "server"))
 server.prepare(["slow_import"], [], threading.Event())
 """
@@ -42,7 +42,7 @@ build(read_lock(sys.argv[2], version, None, sysconfig.get_platform()), folder / 
 """
 BUILDS = """
 import pathlib, sys
-from harness.session.builder import run_builder
+from harness.session.checkpoint_builder import run_builder
 folder = pathlib.Path(sys.argv[1])
 run_builder([sys.executable, str(folder / "build.py")], [], folder / "build.log", print)
 """
@@ -157,8 +157,10 @@ def test_an_installer_that_asks_a_question_fails_at_once(tmp_path, monkeypatch):
 
 
 def test_a_builder_of_checkpoints_that_asks_a_question_is_not_answered(tmp_path, monkeypatch):
-    monkeypatch.setattr(builder, "BUILD_SECONDS", SECONDS)
+    monkeypatch.setattr(checkpoint_builder, "BUILD_SECONDS", SECONDS)
     (tmp_path / "build.py").write_text("import sys\nprint(f'x: {sys.stdin.read()!r}')\n")
     said = []
-    builder.run_builder([sys.executable, str(tmp_path / "build.py")], ["x"], tmp_path / "build.log", said.append)
+    checkpoint_builder.run_builder(
+        [sys.executable, str(tmp_path / "build.py")], ["x"], tmp_path / "build.log", said.append
+    )
     assert said == ["x: ''"]

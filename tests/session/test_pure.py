@@ -8,12 +8,11 @@ from harness.errors import ExitCode, NothingSelectedError
 from harness.matrix.cell import Cell, Pin
 from harness.runner.gpus import Gpu
 from harness.runner.isolation import Isolation
-from harness.session.cards import visible_gpus
+from harness.session.cell import plan_attempts, visible_gpus
 from harness.session.conclude import conclude, lacking
 from harness.session.context import Options
 from harness.session.isolation_check import isolation_differences
 from harness.session.plan import select_cells
-from harness.session.todo import plan_attempts
 from harness.store.records import AttemptRecord, CellRecord, ScenarioInfo
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

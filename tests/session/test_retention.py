@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from harness.errors import ConfigError
 from harness.session import retention
 from harness.session.retention import Tried, choose, trim
-from harness.store.folder import RunFolder
 from harness.store.history import open_history
 from harness.store.journal import Journal
-from harness.store.outcome import Outcome, Status
-from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, ScenarioInfo
+from harness.store.records import AttemptRecord, CellRecord, HostRecord, Outcome, RunRecord, ScenarioInfo, Status
+from harness.store.run_folder import RunFolder
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 OOM = "OutOfMemoryError"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from harness.envs.build import Environment
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, Unsolvable
-from harness.envs.places import Places
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.model import load_matrix
+from harness.matrix.schema import load_matrix
 from harness.report.write import write_views
 from harness.session import run as session_run
 from harness.session.begin import begin
@@ -55,7 +55,7 @@ def run(tmp_path, monkeypatch):
     folder = begin(plan, tmp_path / "reports", keyword=CHOICE)
 
     def go(**options):
-        assert run_plan(plan, folder, Places(tmp_path / "cache"), Options(**{"keyword": CHOICE, **options}))
+        assert run_plan(plan, folder, CacheDir(tmp_path / "cache"), Options(**{"keyword": CHOICE, **options}))
         return folder
 
     return go

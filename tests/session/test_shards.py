@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 
 from harness.envs.lock import Lock, Unsolvable
 from harness.matrix.cell import Cell, Pin
-from harness.session.plan import PlannedCell
-from harness.session.shards import shards
+from harness.session.plan import PlannedCell, shards
 
 
 def planned(number, lock, *, reference=False):

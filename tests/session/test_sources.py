@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from harness.matrix.places import ScenarioFile
-from harness.session.catalogue import read_catalogue
-from harness.session.sources import modules
+from harness.matrix.paths import ScenarioFile
+from harness.session.plan import read_catalogue
+from harness.session.source_digest import modules
 
 FILES = {
     "mine.py": "import direct\n@scenario(checkpoints=['small'])\ndef test_x(probe): pass\ndef test_y(probe): pass\n",

@@ -10,8 +10,8 @@ import pytest
 
 from harness.report.write import write_views
 from harness.store import table
-from harness.store.folder import RunFolder
 from harness.store.merge import merge
+from harness.store.run_folder import RunFolder
 
 FROZEN = Path(__file__).parent / "frozen" / "first-schema"
 

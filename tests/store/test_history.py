@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 from harness.report.context import build
-from harness.store.folder import RunFolder
 from harness.store.history import open_history
 from harness.store.historydb import FILE
 from harness.store.historyindex import refresh
@@ -31,6 +30,7 @@ from harness.store.records import (
     RunRecord,
     ScenarioInfo,
 )
+from harness.store.run_folder import RunFolder
 from harness.verdict.compare import result_of
 from harness.verdict.noise import Spread
 

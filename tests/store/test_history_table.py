@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.boxes import word_of
+from harness.report.cell_details import word_of
 from harness.store.history import open_history
 from harness.store.historytable import status
-from harness.store.outcome import Outcome
+from harness.store.records import Outcome
 from harness.verdict.compare import result_of
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "history.py"

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.errors import ConfigError
-from harness.store.folder import RunFolder, create, find, folder_name
 from harness.store.journal import Journal, attempts, read
-from harness.store.outcome import Outcome, Reason, Stage, Status
-from harness.store.records import AttemptRecord
+from harness.store.records import AttemptRecord, Outcome, Reason, Stage, Status
+from harness.store.run_folder import RunFolder, create, find, folder_name
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

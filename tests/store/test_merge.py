@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from harness.cli.main import main
 from harness.errors import ConfigError
 from harness.report.write import known_issues, write_views
-from harness.store.folder import RunFolder, folder_name
 from harness.store.journal import Journal
-from harness.store.merge import merge, part_names
-from harness.store.mergedissues import as_toml, united_issues
+from harness.store.merge import as_toml, merge, part_names, united_issues
 from harness.store.records import AttemptRecord, CellRecord, GpuRecord, HostRecord, RunRecord, ScenarioInfo
+from harness.store.run_folder import RunFolder, folder_name
 from harness.store.table import load
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -6,9 +6,9 @@ import pandas as pd
 
 from harness.store import table
 from harness.store.events import digest
-from harness.store.folder import RunFolder
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
+from harness.store.run_folder import RunFolder
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

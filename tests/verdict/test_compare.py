@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from harness.store.outcome import Outcome, Reason, Stage, Status
+from harness.store.records import Outcome, Reason, Stage, Status
 from harness.verdict.compare import Change, compare, figure_changed, result_of
 
 EVERY = [Outcome(Status.PASS, Stage.CHECK)] + [

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.store.outcome import Outcome
-from harness.verdict.accepted import acceptable, acceptance, covers
+from harness.store.records import Outcome
+from harness.verdict.acceptance import acceptable, acceptance, covers
 from harness.verdict.compare import Result
 from harness.verdict.compared import compared, with_lines_of
 from harness.verdict.comparison import Answer, Box, Kind, compare_sides, relabelled
-from harness.verdict.known import KnownIssue, State
+from harness.verdict.known_issues import KnownIssue, State
 from harness.verdict.noise import Spread, spread
 from harness.verdict.shifts import shifts
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from harness.runner.exits import ProcessExit
+from harness.runner.process import ProcessExit
 from harness.store.records import Expectation, Failure, Frame
 from harness.verdict.judge import Evidence, judge
 

@@ -3,8 +3,8 @@
 import pytest
 
 from harness.errors import ConfigError
-from harness.store.outcome import Outcome
-from harness.verdict.known import State, parse, standing
+from harness.store.records import Outcome
+from harness.verdict.known_issues import State, parse, standing
 
 SPILL = """
 [[issue]]

@@ -9,8 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.store.records import Failure, Frame
-from harness.verdict.blank import LONGEST, blank
-from harness.verdict.signature import Rule, recognise, rules, signal_name, signature
+from harness.verdict.signature import LONGEST, Rule, normalize, recognise, rules, signal_name, signature
 
 MESSAGES = (
     "CUDA out of memory. Tried to allocate {}.{} GiB. GPU {} has a total capacity of {} GiB",
@@ -27,15 +26,15 @@ MESSAGES = (
 @example("'" + "a" * 60 + "' can't '" + "/a/b" * 30 + "'")
 @example("-1.2,3x(4, 5)/6/7 0x1f 1e5 [1] (1) N.N.1")
 def test_blanking_twice_changes_nothing_more(message):
-    once = blank(message)
-    assert blank(once) == once
+    once = normalize(message)
+    assert normalize(once) == once
     assert len(once) <= LONGEST
     assert "\n" not in once
 
 
 @given(st.sampled_from(MESSAGES), st.lists(st.integers(0, 10**9), min_size=8, max_size=8))
 def test_numbers_do_not_matter(message, numbers):
-    assert blank(message.format(*numbers[:4])) == blank(message.format(*numbers[4:]))
+    assert normalize(message.format(*numbers[:4])) == normalize(message.format(*numbers[4:]))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +54,7 @@ def test_numbers_do_not_matter(message, numbers):
     ],
 )  # fmt: skip
 def test_what_is_blanked(message, expected):
-    assert blank(message) == expected
+    assert normalize(message) == expected
 
 
 def failure(kind, message, *frames):

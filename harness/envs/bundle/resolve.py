@@ -11,13 +11,12 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from harness.envs import lockcache
+from harness.envs import lock
 from harness.envs.bundle.target import Target
-from harness.envs.explain import is_network, paragraph
 from harness.envs.lock import RESOLVE_SECONDS, Unsolvable, compile_arguments
-from harness.envs.lockinput import PROBE_REQUIREMENTS, LockInput, index_settings, until
-from harness.envs.pipconfig import Carried
-from harness.envs.uvcommand import environment, need_uv, run_uv
+from harness.envs.lock_input import PROBE_REQUIREMENTS, LockInput, index_settings, until
+from harness.envs.pip_config import Carried
+from harness.envs.uv import environment, is_network, need_uv, paragraph, run_uv
 from harness.matrix.cell import Cell
 
 JOBS = 4
@@ -80,14 +79,14 @@ class Resolver:
     def _cached(self, question: LockInput, left: Sequence[str]) -> str | Unsolvable:
         self.cache.mkdir(parents=True, exist_ok=True)
         path = self.cache / f"{question.digest}.json"
-        entry = lockcache.load(path)
+        entry = lock.load_answer(path)
         if entry is not None and entry.fresh(forever=question.as_of is not None):
             return Unsolvable(entry.sentence or "") if entry.text is None else entry.text
         with tempfile.TemporaryDirectory(prefix="harness-lock-") as folder:
             answer = self._ask(question, left, Path(folder))
         if isinstance(answer, Unsolvable) and answer.network:
             return answer
-        lockcache.save(path, answer if isinstance(answer, str) else None, getattr(answer, "sentence", None))
+        lock.save_answer(path, answer if isinstance(answer, str) else None, getattr(answer, "sentence", None))
         return answer
 
     def _ask(self, question: LockInput, left: Sequence[str], folder: Path) -> str | Unsolvable:

@@ -6,17 +6,15 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.report.boxes import frame_text
-from harness.report.issue import beside, words
-from harness.report.issue.context import Evidence, IssueContext, Script, Searched, Target, Tracker
-from harness.report.issue.contrast import installed
-from harness.report.issue.evidence import evidence, shows
-from harness.report.issue.newer import Newest, untried
-from harness.report.issue.pick import Picked, pick, telling
+from harness.report.cell_details import frame_text
+from harness.report.issue import environment, wording
+from harness.report.issue.environment import Newest, untried
+from harness.report.issue.evidence import Picked, evidence, installed, pick, shows, telling
+from harness.report.issue.model import Evidence, IssueContext, Script, Searched, Target, Tracker
 from harness.report.issue.repository import frame_of, repositories, target
-from harness.report.views import Group, ReportContext, Row
+from harness.report.model import Group, ReportContext, Row
 from harness.store.records import AttemptRecord, Frame, RunRecord, ScenarioInfo
-from harness.verdict.known import State
+from harness.verdict.known_issues import State
 
 FRAMES = 10
 NO_BUG = "not a bug"  # how a rule's summary says that upstream meant it so
@@ -56,11 +54,11 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
     frames = attempt.failure.frames if attempt and attempt.failure else ()
     trackers = known_trackers(rows, group)
     first = [cell.id, *([picked.green.cell] if picked.green else [])]
-    columns, lines = beside.small_matrix(report, rows, first)
+    columns, lines = environment.small_matrix(report, rows, first)
     return IssueContext(
-        gone=words.gone(picked.contrast) or (searched.gone if searched else ""),
+        gone=wording.gone(picked.contrast) or (searched.gone if searched else ""),
         meant=MEANT if _is_meant(group) else "",
-        title=words.title(
+        title=wording.title(
             headline(group, signature), picked.contrast, searched, names[cell.id], meant=_is_meant(group)
         ),
         key=group.key,
@@ -73,22 +71,22 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
         cell=cell.id,
         cell_name=names[cell.id],
         summary=summary(signature, counts, picked, searched),
-        system=beside.system(run, cell, picked.red),
+        system=environment.system(run, cell, picked.red),
         contrast=picked.contrast,
         evidence=counts,
         searched=searched,
         frames=last_frames(frames),
         expected=row.title,
-        actual=words.without_name(picked.red.detail or picked.red.outcome)[1],
+        actual=wording.without_name(picked.red.detail or picked.red.outcome)[1],
         checks=tuple(each for each in picked.red.checks if not each.held),
-        memory=beside.memory(picked, attempt),
+        memory=environment.memory(picked, attempt),
         axes=report.axes,
         columns=columns,
         matrix=lines,
-        green_here=beside.green_here(report, row.scenario, cell.id, infos),
+        green_here=environment.green_here(report, row.scenario, cell.id, infos),
         not_tried=(
-            *untried(beside.tried(run, picked, searched), material.newest),
-            *beside.not_tried(run, picked, infos),
+            *untried(environment.tried(run, picked, searched), material.newest),
+            *environment.not_tried(run, picked, infos),
         ),
         lock=tuple(sorted(installed(cell).items())),
         script=Script(),
@@ -121,8 +119,8 @@ def headline(group: Group, signature: str) -> str:
     """Say what happens in one line: in the words of the rule where one knows it, else the failure and its place."""
     if group.rule:
         return group.summary
-    place, what = frame_of(signature), words.failure_words(signature)
-    expected, what = words.without_name(what)
+    place, what = frame_of(signature), wording.failure_words(signature)
+    expected, what = wording.without_name(what)
     what = f"Does not hold: {what}" if expected else what
     return f"{what} in {place}" if "/" in place else what
 
@@ -130,19 +128,19 @@ def headline(group: Group, signature: str) -> str:
 def summary(signature: str, counts: Sequence[Evidence], picked: Picked, searched: Searched | None) -> tuple[str, ...]:
     """Return three to six sentences: what fails, where, the contrast, the bisect, on what it ran."""
     row, place = picked.row, frame_of(signature)
-    expected, what = words.without_name(picked.red.detail or words.failure_words(signature))
+    expected, what = wording.without_name(picked.red.detail or wording.failure_words(signature))
     fails = "fails; this does not hold:" if expected else "fails with"
     where = f", raised in {place}" if "/" in place else ""
     about = f" ({row.title.rstrip('.')})" if row.title else ""
     said = [f"The test {row.scenario}{about} {fails} {what.rstrip('.')}{where}."]
-    said.append(words.seen(counts[0]))
+    said.append(wording.seen(counts[0]))
     if len(counts) > 1:
-        said[-1] += f" The same failure shows in {words.counted(len(counts) - 1, 'other test')} of this run."
+        said[-1] += f" The same failure shows in {wording.counted(len(counts) - 1, 'other test')} of this run."
     settled = bool(searched and searched.settled)
-    said.append(words.contrasted(picked.contrast, counts[0], settled=settled, searched=searched is not None))
+    said.append(wording.contrasted(picked.contrast, counts[0], settled=settled, searched=searched is not None))
     if searched:
         said.append(searched.sentence)
-    said.append(words.ran(picked.red.ran_on, picked.red.simulated))
+    said.append(wording.ran(picked.red.ran_on, picked.red.simulated))
     return tuple(each for each in said if each)
 
 
@@ -189,7 +187,7 @@ def _labels(group: Group, picked: Picked, searched: Searched | None, *, flaky: b
     if _is_meant(group):
         return ()
     by_search = bool(searched and (searched.culprit or searched.regression))
-    by_contrast = words.regression(picked.contrast) is not None and not (searched and searched.settled)
+    by_contrast = wording.regression(picked.contrast) is not None and not (searched and searched.settled)
     regressed = by_search or by_contrast
     return ("bug", *(("regression",) if regressed else ()), *(("flaky",) if flaky else ()))
 

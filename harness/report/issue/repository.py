@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from harness.matrix.repositories import DEFAULT_REPOSITORIES
-from harness.report.issue.context import Target
-from harness.report.links import tracker_url
+from harness.matrix.git import DEFAULT_REPOSITORIES
+from harness.report.html import tracker_url
+from harness.report.issue.model import Target
 from harness.search.commits import on_github
 
 # Packages that come with the ones under test, and are not named as `dev` or `git:` in a matrix.

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 
 from harness.errors import ConfigError
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
 from harness.report.repro.modules import Module
 from harness.report.repro.parameters import arguments
 from harness.report.repro.script import OWN
@@ -52,5 +52,5 @@ def _function(module: Module, test: str) -> ast.FunctionDef:
         places = [each for place in places if isinstance(place, ast.ClassDef) for each in place.body]
     found = [each for each in places if isinstance(each, ast.FunctionDef) and each.name == name]
     if not found or "::" in outer:
-        raise ConfigError(f"{short(module.path)} has no test {test} that a script could call")
+        raise ConfigError(f"{short_path(module.path)} has no test {test} that a script could call")
     return found[-1]

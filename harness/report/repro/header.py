@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from harness.report.links import tracker_url
+from harness.report.html import tracker_url
 from harness.report.repro.lines import WIDTH
 from harness.report.repro.matching import Wanted
 from harness.report.repro.target import Target

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import packages_of
-from harness.envs.places import Places
 from harness.errors import ConfigError
-from harness.matrix.places import own_root, short
+from harness.matrix.paths import install_root, short_path
 from harness.report.redact import for_outside
 from harness.report.repro.call import FIXTURES, call_of
 from harness.report.repro.check import MOST_LINES, check
@@ -25,11 +25,11 @@ from harness.report.repro.slicing import Slice
 from harness.report.repro.standin import standin
 from harness.report.repro.target import Target, choose
 from harness.report.repro.weights import IMPORTS, PACKED_IMPORTS, checkpoints, program
-from harness.session.builder import builder_python
-from harness.session.checkpoints import open_shelf
-from harness.session.sources import digest
-from harness.store.folder import RunFolder
+from harness.session.checkpoint_builder import builder_python
+from harness.session.checkpoints import open_store
+from harness.session.source_digest import digest
 from harness.store.records import RunRecord, ScenarioInfo
+from harness.store.run_folder import RunFolder
 
 TIMEOUT = 900.0  # seconds, where the scenario declares none
 
@@ -44,7 +44,7 @@ class Repro:
     scenario: str = ""
 
 
-def make_repro(folder: RunFolder, cell: str, scenario: str, places: Places) -> Repro:
+def make_repro(folder: RunFolder, cell: str, scenario: str, places: CacheDir) -> Repro:
     """Return a script for one scenario in one cell of a run.
 
     Args:
@@ -72,7 +72,7 @@ def make_repro(folder: RunFolder, cell: str, scenario: str, places: Places) -> R
     return Repro(found, tuple(notes), target.cell.id, target.scenario)
 
 
-def scenario_file(info: ScenarioInfo, run: RunRecord, places: Places) -> Path:
+def scenario_file(info: ScenarioInfo, run: RunRecord, places: CacheDir) -> Path:
     """Return the file of a scenario; for a run of another machine the harness's own one, if it is the same text.
 
     Raises:
@@ -81,13 +81,13 @@ def scenario_file(info: ScenarioInfo, run: RunRecord, places: Places) -> Path:
     path = Path(info.nodeid.split("::", 1)[0])
     if path.is_file():
         return path
-    own = own_root() / "scenarios" / path.name
+    own = install_root() / "scenarios" / path.name
     size = run.matrix.get("checkpoints", {}).get("size", "tiny")
     if own.is_file() and info.source == digest(
-        own, info.checkpoints, open_shelf(places.checkpoints, [own.parent], size)
+        own, info.checkpoints, open_store(places.checkpoints, [own.parent], size)
     ):
         return own
-    raise ConfigError(f"the scenario file {short(path)} is no longer there, and a script is made from its text")
+    raise ConfigError(f"the scenario file {short_path(path)} is no longer there, and a script is made from its text")
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class _Maker:
     target: Target
     wanted: Wanted
     path: Path
-    places: Places
+    places: CacheDir
 
     def text(self, style: Style) -> str:
         """Return the script, not yet redacted."""
@@ -162,7 +162,7 @@ class _Maker:
                 f"the run took its weights from {settings['weights']}: a script makes synthetic ones only, "
                 'so run it once with [checkpoints] weights = "synthetic"'
             )
-        shelf = open_shelf(self.places.checkpoints, [self.path.parent], settings.get("size", "tiny"))
+        shelf = open_store(self.places.checkpoints, [self.path.parent], settings.get("size", "tiny"))
         logs = self.places.checkpoints
         found = shelf.layouts(
             names,

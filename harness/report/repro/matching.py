@@ -6,10 +6,8 @@ import re
 from dataclasses import dataclass
 
 from harness.errors import ConfigError
-from harness.store.outcome import Reason
-from harness.store.records import AttemptRecord, Failure
-from harness.verdict.blank import LONGEST, blank
-from harness.verdict.signature import short_type
+from harness.store.records import AttemptRecord, Failure, Reason
+from harness.verdict.signature import LONGEST, normalize, short_type
 
 PLACEHOLDERS = re.compile(r"<(?:url|address|path)>|(?<![A-Za-z0-9_])N(?![A-Za-z0-9_])|…")
 CRASH = re.compile(r"crash:(?P<how>SIG[A-Z]+|signal-\d+|exit-\d+)|timeout")
@@ -57,7 +55,7 @@ def plain(head: str, failure: Failure | None) -> str:
     if failure is None or not own or short_type(failure) != "AssertionError":
         return head
     message = "" if failure.message.startswith("assert ") else failure.message.partition("\nassert ")[0]
-    return f"AssertionError: {blank(message)}".removesuffix(": ")
+    return f"AssertionError: {normalize(message)}".removesuffix(": ")
 
 
 def split(signature: str, attempt: AttemptRecord) -> tuple[str, str]:
@@ -71,7 +69,7 @@ def split(signature: str, attempt: AttemptRecord) -> tuple[str, str]:
 
 
 def pattern(blanked: str) -> str:
-    """Return a regular expression for the texts that :func:`harness.verdict.blank.blank` makes this one of.
+    """Return a regular expression for the texts that :func:`harness.verdict.signature.normalize` makes this one of.
 
     It is for a text on one line, with single spaces, and has to match it as a whole.
     """

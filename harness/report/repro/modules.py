@@ -9,7 +9,7 @@ from pathlib import Path
 
 import harness
 from harness.errors import ConfigError
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
 from harness.report.repro.cut import cut
 from harness.report.repro.fold import Fold
 from harness.report.repro.scopes import bound
@@ -65,12 +65,14 @@ class Module:
             path = Path(harness.__file__).parent.joinpath("probe", *parts).with_suffix(".py")
             if found.module.startswith(f"{PROBE}.") and path.is_file() and found.name is not None:
                 return path
-            raise ConfigError(f"{short(self.path)} uses {found.module}, which a script without the harness cannot have")
+            raise ConfigError(
+                f"{short_path(self.path)} uses {found.module}, which a script without the harness cannot have"
+            )
         beside = self.path.parent.joinpath(*found.module.split("."))
         path = beside.with_suffix(".py")
         if (not path.is_file() and (beside / "__init__.py").is_file()) or (path.is_file() and found.name is None):
             what = f"from {found.module} import …" if path.is_file() else "a module of one file"
-            raise ConfigError(f"{short(self.path)} imports {found.module} as a whole: a script needs {what}")
+            raise ConfigError(f"{short_path(self.path)} imports {found.module} as a whole: a script needs {what}")
         return path if path.is_file() else None
 
 
@@ -84,7 +86,7 @@ def read_module(path: Path, reading: Reading = Reading()) -> Module:
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except (OSError, SyntaxError, ValueError) as error:
-        raise ConfigError(f"{short(path)} cannot be read as Python: {error}") from error
+        raise ConfigError(f"{short_path(path)} cannot be read as Python: {error}") from error
     if reading.raised_at:
         cut(tree, [(function, line) for file, function, line in reading.raised_at if file == path.name])
     module = Module(path, reading)
@@ -140,7 +142,9 @@ class _Imports(ast.NodeTransformer):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         name = "." * node.level + (node.module or "")
         if node.level or any(alias.name == "*" for alias in node.names):
-            raise ConfigError(f"{short(self.path)}, line {node.lineno}: a script cannot have this import from {name}")
+            raise ConfigError(
+                f"{short_path(self.path)}, line {node.lineno}: a script cannot have this import from {name}"
+            )
         imports = {alias.asname or alias.name: (Import(name, alias.name),) for alias in node.names}
         if self.inside and not self._near(name):
             return node

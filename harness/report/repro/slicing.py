@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import ConfigError
-from harness.matrix.places import short
+from harness.matrix.paths import short_path
 from harness.report.repro.modules import Import, Module, read_module
 from harness.report.repro.scopes import bound, module_names, rename
 
@@ -133,7 +133,9 @@ class _Taken:
         home, wanted = read_module(path, module.reading), found[0].name or ""
         symbol = self.symbol(home, wanted)
         if symbol is None:
-            raise ConfigError(f"{short(module.path)} imports {wanted} from {short(path)}, which has no such name")
+            raise ConfigError(
+                f"{short_path(module.path)} imports {wanted} from {short_path(path)}, which has no such name"
+            )
         return symbol
 
     def names(self, reserved: set[str], main: Path) -> dict[Symbol | None, str]:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import ConfigError
-from harness.matrix.places import nearest
+from harness.matrix.paths import nearest
 from harness.session.plan import matches
-from harness.store.outcome import Stage, Status
-from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, ScenarioInfo
+from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, ScenarioInfo, Stage, Status
 
 RED = (Status.FAIL, Status.ERROR)
 SHOWN = 5  # ids in a sentence

@@ -127,7 +127,7 @@ def checkpoints(layouts: Mapping[str, Mapping[str, Any]], *, packed: bool) -> tu
     """Return the lines that hold each checkpoint's files and layout, and those of ``main`` that write them.
 
     Args:
-        layouts: name → what :meth:`harness.session.checkpoints.Shelf.layouts` returns.
+        layouts: name → what :meth:`harness.session.checkpoints.CheckpointStore.layouts` returns.
         packed: compress them, where there is no room for them as they are.
     """
     if packed:

@@ -1,0 +1,366 @@
+"""Run git in a folder, without its prompts and without what a calling git has set."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict
+
+from harness.errors import ConfigError, InfrastructureError
+from harness.matrix.expression import GitRef
+from harness.matrix.index import AnswerCache, age
+from harness.matrix.paths import nearest
+
+READ_SECONDS = 120.0
+SHORT = 10  # characters of a commit, as a person reads it
+
+
+class GitFailed(Exception):
+    """git said no; the text is its first line."""
+
+
+def git(folder: Path, *arguments: str, seconds: float = READ_SECONDS) -> str:
+    """Run git in a folder and return what it printed.
+
+    Raises:
+        GitFailed: it said no.
+        InfrastructureError: it is missing, or not finished in time.
+    """
+    command = ["git", "-c", "log.showSignature=false", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise InfrastructureError("git is not installed, and commits need it.") from None
+    except subprocess.TimeoutExpired:
+        raise InfrastructureError(f"`git {shlex.join(arguments)}` was not finished after {seconds:.0f} s.") from None
+    if done.returncode:
+        said = [line for line in done.stderr.strip().splitlines() if not line.startswith("warning:")]
+        raise GitFailed(said[0] if said else f"exit status {done.returncode}")
+    return done.stdout
+
+
+def clean_environment() -> dict[str, str]:
+    """Return our variables without those by which git, when it calls us, means its own repository."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GIT_DIR", "GIT_WORK", "GIT_IND"))
+    }
+    return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+
+
+GIT_TIMEOUT_SECONDS = 60
+
+
+# Where `dev`, `git:` and `pr:` look when the matrix has no [repositories] entry for a package.
+DEFAULT_REPOSITORIES: Mapping[str, str] = {
+    "accelerate": "https://github.com/huggingface/accelerate",
+    "bitsandbytes": "https://github.com/bitsandbytes-foundation/bitsandbytes",
+    "peft": "https://github.com/huggingface/peft",
+    "torch": "https://github.com/pytorch/pytorch",
+    "transformers": "https://github.com/huggingface/transformers",
+}
+
+
+@dataclass(frozen=True)
+class ResolvedRef:
+    """A commit, as its full 40 characters, and what to tell the user about it."""
+
+    commit: str
+    warning: str | None = None
+
+
+def clone_url(repository: str, beside: Path) -> str:
+    """Return what git is given: an address as it is, or a local folder made absolute as a ``file:`` address."""
+    if re.match(r"[a-z+]+://|[\w.-]+@[\w.-]+:", repository):
+        return repository
+    return (beside / Path(repository).expanduser()).resolve().as_uri()
+
+
+def resolve_ref(wanted: GitRef, address: str, cache: Path) -> ResolvedRef:
+    """Ask a repository which commit an expression means today.
+
+    An answer of a remote repository is kept for an hour, so that a cell keeps its id between listing and running it.
+
+    Raises:
+        ConfigError: the repository has no such branch, tag or pull request.
+        InfrastructureError: the repository cannot be reached, or git is missing.
+    """
+    if wanted.ref and re.fullmatch(r"[0-9a-f]{40}", wanted.ref):
+        return ResolvedRef(wanted.ref)
+    if address.startswith("file:"):
+        return ResolvedRef(_ask(wanted, address))
+    answer = AnswerCache(cache).ask(f"commit {wanted.text} {address}", lambda: _ask(wanted, address))
+    if answer.stale is None:
+        return ResolvedRef(answer.value)
+    return ResolvedRef(answer.value, f"{address} does not answer; what {wanted.text} means is {age(answer.stale)} old")
+
+
+def _ask(wanted: GitRef, address: str) -> str:
+    names = _names(wanted)
+    refs = _ls_remote(address, *names)
+    for name in names:
+        if name in refs:
+            return refs[name]
+    raise ConfigError(_absent(wanted, address))
+
+
+def _names(wanted: GitRef) -> tuple[str, ...]:
+    """Return the references to try, the best first; an annotated tag stands for the commit behind it (``^{}``)."""
+    if wanted.pull is not None:
+        return (f"refs/pull/{wanted.pull}/head",)
+    if wanted.ref is None:
+        return ("HEAD",)
+    tag = f"refs/tags/{wanted.ref}"
+    return (f"refs/heads/{wanted.ref}", f"{tag}^{{}}", tag, wanted.ref)
+
+
+def _absent(wanted: GitRef, address: str) -> str:
+    if wanted.pull is not None:
+        return f"{address} has no pull request {wanted.pull}"
+    if wanted.ref is None:
+        return f"{address} has no default branch"
+    known = (name.split("/", 2)[2] for name in _ls_remote(address, "refs/heads/*", "refs/tags/*") if "^" not in name)
+    near = nearest(wanted.ref, known)
+    hint = f'; the nearest is "git:{near}"' if near else ""
+    return f"{address} has no branch or tag {wanted.ref} (a commit needs all its 40 characters){hint}"
+
+
+def _ls_remote(address: str, *patterns: str) -> dict[str, str]:
+    """Return the matching references and their commits."""
+    try:
+        said = git(Path(), "ls-remote", "--quiet", "--", address, *patterns, seconds=GIT_TIMEOUT_SECONDS)
+    except GitFailed as error:
+        raise InfrastructureError(f"git cannot ask {address}: {error}.") from None
+    rows = (line.split("\t", 1) for line in said.splitlines() if "\t" in line)
+    return {name: commit for commit, name in rows}
+
+
+CLONE_SECONDS = 1800.0  # a long history over a slow line
+
+
+FIELDS = "--format=%H%x1f%P%x1f%aI%x1f%s"
+
+
+URL = re.compile(r"[a-z][a-z+]*://")
+
+
+SCP = re.compile(r"([\w.-]+@[\w.-]+):(?!//)(.+)")  # git@github.com:owner/name, which no installer reads
+
+
+class Commit(BaseModel):
+    """One commit; ``date`` is the author's, ISO 8601."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha: str
+    parents: tuple[str, ...]
+    date: str
+    subject: str
+
+    @property
+    def short(self) -> str:
+        """The beginning of its name."""
+        return self.sha[:SHORT]
+
+    @property
+    def pull(self) -> int | None:
+        """The pull request that its subject names, as GitHub writes it: ``(#123)``."""
+        found = re.findall(r"\(#(\d+)\)", self.subject)
+        return int(found[-1]) if found else None
+
+    def words(self) -> str:
+        """Name it with its date, its pull request and its subject in one line."""
+        return f"{self.short} ({self._facts()})"
+
+    def full(self) -> str:
+        """Name it so with all characters of its name."""
+        return f"{self.sha} ({self._facts()})"
+
+    def _facts(self) -> str:
+        pull = f" PR #{self.pull}" if self.pull is not None else ""
+        return f'{self.date[:10]}{pull} "{self.subject}"'
+
+
+@dataclass(frozen=True)
+class Line:
+    """Commits in a row, oldest first: the first stands before the change, the last after it.
+
+    With ``fork`` the first does not lie on the row: its branch left the row at the second, which is asked first,
+    because what holds for the first need not hold there.
+    """
+
+    commits: tuple[Commit, ...]
+    fork: bool = False
+
+    @property
+    def shas(self) -> tuple[str, ...]:
+        """The commits by name."""
+        return tuple(one.sha for one in self.commits)
+
+
+def line_of(older: Commit, chain: Sequence[Commit], base: Commit) -> Line:
+    """Return the row from ``older`` over ``chain``; ``base`` is the commit on which the chain stands."""
+    if base.sha == older.sha:
+        return Line((older, *chain))
+    return Line((older, base, *chain), fork=True)
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A repository: git reads it in ``folder``, an installer gets ``address``; ``subfolder`` holds the package.
+
+    Nothing is ever checked out in ``folder``: an installer makes its own copy of a commit.
+    """
+
+    folder: Path
+    address: str
+    subfolder: str = ""
+    remote: bool = False
+
+    def tags(self) -> tuple[str, ...]:
+        """Return all tags, oldest first."""
+        return tuple(git(self.folder, "tag", "--list", "--sort=creatordate").splitlines())
+
+    def commit(self, ref: str) -> Commit:
+        """Return the commit that a tag, a branch or a name means.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        try:
+            return _read(git(self.folder, "log", "--max-count=1", FIELDS, f"{ref}^{{commit}}", "--"))[0]
+        except GitFailed as error:
+            raise ConfigError(f"{self.address} has no commit {ref} ({error})") from None
+
+    def line(self, older: str, newer: str) -> Line:
+        """Return the row of commits that ``newer`` has and ``older`` lacks, along first parents.
+
+        Raises:
+            ConfigError: there are none, or the two have no common history.
+        """
+        limits = ("--first-parent", "--reverse", f"{older}..{newer}", "--")
+        chain = _read(git(self.folder, "log", FIELDS, *limits, seconds=CLONE_SECONDS))
+        if not chain:
+            raise ConfigError(f"{newer} has no commit that {older} has not: they stand in the wrong order")
+        if not chain[0].parents:
+            raise ConfigError(f"{older} and {newer} have no common commit (is {self.address} a shallow clone?)")
+        return line_of(self.commit(older), chain, self.commit(chain[0].parents[0]))
+
+    def origin(self) -> str:
+        """Return the address that people know it by: the one it was cloned from, else its own."""
+        try:
+            return git(self.folder, "config", "--get", "remote.origin.url").strip() or self.address
+        except GitFailed:
+            return self.address
+
+    def fetch(self) -> None:
+        """Bring the copy of a remote repository up to date; a local one is as its owner wants it.
+
+        Raises:
+            InfrastructureError: it does not answer.
+        """
+        if not self.remote:
+            return
+        with FileLock(f"{self.folder}.lock"):
+            try:
+                references = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+                git(self.folder, "fetch", "--quiet", "--prune", "origin", *references, seconds=CLONE_SECONDS)
+            except GitFailed as error:
+                raise InfrastructureError(f"git cannot fetch {self.address}: {error}") from None
+
+
+def open_repository(text: str, cache: Path) -> Clone:
+    """Open what ``--into`` names: ``git:<url or folder>``, with ``#subdirectory=…`` where the package lies deeper.
+
+    Args:
+        text: An ``https``, ``ssh`` or ``file`` address is copied (bare, without file contents) and kept; a folder is
+            used as it is.
+        cache: The folder of the copies.
+
+    Raises:
+        ConfigError: it does not begin with ``git:``, or the folder is no repository.
+        InfrastructureError: git is missing, or the address does not answer.
+    """
+    kind, colon, rest = text.partition(":")
+    place, _, fragment = rest.partition("#")
+    if kind != "git" or not colon or not place:
+        raise ConfigError(f"--into {text} must be git:URL or git:FOLDER")
+    subfolder = fragment.removeprefix("subdirectory=").strip("/")
+    place = _spelled_out(place)
+    if URL.match(place):
+        return Clone(_copy(place, cache), place, subfolder, remote=True)
+    return _local(place, subfolder)
+
+
+def _local(place: str, subfolder: str) -> Clone:
+    folder = Path(place).expanduser().absolute()
+    try:
+        bare = git(folder, "rev-parse", "--is-bare-repository").strip() == "true"
+        if bare:
+            return Clone(folder, address_of(folder), subfolder)
+        top = Path(git(folder, "rev-parse", "--show-toplevel").strip())
+        inside = git(folder, "rev-parse", "--show-prefix").strip().strip("/")
+    except (GitFailed, NotADirectoryError) as error:
+        raise ConfigError(f"--into git:{place} is no git repository ({error})") from None
+    return Clone(top, address_of(top), subfolder or inside)
+
+
+def address_of(folder: Path) -> str:
+    """Return where an installer gets the commits of a local repository.
+
+    That is the repository itself; or, where it is a partial clone (``--filter=blob:none``), the remote that has what it
+    lacks, for git serves no commit whose contents are not there.
+    """
+    try:
+        remote = git(folder, "config", "--get-regexp", r"^remote\..*\.promisor$").split()[0].removesuffix(".promisor")
+        address = _spelled_out(git(folder, "config", "--get", f"{remote}.url").strip())
+    except GitFailed:
+        return folder.as_uri()
+    return address if URL.match(address) else (folder / address).resolve().as_uri()
+
+
+def _spelled_out(address: str) -> str:
+    """Return an address as installers read it: what is written as for scp gets its ``ssh://``."""
+    scp = SCP.fullmatch(address)
+    return f"ssh://{scp[1]}/{scp[2]}" if scp else address
+
+
+def _copy(address: str, cache: Path) -> Path:
+    """Return the bare copy of a remote repository, made now if there is none."""
+    folder = cache.absolute() / hashlib.sha256(address.encode()).hexdigest()[:16]
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if (folder / "HEAD").exists():
+            return folder
+        half = Path(tempfile.mkdtemp(dir=cache, prefix="cloning-"))
+        try:
+            git(cache, "clone", "--quiet", "--bare", "--filter=blob:none", address, str(half), seconds=CLONE_SECONDS)
+            half.rename(folder)
+        except GitFailed as error:
+            raise InfrastructureError(f"git cannot clone {address}: {error}") from None
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+    return folder
+
+
+def _read(printed: str) -> list[Commit]:
+    rows = (line.split("\x1f", 3) for line in printed.split("\n") if line)
+    return [Commit(sha=sha, parents=tuple(up.split()), date=date, subject=text) for sha, up, date, text in rows]

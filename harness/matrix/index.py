@@ -1,0 +1,388 @@
+"""The releases of a package, as the user's pip sees them, with dates and yanked marks where the index tells."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import http.client
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+from harness.errors import ConfigError, InfrastructureError
+from harness.matrix.paths import nearest
+
+ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
+
+
+TIMEOUT_SECONDS = 15.0
+
+
+SIZE_LIMIT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """One file of a release: when it was uploaded, and why it was yanked (empty when no reason was given)."""
+
+    version: Version
+    uploaded: datetime | None
+    yanked: str | None
+
+
+def fetch(index_url: str, package: str, cert: str | None) -> tuple[IndexFile, ...]:
+    """Read one package's page; empty when the index does not answer in a form that is known.
+
+    Args:
+        index_url: Base of a simple index (PEP 503, PEP 691); a user and password in it are sent as basic authorization.
+        package: Normalized name.
+        cert: File of certificates to trust; None for what the TLS library finds (``SSL_CERT_FILE``).
+    """
+    parts = urlsplit(index_url)
+    if parts.scheme not in {"http", "https"}:
+        return ()
+    host = parts.netloc.rpartition("@")[2]
+    address = urlunsplit((parts.scheme, host, f"{parts.path.rstrip('/')}/{package}/", "", ""))
+    request = urllib.request.Request(address, headers={"Accept": ACCEPT})  # noqa: S310 - the scheme is checked above
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
+    try:
+        trust = ssl.create_default_context(cafile=cert)
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=trust) as answer:  # noqa: S310 - as above
+            text = answer.read(SIZE_LIMIT_BYTES).decode()
+            return parse(text, as_json="json" in answer.headers.get_content_type())
+    except (OSError, http.client.HTTPException, ValueError, AttributeError):
+        return ()  # the list of versions comes from pip; the page only adds to it
+
+
+def parse(text: str, *, as_json: bool) -> tuple[IndexFile, ...]:
+    """Read the page: PEP 691 JSON, or PEP 503 HTML, where some mirrors add the upload time.
+
+    Raises:
+        ValueError: the text is not JSON.
+    """
+    return tuple(_json_files(text) if as_json else _html_files(text))
+
+
+def _json_files(text: str) -> Iterator[IndexFile]:
+    page = json.loads(text)
+    files = page.get("files") if isinstance(page, dict) else None
+    for entry in files if isinstance(files, list) else ():
+        yanked = entry.get("yanked", False)
+        reason = None if yanked is False else "" if yanked is True else str(yanked)
+        yield from _file(str(entry.get("filename")), entry.get("upload-time"), reason)
+
+
+class _Links(HTMLParser):
+    """Collects the links of a page as (file name, attributes)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the file that a link points to; its text may be shortened by a mirror."""
+        values = dict(attrs)
+        if tag == "a" and (href := values.get("href")):
+            self.found.append((unquote(urlsplit(href).path.rpartition("/")[2]), values))
+
+
+def _html_files(text: str) -> Iterator[IndexFile]:
+    links = _Links()
+    links.feed(text)
+    for name, attributes in links.found:
+        reason = (attributes["data-yanked"] or "") if "data-yanked" in attributes else None
+        yield from _file(name, attributes.get("data-upload-time"), reason)
+
+
+def _file(name: str, uploaded: str | None, yanked: str | None) -> Iterator[IndexFile]:
+    try:
+        version = parse_wheel_filename(name)[1] if name.endswith(".whl") else parse_sdist_filename(name)[1]
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return  # eggs and installers of old days
+    yield IndexFile(version, _time(uploaded), yanked)
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+FRESH_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A JSON value, and how many seconds ago it was asked for when it is older than it should be."""
+
+    value: Any
+    stale: float | None = None
+
+
+@dataclass(frozen=True)
+class AnswerCache:
+    """A folder of answers, one small JSON file each; writing is atomic, so that several processes may share it."""
+
+    folder: Path
+    fresh_seconds: float = FRESH_SECONDS
+    clock: Callable[[], float] = time.time
+
+    def ask(self, key: str, fetch: Callable[[], Any]) -> Answer:
+        """Return the kept answer while it is fresh, else a new one, else the old one.
+
+        Args:
+            key: What is asked, for example ``releases torch``.
+            fetch: Asks the network; returns a JSON value.
+
+        Raises:
+            InfrastructureError: ``fetch`` raised it, and nothing is kept.
+        """
+        file = self.folder / _file_name(key)
+        kept = self._read(file)
+        if kept is not None and 0 <= self.clock() - kept[0] < self.fresh_seconds:
+            return Answer(kept[1])
+        try:
+            value = fetch()
+        except InfrastructureError:
+            if kept is None:
+                raise
+            return Answer(kept[1], stale=self.clock() - kept[0])
+        self._write(file, value)
+        return Answer(value)
+
+    def _read(self, file: Path) -> tuple[float, Any] | None:
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            return float(content["asked"]), content["value"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # absent, torn or of another make: ask again
+
+    def _write(self, file: Path, value: object) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part = file.with_suffix(f".{os.getpid()}.part")
+            part.write_text(json.dumps({"asked": self.clock(), "value": value}), encoding="utf-8")
+            part.replace(file)
+        except OSError:
+            return  # a cache that cannot be written only costs time
+
+
+def _file_name(key: str) -> str:
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", key)[:60].strip("-")
+    return f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.json"
+
+
+def age(seconds: float) -> str:
+    """Write an age for a person: ``3 h``, ``2 days``."""
+    hours = seconds / 3600
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004 - two days
+
+
+PIP_TIMEOUT_SECONDS = 120
+
+
+DEFAULT_INDEX = "https://pypi.org/simple"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release: its version, when its first file was uploaded (None: unknown), and why it was yanked (None: not)."""
+
+    version: Version
+    uploaded: datetime | None = None
+    yanked: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Releases by package, ascending by version (which is not the order of their dates), and what to tell the user."""
+
+    releases: Mapping[str, tuple[Release, ...]]
+    warnings: tuple[str, ...] = ()
+
+
+def list_releases(packages: Iterable[str], folder: Path, known: Iterable[str] = ()) -> Listing:
+    """List the releases of several packages at once, from answers less than an hour old where there are any.
+
+    Args:
+        packages: Names as the index has them.
+        folder: Where answers are kept.
+        known: Names to suggest from when a package does not exist.
+
+    Raises:
+        ConfigError: no index has a package of this name.
+        InfrastructureError: the index cannot be reached and nothing is kept.
+    """
+    names = tuple(dict.fromkeys(canonicalize_name(package) for package in packages))
+    answers = AnswerCache(folder)
+    suggestions = tuple(known)
+
+    def ask(name: str) -> tuple[tuple[Release, ...], str | None]:
+        answer = answers.ask(_question(name), lambda: _encode(fetch_releases(name, suggestions)))
+        if answer.stale is None:
+            return _decode(answer.value), None
+        warning = f"the package index does not answer; the list of {name} releases is {age(answer.stale)} old"
+        return _decode(answer.value), warning
+
+    with ThreadPoolExecutor(max_workers=max(1, min(8, len(names)))) as pool:
+        found = dict(zip(names, pool.map(ask, names), strict=True))
+    return Listing(
+        {name: releases for name, (releases, _) in found.items()},
+        tuple(warning for _, warning in found.values() if warning),
+    )
+
+
+def kept_releases(package: str, folder: Path) -> tuple[tuple[Release, ...], float] | None:
+    """Return the releases of a kept answer and, past its hour, its age in seconds (else 0); None where none is kept."""
+    try:
+        answer = AnswerCache(folder).ask(_question(package), _nobody)
+    except InfrastructureError:
+        return None
+    return _decode(answer.value), answer.stale or 0.0
+
+
+def _nobody() -> NoReturn:
+    raise InfrastructureError("the index is not asked")
+
+
+def _question(package: str) -> str:
+    """Name what is asked, with what else decides the answer: this Python, and an index set by the environment."""
+    sources = [os.environ.get(name, "") for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")]
+    return " ".join(("releases", package, *map(str, sys.version_info[:2]), *sources))
+
+
+def fetch_releases(package: str, known: Iterable[str] = ()) -> tuple[Release, ...]:
+    """Ask the index for one package's releases, ascending by version.
+
+    pip says which releases there are for this user (its indexes, mirrors, find-links); it hides the yanked ones, so
+    these come, with the dates, from the index's page.
+
+    Raises:
+        ConfigError: no index has a package of this name.
+        InfrastructureError: the index cannot be reached.
+    """
+    settings = pip_settings()
+    versions = _pip_versions(package, known)
+    files = fetch(settings.get("index-url", DEFAULT_INDEX), package, settings.get("cert"))
+    return combine(versions, files)
+
+
+def combine(versions: Iterable[Version], files: Iterable[IndexFile]) -> tuple[Release, ...]:
+    """Join what pip lists with what the page tells; a release is yanked when all its files are."""
+    by_version: dict[Version, list[IndexFile]] = {}
+    for file in files:
+        by_version.setdefault(file.version, []).append(file)
+    listed = set(versions)
+    yanked = {version for version, group in by_version.items() if all(file.yanked is not None for file in group)}
+    return tuple(_release(version, by_version.get(version, [])) for version in sorted(listed | yanked))
+
+
+def _release(version: Version, files: list[IndexFile]) -> Release:
+    dates = [file.uploaded for file in files if file.uploaded is not None]
+    reasons = [file.yanked for file in files if file.yanked is not None]
+    yanked = reasons[0] if files and len(reasons) == len(files) else None
+    return Release(version, min(dates, default=None), yanked)
+
+
+def _pip_versions(package: str, known: Iterable[str]) -> tuple[Version, ...]:
+    with tempfile.TemporaryDirectory(prefix="harness-pip-") as folder:
+        log = Path(folder, "log.txt")
+        arguments = ("index", "versions", package, "--json", "--pre", "--retries", "2", "--no-input", "--log", str(log))
+        done = _pip(*arguments)
+        unreachable = _unreachable(log)
+    if unreachable:
+        # pip carries on with the sources that did answer, and its list may then lack releases without a word
+        raise InfrastructureError(f"the package index does not answer for {package} ({unreachable}).")
+    if done.returncode:
+        near = nearest(package, (name for name in known if name != package))
+        hint = f'; did you mean "{near}"?' if near else "."
+        raise ConfigError(f'no index that pip is set to use has a release of "{package}" for this Python{hint}')
+    found = json.loads(done.stdout)["versions"]
+    return tuple(version for text in found if (version := _version(text)) is not None)
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def _unreachable(log: Path) -> str | None:
+    """Return the reason why pip left a source out, read from its log; a source that lacks the package is no reason."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    for line in text.splitlines():
+        _, found, rest = line.partition("Could not fetch URL ")
+        if found and "404 Client Error" not in rest:
+            return rest.partition(": ")[2].removesuffix(" - skipping") or "no reason given"
+    return None
+
+
+@cache
+def pip_settings() -> Mapping[str, str]:
+    """Return what pip is configured to use (``index-url``, ``cert``, …); the environment wins over the files."""
+    done = _pip("config", "list")
+    return parse_settings(done.stdout) if done.returncode == 0 else {}
+
+
+def parse_settings(text: str) -> dict[str, str]:
+    """Read the output of ``pip config list``: sections ``global``, then ``index``, then the environment win."""
+    sections: dict[str, dict[str, str]] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition("=")
+        section, _, name = key.strip().rpartition(".")
+        try:
+            sections.setdefault(section, {})[name] = str(ast.literal_eval(value))
+        except (ValueError, SyntaxError):
+            continue  # a line of another kind, such as a warning
+    return sections.get("global", {}) | sections.get("index", {}) | sections.get(":env:", {})
+
+
+def _pip(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PIP_TIMEOUT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InfrastructureError(f"pip cannot list releases: {error}.") from error
+
+
+def _encode(releases: Iterable[Release]) -> list[list[Any]]:
+    return [[str(one.version), one.uploaded and one.uploaded.isoformat(), one.yanked] for one in releases]
+
+
+def _decode(rows: Iterable[tuple[str, str | None, str | None]]) -> tuple[Release, ...]:
+    return tuple(
+        Release(Version(version), datetime.fromisoformat(uploaded) if uploaded else None, yanked)
+        for version, uploaded, yanked in rows
+    )

@@ -1,0 +1,107 @@
+"""Where a path of a matrix is looked up: beside its file, in the current folder, among the harness's own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import harness
+from harness.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ScenarioFile:
+    """One file of scenarios, and the test in it when the matrix names one (``::test_name``)."""
+
+    path: Path
+    test: str | None = None
+
+
+def install_root() -> Path:
+    """Return the folder of the harness's own ``scenarios/`` and ``matrices/``: the wheel's copy, or the checkout."""
+    package = Path(harness.__file__).resolve().parent
+    shipped = package / "_shipped"
+    return shipped if shipped.is_dir() else package.parent
+
+
+def find(entry: str, beside: Path, suffix: str = "") -> Path | None:
+    """Look one relative path up in the three places, first as written, then with the suffix; None if in none.
+
+    Args:
+        entry: The path as the matrix has it; an absolute one, or one from ``~``, is taken as it is.
+        beside: The folder of the matrix file, which is the first place.
+        suffix: An ending that may be left out (``.py``, ``.toml``).
+    """
+    for place in (beside, Path.cwd(), install_root()):
+        for name in dict.fromkeys((entry, entry + suffix)):
+            found = (place / Path(name).expanduser()).absolute()
+            if found.exists():
+                return found
+    return None
+
+
+def find_matrix(name: str | Path) -> Path:
+    """Return the matrix file for a path or for a bare name (``quickstart`` is ``matrices/quickstart.toml``).
+
+    Raises:
+        ConfigError: there is no such file; the nearest name is in the sentence.
+    """
+    text = str(name)
+    for entry in (text, f"matrices/{text}"):
+        found = find(entry, Path.cwd(), ".toml")
+        if found is not None and found.is_file():
+            return found
+    folders = (Path(text).expanduser().parent, Path("matrices"), install_root() / "matrices")
+    known = {file.stem: file for folder in reversed(folders) for file in sorted(folder.glob("*.toml"))}
+    near = nearest(Path(text).stem, known)
+    hint = f"; the nearest is {short_path(known[near])}" if near else ""
+    raise ConfigError(f"there is no matrix file {text}{hint}.")
+
+
+def find_scenarios(entries: Iterable[str], matrix_file: Path) -> tuple[ScenarioFile, ...]:
+    """Turn scenario entries into files: ``folder``, ``folder/name``, ``folder/name.py``, ``folder/name::test``.
+
+    Raises:
+        ConfigError: an entry leads nowhere; the nearest name is in the sentence.
+    """
+    return tuple(dict.fromkeys(file for entry in entries for file in _scenario_files(entry, matrix_file)))
+
+
+def _scenario_files(entry: str, matrix_file: Path) -> tuple[ScenarioFile, ...]:
+    name, _, test = entry.partition("::")
+    found = find(name, matrix_file.parent, ".py")
+    if found is None:
+        raise ConfigError(f'{short_path(matrix_file)}: scenarios has "{entry}", but {_missing(name, matrix_file)}.')
+    if found.is_file():
+        return (ScenarioFile(found, test or None),)
+    if test:
+        raise ConfigError(f'{short_path(matrix_file)}: scenarios has "{entry}", but {short_path(found)} is a folder.')
+    files = tuple(file for file in sorted(found.glob("*.py")) if not file.name.startswith(("_", "conftest")))
+    if not files:
+        raise ConfigError(
+            f'{short_path(matrix_file)}: scenarios has "{entry}", but {short_path(found)} holds no scenario files.'
+        )
+    return tuple(ScenarioFile(file) for file in files)
+
+
+def _missing(name: str, matrix_file: Path) -> str:
+    folder = Path(name).parent
+    beside = (place / folder for place in (matrix_file.parent, Path.cwd(), install_root()))
+    known = [file.stem for place in beside for file in sorted(place.glob("*.py"))]
+    near = nearest(Path(name).stem, known)
+    hint = f'; the nearest is "{(folder / near).as_posix()}"' if near else ""
+    return f"there is no such file beside the matrix, in the current folder or in the harness{hint}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like the word, or None when nothing is like it."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def short_path(path: Path) -> str:
+    """Write a path as a person would: from the current folder when it lies below it."""
+    absolute = path.absolute()
+    return absolute.relative_to(Path.cwd()).as_posix() if absolute.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,91 @@
+"""A digest over all that decides what a scenario does: its file, what that imports from beside it, its checkpoints."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import harness
+from harness.session.checkpoints import CheckpointStore, Definition
+
+DIGITS = 16
+
+
+def digest(file: Path, checkpoints: Iterable[str], shelf: CheckpointStore) -> str:
+    """Return the digest of a scenario's source; empty where one of its checkpoints has no definition.
+
+    It covers the scenario's whole file, every module beside it that it imports, directly or not, the ``conftest.py``
+    there, the probe that measures, and for checkpoints their definitions and the builder. It does not cover data files
+    that a scenario opens by itself. It is the same wherever the files lie.
+    """
+    texts = {f"module {path.relative_to(file.parent).as_posix()}": path.read_bytes() for path in modules(file)}
+    names = tuple(checkpoints)
+    if any(name not in shelf.definitions for name in names):
+        return ""
+    texts |= _definitions(names, shelf.definitions)
+    if names:
+        builder = (*shelf.builder.glob("*.py"), shelf.builder / "builder.txt")
+        texts |= {f"builder {path.name}": path.read_bytes() for path in builder if path.is_file()}
+    found = hashlib.sha256(_probe())
+    for name, text in sorted(texts.items()):
+        found.update(name.encode() + b"\0" + hashlib.sha256(text).digest())
+    return found.hexdigest()[:DIGITS]
+
+
+def modules(file: Path) -> tuple[Path, ...]:
+    """Return a file, the ``conftest.py`` beside it, and every module beside it that one of them imports, in turn."""
+    found: dict[Path, None] = {}
+    waiting = [file, *([file.with_name("conftest.py")] if file.with_name("conftest.py").is_file() else [])]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found[path] = None
+            waiting += [each for name in _imported(path) for each in _beside(file.parent, name)]
+    return tuple(sorted(found))
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Yield the top-level names that a file imports; one that is not Python imports nothing."""
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            case ast.ImportFrom(module=str(module)):
+                yield module.partition(".")[0]
+            case ast.ImportFrom():  # from . import name
+                yield from (alias.name for alias in node.names)
+
+
+def _beside(folder: Path, name: str) -> list[Path]:
+    """Return the files of a module in a folder: one, or all of a package."""
+    single, package = folder / f"{name}.py", folder / name
+    if (package / "__init__.py").is_file():
+        return sorted(package.rglob("*.py"))
+    return [single] if single.is_file() else []
+
+
+def _definitions(names: Iterable[str], known: Mapping[str, Definition]) -> dict[str, bytes]:
+    texts: dict[str, bytes] = {}
+    for name in names:
+        definition = known.get(name)
+        if definition is not None:
+            texts[f"checkpoint {name}"] = definition.file.read_bytes()
+            texts |= _definitions([definition.base] if definition.base else [], known)
+    return texts
+
+
+@cache
+def _probe() -> bytes:
+    """Return a digest of the probe's own code: a figure is what it measured."""
+    folder = Path(harness.__file__).parent / "probe"
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        found.update(path.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return found.digest()
