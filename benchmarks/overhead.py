@@ -116,12 +116,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     options = parser.parse_args()
-    places = CacheDir.of_user()
-    places.root.mkdir(parents=True, exist_ok=True)
+    cache_dir = CacheDir.of_user()
+    cache_dir.root.mkdir(parents=True, exist_ok=True)
     try:
         # below the cache, so that environments lie on the file system on which the harness itself puts them
-        with tempfile.TemporaryDirectory(prefix="benchmark-", dir=places.root) as scratch:
-            measured = measure(places, Path(scratch))
+        with tempfile.TemporaryDirectory(prefix="benchmark-", dir=cache_dir.root) as scratch:
+            measured = measure(cache_dir, Path(scratch))
     except HarnessError as error:
         sys.stderr.write(f"overhead: {error}\n")
         return int(error.exit_code)
@@ -133,25 +133,25 @@ def main() -> int:
     return 0
 
 
-def measure(places: CacheDir, scratch: Path) -> Measured:
+def measure(cache_dir: CacheDir, scratch: Path) -> Measured:
     """Build the cell both ways, then run the same attempt both ways."""
     matrix = load_matrix("quickstart")
-    lock = lock_of(matrix, places)
+    lock = lock_of(matrix, cache_dir)
     installs, built = install_ways(lock, scratch)
-    attempts, start = attempt_ways(matrix, built, places, scratch)
+    attempts, start = attempt_ways(matrix, built, cache_dir, scratch)
     server = Server(start, len(read_scenarios(matrix)[1]))
     return Measured(len(lock.packages), (*attempts, *installs), server, env_size(built.folder))
 
 
-def lock_of(matrix: Matrix, places: CacheDir) -> Lock:
+def lock_of(matrix: Matrix, cache_dir: CacheDir) -> Lock:
     """Lock the first cell of the matrix.
 
     Raises:
         ConfigError: it resolves to a CUDA build of torch, of which pip would unpack gigabytes each time.
         InfrastructureError: it has no resolution.
     """
-    cell = plan_cells(matrix, cache=places.releases).cells[0]
-    lock = resolve_cells([cell], cache=places.locks, jobs=1)[cell.id]
+    cell = plan_cells(matrix, cache=cache_dir.releases).cells[0]
+    lock = resolve_cells([cell], cache=cache_dir.locks, jobs=1)[cell.id]
     if not isinstance(lock, Lock):
         raise InfrastructureError(f"{cell.id} cannot be resolved: {lock.sentence}")
     cuda = [name for name in lock.packages if name.startswith("nvidia-")]
@@ -197,7 +197,9 @@ def pip_install(python: Path, folder: Path, lock: Path, options: Sequence[str], 
     return time.monotonic() - started
 
 
-def attempt_ways(matrix: Matrix, built: Environment, places: CacheDir, scratch: Path) -> tuple[tuple[Way, ...], float]:
+def attempt_ways(
+    matrix: Matrix, built: Environment, cache_dir: CacheDir, scratch: Path
+) -> tuple[tuple[Way, ...], float]:
     """Run the scenario by fork and in fresh interpreters in turn, byte code compiled.
 
     Returns:
@@ -208,7 +210,7 @@ def attempt_ways(matrix: Matrix, built: Environment, places: CacheDir, scratch: 
     """
     scenario = scratch / "tiny.py"
     scenario.write_text(SCENARIO, encoding="utf-8")
-    variables = environment(probe_path(places.probe), {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"})
+    variables = environment(probe_path(cache_dir.probe), {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"})
     fresh = SpawnLauncher(built.python, variables, matrix.preload.modules)
     attempt(fresh, scenario, scratch / "warm")
     started = time.monotonic()

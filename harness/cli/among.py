@@ -26,7 +26,7 @@ from harness.store.run_folder import find
 Asked = Callable[[tuple[str, str]], Question]  # the older and the newer commit -> the question
 
 
-def among_commits(options: argparse.Namespace, places: CacheDir, asked: Asked) -> Among | None:
+def among_commits(options: argparse.Namespace, cache_dir: CacheDir, asked: Asked) -> Among | None:
     """Return the search among commits alone that is asked for or gone on with; None where releases are searched.
 
     Raises:
@@ -38,9 +38,9 @@ def among_commits(options: argparse.Namespace, places: CacheDir, asked: Asked) -
         kept = read_question(folder)
         if kept is None or not kept.commits:
             return None
-        source = kept_source(options, folder, places)
-        return take_up(folder, source.repository, places) if source else None
-    source = asked_source(options, places) if options.commits else None
+        source = kept_source(options, folder, cache_dir)
+        return take_up(folder, source.repository, cache_dir) if source else None
+    source = asked_source(options, cache_dir) if options.commits else None
     if source is None:
         return None
     if options.good is None or options.bad is None:
@@ -49,7 +49,7 @@ def among_commits(options: argparse.Namespace, places: CacheDir, asked: Asked) -
     older, newer = ends(source.repository, *named)
     into = source.into.model_copy(update={"commits": True})
     question, matrix = asked((older.sha, newer.sha)), load_matrix(options.matrix)
-    return start(question, into, source.repository, matrix, places, options.reports)
+    return start(question, into, source.repository, matrix, cache_dir, options.reports)
 
 
 def search_among(search: Among, options: argparse.Namespace, console: Console, echo: Reporter) -> ExitCode:

@@ -27,7 +27,7 @@ CODES = {
 }
 
 
-def closing_lines(search: Bisect, result: Result, places: CacheDir, *, into: bool = False) -> list[str]:
+def closing_lines(search: Bisect, result: Result, cache_dir: CacheDir, *, into: bool = False) -> list[str]:
     """Return how much earlier runs answered, how to see the answer again, and what to do next.
 
     ``into`` says that the search went on to commits, so that nobody need be told how to.
@@ -36,12 +36,12 @@ def closing_lines(search: Bisect, result: Result, places: CacheDir, *, into: boo
     lines = [f"{taken} of {made} results taken from earlier runs"] if taken else []
     if result.ending is Ending.FOUND and not search.question.scan:
         lines.append(f"to see it again: {shlex.join((*_again(search, result), *(['--no-reuse'] if taken else [])))}")
-    known = facts(search, result, places)
+    known = facts(search, result, cache_dir)
     lines += hints(search.question, result, replace(known, repository="") if into else known)
     return lines
 
 
-def facts(search: Bisect, result: Result, places: CacheDir) -> Facts:
+def facts(search: Bisect, result: Result, cache_dir: CacheDir) -> Facts:
     """Gather what a hint may name."""
     asked, run = search.question, search.folder.read_record()
     cells = {cell.id: cell for cell in run.cells}
@@ -58,7 +58,7 @@ def facts(search: Bisect, result: Result, places: CacheDir) -> Facts:
         link = compare_link(asked.package, result.before, result.suspects[0], known)
         name = of_import(asked.package, known)
         return replace(found, compare=link, repository=f"https://github.com/{name}" if name else "")
-    return replace(found, known=_final(asked.package, places))
+    return replace(found, known=_final(asked.package, cache_dir))
 
 
 def answer_lines(search: Bisect, result: Result, scan: Scan | None = None) -> list[str]:
@@ -112,10 +112,10 @@ def _again(search: Bisect, result: Result) -> tuple[str, ...]:
     return search.question.command(*((after, result.before) if search.question.find_fix else (result.before, after)))
 
 
-def _final(package: str, places: CacheDir) -> tuple[str, ...]:
+def _final(package: str, cache_dir: CacheDir) -> tuple[str, ...]:
     """Return every final release of a package; none where nobody answers, for a hint is no reason to fail."""
     try:
-        listed = list_known_releases(package, places).releases[package]
+        listed = list_known_releases(package, cache_dir).releases[package]
     except HarnessError:
         return ()
     return tuple(str(one.version) for one in listed if one.yanked is None and not one.version.is_prerelease)

@@ -88,15 +88,15 @@ def _add_how(verb: argparse.ArgumentParser) -> None:
 def bisect(options: argparse.Namespace) -> ExitCode:
     """Search, saying each step; the last line is the answer or how to go on."""
     console = Console(stderr=True) if options.json else Console()
-    places = CacheDir.of_user()
+    cache_dir = CacheDir.of_user()
 
     def echo(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    alone = among_commits(options, places, lambda ends: _about(options, ends))
+    alone = among_commits(options, cache_dir, lambda ends: _about(options, ends))
     if alone is not None:
         return search_among(alone, options, console, echo)
-    search, source = _begun(options, places, echo)
+    search, source = _begun(options, cache_dir, echo)
     asked = search.question
     back = f"back from {asked.releases[-1]}, over up to " if asked.open_end else ""
     echo(
@@ -121,25 +121,25 @@ def bisect(options: argparse.Namespace) -> ExitCode:
     echo(f"HTML  {short_path(views.html)}")
     if chart is not None:
         echo(f"Chart {short_path(chart)}")
-    for line in (*closing_lines(search, result, places, into=source is not None), *answer):
+    for line in (*closing_lines(search, result, cache_dir, into=source is not None), *answer):
         echo(line)
     return code
 
 
-def _begun(options: argparse.Namespace, places: CacheDir, echo: Reporter) -> tuple[Bisect, Source | None]:
+def _begun(options: argparse.Namespace, cache_dir: CacheDir, echo: Reporter) -> tuple[Bisect, Source | None]:
     """Return the search over releases that is asked for or gone on with, and where it goes on to commits.
 
     Raises:
         ConfigError: something is missing, or two things that were asked for exclude each other.
     """
     if options.resume:
-        search = take_up(find(options.resume, options.reports), places)
-        return search, kept_source(options, search.folder, places)
-    source = asked_source(options, places)
-    question, notes = _question(options, places)
+        search = take_up(find(options.resume, options.reports), cache_dir)
+        return search, kept_source(options, search.folder, cache_dir)
+    source = asked_source(options, cache_dir)
+    question, notes = _question(options, cache_dir)
     for note in notes:
         echo(f"note: {note}")
-    return start(question, load_matrix(options.matrix), places, options.reports), source
+    return start(question, load_matrix(options.matrix), cache_dir, options.reports), source
 
 
 def _probes(asked: Question) -> int:
@@ -151,14 +151,14 @@ def _probes(asked: Question) -> int:
     return ends + (1 + asked.open_end) * Search(count).rounds_left(asked.jobs) * asked.jobs
 
 
-def _question(options: argparse.Namespace, places: CacheDir) -> tuple[Question, tuple[str, ...]]:
+def _question(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Question, tuple[str, ...]]:
     """Read the arguments and ask the index for the releases between the ends.
 
     Raises:
         ConfigError: something is missing, or two things that were asked for exclude each other.
     """
     asked = _about(options, ())  # before the index is asked, for a mistake is none of its business
-    listing = list_known_releases(asked.package, places)
+    listing = list_known_releases(asked.package, cache_dir)
     found = between(asked.package, listing.releases[asked.package], options.good, options.bad, find_fix=asked.find_fix)
     end = "bad" if asked.find_fix else "good"
     if found.open_end and asked.scan:

@@ -120,14 +120,14 @@ def blame(options: argparse.Namespace) -> ExitCode:
 
 def _begin(options: argparse.Namespace, echo: Reporter) -> Blame:
     """Begin what the arguments ask for, or take up an earlier blame."""
-    places = CacheDir.of_user()
+    cache_dir = CacheDir.of_user()
     if options.resume:
-        return take_up(find(options.resume, options.reports), places, echo)
+        return take_up(find(options.resume, options.reports), cache_dir, echo)
     missing = [f"--{name}" for name in ("good", "bad", "scenario") if getattr(options, name) is None]
     if missing:
         raise ConfigError(f"blame needs {', '.join(missing)}")
     criterion = read_criterion(options, ends=not options.assume_ends)
-    asked = Asked(load_matrix(options.matrix), places, options.reports, options.run, options.python)
+    asked = Asked(load_matrix(options.matrix), cache_dir, options.reports, options.run, options.python)
     found = compare(asked, options.good, options.bad)
     for note in found.notes:
         echo(f"note: {note}")

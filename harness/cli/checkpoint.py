@@ -105,24 +105,24 @@ def _row(entry: StoredCheckpoint) -> dict[str, Any]:
 
 def build(options: argparse.Namespace) -> ExitCode:
     """Build what is missing of the names, saying what it takes before and how far it is meanwhile."""
-    places, shelf = CacheDir.of_user(), _shelf(options, options.size)
+    cache_dir, shelf = CacheDir.of_user(), _shelf(options, options.size)
     names = sorted(shelf.definitions) if options.all else list(dict.fromkeys(options.names))
     if not names or (options.all and options.names):
         raise ConfigError("name the checkpoints to build, or give --all (harness checkpoint list shows them)")
     console = Console(stderr=True) if options.json else Console()
-    missing, log = shelf.missing(names), places.root / "checkpoints.log"
+    missing, log = shelf.missing(names), cache_dir.root / "checkpoints.log"
     needed = bytes_to_write(shelf, names)
     if missing:
         stated = f", {human(needed)}" if needed else ""
         free = human(free_bytes(shelf.root))
         _say(console, f"to build ({shelf.size}): {', '.join(missing)}{stated}; {free} free in {short_path(shelf.root)}")
     given = named_python(options.python, shelf.builder, "--python") if options.python else None
-    install = places.root / "checkpoints-install.log"
+    install = cache_dir.root / "checkpoints-install.log"
     with UsageLocks() as holds:
         holds.take(*map(shelf.folder, shelf.with_bases(names)))
         found = shelf.provide(
             names,
-            lambda: given or builder_python(shelf.builder, places, install, holds=holds),
+            lambda: given or builder_python(shelf.builder, cache_dir, install, holds=holds),
             log,
             lambda text: _say(console, text),
         )

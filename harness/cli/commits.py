@@ -41,7 +41,7 @@ class Source:
     repository: Clone
 
 
-def asked_source(options: argparse.Namespace, places: CacheDir) -> Source | None:
+def asked_source(options: argparse.Namespace, cache_dir: CacheDir) -> Source | None:
     """Open what ``--into`` names, before anything is probed; None without it.
 
     Raises:
@@ -57,10 +57,10 @@ def asked_source(options: argparse.Namespace, places: CacheDir) -> Source | None
     _check_tags(options.tags)
     if opened_bundle() is not None:
         raise ConfigError("--into builds commits, and a bundle holds releases only")
-    return _open(Into(repository=options.into, tags=options.tags, all_parents=options.all_parents), places)
+    return _open(Into(repository=options.into, tags=options.tags, all_parents=options.all_parents), cache_dir)
 
 
-def kept_source(options: argparse.Namespace, folder: RunFolder, places: CacheDir) -> Source | None:
+def kept_source(options: argparse.Namespace, folder: RunFolder, cache_dir: CacheDir) -> Source | None:
     """Return what a run that is gone on with searches beside releases: as it was asked for, or as it is asked now.
 
     Raises:
@@ -69,10 +69,10 @@ def kept_source(options: argparse.Namespace, folder: RunFolder, places: CacheDir
     """
     kept = read_question(folder)
     if kept is None or options.into is not None:
-        return asked_source(options, places)
+        return asked_source(options, cache_dir)
     _check_tags(options.tags)
     changed = {"tags": options.tags or kept.tags, "all_parents": options.all_parents or kept.all_parents}
-    return _open(kept.model_copy(update=changed), places)
+    return _open(kept.model_copy(update=changed), cache_dir)
 
 
 def _check_tags(pattern: str | None) -> None:
@@ -80,8 +80,8 @@ def _check_tags(pattern: str | None) -> None:
         raise ConfigError(f"--tags {pattern} must hold {{}} once, where the version stands")
 
 
-def _open(into: Into, places: CacheDir) -> Source:
-    return Source(into, open_repository(into.repository, places.repositories))
+def _open(into: Into, cache_dir: CacheDir) -> Source:
+    return Source(into, open_repository(into.repository, cache_dir.repositories))
 
 
 def descend(search: Bisect, result: Result, source: Source, listener: Listener, echo: Reporter) -> CommitResult | None:

@@ -38,19 +38,19 @@ def register(verbs: Verbs) -> None:
 
 def enter(options: argparse.Namespace) -> int:
     """Build or reuse the environment and run the command in it; its exit code is ours."""
-    places = CacheDir.of_user()
-    planned = _planned(options, places)
+    cache_dir = CacheDir.of_user()
+    planned = _planned(options, cache_dir)
     cell, lock = planned.cell, planned.lock
     if not isinstance(lock, Lock):
         raise ConfigError(f"{cell.id} cannot be resolved: {lock.sentence}")
     with UsageLocks() as holds:
-        holds.take(places.envs / lock.hash)
-        return _enter(options, build(lock, places.envs, places.root / "env.log"), cell, places)
+        holds.take(cache_dir.envs / lock.hash)
+        return _enter(options, build(lock, cache_dir.envs, cache_dir.root / "env.log"), cell, cache_dir)
 
 
-def _enter(options: argparse.Namespace, built: Environment, cell: Cell, places: CacheDir) -> int:
+def _enter(options: argparse.Namespace, built: Environment, cell: Cell, cache_dir: CacheDir) -> int:
     binaries = built.python.parent
-    variables = environment(probe_path(places.probe), dict(cell.variables))
+    variables = environment(probe_path(cache_dir.probe), dict(cell.variables))
     variables |= {"VIRTUAL_ENV": str(binaries.parent), "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"}
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not command:
@@ -62,18 +62,18 @@ def _enter(options: argparse.Namespace, built: Environment, cell: Cell, places: 
         raise ConfigError(f"{command[0]} cannot be run: {error.strerror}") from error
 
 
-def _planned(options: argparse.Namespace, places: CacheDir) -> PlannedCell:
+def _planned(options: argparse.Namespace, cache_dir: CacheDir) -> PlannedCell:
     """Return the one cell that is named, with its lock: of the matrix as it stands, or of a run as it was."""
     if options.run:
-        known = plan_again(find(options.run, options.reports), places).cells
+        known = plan_again(find(options.run, options.reports), cache_dir).cells
         ids = [cell.id for cell in select_cells([one.cell for one in known], [options.cell])]
     else:
         bundle = opened_bundle()
         matrix = load_matrix(options.matrix)
-        cells = plan_cells(matrix, cache=places.releases).cells if bundle is None else bundle.cells()
+        cells = plan_cells(matrix, cache=cache_dir.releases).cells if bundle is None else bundle.cells()
         chosen = select_cells(cells, [options.cell])
         ids = [cell.id for cell in chosen]
-        known = locked(chosen, places) if len(ids) == 1 else ()
+        known = locked(chosen, cache_dir) if len(ids) == 1 else ()
     if len(ids) > 1:
         raise ConfigError(f"{options.cell} matches {len(ids)} cells: {', '.join(ids)}")
     return next(one for one in known if one.cell.id == ids[0])

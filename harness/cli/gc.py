@@ -31,9 +31,13 @@ def register(verbs: Verbs) -> None:
 
 def collect(options: argparse.Namespace) -> ExitCode:
     """List what is stored and remove what the limits name; without a limit nothing is removed."""
-    places = CacheDir.of_user()
-    stored = [*list_environments(places.envs), *list_checkpoints(places.checkpoints), *list_locks(places.locks)]
-    stored += list_repositories(places.repositories)
+    cache_dir = CacheDir.of_user()
+    stored = [
+        *list_environments(cache_dir.envs),
+        *list_checkpoints(cache_dir.checkpoints),
+        *list_locks(cache_dir.locks),
+    ]
+    stored += list_repositories(cache_dir.repositories)
     stored.sort(key=lambda one: one.last_used)
     doomed = choose(stored, now=time.time(), older_than=options.older_than, keep=options.keep)
     if not options.dry_run:

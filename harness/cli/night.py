@@ -33,7 +33,7 @@ class Asked:
 
     options: argparse.Namespace
     console: Console
-    places: CacheDir
+    cache_dir: CacheDir
 
     def echo(self, text: str) -> None:
         """Say one line."""
@@ -91,12 +91,12 @@ def spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
     with Show(asked.console, 0) as show:
 
         def stages(plan: Plan, folder: RunFolder) -> Stages:
-            return Stages(plan, folder, asked.places, how, show)
+            return Stages(plan, folder, asked.cache_dir, how, show)
 
         if options.resume:
             if torn is None:
                 raise ConfigError(f"no night of {matrix.name} below {options.reports} was interrupted")
-            plan = plan_again(torn, asked.places)
+            plan = plan_again(torn, asked.cache_dir)
             night = take_up(plan, torn, options.reports, stages(plan, torn), asked.echo)
         else:
             night = _begin(asked, matrix, torn, stages)
@@ -112,7 +112,7 @@ def spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
 def _finish(asked: Asked) -> Finish:
     options = asked.options
     budget = (0.0 if options.judge else BUDGET) if options.bisect_budget is None else options.bisect_budget
-    return Finish(options.reports, asked.places, asked.echo, budget, strict=options.strict)
+    return Finish(options.reports, asked.cache_dir, asked.echo, budget, strict=options.strict)
 
 
 def _begin(
@@ -122,7 +122,7 @@ def _begin(
         asked.echo(
             f"note: {short_path(torn.path)} never came to its end and counts for nothing; --resume goes on with it"
         )
-    plan = make_plan(matrix, asked.places)
+    plan = make_plan(matrix, asked.cache_dir)
     for warning in plan.warnings:
         asked.echo(f"note: {warning}")
     how = How(today=asked.today, everything=asked.options.all)

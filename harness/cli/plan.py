@@ -32,9 +32,9 @@ def show_plan(options: argparse.Namespace) -> ExitCode:
     """Print the plan; 4 when the index could not be asked for a cell."""
     if options.shards and not options.json:
         raise ConfigError("--shards is for programs: it needs --json")
-    places = CacheDir.of_user()
-    plan = make_plan(read_matrix(options), places, scenarios=options.scenarios, cells=options.cells)
-    rows = [_describe(planned, places) for planned in plan.cells]
+    cache_dir = CacheDir.of_user()
+    plan = make_plan(read_matrix(options), cache_dir, scenarios=options.scenarios, cells=options.cells)
+    rows = [_describe(planned, cache_dir) for planned in plan.cells]
     if options.json:
         scenarios = [info.model_dump(mode="json", exclude={"nodeid"}) for info in plan.scenarios]
         answer = {"matrix": plan.matrix.name, "cells": rows, "scenarios": scenarios, "warnings": plan.warnings}
@@ -47,7 +47,7 @@ def show_plan(options: argparse.Namespace) -> ExitCode:
     return ExitCode.INCOMPLETE if offline else ExitCode.COMPLETE
 
 
-def _describe(planned: PlannedCell, places: CacheDir) -> dict[str, Any]:
+def _describe(planned: PlannedCell, cache_dir: CacheDir) -> dict[str, Any]:
     cell, lock = planned.cell, planned.lock
     row: dict[str, Any] = {
         "id": cell.id,
@@ -58,7 +58,7 @@ def _describe(planned: PlannedCell, places: CacheDir) -> dict[str, Any]:
     }
     if not isinstance(lock, Lock):
         return {**row, "lock": None, "environment": "unsolvable", "why": lock.sentence}
-    built = (places.envs / lock.hash / STAMP).exists()
+    built = (cache_dir.envs / lock.hash / STAMP).exists()
     return {**row, "lock": lock.hash, "packages": lock.packages, "environment": "reused" if built else "to be built"}
 
 

@@ -114,18 +114,18 @@ def probe(options: argparse.Namespace) -> int:
 def _probe(options: argparse.Namespace) -> int:
     """Run what is asked for, render it, and say the answer in one line."""
     console = Console(stderr=True) if options.json else Console()
-    places = CacheDir.of_user()
+    cache_dir = CacheDir.of_user()
     matrix, criterion = load_matrix(options.matrix), read_criterion(options, ends=False)
     files, infos = read_scenarios(matrix, (options.scenario,))
-    found = override_pins(_cell(options, matrix, places), options.instead, matrix, places)
+    found = override_pins(_cell(options, matrix, cache_dir), options.instead, matrix, cache_dir)
     for note in (*found.notes, *whole_file(options.scenario, infos, criterion)):
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    cell, planned = found.cell, locked((found.cell,), places)
-    require_releases(cell, planned[0].lock, matrix, places, options.instead)
+    cell, planned = found.cell, locked((found.cell,), cache_dir)
+    require_releases(cell, planned[0].lock, matrix, cache_dir, options.instead)
     plan = Plan(matrix, planned, files, infos)
     folder = begin(plan, options.reports, selection=(options.scenario,))
     how = Options(timeout=options.timeout, busy_bytes=options.gpu_busy)
-    prober = Prober(plan, folder, places, how, reuse=False)  # who asks again wants to see it again
+    prober = Prober(plan, folder, cache_dir, how, reuse=False)  # who asks again wants to see it again
     with Show(console, len(infos) * options.repeat) as show:
         if not prober.probe((cell,), show, repeat=options.repeat):
             raise KeyboardInterrupt
@@ -145,11 +145,11 @@ def _probe(options: argparse.Namespace) -> int:
     return code
 
 
-def _cell(options: argparse.Namespace, matrix: Matrix, places: CacheDir) -> Cell:
+def _cell(options: argparse.Namespace, matrix: Matrix, cache_dir: CacheDir) -> Cell:
     """Return the cell that is named, else the one that the others are compared with."""
     if options.cell is None:
-        return held_cell(matrix, places)
-    planned = make_plan(matrix, places, scenarios=(options.scenario,), cells=(options.cell,)).cells
+        return held_cell(matrix, cache_dir)
+    planned = make_plan(matrix, cache_dir, scenarios=(options.scenario,), cells=(options.cell,)).cells
     if len(planned) > 1:
         raise ConfigError(f"--cell {options.cell} fits {len(planned)} cells; name one")
     return planned[0].cell

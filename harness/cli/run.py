@@ -70,9 +70,9 @@ def register(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> ExitCode:
     """Run and render; what is printed last is where the report lies."""
-    places = CacheDir.of_user()
+    cache_dir = CacheDir.of_user()
     console = Console(stderr=True) if options.json else Console()
-    plan, folder, asked = _plan(options, places)
+    plan, folder, asked = _plan(options, cache_dir)
     record = folder.read_record()
     for warning in plan.warnings:
         console.print(f"note: {warning}", highlight=False, markup=False)
@@ -80,31 +80,31 @@ def run(options: argparse.Namespace) -> ExitCode:
     console.print(f"{size} → {short_path(folder.path)}", highlight=False, soft_wrap=True)
     how = _how(options, asked, record, plan)
     with Show(console, _total(plan, how, asked)) as show:
-        whole = run_plan(plan, folder, places, how, show)
+        whole = run_plan(plan, folder, cache_dir, how, show)
         if whole and asked.control_last:
             control = replace(plan, cells=tuple(one for one in plan.cells if one.cell.reference))
             once_more = replace(how, repeat=how.repeat + 1, retry_failed=False)
-            whole = run_plan(control, folder, places, once_more, show)
+            whole = run_plan(control, folder, cache_dir, once_more, show)
     return _finish(options, asked, folder, console, whole=whole)
 
 
-def _plan(options: argparse.Namespace, places: CacheDir) -> tuple[Plan, RunFolder, Asked]:
+def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder, Asked]:
     """Plan a new run, or find the one to go on with; say how it was asked to go."""
     said = {name: getattr(options, name) for name in Asked.model_fields}
     if not (options.resume or options.only_missing or options.retry_failed):
         asked = ask_again(Asked(), said)
-        plan = make_plan(read_matrix(options), places, scenarios=options.scenarios, cells=options.cells)
+        plan = make_plan(read_matrix(options), cache_dir, scenarios=options.scenarios, cells=options.cells)
         keyword, markers = options.keyword or plan.matrix.keyword, options.markers or plan.matrix.markers
         chosen = {"selection": options.scenarios, "keyword": keyword, "markers": markers}
         return plan, begin(plan, options.reports, **chosen, asked=asked), asked
-    plan, folder = _plan_again(options, places)
+    plan, folder = _plan_again(options, cache_dir)
     asked = ask_again(folder.read_record().asked, said)
     if not options.retry_failed:  # whose --repeat is of the red ones
         remember(asked, folder)
     return plan, folder, asked
 
 
-def _plan_again(options: argparse.Namespace, places: CacheDir) -> tuple[Plan, RunFolder]:
+def _plan_again(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder]:
     """Plan what is gone on with: a whole run, or what of it is named."""
     given = Path(options.matrix)
     runs = (given, options.reports / given)
@@ -112,9 +112,9 @@ def _plan_again(options: argparse.Namespace, places: CacheDir) -> tuple[Plan, Ru
     matrix = None if named else read_matrix(options)
     folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
     if matrix is None or not options.only_missing:
-        plan = plan_again(folder, places)
+        plan = plan_again(folder, cache_dir)
     else:
-        plan = make_plan(matrix, places, scenarios=folder.read_record().selection, cells=options.cells)
+        plan = make_plan(matrix, cache_dir, scenarios=folder.read_record().selection, cells=options.cells)
         extend(plan, folder)
     return narrowed(plan, cells=options.cells, scenarios=options.scenarios), folder
 

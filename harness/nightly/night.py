@@ -397,7 +397,7 @@ class Finish:
     """How nights are finished; ``budget`` is the seconds for searches."""
 
     reports: Path
-    places: CacheDir
+    cache_dir: CacheDir
     echo: Reporter
     budget: float
     strict: bool = False
@@ -413,7 +413,7 @@ class Finish:
         claimed, fresh = claims_of(now)
         ground = SearchContext(
             plan=night.plan,
-            places=self.places,
+            cache_dir=self.cache_dir,
             reports=self.reports,
             night=night.folder.path.name,
             options=how,
@@ -423,7 +423,7 @@ class Finish:
         )
         found = suspects(fresh, night.plan.matrix.packages)
         searches = Searcher(ground, listener).all(found, Budget(self.budget))
-        drafts, undrafted = write_drafts(night.folder, fresh, searches, self.places, self.reports)
+        drafts, undrafted = write_drafts(night.folder, fresh, searches, self.cache_dir, self.reports)
         about = Closing(
             reports=self.reports,
             previous=night.begun.previous,
@@ -449,7 +449,7 @@ class Finish:
         judged = judge_run(folder, self.reports, read_ledger(self.reports, name), today, lines)
         claimed, fresh = claims_of(judged.situation)
         searches = self._search_here(folder, fresh, how, listener)
-        drafts, undrafted = write_drafts(folder, fresh, searches, self.places, self.reports)
+        drafts, undrafted = write_drafts(folder, fresh, searches, self.cache_dir, self.reports)
         about = Closing(
             reports=self.reports,
             previous=name,
@@ -473,16 +473,16 @@ class Finish:
             why_not = f"this machine has no {' and no '.join(sorted(lacking))}"
             return tuple(not_searched(one, why_not) for one in found)
         try:
-            plan = plan_again(folder, self.places)
+            plan = plan_again(folder, self.cache_dir)
         except HarnessError as error:  # the parts may come from a machine that has what this one lacks
             return tuple(not_searched(one, str(error)) for one in found)
-        ground = SearchContext(plan, self.places, self.reports, folder.path.name, how, self.echo)
+        ground = SearchContext(plan, self.cache_dir, self.reports, folder.path.name, how, self.echo)
         return Searcher(ground, listener).all(found, Budget(self.budget))
 
     def _lines(self, record: RunRecord) -> tuple[list[str], tuple[str, ...]]:
         """Return the cell-lines that a run's matrix has, as of its day: a release that came since was not expected."""
         try:
-            cells = plan_cells(_matrix_of(record), cache=self.places.releases).cells
+            cells = plan_cells(_matrix_of(record), cache=self.cache_dir.releases).cells
         except HarnessError as error:
             return [], (f"the matrix could not be expanded, so only what the last night had is expected: {error}",)
         return [cell.line() or record.name for cell in cells], ()

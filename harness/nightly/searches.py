@@ -143,7 +143,7 @@ class SearchContext:
     """What the searches of one night stand on; ``earlier`` has those that an interrupted night began, by suspect."""
 
     plan: Plan
-    places: CacheDir
+    cache_dir: CacheDir
     reports: Path
     night: str
     options: Options
@@ -159,13 +159,13 @@ class SearchContext:
         """
         earlier = self.earlier.get(suspect.key)
         if earlier is not None:
-            return drive.take_up(find(earlier, self.reports), self.places)
-        listing = list_known_releases(suspect.package, self.places)
+            return drive.take_up(find(earlier, self.reports), self.cache_dir)
+        listing = list_known_releases(suspect.package, self.cache_dir)
         found = between(suspect.package, listing.releases[suspect.package], *suspect.versions)
         for note in (*listing.warnings, *found.notes):
             self.echo(f"note: {note}")
         asked = self._question(suspect, found.releases)
-        search = drive.start(asked, self.plan.matrix, self.places, self.reports, base=self._cell(suspect))
+        search = drive.start(asked, self.plan.matrix, self.cache_dir, self.reports, base=self._cell(suspect))
         self.begun(suspect.key, search.folder.path.name)
         return search
 
@@ -178,11 +178,11 @@ class SearchContext:
         into, repository = self._repository(commits[1])
         earlier = self.earlier.get(suspect.key)
         if earlier is not None:
-            return among.take_up(find(earlier, self.reports), repository, self.places)
+            return among.take_up(find(earlier, self.reports), repository, self.cache_dir)
         older, newer = among.ends(repository, *(one.commit for one in commits))
         asked = self._question(suspect, (older.sha, newer.sha))
         base = self._cell(suspect)
-        search = among.start(asked, into, repository, self.plan.matrix, self.places, self.reports, base=base)
+        search = among.start(asked, into, repository, self.plan.matrix, self.cache_dir, self.reports, base=base)
         self.begun(suspect.key, search.folder.path.name)
         return search
 
@@ -195,8 +195,8 @@ class SearchContext:
         key = f"{suspect.key} blame"
         earlier = self.earlier.get(key)
         if earlier is not None:
-            return blame_start.take_up(find(earlier, self.reports), self.places, echo)
-        asked, claim = Asked(self.plan.matrix, self.places, self.reports), suspect.claim
+            return blame_start.take_up(find(earlier, self.reports), self.cache_dir, echo)
+        asked, claim = Asked(self.plan.matrix, self.cache_dir, self.reports), suspect.claim
         ends = (f"{claim.was}:{claim.was_cell}", f"{self.night}:{claim.cell}")
         compared = blame_start.compare(asked, *ends)
         question = BlameQuestion(
@@ -228,7 +228,7 @@ class SearchContext:
     def _repository(self, built: Built) -> tuple[Into, Clone]:
         inside = f"#subdirectory={built.subfolder}" if built.subfolder else ""
         text = f"git:{built.address}{inside}"
-        return Into(repository=text, commits=True), open_repository(text, self.places.repositories)
+        return Into(repository=text, commits=True), open_repository(text, self.cache_dir.repositories)
 
     def _cell(self, suspect: Suspect) -> Cell:
         return next(one.cell for one in self.plan.cells if one.cell.id == suspect.claim.cell)
@@ -403,7 +403,7 @@ def commit_answer(result: CommitResult) -> str:
 
 
 def write_drafts(
-    folder: RunFolder, claims: Iterable[Claim], searches: Iterable[Searched], places: CacheDir, reports: Path
+    folder: RunFolder, claims: Iterable[Claim], searches: Iterable[Searched], cache_dir: CacheDir, reports: Path
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Write one draft a signature into the night's folder; return their names, and why others could not be made."""
     made, said = list[str](), list[str]()
@@ -412,7 +412,7 @@ def write_drafts(
         found = answers.get((claim.line, claim.scenario))
         try:
             search = find(found.run, reports) if found and _ended(found) else None  # bisect or blame
-            written = draft(folder, claim.signature, places, search=search)
+            written = draft(folder, claim.signature, cache_dir, search=search)
             (folder.path / written.name).write_text(written.text, encoding="utf-8")
         except (HarnessError, OSError) as error:
             said.append(f"no draft about {claim.scenario}: {error}")

@@ -30,7 +30,7 @@ class Stages:
 
     plan: Plan
     folder: RunFolder
-    places: CacheDir
+    cache_dir: CacheDir
     options: Options
     listener: Listener
     trouble: str = ""
@@ -75,7 +75,7 @@ class Stages:
         """Run; what stands in the way of a whole stage is kept, and shows as missing results."""
         options = replace(self.options, repeat=repeat, jobs=1 if alone else self.options.jobs)
         try:
-            whole = run_plan(plan, self.folder, self.places, options, self.listener)
+            whole = run_plan(plan, self.folder, self.cache_dir, options, self.listener)
         except (HarnessError, OSError) as error:  # checkpoints that cannot be built, a disk that is full
             self.trouble = str(error)
             return

@@ -62,7 +62,7 @@ def start(  # what is asked, where the commits lie, and what is held
     into: Into,
     repository: Clone,
     matrix: Matrix,
-    places: CacheDir,
+    cache_dir: CacheDir,
     reports: Path,
     *,
     options: Options | None = None,
@@ -75,17 +75,17 @@ def start(  # what is asked, where the commits lie, and what is held
     """
     if question.factor is not None:
         raise ConfigError(f"among commits a bound is a size, and {question.factor:g} is a factor: give --above 6GiB")
-    ground = base or held_cell(matrix, places)
+    ground = base or held_cell(matrix, cache_dir)
     source = repository.address, repository.subfolder
     cells = [cell_with(ground, commit_pin(question.package, source[0], sha, source[1])) for sha in question.releases]
-    prober = begun(question, matrix, cells, places, reports, options)
+    prober = begun(question, matrix, cells, cache_dir, reports, options)
     write_question(into, prober.folder)
     record = prober.folder.read_record()
     prober.folder.write_record(record.model_copy(update={"command": (*record.command, *into.words())}))
     return Among(question, ground, prober, into, repository)
 
 
-def take_up(folder: RunFolder, repository: Clone, places: CacheDir) -> Among:
+def take_up(folder: RunFolder, repository: Clone, cache_dir: CacheDir) -> Among:
     """Return the search of a run folder, to go on with.
 
     Raises:
@@ -94,7 +94,7 @@ def take_up(folder: RunFolder, repository: Clone, places: CacheDir) -> Among:
     into = read_question(folder)
     if into is None or not into.commits:
         raise ConfigError(f"{folder.path} is no search among commits")
-    question, prober = begun_before(folder, places)
+    question, prober = begun_before(folder, cache_dir)
     return Among(question, prober.plan.cells[0].cell, prober, into, repository)
 
 

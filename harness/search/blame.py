@@ -153,7 +153,7 @@ class Blame:
         cells = [self.cell(one) for one in subsets]
         for one in subsets:
             self.probed.setdefault(one, Judged(None, "no result"))
-        extend(replace(self.prober.plan, cells=locked(cells, self.prober.places)), self.prober.folder)
+        extend(replace(self.prober.plan, cells=locked(cells, self.prober.cache_dir)), self.prober.folder)
         self._name_columns()
         whole = self.prober.probe(cells, self.listener, repeat=repeat)
         bound = self._bound()

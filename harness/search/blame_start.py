@@ -79,35 +79,35 @@ def start(question: BlameQuestion, asked: Asked, echo: Reporter) -> Blame:
         InfrastructureError: the index does not answer.
     """
     files, infos = read_scenarios(asked.matrix, (question.scenario,))
-    mixed = _learnt(question, asked.places, echo)
+    mixed = _learnt(question, asked.cache_dir, echo)
     cells = [] if question.assume_ends else [mixed.cells[frozenset()], mixed.cells[mixed.all]]
-    plan = Plan(asked.matrix, locked(cells, asked.places), files, infos)
+    plan = Plan(asked.matrix, locked(cells, asked.cache_dir), files, infos)
     folder = begin(plan, asked.reports, selection=(question.scenario,))
     folder.write_record(folder.read_record().model_copy(update={"command": question.command()}))
     write_question(mixed.question, folder)
-    return Blame(mixed, Prober(plan, folder, asked.places, question.options(), question.reuse), echo)
+    return Blame(mixed, Prober(plan, folder, asked.cache_dir, question.options(), question.reuse), echo)
 
 
-def take_up(folder: RunFolder, places: CacheDir, echo: Reporter) -> Blame:
+def take_up(folder: RunFolder, cache_dir: CacheDir, echo: Reporter) -> Blame:
     """Return the blame of a run folder, to go on with.
 
     Raises:
         ConfigError: the run is no blame.
     """
     question = read_question(folder)
-    prober = Prober(plan_again(folder, places), folder, places, question.options(), question.reuse)
-    return Blame(_with_ends(question, places), prober, echo)
+    prober = Prober(plan_again(folder, cache_dir), folder, cache_dir, question.options(), question.reuse)
+    return Blame(_with_ends(question, cache_dir), prober, echo)
 
 
-def _learnt(question: BlameQuestion, places: CacheDir, echo: Reporter) -> Mixed:
+def _learnt(question: BlameQuestion, cache_dir: CacheDir, echo: Reporter) -> Mixed:
     """Learn from resolutions what only follows, and which changes cannot be applied without which others."""
-    followers = _followers(question, places)
+    followers = _followers(question, cache_dir)
     if followers and len(followers) < len(question.changes):
         names = [question.changes[at] for at in sorted(followers)]
         kept = [change for at, change in enumerate(question.changes) if at not in followers]
         question = question.model_copy(update={"changes": tuple(kept), "followers": tuple(names)})
         echo(f"note: come and go with what needs them: {', '.join(change.package for change in names)}")
-    mixed = _with_ends(question, places)
+    mixed = _with_ends(question, cache_dir)
     search = DependencyGroups(len(question.changes))
     while wanted := search.next():
         refused = mixed.resolve(wanted)
@@ -120,24 +120,24 @@ def _learnt(question: BlameQuestion, places: CacheDir, echo: Reporter) -> Mixed:
     return mixed
 
 
-def _with_ends(question: BlameQuestion, places: CacheDir) -> Mixed:
+def _with_ends(question: BlameQuestion, cache_dir: CacheDir) -> Mixed:
     """Return the environments of a blame, the two ends resolved.
 
     Raises:
         ConfigError: one of them has no resolution.
     """
-    mixed = Mixed(question, places)
+    mixed = Mixed(question, cache_dir)
     refused = mixed.resolve((frozenset(), mixed.all))
     for end, reason in refused.items():
         raise ConfigError(f"{question.bad if end else question.good} has no resolution, all packages pinned: {reason}")
     return mixed
 
 
-def _followers(question: BlameQuestion, places: CacheDir) -> Subset:
+def _followers(question: BlameQuestion, cache_dir: CacheDir) -> Subset:
     """Return the changes that are a package of one end alone, and come there without being asked for."""
     both = tuple(change for change in question.changes if change.old and change.new)
     good, bad = (between(question.shared, both, frozenset(range(count))) for count in (0, len(both)))
-    there = {cell.cell.id: cell.lock for cell in locked((good, bad), places)}
+    there = {cell.cell.id: cell.lock for cell in locked((good, bad), cache_dir)}
     packages = {id_: lock.packages if isinstance(lock, Lock) else {} for id_, lock in there.items()}
     return frozenset(
         at

@@ -27,7 +27,7 @@ from harness.store.run_folder import RunFolder
 def start(
     question: Question,
     matrix: Matrix,
-    places: CacheDir,
+    cache_dir: CacheDir,
     reports: Path,
     options: Options | None = None,
     base: Cell | None = None,
@@ -37,13 +37,18 @@ def start(
     Raises:
         ConfigError: the matrix or the scenario is wrong, or there is nothing to probe.
     """
-    ground = base or held_cell(matrix, places)
+    ground = base or held_cell(matrix, cache_dir)
     cells = [cell_at(ground, question.package, release) for release in first_probes(question)]
-    return Bisect(question, ground, begun(question, matrix, cells, places, reports, options))
+    return Bisect(question, ground, begun(question, matrix, cells, cache_dir, reports, options))
 
 
 def begun(
-    question: Question, matrix: Matrix, cells: Sequence[Cell], places: CacheDir, reports: Path, options: Options | None
+    question: Question,
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    cache_dir: CacheDir,
+    reports: Path,
+    options: Options | None,
 ) -> Prober:
     """Make the run folder of a search with its question and the cells that are probed first.
 
@@ -51,13 +56,13 @@ def begun(
         ConfigError: the matrix or the scenario is wrong.
     """
     files, infos = read_scenarios(matrix, (question.scenario,))
-    plan = Plan(matrix, locked(cells, places), files, infos)
+    plan = Plan(matrix, locked(cells, cache_dir), files, infos)
     folder = begin(plan, reports, selection=(question.scenario,))
     older, newer = None if question.open_end else question.releases[0], question.releases[-1]
     command = question.command(*((newer, older) if question.find_fix else (older, newer)))
     folder.write_record(folder.read_record().model_copy(update={"command": command}))
     questions.write(question, folder)
-    return Prober(plan, folder, places, options or question.options(), question.reuse)
+    return Prober(plan, folder, cache_dir, options or question.options(), question.reuse)
 
 
 def first_probes(question: Question) -> tuple[str, ...]:
@@ -77,35 +82,35 @@ def first_probes(question: Question) -> tuple[str, ...]:
     return tuple(releases[item] for item in Search(count).next(question.jobs))
 
 
-def held_cell(matrix: Matrix, places: CacheDir) -> Cell:
+def held_cell(matrix: Matrix, cache_dir: CacheDir) -> Cell:
     """Return the cell whose pins are held: the matrix's reference cell, else its first."""
     bundle = opened_bundle()
-    cells = plan_cells(matrix, cache=places.releases).cells if bundle is None else bundle.cells()
+    cells = plan_cells(matrix, cache=cache_dir.releases).cells if bundle is None else bundle.cells()
     return next((cell for cell in cells if cell.reference), cells[0])
 
 
-def take_up(folder: RunFolder, places: CacheDir) -> Bisect:
+def take_up(folder: RunFolder, cache_dir: CacheDir) -> Bisect:
     """Return the bisect of a run folder, to go on with.
 
     Raises:
         ConfigError: the run is no bisect, or its scenario is not what it was.
     """
-    question, prober = begun_before(folder, places)
+    question, prober = begun_before(folder, cache_dir)
     return Bisect(question, prober.plan.cells[0].cell, prober)
 
 
-def begun_before(folder: RunFolder, places: CacheDir) -> tuple[Question, Prober]:
+def begun_before(folder: RunFolder, cache_dir: CacheDir) -> tuple[Question, Prober]:
     """Return the question of a search and its run folder, to go on with.
 
     Raises:
         ConfigError: the run is no search, or its scenario is not what it was.
     """
     question = questions.read(folder)
-    plan = plan_again(folder, places)
+    plan = plan_again(folder, cache_dir)
     before = {info.id: info.source for info in folder.read_record().scenarios}
     if any(before.get(info.id, "") not in {"", info.source} for info in plan.scenarios):
         raise ConfigError(
             f"{question.scenario}, what it imports, its checkpoints or the probe changed since {folder.path.name} "
             f"began: search anew by {shlex.join(folder.read_record().command)}"
         )
-    return question, Prober(plan, folder, places, question.options(), question.reuse)
+    return question, Prober(plan, folder, cache_dir, question.options(), question.reuse)

@@ -46,7 +46,7 @@ class Asked:
     """Where ends are looked for, ``run`` as ``--run`` has it; and the Python of what does not say its own."""
 
     matrix: Matrix
-    places: CacheDir
+    cache_dir: CacheDir
     reports: Path
     run: str | None = None
     python: str | None = None
@@ -101,10 +101,10 @@ class Asked:
 
     def _of_matrix(self, text: str) -> Side:
         bundle = opened_bundle()
-        cells = plan_cells(self.matrix, cache=self.places.releases).cells if bundle is None else bundle.cells()
+        cells = plan_cells(self.matrix, cache=self.cache_dir.releases).cells if bundle is None else bundle.cells()
         where = short_path(self.matrix.path) if bundle is None else "the bundle"
         cell = _one(text, text, {one.id: one for one in cells}, where)
-        lock = _solved(text, cell, self.places)
+        lock = _solved(text, cell, self.cache_dir)
         note = f"{text} is {cell.id} of {where}"
         return Side(text, cell, self._whole(cell, lock.text), (note,), tested=_tested(cell))
 
@@ -120,14 +120,14 @@ class Asked:
             raise ConfigError(f"{text} names no package at an exact version")
         cell = Cell(self.default_python, (*found.pins, *found.open))
         absent: list[str] = []
-        while isinstance(lock := locks_of([cell], self.places)[cell.id], Unsolvable) and not lock.network:
+        while isinstance(lock := locks_of([cell], self.cache_dir)[cell.id], Unsolvable) and not lock.network:
             names = {str(canonicalize_name(one or two)) for one, two in NO_VERSION.findall(lock.sentence)}
             gone = [pin for pin in cell.pins if pin.package in names and pin.package not in self.matrix.packages]
             if not gone:
                 break
             absent += [pin.requirement for pin in gone]
             cell = replace(cell, pins=tuple(pin for pin in cell.pins if pin not in gone))
-        lock = _solved(text, cell, self.places)
+        lock = _solved(text, cell, self.cache_dir)
         pins = self._whole(cell, lock.text)
         unnamed = sorted(pins.keys() - {pin.package for pin in found.pins})
         notes = [f"{text}: {note}" for note in found.notes]
@@ -182,8 +182,8 @@ def _one(text: str, wanted: str, there: Mapping[str, Found], where: str) -> Foun
     raise ConfigError(f"{text} is no file, and no cell of {where} is called so; {hint}")
 
 
-def _solved(text: str, cell: Cell, places: CacheDir) -> Lock:
-    lock = locks_of([cell], places)[cell.id]
+def _solved(text: str, cell: Cell, cache_dir: CacheDir) -> Lock:
+    lock = locks_of([cell], cache_dir)[cell.id]
     if isinstance(lock, Lock):
         return lock
     if lock.network:

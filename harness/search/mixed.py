@@ -27,7 +27,7 @@ class Mixed:
     """
 
     question: BlameQuestion
-    places: CacheDir
+    cache_dir: CacheDir
     cells: dict[Subset, Cell] = field(default_factory=dict)
     refused: dict[Subset, str] = field(default_factory=dict)
 
@@ -52,7 +52,7 @@ class Mixed:
     def _round(self, drafts: dict[Subset, Cell]) -> dict[Subset, Cell]:
         """Resolve drafts; return those that a follower was pinned in, to be resolved again."""
         again: dict[Subset, Cell] = {}
-        planned = locked(tuple(drafts.values()), self.places) if drafts else ()
+        planned = locked(tuple(drafts.values()), self.cache_dir) if drafts else ()
         for one, lock in zip(drafts, (each.lock for each in planned), strict=True):
             if isinstance(lock, Unsolvable):
                 if lock.network:

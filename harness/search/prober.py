@@ -43,7 +43,7 @@ class Prober:
 
     plan: Plan
     folder: RunFolder
-    places: CacheDir
+    cache_dir: CacheDir
     options: Options
     reuse: bool = True
 
@@ -66,7 +66,7 @@ class Prober:
         wanted = self._lacking(cells, repeat)
         if not wanted:
             return True
-        plan = replace(self.plan, cells=locked(wanted, self.places))
+        plan = replace(self.plan, cells=locked(wanted, self.cache_dir))
         extend(plan, self.folder)
         if order is not None:
             self._sort(order)
@@ -76,7 +76,7 @@ class Prober:
             plan = replace(plan, cells=tuple(planned for planned in plan.cells if planned.cell in left))
         if not plan.cells:
             return True
-        return run_plan(plan, self.folder, self.places, replace(self.options, repeat=repeat), listener)
+        return run_plan(plan, self.folder, self.cache_dir, replace(self.options, repeat=repeat), listener)
 
     def _lacking(self, cells: Sequence[Cell], repeat: int) -> list[Cell]:
         """Return the cells that lack a result, or one of ``repeat`` attempts of a scenario that they listed."""
@@ -100,17 +100,17 @@ class Prober:
         self.folder.write_record(record.model_copy(update={"cells": cells}))
 
 
-def locked(cells: Sequence[Cell], places: CacheDir) -> tuple[PlannedCell, ...]:
+def locked(cells: Sequence[Cell], cache_dir: CacheDir) -> tuple[PlannedCell, ...]:
     """Return the cells with their locks."""
-    locks = locks_of(cells, places)
+    locks = locks_of(cells, cache_dir)
     return tuple(PlannedCell(cell, locks[cell.id]) for cell in cells)
 
 
-def locks_of(cells: Sequence[Cell], places: CacheDir) -> dict[str, Lock | Unsolvable]:
+def locks_of(cells: Sequence[Cell], cache_dir: CacheDir) -> dict[str, Lock | Unsolvable]:
     """Return cell id → lock: from the index, or what the bundle that is open holds for the same pins."""
     bundle = opened_bundle()
     if bundle is None:
-        return resolve_cells(cells, cache=places.locks, jobs=LOCK_JOBS)
+        return resolve_cells(cells, cache=cache_dir.locks, jobs=LOCK_JOBS)
     return bundle.locks_by_pins(cells)
 
 
@@ -135,7 +135,7 @@ class Overridden:
     notes: tuple[str, ...] = ()
 
 
-def override_pins(cell: Cell, wanted: Sequence[str], matrix: Matrix, places: CacheDir) -> Overridden:
+def override_pins(cell: Cell, wanted: Sequence[str], matrix: Matrix, cache_dir: CacheDir) -> Overridden:
     """Return the cell with each ``PACKAGE=EXPRESSION`` in place of what it holds; paths are looked up from here.
 
     Raises:
@@ -151,20 +151,20 @@ def override_pins(cell: Cell, wanted: Sequence[str], matrix: Matrix, places: Cac
             equals = ""
         if not equals or not expression:
             raise ConfigError(f"--with {text} is not PACKAGE=VERSION (or PACKAGE=path:FOLDER, PACKAGE=git:REF)")
-        pin = _pin(package, expression.removeprefix("="), matrix, places, notes)
+        pin = _pin(package, expression.removeprefix("="), matrix, cache_dir, notes)
         axes = tuple(dict.fromkeys((*cell.axes, package)))
         cell = replace(cell_with(cell, pin), axes=axes)
     return Overridden(cell, tuple(notes))
 
 
-def _pin(package: str, expression: str, matrix: Matrix, places: CacheDir, notes: list[str]) -> Pin:
+def _pin(package: str, expression: str, matrix: Matrix, cache_dir: CacheDir, notes: list[str]) -> Pin:
     try:
         kind = parse(expression)
         if isinstance(kind, Folder):
             return _folder_pin(package, Path(kind.folder).expanduser().absolute(), notes)
         resolver = replace(
-            Outside(matrix, places.releases).resolver(),
-            releases=lambda name: list_releases([name], places.releases).releases[name],
+            Outside(matrix, cache_dir.releases).resolver(),
+            releases=lambda name: list_releases([name], cache_dir.releases).releases[name],
         )
         pins = resolver(package, expression)
     except (ConfigError, ValueError) as error:

@@ -128,7 +128,7 @@ def _release(package: str, text: str, known: Known) -> Version:
     return version
 
 
-def list_known_releases(package: str, places: CacheDir) -> Listing:
+def list_known_releases(package: str, cache_dir: CacheDir) -> Listing:
     """Return the releases of one package, ascending; a bundle's have no dates.
 
     Raises:
@@ -136,7 +136,7 @@ def list_known_releases(package: str, places: CacheDir) -> Listing:
     """
     bundle = opened_bundle()
     if bundle is None:
-        return list_releases([package], places.releases)
+        return list_releases([package], cache_dir.releases)
     labels = {cell.label(package) for cell in bundle.cells() if package in cell.axes}
     if not labels:
         raise ConfigError(f"the bundle holds {package} in one version only: nothing to search")
@@ -144,7 +144,7 @@ def list_known_releases(package: str, places: CacheDir) -> Listing:
 
 
 def require_releases(
-    cell: Cell, lock: Lock | Unsolvable, matrix: Matrix, places: CacheDir, typed: Sequence[str] = ()
+    cell: Cell, lock: Lock | Unsolvable, matrix: Matrix, cache_dir: CacheDir, typed: Sequence[str] = ()
 ) -> None:
     """Refuse a cell one of whose pinned releases no index offers; any other reason is left to whoever asks.
 
@@ -152,7 +152,7 @@ def require_releases(
         cell: the cell as it was asked for.
         lock: what the resolver said; the index is asked only about what it did not find.
         matrix: whose ``as_of`` counts, and where a pin was written that was not typed.
-        places: where lists of releases are kept.
+        cache_dir: where lists of releases are kept.
         typed: each ``PACKAGE=VERSION`` of ``--with``.
 
     Raises:
@@ -168,18 +168,18 @@ def require_releases(
             where = (
                 f"--with {there[pin.package]}" if pin.package in there else f"{short_path(matrix.path)}, {pin.package}"
             )
-            _offered(pin, where, matrix, places)
+            _offered(pin, where, matrix, cache_dir)
 
 
-def _offered(pin: Pin, where: str, matrix: Matrix, places: CacheDir) -> None:
+def _offered(pin: Pin, where: str, matrix: Matrix, cache_dir: CacheDir) -> None:
     """Ask the index for one release.
 
     Raises:
         ConfigError: it has none of this number.
     """
     resolver = replace(
-        Outside(matrix, places.releases).resolver(),
-        releases=lambda name: list_releases([name], places.releases, matrix.packages).releases[name],
+        Outside(matrix, cache_dir.releases).resolver(),
+        releases=lambda name: list_releases([name], cache_dir.releases, matrix.packages).releases[name],
     )
     try:
         resolver(pin.package, f"=={pin.requirement.partition('==')[2]}")

@@ -41,7 +41,7 @@ def _bisect(blame: Blame, change: Change, follow: frozenset[str]) -> Bisect:
         raise ConfigError(f"{change.words()}: a commit, and not a release, is at one end")
     asked, prober = blame.question, blame.prober
     older = Version(change.old.label) < Version(change.new.label)
-    listed = list_known_releases(change.package, prober.places).releases[change.package]
+    listed = list_known_releases(change.package, prober.cache_dir).releases[change.package]
     releases = between(change.package, listed, change.old.label, change.new.label, find_fix=not older).releases
     question = Question(
         **{name: getattr(asked, name) for name in Criterion.model_fields},
@@ -57,7 +57,7 @@ def _bisect(blame: Blame, change: Change, follow: frozenset[str]) -> Bisect:
         reuse=asked.reuse,
     )
     base = _without(blame.cell(blame.mixed.all), follow)
-    return start(question, prober.plan.matrix, prober.places, prober.folder.path.parent, base=base)
+    return start(question, prober.plan.matrix, prober.cache_dir, prober.folder.path.parent, base=base)
 
 
 def _without(cell: Cell, packages: frozenset[str]) -> Cell:

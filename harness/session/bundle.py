@@ -73,13 +73,13 @@ def _copy_folder(source: Path, target: Path) -> None:
 
 
 def copy_checkpoints(
-    shelf: CheckpointStore, names: Sequence[str], places: CacheDir, folder: Path, said: Reporter
+    shelf: CheckpointStore, names: Sequence[str], cache_dir: CacheDir, folder: Path, said: Reporter
 ) -> None:
     """Build the checkpoints here, as a run would, and copy them."""
-    install, log = places.root / "checkpoints-install.log", places.root / "checkpoints.log"
+    install, log = cache_dir.root / "checkpoints-install.log", cache_dir.root / "checkpoints.log"
     with UsageLocks() as holds:
         holds.take(*map(shelf.folder, shelf.with_bases(names)))
-        shelf.provide(names, lambda: builder_python(shelf.builder, places, install, holds=holds), log, said)
+        shelf.provide(names, lambda: builder_python(shelf.builder, cache_dir, install, holds=holds), log, said)
         for name in names:
             source = shelf.folder(name)
             shutil.copytree(source, folder / manifest.CHECKPOINTS / source.name)
@@ -137,7 +137,7 @@ class _Locked:
         return [f"{one.cell.id} has no lock: {one.sentence}" for one in self.cells if one.text is None]
 
 
-def make_bundle(matrix: Matrix, order: Order, out: Path, places: CacheDir, said: Reporter) -> Made:
+def make_bundle(matrix: Matrix, order: Order, out: Path, cache_dir: CacheDir, said: Reporter) -> Made:
     """Write the bundle of a matrix to ``out``.
 
     Raises:
@@ -150,24 +150,24 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, places: CacheDir, said:
         )
     files, infos = read_scenarios(matrix, order.scenarios)
     issues = known_issues(matrix.path.parent)
-    cells, notes = plan_for(matrix, order, places)
+    cells, notes = plan_for(matrix, order, cache_dir)
     names = list(dict.fromkeys(name for info in infos for name in info.checkpoints))
-    shelf = open_store(places.checkpoints, {file.path.parent for file in files}, matrix.checkpoints.size)
+    shelf = open_store(cache_dir.checkpoints, {file.path.parent for file in files}, matrix.checkpoints.size)
     wanted = shelf.with_bases(names) if matrix.checkpoints.weights == "synthetic" else []
     built_there = bool(wanted) and not order.checkpoints
     said(f"locking {len(cells)} cells for Python {order.target.python} on {order.target.platform}")
-    locked = _lock(cells, order, places, shelf.builder if built_there and not os.environ.get(VARIABLE) else None)
+    locked = _lock(cells, order, cache_dir, shelf.builder if built_there and not os.environ.get(VARIABLE) else None)
     if built_there and locked.builder is None:
         notes = (*notes, f"{VARIABLE} is set, so no builder travels: the other machine's base builds the checkpoints")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         folder = Path(scratch)
-        kept = places.root / "wheels"
+        kept = cache_dir.root / "wheels"
         wheels = make_wheelhouse(locked.texts, order.target, folder / manifest.WHEELS, kept, cuda=order.cuda, said=said)
         copy_program(folder)
         (folder / manifest.HOST_LOCK).write_text(wheels.relock(locked.host), encoding="utf-8")
         if wanted and order.checkpoints:
-            copy_checkpoints(shelf, wanted, places, folder, said)
+            copy_checkpoints(shelf, wanted, cache_dir, folder, said)
         chosen = copy_scenarios(files, folder, chosen=bool(order.scenarios))
         _manifest(order, locked, wheels, copy_matrix(matrix, issues, folder), chosen).write(folder)
         total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -177,9 +177,9 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, places: CacheDir, said:
     return Made(size, count, len(locked.cells), (*notes, *locked.unsolvable))
 
 
-def _lock(cells: Sequence[Cell], order: Order, places: CacheDir, builder: Path | None) -> _Locked:
+def _lock(cells: Sequence[Cell], order: Order, cache_dir: CacheDir, builder: Path | None) -> _Locked:
     """Lock everything that travels; ``builder`` is the folder of the program that writes checkpoints there."""
-    resolver = Resolver(order.target, order.base, places.locks, pip_config.read())
+    resolver = Resolver(order.target, order.base, cache_dir.locks, pip_config.read())
     return _Locked(
         cells=_locked(cells, resolver, order),
         builder=None if builder is None else _builder(builder, resolver, order, cells),
@@ -202,7 +202,7 @@ def _manifest(order: Order, locked: _Locked, wheels: Wheelhouse, matrix: str, ch
     )
 
 
-def plan_for(matrix: Matrix, order: Order, places: CacheDir) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
+def plan_for(matrix: Matrix, order: Order, cache_dir: CacheDir) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
     """Expand a matrix for the target, with what ``exclude`` names taken from its base, and a pinned torch too.
 
     Raises:
@@ -217,7 +217,7 @@ def plan_for(matrix: Matrix, order: Order, places: CacheDir) -> tuple[tuple[Cell
     asked = matrix.model_copy(update={"pins": pins, "python": python})
     packages = dict(order.base) or dict.fromkeys([*matrix.packages, *excluded], UNKNOWN)
     told = BaseInterpreter(Path(matrix.base or "python3"), order.target.python, packages)
-    expansion = plan_cells(asked, cache=places.releases, base=told)
+    expansion = plan_cells(asked, cache=cache_dir.releases, base=told)
     cells = select_cells(expansion.cells, order.cells)
     for cell in cells:
         if cell.python != order.target.python:

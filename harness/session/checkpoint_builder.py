@@ -63,7 +63,7 @@ def pinned(folder: Path) -> dict[str, str]:
 
 def builder_python(
     folder: Path,
-    places: CacheDir,
+    cache_dir: CacheDir,
     log: Path,
     environ: Mapping[str, str] = os.environ,
     *,
@@ -80,7 +80,7 @@ def builder_python(
     if environ.get(VARIABLE):
         return named_python(environ[VARIABLE], folder, VARIABLE)
     cell, bundle = builder_cell(folder), opened_bundle()
-    found = resolve_cells([cell], cache=places.locks, jobs=1) if bundle is None else bundle.locks([cell])
+    found = resolve_cells([cell], cache=cache_dir.locks, jobs=1) if bundle is None else bundle.locks([cell])
     lock = found[cell.id]
     if not isinstance(lock, Lock):
         advice = f"; an interpreter that has {', '.join(pinned(folder))} may be named by {VARIABLE}"
@@ -88,8 +88,8 @@ def builder_python(
             f"the environment that builds checkpoints cannot be resolved: {lock.sentence.rstrip('.')}{advice}"
         )
     if holds is not None:
-        holds.take(places.envs / lock.hash)
-    return build(lock, places.envs, log).python
+        holds.take(cache_dir.envs / lock.hash)
+    return build(lock, cache_dir.envs, log).python
 
 
 def named_python(text: str, folder: Path, source: str) -> Path:

@@ -150,12 +150,12 @@ class Plan:
     only: tuple[ScenarioFile, ...] = ()
 
 
-def make_plan(matrix: Matrix, places: CacheDir, *, scenarios: Sequence[str] = (), cells: Sequence[str] = ()) -> Plan:
+def make_plan(matrix: Matrix, cache_dir: CacheDir, *, scenarios: Sequence[str] = (), cells: Sequence[str] = ()) -> Plan:
     """Expand, select and lock.
 
     Args:
         matrix: the matrix as read.
-        places: where locks and lists of releases are kept.
+        cache_dir: where locks and lists of releases are kept.
         scenarios: scenario entries instead of the matrix's own.
         cells: ids or glob patterns of ids; all where empty.
 
@@ -165,9 +165,9 @@ def make_plan(matrix: Matrix, places: CacheDir, *, scenarios: Sequence[str] = ()
     """
     files, infos = read_scenarios(matrix, scenarios)
     bundle = opened_bundle()
-    expansion = plan_cells(matrix, cache=places.releases) if bundle is None else Expansion(bundle.cells())
+    expansion = plan_cells(matrix, cache=cache_dir.releases) if bundle is None else Expansion(bundle.cells())
     chosen = select_cells(expansion.cells, cells)
-    locks = resolve_cells(chosen, cache=places.locks, jobs=LOCK_JOBS) if bundle is None else bundle.locks(chosen)
+    locks = resolve_cells(chosen, cache=cache_dir.locks, jobs=LOCK_JOBS) if bundle is None else bundle.locks(chosen)
     planned = tuple(PlannedCell(cell, locks[cell.id]) for cell in chosen)
     return Plan(matrix, planned, files, infos, tuple(expansion.warnings))
 

@@ -41,7 +41,7 @@ def run_to_resume(name: str, reports: Path, matrix: str | None) -> RunFolder:
     raise ConfigError(f"there is no run of the matrix {matrix} below {reports} to go on with")
 
 
-def plan_again(folder: RunFolder, places: CacheDir) -> Plan:
+def plan_again(folder: RunFolder, cache_dir: CacheDir) -> Plan:
     """Return the plan of a run with the very locks it had; what had none is resolved anew.
 
     Raises:
@@ -50,7 +50,7 @@ def plan_again(folder: RunFolder, places: CacheDir) -> Plan:
     record = folder.read_record()
     matrix = Matrix.model_validate({**record.matrix, "raw": record.matrix, "path": Path(record.matrix_file)})
     files, infos = read_scenarios(matrix, record.selection)
-    cells = tuple(_planned(cell, folder, places) for cell in record.cells)
+    cells = tuple(_planned(cell, folder, cache_dir) for cell in record.cells)
     return Plan(matrix, cells, files, infos)
 
 
@@ -101,10 +101,10 @@ def _function(file: ScenarioFile) -> ScenarioFile:
     return replace(file, test=file.test and file.test.split("[", 1)[0])
 
 
-def _planned(cell: CellRecord, folder: RunFolder, places: CacheDir) -> PlannedCell:
+def _planned(cell: CellRecord, folder: RunFolder, cache_dir: CacheDir) -> PlannedCell:
     if cell.planned is None:
         raise ConfigError(f"{folder.record_file} has no pins for {cell.id}: it cannot be gone on with")
-    return PlannedCell(cell.planned, _stored_lock(cell, folder) or _resolved(cell, places))
+    return PlannedCell(cell.planned, _stored_lock(cell, folder) or _resolved(cell, cache_dir))
 
 
 def _stored_lock(cell: CellRecord, folder: RunFolder) -> Lock | None:
@@ -116,7 +116,7 @@ def _stored_lock(cell: CellRecord, folder: RunFolder) -> Lock | None:
     return lock if lock.hash == cell.lock else None
 
 
-def _resolved(cell: CellRecord, places: CacheDir) -> Lock | Unsolvable:
+def _resolved(cell: CellRecord, cache_dir: CacheDir) -> Lock | Unsolvable:
     if cell.planned is None:
         return Unsolvable("no pins were kept")
-    return resolve_cells([cell.planned], cache=places.locks, jobs=1)[cell.id]
+    return resolve_cells([cell.planned], cache=cache_dir.locks, jobs=1)[cell.id]

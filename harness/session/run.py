@@ -27,7 +27,7 @@ WAIT_SECONDS = 0.5  # how long an interrupt may go unheard
 
 
 def run_plan(
-    plan: Plan, folder: RunFolder, places: CacheDir, options: Options, listener: Listener | None = None
+    plan: Plan, folder: RunFolder, cache_dir: CacheDir, options: Options, listener: Listener | None = None
 ) -> bool:
     """Run what is to be done of a plan; ``listener`` hears every event of the journal.
 
@@ -46,7 +46,7 @@ def run_plan(
     try:
         sources = {info.id: info.source for info in plan.scenarios}
         journal.write("run_started", jobs=options.jobs, isolation=options.isolation, sources=sources)
-        maker = _Maker(plan, folder, places, journal, holds)
+        maker = _Maker(plan, folder, cache_dir, journal, holds)
         context = maker.context(options, checkpoints)
         whole = _run_cells(context, maker.jobs(environments))
         journal.write("run_finished" if whole else "run_interrupted")
@@ -64,7 +64,7 @@ class _Maker:
 
     plan: Plan
     folder: RunFolder
-    places: CacheDir
+    cache_dir: CacheDir
     journal: Journal
     holds: UsageLocks
 
@@ -81,7 +81,7 @@ class _Maker:
             named=named_modules(matrix.raw, short_path(matrix.path)),
             timeout=options.timeout or matrix.timeout,
             offline=matrix.checkpoints.weights != "hub",
-            probe=probe_path(self.places.probe),
+            probe=probe_path(self.cache_dir.probe),
             checkpoints=pool.submit(self.checkpoints),
             only=self.plan.only,
         )
@@ -99,9 +99,9 @@ class _Maker:
     def environment(self, cell: str, lock: Lock) -> Environment:
         """Build or reuse one environment and journal it."""
         self.journal.write("environment_started", cell=cell, lock=lock.hash)
-        remove_stale_locks(self.places.envs / lock.hash)
-        self.holds.take(self.places.envs / lock.hash)
-        built = build(lock, self.places.envs, self.folder.cell(cell) / "install.log")
+        remove_stale_locks(self.cache_dir.envs / lock.hash)
+        self.holds.take(self.cache_dir.envs / lock.hash)
+        built = build(lock, self.cache_dir.envs, self.folder.cell(cell) / "install.log")
         self.journal.write(
             "environment", cell=cell, lock=lock.hash, reused=built.reused, seconds=round(built.seconds, 3)
         )
@@ -112,7 +112,7 @@ class _Maker:
         names = list(dict.fromkeys(name for info in self.plan.scenarios for name in info.checkpoints))
         matrix = self.plan.matrix
         shelf = open_store(
-            self.places.checkpoints, {file.path.parent for file in self.plan.files}, matrix.checkpoints.size
+            self.cache_dir.checkpoints, {file.path.parent for file in self.plan.files}, matrix.checkpoints.size
         )
         given = of_weights(matrix.checkpoints.weights, weights_folder(matrix), names, shelf)
         if given is not None:
@@ -124,7 +124,7 @@ class _Maker:
         install = self.folder.path / "checkpoints-install.log"
         found = shelf.provide(
             names,
-            lambda: builder_python(shelf.builder, self.places, install, holds=self.holds),
+            lambda: builder_python(shelf.builder, self.cache_dir, install, holds=self.holds),
             self.folder.path / "checkpoints.log",
             lambda text: self.journal.write("checkpoint", text=text),
         )

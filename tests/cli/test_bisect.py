@@ -37,7 +37,7 @@ LISTED = tuple(Release(Version(text)) for text in ("1.0", "1.1", "1.2", "1.3"))
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_installs_nothing(monkeypatch, capsys, arguments, sentence):
-    monkeypatch.setattr(verb, "list_known_releases", lambda package, places: Listing({package: LISTED}))
+    monkeypatch.setattr(verb, "list_known_releases", lambda package, cache_dir: Listing({package: LISTED}))
     assert main(["bisect", *arguments]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -45,7 +45,7 @@ def test_what_cannot_be_is_one_sentence_and_installs_nothing(monkeypatch, capsys
 
 
 def question(monkeypatch, *arguments):
-    monkeypatch.setattr(verb, "list_known_releases", lambda package, places: Listing({package: LISTED}))
+    monkeypatch.setattr(verb, "list_known_releases", lambda package, cache_dir: Listing({package: LISTED}))
     parser = argparse.ArgumentParser()
     verb.register(parser.add_subparsers())
     return verb._question(parser.parse_args(["bisect", "P", *SCENARIO, *arguments]), None)

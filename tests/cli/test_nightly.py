@@ -73,7 +73,7 @@ class World:
         names = {name.replace("_", " "): text for name, text in told.items()}
         (self.folder / "answers.json").write_text(json.dumps(names))
 
-    def plan(self, matrix, places, **_):
+    def plan(self, matrix, cache_dir, **_):
         files, infos = read_scenarios(matrix)
         return Plan(matrix, (self.cell("1.0.0"), self.cell(self.newest, "latest")), files, infos)
 

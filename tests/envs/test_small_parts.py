@@ -28,8 +28,8 @@ def make_environment(root, name, used=0.0):
 
 
 def test_the_cache_is_where_the_variable_says(tmp_path):
-    places = CacheDir.of_user({"HARNESS_CACHE": str(tmp_path)})
-    assert places.envs == tmp_path / "envs"
+    cache_dir = CacheDir.of_user({"HARNESS_CACHE": str(tmp_path)})
+    assert cache_dir.envs == tmp_path / "envs"
     assert CacheDir.of_user({}).root.name == "hf-regression-matrix"
 
 

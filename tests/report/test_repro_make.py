@@ -77,7 +77,7 @@ def run_folder(path, infos, attempts, *, gpus=(), size="tiny", cells=("red", "gr
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
+def cache_dir(tmp_path_factory):
     """A cache in which the layout of every checkpoint is known already: made up, but as large as a small model's."""
     root = CacheDir(tmp_path_factory.mktemp("cache"))
     shelf = open_store(root.checkpoints, [], "tiny")
@@ -100,15 +100,15 @@ def places(tmp_path_factory):
 
 @pytest.mark.parametrize("on_gpu", [False, True], ids=["cpu", "gpu"])
 @pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.id)
-def test_every_scenario_becomes_a_script_that_stands_alone(info, on_gpu, places, tmp_path):
+def test_every_scenario_becomes_a_script_that_stands_alone(info, on_gpu, cache_dir, tmp_path):
     red = attempt("red", info.id, "fail:run:exception", failure=FAILURE, signature=SIGNATURE)
     red = red.model_copy(update={"ran_on": "cuda" if on_gpu else "cpu"})
     folder = run_folder(tmp_path / "run", [info], [red], gpus=(GPU,) if on_gpu else ())
     if on_gpu and info.id == "load_options::test_what_a_load_costs":
         with pytest.raises(ConfigError, match=r"uses probe\.cuda\.devices, which a script has no stand-in for"):
-            make_repro(folder, "red", info.id, places)
+            make_repro(folder, "red", info.id, cache_dir)
         return
-    text = make_repro(folder, "red", info.id, places).text
+    text = make_repro(folder, "red", info.id, cache_dir).text
     tree = ast.parse(text)
     assert text.count("\n") < 200
     assert max(map(len, text.splitlines())) <= 120
@@ -225,15 +225,15 @@ def run(text, tmp_path):
         ("green", "own::TestSomething::test_method", 0, "the failure is not here"),
     ],
 )
-def test_a_script_says_whether_the_failure_is_here(own, places, tmp_path, cell, scenario, code, said):
-    text = make_repro(own, cell, scenario, places).text
+def test_a_script_says_whether_the_failure_is_here(own, cache_dir, tmp_path, cell, scenario, code, said):
+    text = make_repro(own, cell, scenario, cache_dir).text
     ended, printed = run(text, tmp_path)
     assert (ended, printed.splitlines()[-1]) == (code, said)
     assert "os.environ['MY_SETTING'] = 'a=b'" in text
 
 
-def test_another_failure_is_neither(own, places, tmp_path):
-    text = make_repro(own, "red", "own::test_reading", places).text
+def test_another_failure_is_neither(own, cache_dir, tmp_path):
+    text = make_repro(own, "red", "own::test_reading", cache_dir).text
     code, said = run(text.replace("text='{'", "text='}'"), tmp_path)
     assert (code, said.strip()) == (
         2,
@@ -243,8 +243,8 @@ def test_another_failure_is_neither(own, places, tmp_path):
     assert code != 0
 
 
-def test_the_header_says_how_and_what(own, places):
-    text = make_repro(own, "red", "own::test_limit", places).text
+def test_the_header_says_how_and_what(own, cache_dir):
+    text = make_repro(own, "red", "own::test_limit", cache_dir).text
     head = text.split("import ", 1)[0]
     assert '# requires-python = "==3.11.*"' in head
     assert '#   "numpy==2.0", "torch==2.13.0", "transformers==5.2.0",' in head
@@ -267,9 +267,9 @@ def test_the_header_says_how_and_what(own, places):
         ("green", "own::test_crash", "green was never installed .no wheel.: there is nothing a script could run"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(own, places, cell, scenario, sentence):
+def test_what_cannot_be_is_one_sentence(own, cache_dir, cell, scenario, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        make_repro(own, cell, scenario, places)
+        make_repro(own, cell, scenario, cache_dir)
 
 
 @pytest.mark.parametrize(
@@ -286,10 +286,10 @@ def test_a_script_that_does_not_stand_alone_is_not_written(text, sentence):
         check(text, "case::test_it")
 
 
-def test_a_scenario_that_is_gone_is_said(own, places, tmp_path):
+def test_a_scenario_that_is_gone_is_said(own, cache_dir, tmp_path):
     record = own.read_record()
     moved = [each.model_copy(update={"nodeid": f"/nowhere/own.py::{each.id}"}) for each in record.scenarios]
     folder = run_folder(tmp_path / "run", moved, own.attempts())
     with pytest.raises(ConfigError, match=r"/nowhere/own\.py is no longer there"):
-        make_repro(folder, "red", "own::test_limit", places)
+        make_repro(folder, "red", "own::test_limit", cache_dir)
     assert Path(own.path).is_dir()

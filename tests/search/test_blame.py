@@ -75,7 +75,7 @@ class World:
         text = "".join(f"{name}=={version}\n" for name, version in sorted(chosen.items()))
         return read_lock(text, cell.python, None, sysconfig.get_platform())
 
-    def run(self, plan, folder, places, options, listener):
+    def run(self, plan, folder, cache_dir, options, listener):
         journal = Journal(folder.journal_file, listener)
         for planned in plan.cells:
             if self.stop_after is not None and len(self.ran) >= self.stop_after:

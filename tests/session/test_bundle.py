@@ -184,7 +184,7 @@ def test_no_builder_is_locked_where_an_interpreter_is_named(named, tmp_path, mon
 
     asked = []
 
-    def lock(cells, order, places, builder):
+    def lock(cells, order, cache_dir, builder):
         asked.append(builder)
         raise InfrastructureError("far enough")
 

@@ -65,10 +65,10 @@ def _names(found: Sequence[Group]) -> str:
 HIDDEN = re.compile(r'"([\w.-]+)[^"\n]*<private url>')
 
 
-def script(folder: RunFolder, cell: str, scenario: str, places: CacheDir) -> Script:
+def script(folder: RunFolder, cell: str, scenario: str, cache_dir: CacheDir) -> Script:
     """Return the script for one scenario in one cell; where none can be written, the reason."""
     try:
-        made = make_repro(folder, cell, scenario, places)
+        made = make_repro(folder, cell, scenario, cache_dir)
     except HarnessError as refused:  # a draft without a script is a draft all the same
         return Script(why_not=str(refused).rstrip("."))
     return Script(made.text, made.notes, cannot_run=cannot_run(made.text))
@@ -95,7 +95,12 @@ class Draft:
 
 
 def draft(
-    folder: RunFolder, signature: str | None, places: CacheDir, *, search: RunFolder | None = None, redact: bool = True
+    folder: RunFolder,
+    signature: str | None,
+    cache_dir: CacheDir,
+    *,
+    search: RunFolder | None = None,
+    redact: bool = True,
 ) -> Draft:
     """Return the draft about one failure of a run; a run that is itself a bisect or a blame brings its answer.
 
@@ -110,9 +115,9 @@ def draft(
     search = search or (folder if is_finished(folder) or is_blame(folder) else None)
     found = _answer(search, folder, group, repositories(run.matrix.get("repositories", {}))) if search else None
     names = {*DEFAULT_REPOSITORIES, *COMPANIONS, *(name for cell in run.cells for name in cell.pins)}
-    newest = known_newest(sorted(names), places.releases)
+    newest = known_newest(sorted(names), cache_dir.releases)
     issue = build(Material(run, attempts, report, scenarios(folder), newest), group, found)
-    issue = replace(issue, script=script(folder, issue.cell, issue.scenario, places), redacted=redact)
+    issue = replace(issue, script=script(folder, issue.cell, issue.scenario, cache_dir), redacted=redact)
     if redact:
         issue = value_for_outside(issue, private_of(run, folder.path))
     done = render(issue)

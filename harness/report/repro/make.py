@@ -44,14 +44,14 @@ class Repro:
     scenario: str = ""
 
 
-def make_repro(folder: RunFolder, cell: str, scenario: str, places: CacheDir) -> Repro:
+def make_repro(folder: RunFolder, cell: str, scenario: str, cache_dir: CacheDir) -> Repro:
     """Return a script for one scenario in one cell of a run.
 
     Args:
         folder: the run.
         cell: an id or a pattern that fits one.
         scenario: an id; without parameters its first red set of them, else its first.
-        places: where environments and checkpoints are kept.
+        cache_dir: where environments and checkpoints are kept.
 
     Raises:
         ConfigError: nothing was seen there, or it cannot be shown by a script of fewer than 200 lines.
@@ -60,8 +60,8 @@ def make_repro(folder: RunFolder, cell: str, scenario: str, places: CacheDir) ->
     run = folder.read_record()
     target = choose(run, folder.attempts(), cell, scenario)
     looked_for = wanted(target.red)
-    path = scenario_file(target.info, run, places)
-    make = _Maker(folder, run, target, looked_for, path, places)
+    path = scenario_file(target.info, run, cache_dir)
+    make = _Maker(folder, run, target, looked_for, path, cache_dir)
     texts = (make.text(style) for style in STYLES)
     plain = next((text for text in texts if text.count("\n") < MOST_LINES), "") or make.text(STYLES[-1])
     found = for_outside(plain, run, folder.path)
@@ -72,7 +72,7 @@ def make_repro(folder: RunFolder, cell: str, scenario: str, places: CacheDir) ->
     return Repro(found, tuple(notes), target.cell.id, target.scenario)
 
 
-def scenario_file(info: ScenarioInfo, run: RunRecord, places: CacheDir) -> Path:
+def scenario_file(info: ScenarioInfo, run: RunRecord, cache_dir: CacheDir) -> Path:
     """Return the file of a scenario; for a run of another machine the harness's own one, if it is the same text.
 
     Raises:
@@ -84,7 +84,7 @@ def scenario_file(info: ScenarioInfo, run: RunRecord, places: CacheDir) -> Path:
     own = install_root() / "scenarios" / path.name
     size = run.matrix.get("checkpoints", {}).get("size", "tiny")
     if own.is_file() and info.source == digest(
-        own, info.checkpoints, open_store(places.checkpoints, [own.parent], size)
+        own, info.checkpoints, open_store(cache_dir.checkpoints, [own.parent], size)
     ):
         return own
     raise ConfigError(f"the scenario file {short_path(path)} is no longer there, and a script is made from its text")
@@ -97,7 +97,7 @@ class _Maker:
     target: Target
     wanted: Wanted
     path: Path
-    places: CacheDir
+    cache_dir: CacheDir
 
     def text(self, style: Style) -> str:
         """Return the script, not yet redacted."""
@@ -162,11 +162,11 @@ class _Maker:
                 f"the run took its weights from {settings['weights']}: a script makes synthetic ones only, "
                 'so run it once with [checkpoints] weights = "synthetic"'
             )
-        shelf = open_store(self.places.checkpoints, [self.path.parent], settings.get("size", "tiny"))
-        logs = self.places.checkpoints
+        shelf = open_store(self.cache_dir.checkpoints, [self.path.parent], settings.get("size", "tiny"))
+        logs = self.cache_dir.checkpoints
         found = shelf.layouts(
             names,
-            lambda: builder_python(shelf.builder, self.places, logs / "layout-install.log"),
+            lambda: builder_python(shelf.builder, self.cache_dir, logs / "layout-install.log"),
             logs / "layout.log",
         )
         return {name: found[name] for name in names}
@@ -174,7 +174,7 @@ class _Maker:
     def _pins(self, *, uses_pytest: bool) -> list[str]:
         cell, lock = self.target.cell, self.folder.cell(self.target.cell.id) / "lock.txt"
         packages = packages_of(lock.read_text(encoding="utf-8")) if lock.is_file() else cell.versions
-        env = self.places.envs / (cell.lock or "none")
+        env = self.cache_dir.envs / (cell.lock or "none")
         site_packages = next(iter(env.glob("*/[lL]ib/**/site-packages")), None)
         roots = [*cell.pins, *(["pytest"] if uses_pytest else [])]
         return pins(packages, needed_by(roots, packages, site_packages))
