@@ -60,8 +60,8 @@ def register(verbs: Verbs) -> None:
 
 def show(options: argparse.Namespace) -> ExitCode:
     """Print the definitions and their copies."""
-    shelves = [_shelf(options, size) for size in SIZES]
-    found = entries(shelves)
+    stores = [_store(options, size) for size in SIZES]
+    found = entries(stores)
     if options.json:
         print(json.dumps([_row(entry) for entry in found], indent=1))
         return ExitCode.COMPLETE
@@ -72,7 +72,7 @@ def show(options: argparse.Namespace) -> ExitCode:
         table.add_row(one.name, one.kind, *(_cell(copy) for copy in entry.copies), source)
     console = Console()
     console.print(table, highlight=False)
-    where = f"✔ built, in {short_path(shelves[0].root)}; without a mark: what it will take"
+    where = f"✔ built, in {short_path(stores[0].root)}; without a mark: what it will take"
     console.print(where, highlight=False, soft_wrap=True)
     return ExitCode.COMPLETE
 
@@ -105,24 +105,24 @@ def _row(entry: StoredCheckpoint) -> dict[str, Any]:
 
 def build(options: argparse.Namespace) -> ExitCode:
     """Build what is missing of the names, saying what it takes before and how far it is meanwhile."""
-    cache_dir, shelf = CacheDir.of_user(), _shelf(options, options.size)
-    names = sorted(shelf.definitions) if options.all else list(dict.fromkeys(options.names))
+    cache_dir, store = CacheDir.of_user(), _store(options, options.size)
+    names = sorted(store.definitions) if options.all else list(dict.fromkeys(options.names))
     if not names or (options.all and options.names):
         raise ConfigError("name the checkpoints to build, or give --all (harness checkpoint list shows them)")
     console = Console(stderr=True) if options.json else Console()
-    missing, log = shelf.missing(names), cache_dir.root / "checkpoints.log"
-    needed = bytes_to_write(shelf, names)
+    missing, log = store.missing(names), cache_dir.root / "checkpoints.log"
+    needed = bytes_to_write(store, names)
     if missing:
         stated = f", {human(needed)}" if needed else ""
-        free = human(free_bytes(shelf.root))
-        _say(console, f"to build ({shelf.size}): {', '.join(missing)}{stated}; {free} free in {short_path(shelf.root)}")
-    given = named_python(options.python, shelf.builder, "--python") if options.python else None
+        free = human(free_bytes(store.root))
+        _say(console, f"to build ({store.size}): {', '.join(missing)}{stated}; {free} free in {short_path(store.root)}")
+    given = named_python(options.python, store.builder, "--python") if options.python else None
     install = cache_dir.root / "checkpoints-install.log"
-    with UsageLocks() as holds:
-        holds.take(*map(shelf.folder, shelf.with_bases(names)))
-        found = shelf.provide(
+    with UsageLocks() as usage_locks:
+        usage_locks.take(*map(store.folder, store.with_bases(names)))
+        found = store.provide(
             names,
-            lambda: given or builder_python(shelf.builder, cache_dir, install, holds=holds),
+            lambda: given or builder_python(store.builder, cache_dir, install, usage_locks=usage_locks),
             log,
             lambda text: _say(console, text),
         )
@@ -134,7 +134,7 @@ def build(options: argparse.Namespace) -> ExitCode:
     return ExitCode.COMPLETE
 
 
-def _shelf(options: argparse.Namespace, size: str) -> CheckpointStore:
+def _store(options: argparse.Namespace, size: str) -> CheckpointStore:
     return open_store(CacheDir.of_user().checkpoints, {file.absolute().parent for file in options.scenarios}, size)
 
 

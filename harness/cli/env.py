@@ -43,8 +43,8 @@ def enter(options: argparse.Namespace) -> int:
     cell, lock = planned.cell, planned.lock
     if not isinstance(lock, Lock):
         raise ConfigError(f"{cell.id} cannot be resolved: {lock.sentence}")
-    with UsageLocks() as holds:
-        holds.take(cache_dir.envs / lock.hash)
+    with UsageLocks() as usage_locks:
+        usage_locks.take(cache_dir.envs / lock.hash)
         return _enter(options, build(lock, cache_dir.envs, cache_dir.root / "env.log"), cell, cache_dir)
 
 

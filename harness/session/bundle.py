@@ -73,15 +73,17 @@ def _copy_folder(source: Path, target: Path) -> None:
 
 
 def copy_checkpoints(
-    shelf: CheckpointStore, names: Sequence[str], cache_dir: CacheDir, folder: Path, said: Reporter
+    store: CheckpointStore, names: Sequence[str], cache_dir: CacheDir, folder: Path, said: Reporter
 ) -> None:
     """Build the checkpoints here, as a run would, and copy them."""
     install, log = cache_dir.root / "checkpoints-install.log", cache_dir.root / "checkpoints.log"
-    with UsageLocks() as holds:
-        holds.take(*map(shelf.folder, shelf.with_bases(names)))
-        shelf.provide(names, lambda: builder_python(shelf.builder, cache_dir, install, holds=holds), log, said)
+    with UsageLocks() as usage_locks:
+        usage_locks.take(*map(store.folder, store.with_bases(names)))
+        store.provide(
+            names, lambda: builder_python(store.builder, cache_dir, install, usage_locks=usage_locks), log, said
+        )
         for name in names:
-            source = shelf.folder(name)
+            source = store.folder(name)
             shutil.copytree(source, folder / manifest.CHECKPOINTS / source.name)
 
 
@@ -152,11 +154,11 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, cache_dir: CacheDir, sa
     issues = known_issues(matrix.path.parent)
     cells, notes = plan_for(matrix, order, cache_dir)
     names = list(dict.fromkeys(name for info in infos for name in info.checkpoints))
-    shelf = open_store(cache_dir.checkpoints, {file.path.parent for file in files}, matrix.checkpoints.size)
-    wanted = shelf.with_bases(names) if matrix.checkpoints.weights == "synthetic" else []
+    store = open_store(cache_dir.checkpoints, {file.path.parent for file in files}, matrix.checkpoints.size)
+    wanted = store.with_bases(names) if matrix.checkpoints.weights == "synthetic" else []
     built_there = bool(wanted) and not order.checkpoints
     said(f"locking {len(cells)} cells for Python {order.target.python} on {order.target.platform}")
-    locked = _lock(cells, order, cache_dir, shelf.builder if built_there and not os.environ.get(VARIABLE) else None)
+    locked = _lock(cells, order, cache_dir, store.builder if built_there and not os.environ.get(VARIABLE) else None)
     if built_there and locked.builder is None:
         notes = (*notes, f"{VARIABLE} is set, so no builder travels: the other machine's base builds the checkpoints")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +169,7 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, cache_dir: CacheDir, sa
         copy_program(folder)
         (folder / manifest.HOST_LOCK).write_text(wheels.relock(locked.host), encoding="utf-8")
         if wanted and order.checkpoints:
-            copy_checkpoints(shelf, wanted, cache_dir, folder, said)
+            copy_checkpoints(store, wanted, cache_dir, folder, said)
         chosen = copy_scenarios(files, folder, chosen=bool(order.scenarios))
         _manifest(order, locked, wheels, copy_matrix(matrix, issues, folder), chosen).write(folder)
         total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -67,11 +67,11 @@ def builder_python(
     log: Path,
     environ: Mapping[str, str] = os.environ,
     *,
-    holds: UsageLocks | None = None,
+    usage_locks: UsageLocks | None = None,
 ) -> Path:
     """Return the interpreter that ``HARNESS_BUILDER_PYTHON`` names, else the pinned environment's, built if need be.
 
-    ``holds`` keeps that environment from being removed meanwhile.
+    ``usage_locks`` keeps that environment from being removed meanwhile.
 
     Raises:
         ConfigError: the named interpreter is not one, or lacks a package.
@@ -87,8 +87,8 @@ def builder_python(
         raise InfrastructureError(
             f"the environment that builds checkpoints cannot be resolved: {lock.sentence.rstrip('.')}{advice}"
         )
-    if holds is not None:
-        holds.take(cache_dir.envs / lock.hash)
+    if usage_locks is not None:
+        usage_locks.take(cache_dir.envs / lock.hash)
     return build(lock, cache_dir.envs, log).python
 
 

@@ -199,7 +199,7 @@ def _text(raw: Mapping[str, Any], name: str, file: Path) -> str | None:
 
 
 def of_weights(
-    weights: str, folder: Path | None, names: Iterable[str], shelf: CheckpointStore
+    weights: str, folder: Path | None, names: Iterable[str], store: CheckpointStore
 ) -> dict[str, str] | None:
     """Return name → place for weights that are not synthetic: hub names, or absolute folders in ``folder``; else None.
 
@@ -209,10 +209,10 @@ def of_weights(
     if weights == "synthetic":
         return None
     found = {}
-    for name in shelf.with_bases(names):
-        place = shelf.definitions[name].hub if folder is None else str((folder / name).absolute())
+    for name in store.with_bases(names):
+        place = store.definitions[name].hub if folder is None else str((folder / name).absolute())
         if place is None or (folder is not None and not Path(place).is_dir()):
-            wanted = f"the folder {place}" if place else f'"hub" in {short_path(shelf.definitions[name].file)}'
+            wanted = f"the folder {place}" if place else f'"hub" in {short_path(store.definitions[name].file)}'
             raise ConfigError(f'[checkpoints] weights = "{weights}": {name} is not there; it needs {wanted}')
         found[name] = place
     return found
@@ -243,19 +243,19 @@ class StoredCheckpoint:
     copies: tuple[Copy, ...]
 
 
-def entries(shelves: Sequence[CheckpointStore]) -> list[StoredCheckpoint]:
-    """Return every definition with its copy on each shelf; the shelves share their definitions."""
-    definitions = shelves[0].definitions
+def entries(stores: Sequence[CheckpointStore]) -> list[StoredCheckpoint]:
+    """Return every definition with its copy in each store; the stores share their definitions."""
+    definitions = stores[0].definitions
     return [
-        StoredCheckpoint(definitions[name], tuple(_copy(shelf, name) for shelf in shelves))
+        StoredCheckpoint(definitions[name], tuple(_copy(store, name) for store in stores))
         for name in sorted(definitions)
     ]
 
 
-def _copy(shelf: CheckpointStore, name: str) -> Copy:
-    folder, built = shelf.folder(name), shelf.is_built(name)
-    size = _bytes_in(folder) if built else shelf.definitions[name].stated.get(shelf.size)
-    return Copy(shelf.size, folder, built, size, _record(folder) if built else {})
+def _copy(store: CheckpointStore, name: str) -> Copy:
+    folder, built = store.folder(name), store.is_built(name)
+    size = _bytes_in(folder) if built else store.definitions[name].stated.get(store.size)
+    return Copy(store.size, folder, built, size, _record(folder) if built else {})
 
 
 def _bytes_in(folder: Path) -> int:
@@ -270,21 +270,21 @@ def _record(folder: Path) -> dict[str, str]:
     return found
 
 
-def bytes_to_write(shelf: CheckpointStore, names: Sequence[str]) -> int:
+def bytes_to_write(store: CheckpointStore, names: Sequence[str]) -> int:
     """Return the bytes that building what is missing will add, as far as the definitions state them.
 
     Raises:
         InfrastructureError: the disk has no room for them.
     """
     needed = 0
-    for name in shelf.missing(names):
-        begun = shelf.folder(name).with_name(f"building-{shelf.folder(name).name}")
+    for name in store.missing(names):
+        begun = store.folder(name).with_name(f"building-{store.folder(name).name}")
         there = _bytes_in(begun) if begun.exists() else 0  # without the shard that was being written: it is drawn again
-        needed += max(0, shelf.definitions[name].stated.get(shelf.size, 0) - there)
-    free = free_bytes(shelf.root)
+        needed += max(0, store.definitions[name].stated.get(store.size, 0) - there)
+    free = free_bytes(store.root)
     if needed > free:
         raise InfrastructureError(
-            f"{human(needed)} are to be written and {shelf.root} has {human(free)} free:"
+            f"{human(needed)} are to be written and {store.root} has {human(free)} free:"
             " make room (harness gc --keep SIZE) or name another cache by HARNESS_CACHE"
         )
     return needed

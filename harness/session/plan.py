@@ -43,9 +43,9 @@ def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
         found |= {info.id: info for info in _selected(file, read_file(file.path))}
     if not found:
         raise NothingSelectedError(f"no test in {', '.join(short_path(path) for path in stems.values()) or 'no file'}")
-    shelf = open_store(Path(), {file.path.parent for file in files}, "")  # for its definitions alone
+    store = open_store(Path(), {file.path.parent for file in files}, "")  # for its definitions alone
     return tuple(
-        info.model_copy(update={"source": digest(Path(info.nodeid.partition("::")[0]), info.checkpoints, shelf)})
+        info.model_copy(update={"source": digest(Path(info.nodeid.partition("::")[0]), info.checkpoints, store)})
         for info in found.values()
     )
 

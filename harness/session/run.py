@@ -42,18 +42,18 @@ def run_plan(
     journal = Journal(folder.journal_file, listener)
     environments = ThreadPoolExecutor(1, "environments")
     checkpoints = ThreadPoolExecutor(1, "checkpoints")
-    holds = UsageLocks()
+    usage_locks = UsageLocks()
     try:
         sources = {info.id: info.source for info in plan.scenarios}
         journal.write("run_started", jobs=options.jobs, isolation=options.isolation, sources=sources)
-        maker = _Maker(plan, folder, cache_dir, journal, holds)
+        maker = _Maker(plan, folder, cache_dir, journal, usage_locks)
         context = maker.context(options, checkpoints)
         whole = _run_cells(context, maker.jobs(environments))
         journal.write("run_finished" if whole else "run_interrupted")
     finally:
         environments.shutdown(wait=True, cancel_futures=True)
         checkpoints.shutdown(wait=True, cancel_futures=True)
-        holds.release()
+        usage_locks.release()
         journal.close()
     return whole
 
@@ -66,7 +66,7 @@ class _Maker:
     folder: RunFolder
     cache_dir: CacheDir
     journal: Journal
-    holds: UsageLocks
+    usage_locks: UsageLocks
 
     def context(self, options: Options, pool: ThreadPoolExecutor) -> RunContext:
         """Return what every cell of the run shares, and begin with the checkpoints."""
@@ -100,7 +100,7 @@ class _Maker:
         """Build or reuse one environment and journal it."""
         self.journal.write("environment_started", cell=cell, lock=lock.hash)
         remove_stale_locks(self.cache_dir.envs / lock.hash)
-        self.holds.take(self.cache_dir.envs / lock.hash)
+        self.usage_locks.take(self.cache_dir.envs / lock.hash)
         built = build(lock, self.cache_dir.envs, self.folder.cell(cell) / "install.log")
         self.journal.write(
             "environment", cell=cell, lock=lock.hash, reused=built.reused, seconds=round(built.seconds, 3)
@@ -111,20 +111,20 @@ class _Maker:
         """Return name → place of every checkpoint that the scenarios name."""
         names = list(dict.fromkeys(name for info in self.plan.scenarios for name in info.checkpoints))
         matrix = self.plan.matrix
-        shelf = open_store(
+        store = open_store(
             self.cache_dir.checkpoints, {file.path.parent for file in self.plan.files}, matrix.checkpoints.size
         )
-        given = of_weights(matrix.checkpoints.weights, weights_folder(matrix), names, shelf)
+        given = of_weights(matrix.checkpoints.weights, weights_folder(matrix), names, store)
         if given is not None:
             return given
-        self.holds.take(*map(shelf.folder, shelf.with_bases(names)))
-        missing = shelf.missing(names)
+        self.usage_locks.take(*map(store.folder, store.with_bases(names)))
+        missing = store.missing(names)
         if missing:
             self.journal.write("checkpoints_started", names=missing)
         install = self.folder.path / "checkpoints-install.log"
-        found = shelf.provide(
+        found = store.provide(
             names,
-            lambda: builder_python(shelf.builder, self.cache_dir, install, holds=self.holds),
+            lambda: builder_python(store.builder, self.cache_dir, install, usage_locks=self.usage_locks),
             self.folder.path / "checkpoints.log",
             lambda text: self.journal.write("checkpoint", text=text),
         )

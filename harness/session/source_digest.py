@@ -14,7 +14,7 @@ from harness.session.checkpoints import CheckpointStore, Definition
 DIGITS = 16
 
 
-def digest(file: Path, checkpoints: Iterable[str], shelf: CheckpointStore) -> str:
+def digest(file: Path, checkpoints: Iterable[str], store: CheckpointStore) -> str:
     """Return the digest of a scenario's source; empty where one of its checkpoints has no definition.
 
     It covers the scenario's whole file, every module beside it that it imports, directly or not, the ``conftest.py``
@@ -23,11 +23,11 @@ def digest(file: Path, checkpoints: Iterable[str], shelf: CheckpointStore) -> st
     """
     texts = {f"module {path.relative_to(file.parent).as_posix()}": path.read_bytes() for path in modules(file)}
     names = tuple(checkpoints)
-    if any(name not in shelf.definitions for name in names):
+    if any(name not in store.definitions for name in names):
         return ""
-    texts |= _definitions(names, shelf.definitions)
+    texts |= _definitions(names, store.definitions)
     if names:
-        builder = (*shelf.builder.glob("*.py"), shelf.builder / "builder.txt")
+        builder = (*store.builder.glob("*.py"), store.builder / "builder.txt")
         texts |= {f"builder {path.name}": path.read_bytes() for path in builder if path.is_file()}
     found = hashlib.sha256(_probe())
     for name, text in sorted(texts.items()):

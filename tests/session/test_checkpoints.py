@@ -1,4 +1,4 @@
-"""The shelf builds what is missing once, bases first, says how far it is, and keeps what was finished."""
+"""The store builds what is missing once, bases first, says how far it is, and keeps what was finished."""
 
 import json
 import sys
@@ -41,7 +41,7 @@ for order in json.loads(pathlib.Path(sys.argv[2]).read_text()):
 
 
 @pytest.fixture
-def shelf(tmp_path):
+def store(tmp_path):
     builder = tmp_path / "builder"
     builder.mkdir()
     (builder / "build.py").write_text(BUILDER)
@@ -52,80 +52,80 @@ def shelf(tmp_path):
         file.write_text(f'kind = "{name}"\n')
         hub = "org/model" if name == "model" else None
         definitions[name] = Definition(name, file, base, hub, "model", {"tiny": 1000})
-    return CheckpointStore(tmp_path / "shelf", builder, definitions, "tiny")
+    return CheckpointStore(tmp_path / "store", builder, definitions, "tiny")
 
 
-def provide(shelf, *names, echo=lambda text: None):
-    return shelf.provide(names, lambda: Path(sys.executable), shelf.root / "log", echo)
+def provide(store, *names, echo=lambda text: None):
+    return store.provide(names, lambda: Path(sys.executable), store.root / "log", echo)
 
 
-def test_bases_are_built_first_and_nothing_is_built_twice(shelf):
-    found = provide(shelf, "adapter")
+def test_bases_are_built_first_and_nothing_is_built_twice(store):
+    found = provide(store, "adapter")
     assert Path(found["adapter"], "weights").read_text().startswith("tiny ['builder.json', 'weights'")
-    assert shelf.missing(["adapter", "model"]) == []
+    assert store.missing(["adapter", "model"]) == []
 
     def never():
         raise AssertionError("the builder was asked for")
 
-    assert shelf.provide(["adapter"], never, shelf.root / "log") == found
+    assert store.provide(["adapter"], never, store.root / "log") == found
 
 
-def test_a_layout_is_asked_once_and_needs_no_base_that_is_built(shelf):
-    found = shelf.layouts(["adapter", "model"], lambda: Path(sys.executable), shelf.root / "log")
-    assert found == {"adapter": [str(shelf.definitions["model"].file), "tiny"], "model": [None, "tiny"]}
-    assert shelf.missing(["adapter"]) == ["model", "adapter"], "nothing was built"
+def test_a_layout_is_asked_once_and_needs_no_base_that_is_built(store):
+    found = store.layouts(["adapter", "model"], lambda: Path(sys.executable), store.root / "log")
+    assert found == {"adapter": [str(store.definitions["model"].file), "tiny"], "model": [None, "tiny"]}
+    assert store.missing(["adapter"]) == ["model", "adapter"], "nothing was built"
 
     def never():
         raise AssertionError("the builder was asked for")
 
-    assert shelf.layouts(["adapter"], never, shelf.root / "log") == {"adapter": found["adapter"]}
+    assert store.layouts(["adapter"], never, store.root / "log") == {"adapter": found["adapter"]}
 
 
-def test_progress_is_heard_and_the_rest_is_only_logged(shelf):
+def test_progress_is_heard_and_the_rest_is_only_logged(store):
     heard = []
-    provide(shelf, "model", echo=heard.append)
+    provide(store, "model", echo=heard.append)
     assert heard == ["model: 1.0 MB, 9.0 GiB free"]
-    assert "a library says something" in (shelf.root / "log").read_text()
+    assert "a library says something" in (store.root / "log").read_text()
 
 
-def test_what_shapes_the_bytes_names_the_folder(shelf):
-    before = {name: shelf.folder(name) for name in ("model", "adapter")}
-    shelf.definitions["model"].file.write_text('kind = "model"\nlayers = 2\n')
-    assert shelf.folder("model") != before["model"]
-    assert shelf.folder("adapter") != before["adapter"], "an adapter's base is part of it"
+def test_what_shapes_the_bytes_names_the_folder(store):
+    before = {name: store.folder(name) for name in ("model", "adapter")}
+    store.definitions["model"].file.write_text('kind = "model"\nlayers = 2\n')
+    assert store.folder("model") != before["model"]
+    assert store.folder("adapter") != before["adapter"], "an adapter's base is part of it"
     for name, text in (("builder.txt", "six==1.17.0\n"), ("other.py", "pass\n")):
-        changed = shelf.folder("model")
-        (shelf.builder / name).write_text(text)
-        assert shelf.folder("model") != changed
+        changed = store.folder("model")
+        (store.builder / name).write_text(text)
+        assert store.folder("model") != changed
 
 
-def test_a_builder_that_fails_says_why_and_keeps_what_it_finished(shelf):
+def test_a_builder_that_fails_says_why_and_keeps_what_it_finished(store):
     with pytest.raises(InfrastructureError, match="could not be built: the geometry is wrong"):
-        provide(shelf, "model", "bad")
-    assert shelf.missing(["model", "bad"]) == ["bad"]
+        provide(store, "model", "bad")
+    assert store.missing(["model", "bad"]) == ["bad"]
 
 
-def test_a_folder_that_was_there_without_its_mark_is_not_taken_for_built(shelf):
-    shelf.folder("model").mkdir(parents=True)  # what a removal left behind
+def test_a_folder_that_was_there_without_its_mark_is_not_taken_for_built(store):
+    store.folder("model").mkdir(parents=True)  # what a removal left behind
     with pytest.raises(InfrastructureError):
-        provide(shelf, "bad", "model")
-    assert shelf.missing(["model"]) == ["model"]
+        provide(store, "bad", "model")
+    assert store.missing(["model"]) == ["model"]
 
 
-def test_an_unknown_checkpoint_names_the_nearest(shelf):
+def test_an_unknown_checkpoint_names_the_nearest(store):
     with pytest.raises(ConfigError, match="no checkpoint named modell; the nearest is model"):
-        provide(shelf, "modell")
+        provide(store, "modell")
 
 
-def test_weights_from_a_folder_or_the_hub_need_no_builder(shelf, tmp_path):
+def test_weights_from_a_folder_or_the_hub_need_no_builder(store, tmp_path):
     (tmp_path / "mine" / "model").mkdir(parents=True)
-    assert of_weights("synthetic", None, ["model"], shelf) is None
-    assert of_weights("hub", None, ["model"], shelf) == {"model": "org/model"}
-    assert of_weights("mine", tmp_path / "mine", ["model"], shelf) == {"model": str(tmp_path / "mine" / "model")}
+    assert of_weights("synthetic", None, ["model"], store) is None
+    assert of_weights("hub", None, ["model"], store) == {"model": "org/model"}
+    assert of_weights("mine", tmp_path / "mine", ["model"], store) == {"model": str(tmp_path / "mine" / "model")}
     with pytest.raises(ConfigError, match="adapter is not there; it needs the folder"):
-        of_weights("mine", tmp_path / "mine", ["adapter"], shelf)
+        of_weights("mine", tmp_path / "mine", ["adapter"], store)
     with pytest.raises(ConfigError, match='adapter is not there; it needs "hub" in'):
-        of_weights("hub", None, ["adapter"], shelf)
+        of_weights("hub", None, ["adapter"], store)
 
 
 def test_the_shipped_builder_is_pinned_exactly(tmp_path):
@@ -135,14 +135,14 @@ def test_the_shipped_builder_is_pinned_exactly(tmp_path):
 
 
 def test_every_shipped_model_has_both_sizes_and_states_the_bytes_of_the_full_one(tmp_path):
-    shelf = open_store(tmp_path, [], "full")
-    models = {name for name, one in shelf.definitions.items() if one.kind == "model"}
+    store = open_store(tmp_path, [], "full")
+    models = {name for name, one in store.definitions.items() if one.kind == "model"}
     assert models == {
         *("qwen2.5-7b", "qwen2.5-1.5b", "llama-3.2-1b", "qwen3-moe"),
         *("gemma-3-4b", "gemma-3-12b", "gemma-4-e2b", "gemma-4-e4b"),
     }
-    assert all(shelf.definitions[name].stated["full"] > 2**31 for name in models)
-    assert all(shelf.definitions[name].hub for name in models - {"qwen3-moe"})
+    assert all(store.definitions[name].stated["full"] > 2**31 for name in models)
+    assert all(store.definitions[name].hub for name in models - {"qwen3-moe"})
 
 
 def test_definitions_beside_a_users_scenario_win(tmp_path):
@@ -167,43 +167,43 @@ def test_a_definition_that_says_nonsense_is_one_sentence(tmp_path, text, sentenc
         read_definition(tmp_path / "x.toml")
 
 
-def test_the_list_tells_what_is_built_by_whom_and_what_the_rest_will_take(shelf):
-    provide(shelf, "model")
-    rows = {entry.definition.name: entry.copies[0] for entry in entries([shelf])}
+def test_the_list_tells_what_is_built_by_whom_and_what_the_rest_will_take(store):
+    provide(store, "model")
+    rows = {entry.definition.name: entry.copies[0] for entry in entries([store])}
     assert rows["model"].built
     assert rows["model"].builder == {"torch": "2.0"}
-    assert rows["model"].bytes == sum(path.stat().st_size for path in shelf.folder("model").iterdir())
+    assert rows["model"].bytes == sum(path.stat().st_size for path in store.folder("model").iterdir())
     assert (rows["adapter"].built, rows["adapter"].bytes) == (False, 1000)
 
 
-def test_room_is_asked_for_before_anything_is_built(shelf):
-    begun = shelf.folder("adapter").with_name(f"building-{shelf.folder('adapter').name}")
+def test_room_is_asked_for_before_anything_is_built(store):
+    begun = store.folder("adapter").with_name(f"building-{store.folder('adapter').name}")
     begun.mkdir(parents=True)
     (begun / "weights").write_bytes(b"x" * 400)
     (begun / "more.part").write_bytes(b"x" * 400)  # it will be drawn again
-    assert bytes_to_write(shelf, ["adapter"]) == 1600, "its base is to be built too, and it is begun"
-    many = Definition("model", shelf.definitions["model"].file, None, None, "model", {"tiny": 2**60})
-    full = CheckpointStore(shelf.root, shelf.builder, {"model": many}, "tiny")
+    assert bytes_to_write(store, ["adapter"]) == 1600, "its base is to be built too, and it is begun"
+    many = Definition("model", store.definitions["model"].file, None, None, "model", {"tiny": 2**60})
+    full = CheckpointStore(store.root, store.builder, {"model": many}, "tiny")
     with pytest.raises(InfrastructureError, match=r"1073741824.00 GiB are to be written and .* free: make room"):
         bytes_to_write(full, ["model"])
 
 
-def test_an_interpreter_of_the_users_own_is_checked_before_it_is_used(shelf, tmp_path):
-    (shelf.builder / "builder.txt").write_text("pytest==1\n")
+def test_an_interpreter_of_the_users_own_is_checked_before_it_is_used(store, tmp_path):
+    (store.builder / "builder.txt").write_text("pytest==1\n")
     environ = {"HARNESS_BUILDER_PYTHON": sys.executable}
-    found = builder_python(shelf.builder, CacheDir(tmp_path), tmp_path / "log", environ)
+    found = builder_python(store.builder, CacheDir(tmp_path), tmp_path / "log", environ)
     assert found == Path(sys.executable).absolute(), "whatever its versions are"
-    (shelf.builder / "builder.txt").write_text("pytest==1\nno-such-package==2\n")
+    (store.builder / "builder.txt").write_text("pytest==1\nno-such-package==2\n")
     with pytest.raises(ConfigError, match=r"HARNESS_BUILDER_PYTHON: .* has no no-such-package"):
-        builder_python(shelf.builder, CacheDir(tmp_path), tmp_path / "log", environ)
+        builder_python(store.builder, CacheDir(tmp_path), tmp_path / "log", environ)
     with pytest.raises(ConfigError, match="--python: there is no interpreter /no/python"):
-        named_python("/no/python", shelf.builder, "--python")
+        named_python("/no/python", store.builder, "--python")
     with pytest.raises(ConfigError, match="is not a Python interpreter that runs"):
-        named_python("true", shelf.builder, "--python")
+        named_python("true", store.builder, "--python")
 
 
-def test_a_named_interpreter_finds_the_same_folder(shelf):
+def test_a_named_interpreter_finds_the_same_folder(store):
     """The key is of the definition: a run on a machine without an index finds what another interpreter built there."""
-    found = provide(shelf, "model")
-    assert found["model"] == str(shelf.folder("model"))
+    found = provide(store, "model")
+    assert found["model"] == str(store.folder("model"))
     assert json.loads(Path(found["model"], "builder.json").read_text()) == {"torch": "2.0"}

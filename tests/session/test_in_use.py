@@ -94,13 +94,13 @@ def test_many_may_hold_and_the_last_one_frees(tmp_path):
 def test_threads_that_take_one_thing_at_once_hold_it_once(tmp_path):
     start = threading.Barrier(16)
     for number in range(20):
-        with UsageLocks() as holds:
+        with UsageLocks() as usage_locks:
             folder = tmp_path / str(number)
             folder.mkdir()
 
-            def take(holds=holds, folder=folder):
+            def take(usage_locks=usage_locks, folder=folder):
                 start.wait()
-                holds.take(folder)
+                usage_locks.take(folder)
 
             threads = [threading.Thread(target=take) for _ in range(16)]
             for thread in threads:
@@ -134,8 +134,8 @@ def test_who_removes_is_alone(tmp_path):
 
 
 @pytest.fixture
-def shelf(tmp_path, monkeypatch):
-    """Return a shelf of one model, whose builder insists that the model's folder is held."""
+def store(tmp_path, monkeypatch):
+    """Return a store of one model, whose builder insists that the model's folder is held."""
     monkeypatch.setenv("HARNESS_BUILDER_PYTHON", sys.executable)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     own = tmp_path / "builder"
@@ -146,14 +146,14 @@ def shelf(tmp_path, monkeypatch):
     return CheckpointStore(tmp_path / "checkpoints", own, {"model": read_definition(own / "model.toml")}, "tiny")
 
 
-def test_what_is_packed_into_a_bundle_is_held(shelf, tmp_path):
+def test_what_is_packed_into_a_bundle_is_held(store, tmp_path):
     (tmp_path / "cache").mkdir()
-    copy_checkpoints(shelf, ["model"], CacheDir(tmp_path / "cache"), tmp_path / "bundle", print)
-    assert [path.name for path in (tmp_path / "bundle" / "checkpoints").iterdir()] == [shelf.folder("model").name]
-    assert not in_use(shelf.folder("model"))
+    copy_checkpoints(store, ["model"], CacheDir(tmp_path / "cache"), tmp_path / "bundle", print)
+    assert [path.name for path in (tmp_path / "bundle" / "checkpoints").iterdir()] == [store.folder("model").name]
+    assert not in_use(store.folder("model"))
 
 
-def test_what_is_built_by_name_is_held(shelf, monkeypatch):
-    monkeypatch.setattr(checkpoint, "open_store", lambda *_: shelf)
+def test_what_is_built_by_name_is_held(store, monkeypatch):
+    monkeypatch.setattr(checkpoint, "open_store", lambda *_: store)
     assert main(["checkpoint", "build", "model"]) == 0
-    assert not in_use(shelf.folder("model"))
+    assert not in_use(store.folder("model"))
