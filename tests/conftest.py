@@ -5,6 +5,8 @@ import os
 import pytest
 from hypothesis import settings
 
+from harness.matrix.index import pip_settings
+
 settings.register_profile("shared-machine", deadline=None)  # a slow moment of the machine is no failure
 settings.load_profile("shared-machine")
 
@@ -19,3 +21,23 @@ def pytest_sessionfinish(session):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         names = ", ".join(report.nodeid for report in skipped)
         terminal.write_line(f"\nskipped in CI: {names}", red=True)
+
+
+@pytest.fixture
+def private_machine(monkeypatch, tmp_path):
+    """A machine whose user, hosts, package index and secrets are known; none of them belongs to the real machine."""
+    variables = {
+        "USER": "alice",
+        "LOGNAME": "alice",
+        "HOSTNAME": "lab-gpu7",
+        "SLURM_JOB_NODELIST": "node[3-4]",
+        "MY_API_TOKEN": "tok-from-environment",
+        "PIP_INDEX_URL": "https://me:pw@wheels.acme.example/simple",
+        "HOME": str(tmp_path / "home" / "alice"),
+        "HARNESS_CACHE": str(tmp_path / "cache"),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    pip_settings.cache_clear()  # another test may have read them
+    yield
+    pip_settings.cache_clear()

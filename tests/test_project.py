@@ -14,7 +14,21 @@ from harness.verdict.known_issues import parse
 from harness.verdict.signature import rules
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ["matrix", "envs", "probe", "runner", "store", "verdict", "session", "search", "report", "nightly", "cli"]
+ROOMS = [
+    "redact",
+    "matrix",
+    "envs",
+    "probe",
+    "runner",
+    "store",
+    "verdict",
+    "session",
+    "search",
+    "history",
+    "report",
+    "nightly",
+    "cli",
+]
 MODULES = sorted((ROOT / "harness").rglob("*.py"))
 UNIX_ONLY = {"fcntl", "resource", "pwd", "grp", "termios", "pty", "tty"}
 
@@ -50,6 +64,12 @@ def test_a_room_imports_only_from_rooms_above_it(path):
 def test_the_probe_needs_nothing_but_pytest_and_what_is_under_test(path):
     used = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
     assert used <= {"pytest", "packaging", "torch", "harness"}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) == "redact"], ids=str)
+def test_redaction_needs_only_the_standard_library(path):
+    others = {name for name in imports(path) if name.split(".")[0] not in sys.stdlib_module_names}
+    assert {name for name in others if not name.startswith("harness.redact.")} <= {"harness.errors"}
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) != "probe"], ids=str)

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from harness.cli.arguments import Verbs, add_reports
 from harness.errors import ExitCode
+from harness.redact.values import redact_value
 from harness.report.markdown import render_comparison
-from harness.report.private import private_of
-from harness.report.redact import value_for_outside
 from harness.report.terminal import comparison_page, print_comparison
 from harness.report.write import known_issues
 from harness.session.comparison_input import Side, open_sides
+from harness.session.private import private_of
 from harness.verdict.acceptance import FAIL_ON, counted, exit_code
 from harness.verdict.box import Entry
 from harness.verdict.compared import Comparison, compared
@@ -61,7 +61,7 @@ def compare(options: argparse.Namespace) -> ExitCode:
         case "json":
             print(json.dumps(as_json(found, code, options.fail_on), indent=1))
         case "markdown":
-            print(render_comparison(_for_outside(found, (old, new))), end="")
+            print(render_comparison(_redacted_page(found, (old, new))), end="")
         case _:
             console = Console()
             print_comparison(comparison_page(found), console)
@@ -70,11 +70,11 @@ def compare(options: argparse.Namespace) -> ExitCode:
     return code
 
 
-def _for_outside(found: Comparison, sides: Sequence[Side]) -> Any:
-    """Return the page without what is private about either run."""
+def _redacted_page(found: Comparison, sides: Sequence[Side]) -> Any:
+    """Return the page, redacted for both runs."""
     shown = comparison_page(found)
     for side in sides:
-        shown = value_for_outside(shown, private_of(side.record, side.folder.path))
+        shown = redact_value(shown, private_of(side.record, side.folder.path))
     return shown
 
 

@@ -13,12 +13,12 @@ from rich.console import Console
 from harness.cli.arguments import Verbs, add_json, add_reports, age
 from harness.errors import ConfigError, ExitCode, NothingSelectedError
 from harness.matrix.paths import short_path
-from harness.report.conceal import conceal
+from harness.redact.text import redact
 from harness.report.figures import human_bytes
 from harness.report.history_html import page, render
 from harness.report.history_text import as_rows, print_trends
 from harness.report.history_trend import Trend, trend
-from harness.report.private import private_of
+from harness.session.private import private_of
 from harness.session.retention import Trimmed, trim
 from harness.store.history import History, Refreshed, Track, open_history
 from harness.store.run_folder import find
@@ -157,7 +157,7 @@ def _hiding(trends: list[Trend], reports: Path) -> Callable[[str], str]:
     newest = max((each.nights[-1] for each in trends), key=lambda night: night.started)
     folder = find(str(reports / newest.run), reports)
     private = private_of(folder.read_record(), folder.path)
-    return lambda text: conceal(text, private)
+    return lambda text: redact(text, private)
 
 
 def _export(found: History, options: argparse.Namespace) -> ExitCode:

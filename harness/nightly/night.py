@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -36,14 +35,15 @@ from harness.nightly.record import BEGUN, ENDED, LEDGER, Begun, CarriedCount, En
 from harness.nightly.searches import Budget, SearchContext, Searcher, not_searched, suspects, write_drafts
 from harness.nightly.selection import Selection, Wanted, select_cells
 from harness.nightly.stages import Stages
-from harness.report.conceal import conceal
-from harness.report.private import Private, private_of
+from harness.redact.private import Private
+from harness.redact.values import redact_value
 from harness.report.write import known_issues, write_views
 from harness.reporter import Reporter
 from harness.session.attempt_record import not_started
 from harness.session.begin import begin, describe_host
 from harness.session.context import Options
 from harness.session.plan import Plan, PlannedCell
+from harness.session.private import private_of
 from harness.session.resume import plan_again
 from harness.store.journal import Journal, Listener
 from harness.store.lines import lines_of
@@ -320,7 +320,7 @@ def close(folder: RunFolder, now: NightEvidence, night: Night, about: Closing) -
     """
     write_views(folder)
     record = folder.read_record()
-    ended = _concealed(_ended(record, folder, now, night, about), private_of(record, folder.path))
+    ended = _redacted(_ended(record, folder, now, night, about), private_of(record, folder.path))
     (folder.path / MARKDOWN).write_text(summary.markdown(ended), encoding="utf-8")
     if night.ledger is not None:
         records.write(night.ledger, folder.path / LEDGER)
@@ -370,19 +370,9 @@ def _carried(now: NightEvidence) -> tuple[CarriedCount, ...]:
     return tuple(CarriedCount(night=night, count=len(mine), places=tuple(mine)) for night, mine in groups.items())
 
 
-def _concealed(ended: Ended, private: Private) -> Ended:
-    """Hide in every text what must not leave the machine: the night is sent to a hook and put into pages."""
-    return Ended.model_validate(_walk(ended.model_dump(mode="json"), private))
-
-
-def _walk(value: Any, private: Private) -> Any:
-    if isinstance(value, str):
-        return conceal(value, private)
-    if isinstance(value, list):
-        return [_walk(each, private) for each in value]
-    if isinstance(value, dict):
-        return {_walk(name, private): _walk(each, private) for name, each in value.items()}
-    return value
+def _redacted(ended: Ended, private: Private) -> Ended:
+    """Redact every text: the record is sent to a hook and shown on pages."""
+    return Ended.model_validate(redact_value(ended.model_dump(mode="json"), private))
 
 
 def end_lines(folder: RunFolder, ended: Ended) -> Sequence[str]:

@@ -191,7 +191,7 @@ END = "\n(the rest is left out)\n"
 def render_comparison(shown: ComparisonPage, limit: int = LIMIT) -> str:
     """Return the text, always shorter than ``limit`` characters; every kind keeps its count.
 
-    ``shown`` has to be concealed already: nothing is hidden here.
+    ``shown`` is expected to be redacted.
     """
     text = ""
     for rows in FEWER:

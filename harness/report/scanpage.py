@@ -6,12 +6,12 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.redact.values import redact_value
 from harness.report.figures import human
 from harness.report.html import environment
 from harness.report.linechart import Chart, change_words, chart, level, word
-from harness.report.paths import paths_to_hide
-from harness.report.redact import redacted
 from harness.search.scan import Point, Scan
+from harness.session.private import private_of
 from harness.store.records import RunRecord
 from harness.store.run_folder import RunFolder
 from harness.verdict.measures import unit_of
@@ -49,9 +49,9 @@ class Page:
 
 
 def write_chart(folder: RunFolder, scan: Scan) -> Path:
-    """Write ``scan.html`` into the run folder; it names no path of this machine."""
+    """Write ``scan.html`` into the run folder, redacted."""
     run = folder.read_record()
-    shown = redacted(page(scan, run), paths_to_hide(run, folder.path))
+    shown = redact_value(page(scan, run), private_of(run, folder.path))
     path = folder.path / FILE
     path.write_text(environment(escape=True).get_template("linechart.html.j2").render(page=shown), encoding="utf-8")
     return path

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from harness.redact.private import Private
+from harness.redact.text import redact
+from harness.redact.values import redact_value
 from harness.report import html, markdown
-from harness.report.conceal import conceal
 from harness.report.context import build
 from harness.report.model import ReportContext
-from harness.report.private import Private, private_of
-from harness.report.redact import value_for_outside
+from harness.session.private import private_of
 from harness.store.records import AttemptRecord
 from harness.store.run_folder import RunFolder
 from harness.verdict.known_issues import KnownIssue, parse
@@ -29,7 +30,7 @@ class Views:
 def write_views(folder: RunFolder) -> Views:
     """Rebuild ``results.parquet``, ``results.csv``, ``matrix.html`` and ``matrix.md``.
 
-    No view names a path, a user or another secret of this machine; the journal keeps what was really said.
+    The views are redacted: see :func:`harness.redact.text.redact`. The journal is not.
 
     A machine that only runs a bundle may lack pandas: the two tables are then left to ``harness report`` at home.
 
@@ -41,18 +42,18 @@ def write_views(folder: RunFolder) -> Views:
     if find_spec("pandas") and find_spec("pyarrow"):
         from harness.store import table
 
-        table.write(record, [_shown(each, private) for each in attempts], folder.path)
-    context = value_for_outside(build(record, attempts, known_issues(folder)), private)
+        table.write(record, [_redacted(each, private) for each in attempts], folder.path)
+    context = redact_value(build(record, attempts, known_issues(folder)), private)
     views = Views(folder.path / "matrix.html", folder.path / "matrix.md", context)
     views.html.write_text(html.render(context), encoding="utf-8")
     views.markdown.write_text(markdown.render(context), encoding="utf-8")
     return views
 
 
-def _shown(attempt: AttemptRecord, private: Private) -> AttemptRecord:
-    """Return an attempt with the texts that the table takes from it concealed."""
+def _redacted(attempt: AttemptRecord, private: Private) -> AttemptRecord:
+    """Return an attempt whose texts in the table are redacted."""
     texts = {name: getattr(attempt, name) for name in ("detail", "signature", "simulated")}
-    return attempt.model_copy(update={name: conceal(text, private) for name, text in texts.items() if text})
+    return attempt.model_copy(update={name: redact(text, private) for name, text in texts.items() if text})
 
 
 def known_issues(folder: RunFolder) -> tuple[KnownIssue, ...]:

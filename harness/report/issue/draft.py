@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, HarnessError, NothingSelectedError
 from harness.matrix.git import DEFAULT_REPOSITORIES
+from harness.redact.values import redact_value
 from harness.report.context import build as build_report
 from harness.report.issue.build import Material, build
 from harness.report.issue.environment import known_newest
@@ -18,11 +19,10 @@ from harness.report.issue.render import render
 from harness.report.issue.repository import COMPANIONS, repositories
 from harness.report.issue.search_evidence import is_blame, is_finished, read_blame, read_search, renamed
 from harness.report.model import Group
-from harness.report.private import private_of
-from harness.report.redact import value_for_outside
 from harness.report.repro.make import make_repro
 from harness.report.write import known_issues
 from harness.search.blamed import read_question
+from harness.session.private import private_of
 from harness.store.records import ScenarioInfo
 from harness.store.run_folder import RunFolder, folder_name
 
@@ -61,7 +61,7 @@ def _names(found: Sequence[Group]) -> str:
     return "; ".join([*names, *([f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else [])])
 
 
-# a requirement of the script whose address was concealed: ``"gadget @ <private url>@1a2b…"``
+# a requirement of the script whose address was redacted: ``"gadget @ <private url>@1a2b…"``
 HIDDEN = re.compile(r'"([\w.-]+)[^"\n]*<private url>')
 
 
@@ -119,7 +119,7 @@ def draft(
     issue = build(Material(run, attempts, report, scenarios(folder), newest), group, found)
     issue = replace(issue, script=script(folder, issue.cell, issue.scenario, cache_dir), redacted=redact)
     if redact:
-        issue = value_for_outside(issue, private_of(run, folder.path))
+        issue = redact_value(issue, private_of(run, folder.path))
     done = render(issue)
     return Draft(f"issue-{folder_name(group.key)}.md", done.text, issue, done.left_out)
 

@@ -13,7 +13,7 @@ from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import packages_of
 from harness.errors import ConfigError
 from harness.matrix.paths import install_root, short_path
-from harness.report.redact import for_outside
+from harness.redact.text import redact
 from harness.report.repro.call import FIXTURES, call_of
 from harness.report.repro.check import MOST_LINES, check
 from harness.report.repro.header import header
@@ -27,6 +27,7 @@ from harness.report.repro.target import Target, choose
 from harness.report.repro.weights import IMPORTS, PACKED_IMPORTS, checkpoints, program
 from harness.session.checkpoint_builder import builder_python
 from harness.session.checkpoints import open_store
+from harness.session.private import private_of
 from harness.session.source_digest import digest
 from harness.store.records import RunRecord, ScenarioInfo
 from harness.store.run_folder import RunFolder
@@ -64,7 +65,7 @@ def make_repro(folder: RunFolder, cell: str, scenario: str, cache_dir: CacheDir)
     make = _Maker(folder, run, target, looked_for, path, cache_dir)
     texts = (make.text(style) for style in STYLES)
     plain = next((text for text in texts if text.count("\n") < MOST_LINES), "") or make.text(STYLES[-1])
-    found = for_outside(plain, run, folder.path)
+    found = redact(plain, private_of(run, folder.path))
     check(found, target.scenario)
     notes = make.notes()
     if ast.dump(ast.parse(plain)) != ast.dump(ast.parse(found)):

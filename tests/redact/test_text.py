@@ -1,16 +1,11 @@
-"""Nothing private leaves the machine, and nothing else is lost."""
+"""Private parts of a text are replaced, and nothing else is."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.matrix.index import pip_settings
-from harness.report.conceal import conceal
-from harness.report.private import Private, _index_hosts, private_of, slurm_nodes
-from harness.report.redact import for_outside, value_for_outside
-from harness.report.write import write_views
-from harness.store.records import Failure
-from harness.store.run_folder import RunFolder
+from harness.redact.private import Private
+from harness.redact.text import redact
 
 UUID = "0a1b2c3d-1111-2222-3333-0123456789ab"
 PRIVATE = Private(
@@ -85,12 +80,12 @@ KEPT = [
 
 @pytest.mark.parametrize(("text", "shown"), HIDDEN)
 def test_each_private_thing_is_replaced(text, shown):
-    assert conceal(text, PRIVATE) == shown
+    assert redact(text, PRIVATE) == shown
 
 
 @pytest.mark.parametrize("text", KEPT)
 def test_versions_modules_signatures_and_public_links_stay(text):
-    assert conceal(text, PRIVATE) == text
+    assert redact(text, PRIVATE) == text
 
 
 PIECES = st.one_of(
@@ -103,108 +98,10 @@ PIECES = st.one_of(
 @given(st.lists(PIECES, max_size=6).map("".join))
 @settings(max_examples=400)
 def test_a_second_time_changes_nothing_more(text):
-    once = conceal(text, PRIVATE)
-    assert conceal(once, PRIVATE) == once
+    once = redact(text, PRIVATE)
+    assert redact(once, PRIVATE) == once
 
 
 @given(st.sampled_from(KEPT), st.sampled_from([text for text, _ in HIDDEN]))
 def test_what_is_kept_is_kept_beside_anything(kept, hidden):
-    assert kept in conceal(f"{hidden} ; {kept} ; {hidden}", PRIVATE)
-
-
-def test_a_job_s_nodes_are_written_out():
-    assert slurm_nodes("gpu-a[01-03,7],login1") == ("gpu-a01", "gpu-a02", "gpu-a03", "gpu-a7", "login1")
-    assert slurm_nodes("") == ()
-    assert len(slurm_nodes("n[1-999999]")) == 512
-
-
-@pytest.fixture
-def machine(monkeypatch, tmp_path):
-    """A machine with a user, a host, an index and secrets, none of them this one's."""
-    variables = {
-        "USER": "alice",
-        "LOGNAME": "alice",
-        "HOSTNAME": "lab-gpu7",
-        "SLURM_JOB_NODELIST": "node[3-4]",
-        "MY_API_TOKEN": "tok-from-environment",
-        "PIP_INDEX_URL": "https://me:pw@wheels.acme.example/simple",
-        "HOME": str(tmp_path / "home" / "alice"),
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    pip_settings.cache_clear()  # another test may have asked
-    yield
-    pip_settings.cache_clear()
-
-
-PLANTED = [
-    "alice",
-    "lab-gpu7",
-    "node4",
-    "tok-from-environment",
-    "wheels.acme.example",
-    "me:pw",
-    f"GPU-{UUID}",
-    "hf_AbCdEfGhIjKlMnOpQrSt12",
-    "192.168.7.8",
-    "/mnt/lab/x.bin",
-    "/home/bob",
-    "aa:bb:cc:dd:ee:ff",
-    "1652922012345",
-]
-SENTENCE = (
-    "alice on lab-gpu7 and node4: token=tok-from-environment hf_AbCdEfGhIjKlMnOpQrSt12 from"
-    f" https://me:pw@wheels.acme.example/simple on GPU-{UUID} at 192.168.7.8 aa:bb:cc:dd:ee:ff"
-    " serial: 1652922012345 in /mnt/lab/x.bin /home/bob/y"
-)
-
-
-def test_the_machine_s_names_are_gathered(machine, make_run, tmp_path):
-    private = private_of(make_run(), tmp_path)
-    assert "alice" in private.users
-    assert {"lab-gpu7", "node3", "node4", "wheels.acme.example"} <= set(private.hosts)
-    assert "tok-from-environment" in private.secrets
-    assert "tok-from-environment" not in repr(private)
-    assert {"transformers", "huggingface_hub"} <= private.packages
-    assert private.gpus == ("GPU-1",)
-
-
-def test_an_index_that_everybody_has_is_not_private():
-    assert _index_hosts({"UV_INDEX": "https://pypi.org/simple https://download.pytorch.org/whl"}) == _index_hosts({})
-
-
-def test_nothing_planted_is_left_in_a_text(machine, make_run, tmp_path):
-    shown = for_outside(SENTENCE, make_run(), tmp_path)
-    assert [each for each in PLANTED if each in shown] == []
-    assert shown.startswith("<user> on <host> and <host>: token=<secret>")
-
-
-def test_nothing_planted_is_left_in_the_views(machine, make_run, make_attempt, make_cell, make_red, tmp_path):
-    """The journal, the plan, the known issues: whatever a record can hold is planted."""
-    cell = make_cell("5.0.0", "1.13.0")
-    failure = Failure(when="call", type="OSError", message=SENTENCE, frames=(), text=SENTENCE)
-    folder = RunFolder(tmp_path / "run")
-    folder.path.mkdir()
-    folder.write_record(
-        make_run(
-            cells=(cell, make_cell("4.57.5", "1.13.0", unsolvable=SENTENCE)),
-            scenarios=(),
-            title=f"Tried by {SENTENCE}",
-            matrix_file="/home/bob/alice.toml",
-            command=("harness", "run", "/home/bob/alice.toml", SENTENCE),
-        )
-    )
-    records = [
-        make_red(cell, "a::test_x", "fail:run:exception", failure, f"OSError: {SENTENCE}", notes={"said": SENTENCE}),
-        make_attempt(cell, "a::test_y", "skip:run:not_applicable", detail=SENTENCE, simulated=SENTENCE),
-    ]
-    lines = ['{"event": "attempt", "record": ' + each.model_dump_json() + "}\n" for each in records]
-    folder.journal_file.write_text("".join(lines))
-    views = write_views(folder)
-    for path in (views.markdown, views.html, folder.path / "results.csv"):
-        page = path.read_text(encoding="utf-8")
-        assert [each for each in PLANTED if each in page] == [], path.name
-
-
-def test_every_text_of_a_value_is_concealed():
-    assert value_for_outside({"by": ("alice", 1)}, PRIVATE) == {"by": ("<user>", 1)}
+    assert kept in redact(f"{hidden} ; {kept} ; {hidden}", PRIVATE)

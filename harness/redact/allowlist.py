@@ -1,14 +1,10 @@
-"""Words and hosts that everybody has: hiding them would hide nothing and wreck the text."""
+"""Words and hosts that many machines share: replacing them would protect nobody and make the text unreadable."""
 
 from __future__ import annotations
 
-import functools
 import keyword
-import re
 
-from harness.verdict.signature import rules
-
-# Accounts and machines that many people have under the same name, and the words of the stand-ins.
+# Accounts and machines that many people have under the same name, and the words of the placeholders.
 _ROLES = """
     root user users runner ubuntu debian test tester tests admin administrator guest nobody daemon docker container app
     build builder jenkins gitlab github actions ci dev devel developer service system default home work workspace
@@ -17,24 +13,15 @@ _ROLES = """
     harness run cache tmp scenarios path file private url secret token email address serial mac amp the and for
     with from not
 """
-_PUBLIC = """
+_PUBLIC_HOSTS = """
     aka.ms anaconda.org arxiv.org astral.sh git-scm.com github.com githubusercontent.com hf.co huggingface.co numpy.org
     nvidia.com pydantic.dev pypi.org python.org pythonhosted.org pytorch.org readthedocs.io readthedocs.org scipy.org
     thea.codes wikipedia.org
 """
-PUBLIC = tuple(_PUBLIC.split())
-
-
-@functools.cache
-def ordinary_words() -> frozenset[str]:
-    """Return names of roles, Python's own words and those of the signature rules, in lower case.
-
-    A draft that lost them could not be read, and a script not run.
-    """
-    said = " ".join(f"{rule.name} {rule.summary}" for rule in rules()).lower()
-    return frozenset(_ROLES.split()) | frozenset(keyword.kwlist) | frozenset(re.findall(r"[a-z]{3,}", said))
+PUBLIC_HOSTS = tuple(_PUBLIC_HOSTS.split())
+COMMON_WORDS = frozenset(_ROLES.split()) | frozenset(keyword.kwlist)
 
 
 def is_public(host: str) -> bool:
-    """Tell whether a host is one that everybody may be sent to."""
-    return any(host == known or host.endswith(f".{known}") for known in PUBLIC)
+    """Tell whether a host is well known, or a subdomain of one that is."""
+    return any(host == known or host.endswith(f".{known}") for known in PUBLIC_HOSTS)

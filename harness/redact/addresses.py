@@ -1,11 +1,11 @@
-"""Addresses of machines and their parts: which numbers of a text are one, and which are a release. Pure."""
+"""Replace addresses of machines and identifiers of their hardware, and keep versions that look like addresses."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 
-from harness.report.private import Private
+from harness.redact.private import Private
 
 Found = re.Match[str]
 GPU_UUID = re.compile(
@@ -30,15 +30,15 @@ DOMAIN = rf"(?<![\w.@-])(?P<domain>[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.(?:{_LOCAL}))
 CODE_LIKE = {"self", "cls", "threading", "_thread"}
 
 
-def hide_parts(text: str, private: Private) -> str:
-    """Hide UUIDs and serial numbers of GPUs, MAC and IPv6 addresses."""
+def redact_hardware(text: str, private: Private) -> str:
+    """Replace UUIDs and serial numbers of GPUs, MAC and IPv6 addresses."""
     for uuid in private.gpus:
         text = re.sub(rf"(?<![\w-]){re.escape(uuid)}(?![\w-])", "<gpu>", text)
     text = SERIAL.sub(r"\1<serial>", GPU_UUID.sub("<gpu>", text))
-    return IPV6.sub(_ipv6, MAC.sub("<mac>", text))
+    return IPV6.sub(_redact_ipv6, MAC.sub("<mac>", text))
 
 
-def _ipv6(found: Found) -> str:
+def _redact_ipv6(found: Found) -> str:
     try:
         ipaddress.IPv6Address(found[0])
     except ValueError:
@@ -46,17 +46,17 @@ def _ipv6(found: Found) -> str:
     return "<ip>"
 
 
-def ipv4(found: Found, private: Private) -> str:
-    """Hide an address, not a release of four numbers: ``10.3.9.90`` may be either, so what stands before it decides.
+def redact_ipv4(found: Found, private: Private) -> str:
+    """Replace an address, but not a version of four numbers. ``10.3.9.90`` may be either: the context decides.
 
-    =========================================================== ======
+    =========================================================== ========
     a version of the run; after ``==``, ``version``, ``driver`` kept
     127.0.0.1, 0.0.0.0, netmasks                                kept
-    192.168.…, 172.16–31.…, 169.254.…                           hidden
-    with a port or a mask; after ``host``, ``connect to`` …     hidden
-    10.…, not right after a package's name                      hidden
+    192.168.…, 172.16–31.…, 169.254.…                           replaced
+    with a port or a mask; after ``host``, ``connect to`` …     replaced
+    10.…, not right after a package's name                      replaced
     anything else                                               kept
-    =========================================================== ======
+    =========================================================== ========
     """
     text, address = found["ipv4"], ipaddress.IPv4Address(found["ipv4"])
     before, after = found.string[max(0, found.start() - 40) : found.start()], found.string[found.end() :]
@@ -72,8 +72,8 @@ def ipv4(found: Found, private: Private) -> str:
     return "<ip>" if ten and not package else text
 
 
-def domain(found: Found, private: Private) -> str:
-    """Hide a name that only a local network knows; ``threading.local`` is code."""
+def redact_domain(found: Found, private: Private) -> str:
+    """Replace a name of a local network; ``threading.local`` is code."""
     name = found["domain"]
     head = name.partition(".")[0]
     code = "_" in head or head in CODE_LIKE or head.lower() in private.packages

@@ -1,0 +1,62 @@
+"""The views of a run are redacted, whatever its records hold."""
+
+from harness.redact.text import redact
+from harness.report.write import write_views
+from harness.session.private import private_of
+from harness.store.records import Failure
+from harness.store.run_folder import RunFolder
+
+UUID = "0a1b2c3d-1111-2222-3333-0123456789ab"
+PLANTED = [
+    "alice",
+    "lab-gpu7",
+    "node4",
+    "tok-from-environment",
+    "wheels.acme.example",
+    "me:pw",
+    f"GPU-{UUID}",
+    "hf_AbCdEfGhIjKlMnOpQrSt12",
+    "192.168.7.8",
+    "/mnt/lab/x.bin",
+    "/home/bob",
+    "aa:bb:cc:dd:ee:ff",
+    "1652922012345",
+]
+SENTENCE = (
+    "alice on lab-gpu7 and node4: token=tok-from-environment hf_AbCdEfGhIjKlMnOpQrSt12 from"
+    f" https://me:pw@wheels.acme.example/simple on GPU-{UUID} at 192.168.7.8 aa:bb:cc:dd:ee:ff"
+    " serial: 1652922012345 in /mnt/lab/x.bin /home/bob/y"
+)
+
+
+def test_nothing_planted_is_left_in_a_text(private_machine, make_run, tmp_path):
+    text = redact(SENTENCE, private_of(make_run(), tmp_path))
+    assert [each for each in PLANTED if each in text] == []
+    assert text.startswith("<user> on <host> and <host>: token=<secret>")
+
+
+def test_nothing_planted_is_left_in_the_views(private_machine, make_run, make_attempt, make_cell, make_red, tmp_path):
+    """The journal, the plan, the known issues: whatever a record can hold is planted."""
+    cell = make_cell("5.0.0", "1.13.0")
+    failure = Failure(when="call", type="OSError", message=SENTENCE, frames=(), text=SENTENCE)
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write_record(
+        make_run(
+            cells=(cell, make_cell("4.57.5", "1.13.0", unsolvable=SENTENCE)),
+            scenarios=(),
+            title=f"Tried by {SENTENCE}",
+            matrix_file="/home/bob/alice.toml",
+            command=("harness", "run", "/home/bob/alice.toml", SENTENCE),
+        )
+    )
+    records = [
+        make_red(cell, "a::test_x", "fail:run:exception", failure, f"OSError: {SENTENCE}", notes={"said": SENTENCE}),
+        make_attempt(cell, "a::test_y", "skip:run:not_applicable", detail=SENTENCE, simulated=SENTENCE),
+    ]
+    lines = ['{"event": "attempt", "record": ' + each.model_dump_json() + "}\n" for each in records]
+    folder.journal_file.write_text("".join(lines))
+    views = write_views(folder)
+    for path in (views.markdown, views.html, folder.path / "results.csv"):
+        page = path.read_text(encoding="utf-8")
+        assert [each for each in PLANTED if each in page] == [], path.name
