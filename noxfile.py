@@ -4,13 +4,14 @@
 #   "filelock>=3.16",
 #   "jinja2>=3.1",
 #   "nox[uv]>=2025.5.1",
-#   "packaging>=24",
+#   "packaging>=26",
 #   "pandas>=2.2",
 #   "pip>=25.3",
 #   "platformdirs>=4",
 #   "psutil>=6",
 #   "pyarrow>=17",
 #   "pydantic>=2.9",
+#   "pyyaml>=6",
 #   "rich>=13",
 # ]
 #

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
-from harness.envs.requirements import CONDAS, read_pinned
+from harness.envs.requirements import read_pinned
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 from harness.reporter import Reporter
@@ -61,10 +61,10 @@ def compare(asked: Asked, good: str, bad: str) -> Compared:
 def _insist_on_pip(text: str) -> None:
     """Refuse a file in which conda alone names packages: they are other builds than those of the index."""
     try:
-        found = read_pinned(Path(text).expanduser().read_text(encoding="utf-8", errors="replace"))
+        found = read_pinned(Path(text).expanduser().read_text(encoding="utf-8", errors="replace"), text)
     except OSError:  # no file, or one that cannot be read: whoever reads the end says so
         return
-    if not found.pins and any(note.startswith(CONDAS) for note in found.notes):
+    if not found.pins and found.conda:
         raise ConfigError(
             f"{text} names packages of conda alone, which are not those of the package index: give what "
             "`pip list --format=freeze` prints in that environment"

@@ -111,7 +111,7 @@ class Asked:
     def _of_file(self, text: str, path: Path) -> Side:
         """Read a file and resolve it, so that what it does not name is known too."""
         try:
-            found = read_pinned(_decoded(path.read_bytes()))
+            found = read_pinned(_decoded(path.read_bytes()), text)
         except OSError as error:
             raise ConfigError(f"{text} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

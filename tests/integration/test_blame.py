@@ -141,10 +141,10 @@ def test_a_freeze_text_is_an_end_too_and_what_cannot_be_used_is_said(found):
     assert inside.startswith("inside accelerate: 1.14.0 is the first good release, 1.13.0 the last bad one")
     for note in (
         "left out, installed from a working copy: -e /somewhere/mine",
-        "left out, a file of the machine it was on (pip list --format=freeze names its version): wheel_of_mine @ file:///somewhere/wheel_of_mine-1.0-py3-none-any.whl",
-        "left out, torch brings its own: nvidia-cublas-cu12==12.4.5.8",
+        "left out, a file of another machine (`pip list --format=freeze` prints its version): wheel_of_mine @ file:///somewhere/wheel_of_mine-1.0-py3-none-any.whl",
+        "left out, comes with torch: nvidia-cublas-cu12==12.4.5.8",
         "left out, on no index: no-such-package-on-any-index-8a1f==1.0",
-        "taken in the build that fits this machine: torch==2.13.0+cu130",
+        "the build that fits this machine is used: torch==2.13.0+cu130",
     ):
         assert f"note: freeze.txt: {note}" in result["screen"]
 
