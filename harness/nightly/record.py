@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -15,9 +14,10 @@ from harness.errors import ConfigError
 from harness.nightly.claim import Claim
 from harness.nightly.machine import MachineSnapshot
 from harness.nightly.selection import Wanted
-from harness.store.carried import NIGHT
+from harness.store.files import write_bytes
 from harness.store.records import Record
 from harness.store.run_folder import RunFolder
+from harness.store.runs import NIGHT
 
 BEGUN, ENDED, LEDGER = NIGHT, "nightly.json", "ledger.json.gz"
 SCHEMA = 1
@@ -90,11 +90,9 @@ class Ended(Record):
 
 
 def write(record: Record, path: Path) -> None:
-    """Write a record whole or not at all: a night that is killed leaves none that is torn."""
-    scratch = path.with_name(f".{path.name}.part")
+    """Write a record whole or not at all."""
     text = record.model_dump_json(indent=1).encode()
-    scratch.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
-    os.replace(scratch, path)
+    write_bytes(path, gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
 
 
 def read(path: Path, kind: type[Kept]) -> Kept | None:

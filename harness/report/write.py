@@ -13,6 +13,7 @@ from harness.report import html, markdown
 from harness.report.context import build
 from harness.report.model import ReportContext
 from harness.session.private import private_of
+from harness.store.files import write_text
 from harness.store.records import AttemptRecord
 from harness.store.run_folder import RunFolder
 from harness.verdict.known_issues import KnownIssue, parse
@@ -45,8 +46,8 @@ def write_views(folder: RunFolder) -> Views:
         table.write(record, [_redacted(each, private) for each in attempts], folder.path)
     context = redact_value(build(record, attempts, known_issues(folder)), private)
     views = Views(folder.path / "matrix.html", folder.path / "matrix.md", context)
-    views.html.write_text(html.render(context), encoding="utf-8")
-    views.markdown.write_text(markdown.render(context), encoding="utf-8")
+    write_text(views.html, html.render(context))
+    write_text(views.markdown, markdown.render(context))
     return views
 
 

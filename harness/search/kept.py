@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from harness.errors import ConfigError
+from harness.store.files import write_text
 from harness.store.records import Record
 from harness.store.run_folder import RunFolder
 
@@ -15,7 +16,7 @@ Kept = TypeVar("Kept", bound=Record)
 
 def keep(record: Record, folder: RunFolder, name: str) -> None:
     """Write a record into a run folder."""
-    (folder.path / name).write_text(record.model_dump_json(indent=1), encoding="utf-8")
+    write_text(folder.path / name, record.model_dump_json(indent=1))
 
 
 def kept(folder: RunFolder, name: str, kind: type[Kept]) -> Kept | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.store.files import replacing
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
 from harness.store.run_folder import RunFolder
 
@@ -66,8 +67,10 @@ def build(run: RunRecord, attempts: Sequence[AttemptRecord]) -> pd.DataFrame:
 def write(run: RunRecord, attempts: Sequence[AttemptRecord], folder: Path) -> pd.DataFrame:
     """Build the table and write ``results.parquet`` and ``results.csv`` into ``folder``."""
     frame = build(run, attempts)
-    frame.to_parquet(folder / "results.parquet", index=False)
-    frame.to_csv(folder / "results.csv", index=False)
+    with replacing(folder / "results.parquet") as scratch:
+        frame.to_parquet(scratch, index=False)
+    with replacing(folder / "results.csv") as scratch:
+        frame.to_csv(scratch, index=False)
     return frame
 
 
