@@ -21,7 +21,7 @@ from harness.reporter import Reporter
 from harness.search.among import Among, ends, start, take_up
 from harness.search.descent import CommitResult, read_question
 from harness.search.question import Question
-from harness.store.run_folder import find
+from harness.store.runs import find_run
 
 Asked = Callable[[tuple[str, str]], Question]  # the older and the newer commit -> the question
 
@@ -34,7 +34,7 @@ def among_commits(options: argparse.Namespace, cache_dir: CacheDir, asked: Asked
         InfrastructureError: the repository does not answer.
     """
     if options.resume:
-        folder = find(options.resume, options.reports)
+        folder = find_run(options.resume, options.reports)
         kept = read_question(folder)
         if kept is None or not kept.commits:
             return None

@@ -16,7 +16,7 @@ from harness.session.comparison_input import open_sides
 from harness.session.plan import matches
 from harness.store.baseline import Baseline, accept, kept, matrices, none_of, set_baseline
 from harness.store.run_folder import RunFolder
-from harness.store.series import named
+from harness.store.runs import find_run
 from harness.verdict.acceptance import acceptable, acceptance
 from harness.verdict.box import Answer, Entry
 from harness.verdict.compared import compared
@@ -50,7 +50,7 @@ def register(verbs: Verbs) -> None:
 
 def set_run(options: argparse.Namespace) -> ExitCode:
     """Make a run the baseline, and say what it lacks."""
-    folder = named(options.run, options.reports)
+    folder = find_run(options.run, options.reports)
     matrix = _matrix(folder, options)
     holes = sum(box.answer is Answer.MISSING for box in boxes_of(folder).values())
     made = set_baseline(options.reports, matrix, _below(folder, options), options.reason)
@@ -88,7 +88,7 @@ def accept_entries(options: argparse.Namespace) -> ExitCode:
     Raises:
         ConfigError: there is no baseline, or nothing that could be accepted.
     """
-    folder = named(options.run, options.reports)
+    folder = find_run(options.run, options.reports)
     matrix = _matrix(folder, options)
     old, new, _ = open_sides("baseline", str(folder.path), options.reports)
     found = compared((old.name, new.name), (old.boxes, new.boxes), known_issues(folder)).entries

@@ -37,7 +37,7 @@ from harness.search.drive import start, take_up
 from harness.search.narrowing import Bisect
 from harness.search.question import Question
 from harness.search.releases import between, list_known_releases
-from harness.store.run_folder import find
+from harness.store.runs import find_run
 
 EPILOG = """\
 exit codes: 0 found · 1 not reproduced at the bad end · 2 usage or configuration · 4 inconclusive, the releases that are
@@ -133,7 +133,7 @@ def _begun(options: argparse.Namespace, cache_dir: CacheDir, echo: Reporter) -> 
         ConfigError: something is missing, or two things that were asked for exclude each other.
     """
     if options.resume:
-        search = take_up(find(options.resume, options.reports), cache_dir)
+        search = take_up(find_run(options.resume, options.reports), cache_dir)
         return search, kept_source(options, search.folder, cache_dir)
     source = asked_source(options, cache_dir)
     question, notes = _question(options, cache_dir)

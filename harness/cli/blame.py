@@ -33,7 +33,7 @@ from harness.search.blame_words import sentence
 from harness.search.blamed import BlameQuestion
 from harness.search.environments import Asked
 from harness.search.result import Ending
-from harness.store.run_folder import find
+from harness.store.runs import find_run
 
 CODES = {
     Ending.FOUND: ExitCode.COMPLETE,
@@ -122,7 +122,7 @@ def _begin(options: argparse.Namespace, echo: Reporter) -> Blame:
     """Begin what the arguments ask for, or take up an earlier blame."""
     cache_dir = CacheDir.of_user()
     if options.resume:
-        return take_up(find(options.resume, options.reports), cache_dir, echo)
+        return take_up(find_run(options.resume, options.reports), cache_dir, echo)
     missing = [f"--{name}" for name in ("good", "bad", "scenario") if getattr(options, name) is None]
     if missing:
         raise ConfigError(f"blame needs {', '.join(missing)}")

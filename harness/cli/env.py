@@ -22,7 +22,7 @@ from harness.runner.process import environment
 from harness.search.prober import locked
 from harness.session.plan import PlannedCell, select_cells
 from harness.session.resume import plan_again
-from harness.store.run_folder import find
+from harness.store.runs import find_run
 
 
 def register(verbs: Verbs) -> None:
@@ -65,7 +65,7 @@ def _enter(options: argparse.Namespace, built: Environment, cell: Cell, cache_di
 def _planned(options: argparse.Namespace, cache_dir: CacheDir) -> PlannedCell:
     """Return the one cell that is named, with its lock: of the matrix as it stands, or of a run as it was."""
     if options.run:
-        known = plan_again(find(options.run, options.reports), cache_dir).cells
+        known = plan_again(find_run(options.run, options.reports), cache_dir).cells
         ids = [cell.id for cell in select_cells([one.cell for one in known], [options.cell])]
     else:
         bundle = opened_bundle()

@@ -21,7 +21,7 @@ from harness.report.history_trend import Trend, trend
 from harness.session.private import private_of
 from harness.session.retention import Trimmed, trim
 from harness.store.history import History, Refreshed, Track, open_history
-from harness.store.run_folder import find
+from harness.store.runs import find_run
 from harness.verdict.signature import recognise
 
 ACTIONS = ("html", "export", "trim")
@@ -155,7 +155,7 @@ def _page(trends: list[Trend], scenario: str, options: argparse.Namespace) -> Ex
 def _hiding(trends: list[Trend], reports: Path) -> Callable[[str], str]:
     """Return what hides this machine's paths and names, as the newest run knows them."""
     newest = max((each.nights[-1] for each in trends), key=lambda night: night.started)
-    folder = find(str(reports / newest.run), reports)
+    folder = find_run(str(reports / newest.run), reports)
     private = private_of(folder.read_record(), folder.path)
     return lambda text: redact(text, private)
 

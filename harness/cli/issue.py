@@ -12,7 +12,8 @@ from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.paths import short_path
 from harness.report.issue.draft import Draft, draft
-from harness.store.run_folder import RunFolder, find
+from harness.store.run_folder import RunFolder
+from harness.store.runs import find_run
 
 EPILOG = "exit codes: 0 drafted · 2 usage or configuration · 3 the run has no such failure"
 
@@ -40,7 +41,7 @@ def issue(options: argparse.Namespace) -> ExitCode:
     """Write the draft and say where it lies and where it belongs."""
     if options.json and options.output == "-":
         raise ConfigError("--json and -o - both want standard output; keep one")
-    folder = find(options.run, options.reports)
+    folder = find_run(options.run, options.reports)
     search = _search(options.bisect, options.reports) if options.bisect else None
     if options.no_redact:
         sys.stderr.write("note: paths, names, addresses and tokens of this machine are not hidden (--no-redact)\n")
@@ -59,7 +60,7 @@ def issue(options: argparse.Namespace) -> ExitCode:
 
 def _search(text: str, reports: Path) -> RunFolder:
     path = Path(text)
-    return RunFolder(path.absolute().parent) if path.is_file() else find(text, reports)
+    return RunFolder(path.absolute().parent) if path.is_file() else find_run(text, reports)
 
 
 def _write(path: Path, text: str) -> None:

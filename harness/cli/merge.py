@@ -14,7 +14,7 @@ from harness.matrix.paths import short_path
 from harness.report.terminal import print_summary
 from harness.report.write import write_views
 from harness.store.merge import merge
-from harness.store.run_folder import find
+from harness.store.runs import find_run
 
 
 def register(verbs: Verbs) -> None:
@@ -29,7 +29,7 @@ def register(verbs: Verbs) -> None:
 
 def merge_runs(options: argparse.Namespace) -> ExitCode:
     """Merge, render, and say what sets the parts apart."""
-    merged = merge([find(run, options.reports) for run in options.runs], options.output)
+    merged = merge([find_run(run, options.reports) for run in options.runs], options.output)
     views = write_views(merged.folder)
     if options.json:
         paths = {"run": str(merged.folder.path), "html": str(views.html), "markdown": str(views.markdown)}

@@ -21,8 +21,9 @@ from harness.nightly.stages import Interrupted, Stages
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import plan_again
-from harness.store.carried import is_night
-from harness.store.run_folder import RunFolder, find
+from harness.store.records import RunKind
+from harness.store.run_folder import RunFolder
+from harness.store.runs import find_run, kind_of
 
 BUDGET = 40 * 60.0  # seconds for the searches of a night
 
@@ -51,8 +52,8 @@ def to_judge(options: argparse.Namespace) -> RunFolder:
     Raises:
         ConfigError: it is a night of its own: it was judged at its end, by what only it knew then.
     """
-    folder = find(options.judge, options.reports)
-    if is_night(folder):
+    folder = find_run(options.judge, options.reports)
+    if kind_of(folder) is RunKind.NIGHT:
         raise ConfigError(
             f"{folder.path.name} is a night of harness nightly and judges itself at its end (--resume goes on with one "
             "that was interrupted); --judge is for runs of harness run, alone or merged"

@@ -36,7 +36,7 @@ from harness.search.wholefile import whole_file
 from harness.session.begin import begin
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan, read_scenarios
-from harness.store.records import AttemptRecord, Reason, Stage, Status
+from harness.store.records import AttemptRecord, Reason, RunKind, Stage, Status
 
 SKIP, ABORT = 125, 128
 CODE = {True: 1, False: 0, None: SKIP}
@@ -123,7 +123,7 @@ def _probe(options: argparse.Namespace) -> int:
     cell, planned = found.cell, locked((found.cell,), cache_dir)
     require_releases(cell, planned[0].lock, matrix, cache_dir, options.instead)
     plan = Plan(matrix, planned, files, infos)
-    folder = begin(plan, options.reports, selection=(options.scenario,))
+    folder = begin(plan, options.reports, kind=RunKind.PROBE, selection=(options.scenario,))
     how = Options(timeout=options.timeout, busy_bytes=options.gpu_busy)
     prober = Prober(plan, folder, cache_dir, how, reuse=False)  # who asks again wants to see it again
     with Show(console, len(infos) * options.repeat) as show:

@@ -12,7 +12,7 @@ from harness.errors import ExitCode
 from harness.matrix.paths import short_path
 from harness.report.terminal import print_summary
 from harness.report.write import write_views
-from harness.store.run_folder import find
+from harness.store.runs import find_run
 
 
 def register(verbs: Verbs) -> None:
@@ -26,7 +26,7 @@ def register(verbs: Verbs) -> None:
 
 def report(options: argparse.Namespace) -> ExitCode:
     """Write the views and say where they lie."""
-    folder = find(options.run, options.reports)
+    folder = find_run(options.run, options.reports)
     views = write_views(folder)
     if options.json:
         print(json.dumps({"run": str(folder.path), "html": str(views.html), "markdown": str(views.markdown)}, indent=1))

@@ -12,7 +12,8 @@ from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.paths import short_path
 from harness.report.repro import make_repro
-from harness.store.run_folder import find, folder_name
+from harness.store.run_folder import folder_name
+from harness.store.runs import find_run
 
 
 def register(verbs: Verbs) -> None:
@@ -38,7 +39,7 @@ def register(verbs: Verbs) -> None:
 
 def write(options: argparse.Namespace) -> ExitCode:
     """Make the script, write it, and say how it is run."""
-    folder = find(options.run, options.reports)
+    folder = find_run(options.run, options.reports)
     made = make_repro(folder, options.cell, options.scenario, CacheDir.of_user())
     if options.output == "-":
         sys.stdout.write(made.text)

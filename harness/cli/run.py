@@ -6,7 +6,6 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from rich.console import Console
 
@@ -36,8 +35,9 @@ from harness.session.isolation_check import isolation_differences
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import ask_again, narrowed, plan_again, run_to_resume
 from harness.session.run import run_plan
-from harness.store.records import Asked, RunRecord
+from harness.store.records import RunOptions, RunRecord
 from harness.store.run_folder import RunFolder
+from harness.store.runs import is_run
 
 
 def register(verbs: Verbs) -> None:
@@ -88,11 +88,11 @@ def run(options: argparse.Namespace) -> ExitCode:
     return _finish(options, asked, folder, console, whole=whole)
 
 
-def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder, Asked]:
+def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder, RunOptions]:
     """Plan a new run, or find the one to go on with; say how it was asked to go."""
-    said = {name: getattr(options, name) for name in Asked.model_fields}
+    said = {name: getattr(options, name) for name in RunOptions.model_fields}
     if not (options.resume or options.only_missing or options.retry_failed):
-        asked = ask_again(Asked(), said)
+        asked = ask_again(RunOptions(), said)
         plan = make_plan(read_matrix(options), cache_dir, scenarios=options.scenarios, cells=options.cells)
         keyword, markers = options.keyword or plan.matrix.keyword, options.markers or plan.matrix.markers
         chosen = {"selection": options.scenarios, "keyword": keyword, "markers": markers}
@@ -106,10 +106,7 @@ def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFo
 
 def _plan_again(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder]:
     """Plan what is gone on with: a whole run, or what of it is named."""
-    given = Path(options.matrix)
-    runs = (given, options.reports / given)
-    named = options.matrix == "latest" or any((run / "run.json").exists() for run in runs)
-    matrix = None if named else read_matrix(options)
+    matrix = None if is_run(options.matrix, options.reports) else read_matrix(options)
     folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
     if matrix is None or not options.only_missing:
         plan = plan_again(folder, cache_dir)
@@ -119,7 +116,7 @@ def _plan_again(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan,
     return narrowed(plan, cells=options.cells, scenarios=options.scenarios), folder
 
 
-def _total(plan: Plan, how: Options, asked: Asked) -> Total:
+def _total(plan: Plan, how: Options, asked: RunOptions) -> Total:
     """Return what to expect before any cell has listed its scenarios: each cell in each isolation, then the control."""
     each = len(Isolation) if how.check_isolation else 1
     cells = {one.cell.id: each for one in plan.cells}
@@ -127,7 +124,7 @@ def _total(plan: Plan, how: Options, asked: Asked) -> Total:
     return Total(len(plan.scenarios), ((cells, how.repeat), (control, 1)))
 
 
-def _how(options: argparse.Namespace, asked: Asked, record: RunRecord, plan: Plan) -> Options:
+def _how(options: argparse.Namespace, asked: RunOptions, record: RunRecord, plan: Plan) -> Options:
     """Return how to run; what a resumed run is given of ``-k`` and ``-m`` narrows its own."""
     again = options.resume or options.only_missing or options.retry_failed
     return Options(
@@ -146,7 +143,9 @@ def _how(options: argparse.Namespace, asked: Asked, record: RunRecord, plan: Pla
     )
 
 
-def _finish(options: argparse.Namespace, asked: Asked, folder: RunFolder, console: Console, *, whole: bool) -> ExitCode:
+def _finish(
+    options: argparse.Namespace, asked: RunOptions, folder: RunFolder, console: Console, *, whole: bool
+) -> ExitCode:
     """Render, print and reduce to an exit code."""
     views = write_views(folder)
     result = conclude(folder.read_record().cells, folder.collected(), folder.attempts())

@@ -60,8 +60,8 @@ class Cell:
                 return pin.label
         return dict(self.variables).get(axis, "")
 
-    def line(self) -> str:
-        """Say what this cell is over nights, whatever its expressions mean today; empty where nothing varies.
+    def series(self) -> str:
+        """Return what the cell is over nights, whatever its expressions mean today; empty where nothing varies.
 
         ``transformers=latest accelerate=1.13.0``: the axes in the matrix's order, each with its expression where that
         moves and with its label where it does not.

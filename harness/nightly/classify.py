@@ -8,7 +8,7 @@ from harness.nightly.ledger import tallied
 from harness.nightly.look import Word
 from harness.nightly.memory import Move, beyond, moves
 from harness.report.figures import human_bytes
-from harness.store.voices import WHOLE_CELL
+from harness.store.records import WHOLE_CELL
 from harness.verdict.known_issues import State
 
 ENOUGH_MEMORY = 3  # attempts before more memory is called more

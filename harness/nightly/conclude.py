@@ -15,7 +15,7 @@ from harness.nightly.known_issues import REPEATED, Shown, life, mark, told_again
 from harness.nightly.ledger import Ledger, Seen, seen, tallied
 from harness.nightly.look import Look, Place, Word
 from harness.nightly.memory import watched
-from harness.store.voices import WHOLE_CELL, voices
+from harness.store.records import WHOLE_CELL, fallback_ids
 
 ANSWERS = {Word.GREEN, Word.RED, Word.FLAKY, Word.SKIP}
 
@@ -30,7 +30,7 @@ def kept(one: Seen, now: NightEvidence) -> bool:
 def _hidden(place: Place, now: NightEvidence) -> bool:
     """Tell whether tonight another one speaks for a place: its cell, its file or its function."""
     line, scenario = place
-    return any((line, name) in now.looks for name in voices(scenario) if name != scenario)
+    return any((line, name) in now.looks for name in fallback_ids(scenario) if name != scenario)
 
 
 def settle(now: NightEvidence, judged: Mapping[Place, Sequence[Claim]]) -> Ledger:

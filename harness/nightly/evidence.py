@@ -14,7 +14,7 @@ from harness.nightly.known_issues import standing_of
 from harness.nightly.ledger import Ledger, Seen
 from harness.nightly.look import Look, Place, Word
 from harness.nightly.machine import MachineSnapshot
-from harness.store.voices import WHOLE_CELL
+from harness.store.records import WHOLE_CELL
 from harness.verdict.known_issues import KnownIssue
 
 STEADY = Control(State.STEADY)

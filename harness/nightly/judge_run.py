@@ -15,9 +15,8 @@ from harness.nightly.look import Look, Place
 from harness.nightly.looks import first_and_last, looks_of
 from harness.nightly.machine import Card, MachineSnapshot
 from harness.report.write import known_issues
-from harness.store.records import AttemptRecord, HostRecord, RunRecord
+from harness.store.records import WHOLE_CELL, AttemptRecord, HostRecord, RunRecord
 from harness.store.run_folder import RunFolder
-from harness.store.voices import WHOLE_CELL
 
 LOST = "no part brought this cell: a runner was lost, or its part was not merged"
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from harness.nightly.look import Look, Mark, Place
 from harness.session.boxes import boxes_of
 from harness.session.conclude import standing
-from harness.store.lines import lines_of
-from harness.store.records import AttemptRecord, CellRecord, Reason
+from harness.store.records import WHOLE_CELL, AttemptRecord, CellRecord, Reason, fallback_ids, function_of, series_names
 from harness.store.run_folder import RunFolder
-from harness.store.voices import WHOLE_CELL, function, voices
 from harness.verdict.box import Box
 from harness.verdict.noise import Spread
 
@@ -31,7 +29,7 @@ def looks_of(folder: RunFolder) -> Shown:
         ConfigError: the folder is not a run.
     """
     record = folder.read_record()
-    lines = lines_of(record.cells, record.name)
+    lines = series_names(record.cells, record.name)
     cells = {lines[cell.id]: cell for cell in record.cells}
     attempts = _ended(standing(folder.attempts()))
     sources = {info.id: info.source for info in record.scenarios}
@@ -39,7 +37,7 @@ def looks_of(folder: RunFolder) -> Shown:
     for (line, scenario), box in boxes_of(folder).items():
         name = _speaking(attempts, box.cell, scenario)
         mine = attempts.get((box.cell, name), [])
-        mark = Mark(cells[line].lock or "", sources.get(function(scenario), ""))
+        mark = Mark(cells[line].lock or "", sources.get(function_of(scenario), ""))
         looks[line, name] = _look(box, name, mine, mark)
     return Shown(looks, cells)
 
@@ -66,7 +64,7 @@ def _ended(attempts: Iterable[AttemptRecord]) -> dict[tuple[str, str], list[Atte
 
 def _speaking(attempts: Mapping[tuple[str, str], Sequence[AttemptRecord]], cell: str, scenario: str) -> str:
     """Return the name under which attempts speak for a scenario; itself where nobody does."""
-    return next((name for name in voices(scenario) if (cell, name) in attempts), scenario)
+    return next((name for name in fallback_ids(scenario) if (cell, name) in attempts), scenario)
 
 
 def _look(box: Box, scenario: str, attempts: Sequence[AttemptRecord], mark: Mark) -> Look:

@@ -46,10 +46,8 @@ from harness.session.plan import Plan, PlannedCell
 from harness.session.private import private_of
 from harness.session.resume import plan_again
 from harness.store.journal import Journal, Listener
-from harness.store.lines import lines_of
-from harness.store.records import Outcome, Reason, RunRecord, Stage, Status
+from harness.store.records import WHOLE_CELL, Outcome, Reason, RunKind, RunRecord, Stage, Status, series_names
 from harness.store.run_folder import RunFolder, folder_name
-from harness.store.voices import WHOLE_CELL
 
 Again = Callable[[Mapping[Place, int]], Mapping[Place, Look]]  # so many more attempts; returns all of them
 
@@ -192,9 +190,7 @@ def start(plan: Plan, reports: Path, stages: Callable[[Plan, RunFolder], Stages]
     planned = wanted(plan)
     choice = select_cells(planned, ledger, everything=how.everything)
     chosen = replace(plan, cells=tuple(one for one in plan.cells if one.cell.id in choice.run))
-    folder = begin(chosen, reports)
-    command = ("harness", "nightly", *folder.read_record().command[2:])
-    folder.write_record(folder.read_record().model_copy(update={"command": command}))
+    folder = begin(chosen, reports, kind=RunKind.NIGHT)
     begun = Begun(
         matrix=plan.matrix.name,
         today=how.today,
@@ -240,7 +236,7 @@ def close_cut_off(folder: RunFolder) -> None:
 
 def wanted(plan: Plan) -> tuple[Wanted, ...]:
     """Return what is decided about: every planned cell; the reference cell, else the first, is the control."""
-    lines = lines_of([planned.record() for planned in plan.cells], plan.matrix.name)
+    lines = series_names([planned.record() for planned in plan.cells], plan.matrix.name)
     control = next((one for one in plan.cells if one.cell.reference), plan.cells[0])
     sources = {info.id: info.source for info in plan.scenarios}
     return tuple(
@@ -330,7 +326,7 @@ def close(folder: RunFolder, now: NightEvidence, night: Night, about: Closing) -
 
 def _ended(record: RunRecord, folder: RunFolder, now: NightEvidence, night: Night, about: Closing) -> Ended:
     code = exit_code(night.claims, now.control, strict=about.strict)
-    lines = lines_of(record.cells, record.name)
+    lines = series_names(record.cells, record.name)
     words = Counter(look.word.value for look in now.looks.values())
     against = load_baseline(folder, about.reports, record.name, now.issues)
     tested = {line: cell for cell in record.cells for line in [lines[cell.id]]}
@@ -475,7 +471,7 @@ class Finish:
             cells = plan_cells(_matrix_of(record), cache=self.cache_dir.releases).cells
         except HarnessError as error:
             return [], (f"the matrix could not be expanded, so only what the last night had is expected: {error}",)
-        return [cell.line() or record.name for cell in cells], ()
+        return [cell.series() or record.name for cell in cells], ()
 
 
 def _matrix_of(record: RunRecord) -> Matrix:

@@ -36,8 +36,9 @@ from harness.search.result import Ending, Result
 from harness.session.context import Options
 from harness.session.plan import Plan
 from harness.store.journal import Listener
-from harness.store.run_folder import RunFolder, find
-from harness.store.voices import function
+from harness.store.records import function_of
+from harness.store.run_folder import RunFolder
+from harness.store.runs import find_run
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def suspects(claims: Iterable[Claim], tested: Sequence[str]) -> list[Suspect]:
     groups: dict[tuple[str, ...], list[Claim]] = {}
     for claim in claims:
         package, versions, why_not = _one(claim, tested)
-        what = claim.figure or claim.signature or function(claim.scenario)
+        what = claim.figure or claim.signature or function_of(claim.scenario)
         rest = (why_not,) if why_not else (package, *versions) if package else (claim.line,)
         groups.setdefault((what, *rest), []).append(claim)
     return [Suspect(tuple(alike), *_one(alike[0], tested)) for alike in groups.values()]
@@ -159,7 +160,7 @@ class SearchContext:
         """
         earlier = self.earlier.get(suspect.key)
         if earlier is not None:
-            return drive.take_up(find(earlier, self.reports), self.cache_dir)
+            return drive.take_up(find_run(earlier, self.reports), self.cache_dir)
         listing = list_known_releases(suspect.package, self.cache_dir)
         found = between(suspect.package, listing.releases[suspect.package], *suspect.versions)
         for note in (*listing.warnings, *found.notes):
@@ -178,7 +179,7 @@ class SearchContext:
         into, repository = self._repository(commits[1])
         earlier = self.earlier.get(suspect.key)
         if earlier is not None:
-            return among.take_up(find(earlier, self.reports), repository, self.cache_dir)
+            return among.take_up(find_run(earlier, self.reports), repository, self.cache_dir)
         older, newer = among.ends(repository, *(one.commit for one in commits))
         asked = self._question(suspect, (older.sha, newer.sha))
         base = self._cell(suspect)
@@ -195,7 +196,7 @@ class SearchContext:
         key = f"{suspect.key} blame"
         earlier = self.earlier.get(key)
         if earlier is not None:
-            return blame_start.take_up(find(earlier, self.reports), self.cache_dir, echo)
+            return blame_start.take_up(find_run(earlier, self.reports), self.cache_dir, echo)
         asked, claim = Asked(self.plan.matrix, self.cache_dir, self.reports), suspect.claim
         ends = (f"{claim.was}:{claim.was_cell}", f"{self.night}:{claim.cell}")
         compared = blame_start.compare(asked, *ends)
@@ -411,7 +412,7 @@ def write_drafts(
     for claim in {one.signature: one for one in claims if one.kind is Kind.NEW and one.signature}.values():
         found = answers.get((claim.line, claim.scenario))
         try:
-            search = find(found.run, reports) if found and _ended(found) else None  # bisect or blame
+            search = find_run(found.run, reports) if found and _ended(found) else None  # bisect or blame
             written = draft(folder, claim.signature, cache_dir, search=search)
             (folder.path / written.name).write_text(written.text, encoding="utf-8")
         except (HarnessError, OSError) as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from harness.nightly.flakiness import doubted
 from harness.nightly.ledger import Ledger, Seen
 from harness.nightly.look import Place, Word
-from harness.store.voices import WHOLE_CELL, function
+from harness.store.records import WHOLE_CELL, function_of
 
 NEVER = "it never had an answer"
 SETTLED = {Word.GREEN, Word.SKIP}  # answers that need not be asked for again while nothing changes
@@ -62,7 +62,7 @@ def select_cells(planned: Sequence[Wanted], ledger: Ledger | None, *, everything
         carried |= {
             place: each
             for place, each in mine.items()
-            if place[1] != WHOLE_CELL and function(place[1]) in one.sources and function(place[1]) not in chosen
+            if place[1] != WHOLE_CELL and function_of(place[1]) in one.sources and function_of(place[1]) not in chosen
         }
     return Selection(run, why, carried)
 
@@ -85,9 +85,9 @@ def _whole_reason(one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None
 def _reason(  # noqa: PLR0911  # one return a reason
     name: str, one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None
 ) -> str:
-    asked = [each for place, each in mine.items() if function(place[1]) == name]
+    asked = [each for place, each in mine.items() if function_of(place[1]) == name]
     if not asked:
-        without = {(line, function(scenario)) for line, scenario in (ledger.unanswered if ledger else ())}
+        without = {(line, function_of(scenario)) for line, scenario in (ledger.unanswered if ledger else ())}
         return NEVER if without & {(one.line, name), (one.line, name.partition("::")[0])} else "a new scenario"
     if not one.sources[name] or any(each.source != one.sources[name] for each in asked):
         return "its source changed"

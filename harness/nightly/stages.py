@@ -15,9 +15,8 @@ from harness.session.context import Options
 from harness.session.plan import Plan, PlannedCell
 from harness.session.run import run_plan
 from harness.store.journal import Listener
-from harness.store.records import Reason
+from harness.store.records import Reason, function_of
 from harness.store.run_folder import RunFolder
-from harness.store.voices import function
 
 
 class Interrupted(Exception):
@@ -97,4 +96,4 @@ class Stages:
         """Return the file and test of a scenario, with its parameter."""
         stem, _, test = scenario.partition("::")
         paths = [file.path for file in self.plan.files if file.path.stem == stem]
-        return ScenarioFile(paths[0], test) if paths and function(test) else None
+        return ScenarioFile(paths[0], test) if paths and function_of(test) else None

@@ -21,8 +21,17 @@ from harness.report.model import (
     Row,
     VersionDifference,
 )
-from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, ScenarioInfo, Status
-from harness.store.voices import WHOLE_CELL, function, voices
+from harness.store.records import (
+    WHOLE_CELL,
+    AttemptRecord,
+    CellRecord,
+    HostRecord,
+    RunRecord,
+    ScenarioInfo,
+    Status,
+    fallback_ids,
+    function_of,
+)
 from harness.verdict.compare import Change
 from harness.verdict.known_issues import KnownIssue
 
@@ -276,7 +285,7 @@ def _started(recorded: dict[tuple[str, str], tuple[AttemptRecord, ...]], cell: s
 
 def _speaking(recorded: dict[tuple[str, str], tuple[AttemptRecord, ...]], scenario: str, cell: str) -> Seen:
     """Return the attempts that speak for a scenario in a cell: its own, its function's, its file's, the cell's."""
-    for name, applies_to in zip(voices(scenario), ("scenario", "scenario", "file", "cell"), strict=True):
+    for name, applies_to in zip(fallback_ids(scenario), ("scenario", "scenario", "file", "cell"), strict=True):
         if (name, cell) in recorded:
             return Seen(recorded[name, cell], applies_to)
     return Seen(())
@@ -289,12 +298,12 @@ def _rows(run: RunRecord, attempts: Sequence[AttemptRecord]) -> list[ScenarioInf
     """
     expected = {info.id: info for info in run.scenarios}
     seen = {each.scenario: each for each in attempts if "::" in each.scenario}
-    split = {function(scenario) for scenario in seen if "[" in scenario}
+    split = {function_of(scenario) for scenario in seen if "[" in scenario}
     found = {name: info for name, info in expected.items() if name not in split}
     for name, attempt in seen.items():
         if name in split:
             continue  # one record for the function as a whole, in a cell that could not take it apart
-        declared = expected.get(function(name)) or ScenarioInfo(id=name, nodeid=name, row=attempt.row)
+        declared = expected.get(function_of(name)) or ScenarioInfo(id=name, nodeid=name, row=attempt.row)
         found[name] = declared.model_copy(update={"id": name})
     return sorted(found.values(), key=lambda info: (*_report_order(info.row), info.id))
 

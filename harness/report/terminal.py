@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.model import Column, ReportContext, Word
-from harness.store.voices import WHOLE_CELL
+from harness.store.records import WHOLE_CELL
 from harness.verdict.acceptance import is_expected
 from harness.verdict.box import Entry, Kind
 from harness.verdict.compare import Change

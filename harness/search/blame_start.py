@@ -23,6 +23,7 @@ from harness.search.prober import Prober, locked
 from harness.session.begin import begin
 from harness.session.plan import Plan, read_scenarios
 from harness.session.resume import plan_again
+from harness.store.records import RunKind
 from harness.store.run_folder import RunFolder
 
 
@@ -82,7 +83,7 @@ def start(question: BlameQuestion, asked: Asked, echo: Reporter) -> Blame:
     mixed = _learnt(question, asked.cache_dir, echo)
     cells = [] if question.assume_ends else [mixed.cells[frozenset()], mixed.cells[mixed.all]]
     plan = Plan(asked.matrix, locked(cells, asked.cache_dir), files, infos)
-    folder = begin(plan, asked.reports, selection=(question.scenario,))
+    folder = begin(plan, asked.reports, kind=RunKind.BLAME, selection=(question.scenario,))
     folder.write_record(folder.read_record().model_copy(update={"command": question.command()}))
     write_question(mixed.question, folder)
     return Blame(mixed, Prober(plan, folder, asked.cache_dir, question.options(), question.reuse), echo)

@@ -21,6 +21,7 @@ from harness.session.begin import begin
 from harness.session.context import Options
 from harness.session.plan import Plan, read_scenarios
 from harness.session.resume import plan_again
+from harness.store.records import RunKind
 from harness.store.run_folder import RunFolder
 
 
@@ -57,7 +58,7 @@ def begun(
     """
     files, infos = read_scenarios(matrix, (question.scenario,))
     plan = Plan(matrix, locked(cells, cache_dir), files, infos)
-    folder = begin(plan, reports, selection=(question.scenario,))
+    folder = begin(plan, reports, kind=RunKind.BISECT, selection=(question.scenario,))
     older, newer = None if question.open_end else question.releases[0], question.releases[-1]
     command = question.command(*((newer, older) if question.find_fix else (older, newer)))
     folder.write_record(folder.read_record().model_copy(update={"command": command}))

@@ -23,7 +23,8 @@ from harness.matrix.plan import plan_cells
 from harness.matrix.schema import Matrix
 from harness.search.prober import locks_of
 from harness.store.records import CellRecord
-from harness.store.run_folder import RunFolder, find
+from harness.store.run_folder import RunFolder
+from harness.store.runs import find_run
 
 Found = TypeVar("Found", Cell, CellRecord)
 SHOWN = 5  # so many ids are named where none fits
@@ -80,9 +81,9 @@ class Asked:
             return self._of_file(text, Path(text).expanduser())
         run, colon, cell = text.rpartition(":")
         if colon:
-            return self._of_run(text, find(run, self.reports), cell)
+            return self._of_run(text, find_run(run, self.reports), cell)
         if self.run is not None:
-            return self._of_run(text, find(self.run, self.reports), cell)
+            return self._of_run(text, find_run(self.run, self.reports), cell)
         newest = next((folder for folder in self._runs() if _has(folder, text)), None)
         return self._of_matrix(text) if newest is None else self._of_run(text, newest, text)
 

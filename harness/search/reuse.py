@@ -16,9 +16,8 @@ from harness.session.context import Options
 from harness.session.plan import Plan
 from harness.session.run import gpu_slots
 from harness.store.journal import Journal
-from harness.store.records import AttemptRecord, CellRecord, HostRecord, Reason, RunRecord, Status
+from harness.store.records import AttemptRecord, CellRecord, HostRecord, Reason, RunRecord, Status, function_of
 from harness.store.run_folder import RunFolder
-from harness.store.voices import function
 
 JUDGED = {Status.PASS, Status.FAIL, Status.SKIP}
 
@@ -151,11 +150,13 @@ def _answers(asked: ReuseQuery, mine: CellRecord, run: RunFolder, theirs: RunRec
         events = [event for event in run.events("collected") if event["cell"] == cell.id]
         if not events or not _unchanged(run, asked):
             continue
-        listed = [one for one in events[-1]["scenarios"] if function(one["id"]) in asked.sources]
+        listed = [one for one in events[-1]["scenarios"] if function_of(one["id"]) in asked.sources]
         names = {one["id"] for one in listed}
         kept = [one for one in run.attempts() if one.cell == cell.id and one.scenario in names]
         kept = [one for one in kept if counts(one, asked) and _has_files(run, one)]
-        whole = {one.scenario for one in kept} == names and {function(name) for name in names} == asked.sources.keys()
+        whole = {one.scenario for one in kept} == names and {
+            function_of(name) for name in names
+        } == asked.sources.keys()
         if whole:
             return EarlierResults(run, cell.id, tuple(listed), tuple(kept))
     return None

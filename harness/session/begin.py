@@ -18,7 +18,8 @@ from harness.errors import ConfigError
 from harness.matrix.paths import find, install_root, short_path
 from harness.runner.gpus import read_gpus
 from harness.session.plan import Plan
-from harness.store.records import Asked, GpuRecord, HostRecord, RunRecord
+from harness.store.files import write_text
+from harness.store.records import GpuRecord, HostRecord, RunKind, RunOptions, RunRecord
 from harness.store.run_folder import RunFolder, create
 from harness.verdict.known_issues import parse
 
@@ -42,19 +43,28 @@ DISTRIBUTION = "hf-regression-matrix"
 KNOWN_ISSUES = "known_issues.toml"
 
 
-AS_EVER = Asked()
+DEFAULTS = RunOptions()
+VERBS = {kind: kind.value for kind in RunKind} | {RunKind.NIGHT: "nightly"}
 
 
 def begin(
     plan: Plan,
     reports: Path,
     *,
+    kind: RunKind = RunKind.RUN,
+    command: Sequence[str] = (),
     selection: Sequence[str] = (),
     keyword: str = "",
     markers: str = "",
-    asked: Asked = AS_EVER,
+    asked: RunOptions = DEFAULTS,
 ) -> RunFolder:
-    """Make the run folder of a plan, with ``run.json`` and every lock."""
+    """Make the run folder of a plan, with ``run.json`` and every lock.
+
+    ``command`` is how to run it again, left out: ``harness run`` (or ``nightly``) with the matrix and the selection.
+
+    Raises:
+        ConfigError: the known issues beside the matrix cannot be read.
+    """
     issues = known_issues(plan.matrix.path.parent)
     started = datetime.now(UTC)
     cells = tuple(planned.record() for planned in plan.cells)
@@ -66,6 +76,7 @@ def begin(
     chosen += [word for flag, value in (("-k", keyword), ("-m", markers)) if value for word in (flag, value)]
     folder.write_record(
         RunRecord(
+            kind=kind,
             name=plan.matrix.name,
             title=plan.matrix.title,
             started=started,
@@ -76,14 +87,14 @@ def begin(
             axes=tuple(dict.fromkeys(axis for planned in plan.cells for axis in planned.cell.axes)),
             host=describe_host(),
             harness_version=harness_version(),
-            command=("harness", "run", file, *chosen),
+            command=tuple(command) or ("harness", VERBS[kind], file, *chosen),
             selection=tuple(selection),
             keyword=keyword,
             markers=markers,
             asked=asked,
         )
     )
-    folder.known_issues_file.write_text(issues, encoding="utf-8")
+    write_text(folder.known_issues_file, issues)
     write_locks(plan, folder)
     return folder
 
@@ -116,7 +127,7 @@ def extend(plan: Plan, folder: RunFolder) -> None:
     write_locks(plan, folder)
 
 
-def remember(asked: Asked, folder: RunFolder) -> None:
+def remember(asked: RunOptions, folder: RunFolder) -> None:
     """Keep how a run is asked to go from now on."""
     record = folder.read_record()
     if asked != record.asked:
@@ -129,7 +140,7 @@ def write_locks(plan: Plan, folder: RunFolder) -> None:
         if isinstance(planned.lock, Lock):
             path = folder.cell(planned.cell.id) / "lock.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(planned.lock.text, encoding="utf-8")
+            write_text(path, planned.lock.text)
 
 
 def harness_version() -> str:

@@ -7,10 +7,18 @@ from dataclasses import dataclass, field
 
 from harness.session.conclude import standing
 from harness.store.journal import read
-from harness.store.lines import lines_of
-from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, Status
+from harness.store.records import (
+    WHOLE_CELL,
+    AttemptRecord,
+    CellRecord,
+    HostRecord,
+    RunRecord,
+    Status,
+    fallback_ids,
+    function_of,
+    series_names,
+)
 from harness.store.run_folder import RunFolder
-from harness.store.voices import WHOLE_CELL, function, voices
 from harness.verdict.box import Box, Place
 from harness.verdict.compare import result_of
 from harness.verdict.measures import spreads
@@ -69,7 +77,7 @@ def boxes(run: RunRecord, attempts: Sequence[AttemptRecord], seen: Seen) -> dict
     Expected in a cell is what it listed, and every planned scenario of which it listed nothing; in a cell that listed
     nothing, what other cells have. A cell of which nothing at all is known has one box for its whole.
     """
-    lines = lines_of(run.cells, run.name)
+    lines = series_names(run.cells, run.name)
     recorded = _recorded(standing(attempts))
     everywhere = {*(name for names in seen.listed.values() for name in names)}
     everywhere |= {each.scenario for each in attempts if "::" in each.scenario}
@@ -86,7 +94,7 @@ def _expected(run: RunRecord, cell: str, seen: Seen, recorded: Recorded, everywh
     own = {scenario for of, scenario in recorded if of == cell and "::" in scenario}
     names = own | set(seen.listed.get(cell, everywhere))
     names |= {info.id for info in run.scenarios}
-    split = {function(name) for name in names if "[" in name}
+    split = {function_of(name) for name in names if "[" in name}
     return sorted(names - split) or [WHOLE_CELL]
 
 
@@ -100,7 +108,7 @@ def _recorded(attempts: Iterable[AttemptRecord]) -> Recorded:
 
 def _speaking(recorded: Recorded, cell: str, scenario: str) -> tuple[AttemptRecord, ...]:
     """Return the attempts that speak for a scenario in a cell: its own, its function's, its file's, the cell's."""
-    return next((recorded[cell, name] for name in voices(scenario) if (cell, name) in recorded), ())
+    return next((recorded[cell, name] for name in fallback_ids(scenario) if (cell, name) in recorded), ())
 
 
 def _box(run: RunRecord, cell: CellRecord, place: Place, attempts: Sequence[AttemptRecord], why: str) -> Box:

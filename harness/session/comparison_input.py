@@ -12,10 +12,9 @@ from harness.matrix.paths import nearest
 from harness.session.boxes import boxes_of, boxes_of_cell
 from harness.session.plan import matches
 from harness.store.baseline import Acceptance, current, none_of
-from harness.store.carried import carried
 from harness.store.records import RunRecord
 from harness.store.run_folder import RunFolder
-from harness.store.series import named
+from harness.store.runs import find_run, reused_from
 from harness.verdict.box import Box, Place
 from harness.verdict.compared import with_lines_of, with_lost_lines
 from harness.verdict.comparison import relabelled
@@ -93,13 +92,13 @@ def _folders(old: Asked, new: Asked, reports: Path) -> tuple[tuple[RunFolder, Ru
     if old.run == BASELINE and new.run == BASELINE:
         raise ConfigError("both sides are the baseline: name a run on one of them")
     if new.run == BASELINE:
-        first = named(old.run, reports)
+        first = find_run(old.run, reports)
         return (first, baseline_run(first.read_record().name, reports)[0]), ()
-    second = named(new.run, reports)
+    second = find_run(new.run, reports)
     if old.run == BASELINE:
         first, accepted = baseline_run(second.read_record().name, reports)
         return (first, second), accepted
-    return (named(old.run, reports), second), ()
+    return (find_run(old.run, reports), second), ()
 
 
 def baseline_run(matrix: str, reports: Path) -> tuple[RunFolder, tuple[Acceptance, ...]]:
@@ -119,7 +118,7 @@ def baseline_run(matrix: str, reports: Path) -> tuple[RunFolder, tuple[Acceptanc
 
 def _whole(folder: RunFolder) -> Side:
     """Return a run as a side; what a night carried stands as the night showed it that ran it."""
-    boxes, nights = boxes_of(folder), carried(folder)
+    boxes, nights = boxes_of(folder), reused_from(folder)
     lent = {
         place: box
         for night in {one.path: one for one in nights.values()}.values()

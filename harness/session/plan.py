@@ -133,7 +133,7 @@ class PlannedCell:
             lock_base=lock.base if isinstance(lock, Lock) else None,
             unsolvable=lock.sentence if isinstance(lock, Unsolvable) else None,
             versions=lock.packages if isinstance(lock, Lock) else {},
-            line=cell.line(),
+            series=cell.series(),
             planned=cell,
         )
 

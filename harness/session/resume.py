@@ -15,30 +15,35 @@ from harness.matrix.paths import ScenarioFile, nearest
 from harness.matrix.schema import Matrix
 from harness.session.collect import covered
 from harness.session.plan import Plan, PlannedCell, read_scenarios, select_cells
-from harness.store.carried import is_night
-from harness.store.records import Asked, CellRecord
-from harness.store.run_folder import RunFolder, find
+from harness.store.records import CellRecord, RunKind, RunOptions
+from harness.store.run_folder import RunFolder
+from harness.store.runs import find_run, kind_of, newest_run
+
+NOT_RESUMED = {
+    RunKind.NIGHT: "a nightly run: resume it by `harness nightly --resume` if it was interrupted",
+    RunKind.BISECT: "a bisect: continue it with `harness bisect --resume`",
+    RunKind.BLAME: "a blame: continue it with `harness blame --resume`",
+    RunKind.PROBE: "a probe: run `harness probe` again",
+    RunKind.MERGED: "a merged run: resume its parts and merge them again",
+}
 
 
 def run_to_resume(name: str, reports: Path, matrix: str | None) -> RunFolder:
-    """Return the run called ``name``, or the newest run of the matrix called ``matrix``; nights are passed over.
+    """Return the run called ``name``, or the newest run of the matrix called ``matrix``.
 
     Raises:
-        ConfigError: there is none, or ``name`` is a night: what it claimed would no longer be what its folder shows.
+        ConfigError: there is none, or ``name`` is no run of ``harness run``.
     """
     if matrix is None:
-        folder = find(name, reports)
-        if is_night(folder):
-            raise ConfigError(
-                f"{folder.path.name} is a night: `harness nightly --resume` goes on with one that was interrupted, and "
-                "one that is over stays as it is"
-            )
+        folder = find_run(name, reports)
+        kind = kind_of(folder)
+        if kind in NOT_RESUMED:
+            raise ConfigError(f"{folder.path.name} is {NOT_RESUMED[kind]}")
         return folder
-    for path in sorted(reports.absolute().glob("*/run.json"), reverse=True):
-        folder = RunFolder(path.parent)
-        if not is_night(folder) and folder.read_record().name == matrix:
-            return folder
-    raise ConfigError(f"there is no run of the matrix {matrix} below {reports} to go on with")
+    newest = newest_run(reports, matrix, RunKind.RUN)
+    if newest is None:
+        raise ConfigError(f"there is no run of the matrix {matrix} below {reports} to resume")
+    return newest
 
 
 def plan_again(folder: RunFolder, cache_dir: CacheDir) -> Plan:
@@ -54,7 +59,7 @@ def plan_again(folder: RunFolder, cache_dir: CacheDir) -> Plan:
     return Plan(matrix, cells, files, infos)
 
 
-def ask_again(kept: Asked, said: Mapping[str, Any]) -> Asked:
+def ask_again(kept: RunOptions, said: Mapping[str, Any]) -> RunOptions:
     """Return how a run goes on: as it was asked to, save what is said now.
 
     ``said`` maps fields of ``Asked`` to what the command line has; None and False say nothing. One isolation that is

@@ -21,7 +21,7 @@ from harness.session.checkpoints import of_weights, open_store
 from harness.session.context import CellJob, Options, RunContext
 from harness.session.plan import Plan
 from harness.store.journal import Journal, Listener
-from harness.store.run_folder import RunFolder
+from harness.store.run_folder import RunFolder, claimed
 
 WAIT_SECONDS = 0.5  # how long an interrupt may go unheard
 
@@ -37,24 +37,26 @@ def run_plan(
         Whether it came to its end; False when it was interrupted.
 
     Raises:
+        ConfigError: another process runs in the folder.
         InfrastructureError: the checkpoints could not be built.
     """
-    journal = Journal(folder.journal_file, listener)
-    environments = ThreadPoolExecutor(1, "environments")
-    checkpoints = ThreadPoolExecutor(1, "checkpoints")
-    usage_locks = UsageLocks()
-    try:
-        sources = {info.id: info.source for info in plan.scenarios}
-        journal.write("run_started", jobs=options.jobs, isolation=options.isolation, sources=sources)
-        maker = _Maker(plan, folder, cache_dir, journal, usage_locks)
-        context = maker.context(options, checkpoints)
-        whole = _run_cells(context, maker.jobs(environments))
-        journal.write("run_finished" if whole else "run_interrupted")
-    finally:
-        environments.shutdown(wait=True, cancel_futures=True)
-        checkpoints.shutdown(wait=True, cancel_futures=True)
-        usage_locks.release()
-        journal.close()
+    with claimed(folder):
+        journal = Journal(folder.journal_file, listener)
+        environments = ThreadPoolExecutor(1, "environments")
+        checkpoints = ThreadPoolExecutor(1, "checkpoints")
+        usage_locks = UsageLocks()
+        try:
+            sources = {info.id: info.source for info in plan.scenarios}
+            journal.write("run_started", jobs=options.jobs, isolation=options.isolation, sources=sources)
+            maker = _Maker(plan, folder, cache_dir, journal, usage_locks)
+            context = maker.context(options, checkpoints)
+            whole = _run_cells(context, maker.jobs(environments))
+            journal.write("run_finished" if whole else "run_interrupted")
+        finally:
+            environments.shutdown(wait=True, cancel_futures=True)
+            checkpoints.shutdown(wait=True, cancel_futures=True)
+            usage_locks.release()
+            journal.close()
     return whole
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError
+from harness.store.files import write_text
 from harness.store.journal import read
-from harness.store.records import CellRecord, GpuRecord, HostRecord, PartRecord, RunRecord, ScenarioInfo
+from harness.store.records import CellRecord, GpuRecord, HostRecord, PartRecord, RunKind, RunRecord, ScenarioInfo
 from harness.store.run_folder import RunFolder
 
 HEAD = "# The parts of this run did not know the same issues; these are the entries of all of them.\n"
@@ -112,7 +113,7 @@ def merge(parts: Sequence[RunFolder], out: Path) -> Merged:
     shutil.rmtree(scratch.path, ignore_errors=True)
     (scratch.path / "cells").mkdir(parents=True)
     scratch.write_record(record)
-    scratch.known_issues_file.write_text(issues, encoding="utf-8")
+    write_text(scratch.known_issues_file, issues)
     _write_journal(records, names, scratch)
     if out.exists():
         out.rmdir()
@@ -178,6 +179,7 @@ def united(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str])
     known = alike and all(record.scenarios for _, record in records)
     return first.model_copy(
         update={
+            "kind": RunKind.MERGED,
             "cells": tuple(sorted(cells.values(), key=lambda cell: (not cell.reference, order[cell.id], cell.id))),
             "scenarios": tuple(scenarios.values()) if known else (),  # parts of a catalogue expect no whole one
             "axes": tuple(dict.fromkeys(axis for _, record in records for axis in record.axes)),

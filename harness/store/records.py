@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
-from harness.matrix.cell import Cell
+from harness.matrix.cell import Cell, lasting
 from harness.runner.process import ProcessExit
 
 
@@ -86,7 +87,7 @@ class Outcome:
         return cls(Status(status), Stage(stage), Reason(reason[0]) if reason else None)
 
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: run.json has the kind of the run
 
 
 class Record(BaseModel):
@@ -196,6 +197,8 @@ class AttemptRecord(Record):
 class CellRecord(Record):
     """One cell as planned, with what its lock says and what was really installed."""
 
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
     id: str
     labels: dict[str, str]  # axis -> label, in the order of the matrix
     pins: dict[str, str]  # package -> label, axes and held pins
@@ -206,7 +209,7 @@ class CellRecord(Record):
     lock_base: str | None = None  # the base interpreter that the lock builds on
     unsolvable: str | None = None  # the resolver's sentence
     versions: dict[str, str] = Field(default_factory=dict)  # the whole lock: package -> version
-    line: str = ""  # what it is over nights; ask store.lines, which also knows older runs
+    series: str = Field(default="", alias="line")  # what it is over nights; series_name knows older runs too
     planned: Cell | None = None  # the pins themselves, so that a run can be resumed as it was planned
 
     @property
@@ -243,8 +246,8 @@ class PartRecord(Record):
     cells: tuple[str, ...]
 
 
-class Asked(Record):
-    """How a run was asked to go, which a resumed one goes by; None is what the matrix or the machine has."""
+class RunOptions(Record):
+    """The options of a run, which a resumed one keeps; None stands for what the matrix or the machine has."""
 
     repeat: int = 1
     timeout: float | None = None  # seconds
@@ -255,10 +258,22 @@ class Asked(Record):
     gpu_busy: int | None = None  # bytes
 
 
+class RunKind(StrEnum):
+    """What a run folder holds: a whole matrix, or the cells that a search picked."""
+
+    RUN = "run"
+    NIGHT = "night"
+    BISECT = "bisect"
+    BLAME = "blame"
+    PROBE = "probe"
+    MERGED = "merged"
+
+
 class RunRecord(Record):
     """``run.json``: the matrix as read, the cells as planned, the machine."""
 
     schema_version: int = SCHEMA_VERSION
+    kind: RunKind | None = None  # None in older runs: harness.store.runs.kind_of tells
     name: str  # the matrix's name
     title: str = ""
     started: datetime
@@ -273,5 +288,42 @@ class RunRecord(Record):
     selection: tuple[str, ...] = ()  # scenarios named instead of the matrix's own
     keyword: str = ""
     markers: str = ""
-    asked: Asked = Asked()  # older runs did not keep it
+    asked: RunOptions = RunOptions()  # older runs did not keep it
     parts: tuple[PartRecord, ...] = ()  # what it was merged from; empty for a run of one machine
+
+
+WHOLE_CELL = "*"  # the scenario of an attempt that stands for a cell in which nothing could be started
+
+
+def function_of(scenario: str) -> str:
+    """Return the id of a scenario's test function: the id without its parameters."""
+    return scenario.partition("[")[0]
+
+
+def fallback_ids(scenario: str) -> tuple[str, str, str, str]:
+    """Return the ids whose attempts stand for a scenario, first match first: scenario, function, file, cell."""
+    return scenario, function_of(scenario), scenario.partition("::")[0], WHOLE_CELL
+
+
+def series_name(cell: CellRecord, matrix: str = "") -> str:
+    """Return the series of a cell: ``transformers=latest accelerate=1.13.0``.
+
+    Runs from before series were kept have their labels instead, without commits; there ``latest`` is the version of
+    its day. A cell in which nothing varies bears the name of its ``matrix``, else its id.
+    """
+    kept = cell.series or " ".join(f"{axis}={lasting(label)}" for axis, label in cell.labels.items())
+    return kept or matrix or cell.id
+
+
+def series_names(cells: Sequence[CellRecord], matrix: str = "") -> dict[str, str]:
+    """Return cell id → series, no two alike.
+
+    In a run that was planned on several days (merged or extended) several cells can be ``latest``: the one planned
+    last bears the plain name, the others carry their id behind it.
+    """
+    last = {series_name(cell, matrix): cell.id for cell in cells}
+    return {
+        cell.id: name if last[name] == cell.id else f"{name} ({cell.id})"
+        for cell in cells
+        for name in [series_name(cell, matrix)]
+    }

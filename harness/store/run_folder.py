@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from harness.errors import ConfigError
+from harness.store.files import write_text
 from harness.store.journal import attempts, read
 from harness.store.records import SCHEMA_VERSION, AttemptRecord, CellRecord, RunRecord
+
+LOCK = ".lock"  # held by the process that runs something in the folder
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,8 @@ class RunFolder:
         return self.cell(cell) / folder_name(scenario) / str(attempt)
 
     def write_record(self, record: RunRecord) -> None:
-        """Write ``run.json``."""
-        self.record_file.write_text(record.model_dump_json(indent=1), encoding="utf-8")
+        """Write ``run.json``, whole or not at all."""
+        write_text(self.record_file, record.model_dump_json(indent=1))
 
     def read_record(self) -> RunRecord:
         """Read ``run.json``, with the versions that the cells were then really seen to have.
@@ -86,6 +92,26 @@ class RunFolder:
         return attempts(self.journal_file)
 
 
+@contextmanager
+def claimed(folder: RunFolder) -> Iterator[None]:
+    """Keep every other process from running anything in a run folder; within one process it can be claimed again.
+
+    The kernel takes the lock back when the process ends, however it ends.
+
+    Raises:
+        ConfigError: another process runs in it.
+    """
+    lock = FileLock(folder.path / LOCK, blocking=False, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(f"{folder.path} is in use: another harness process runs in it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def create(root: Path, matrix: str, started: datetime, digest: str) -> RunFolder:
     """Make a new run folder below ``root``; two runs that begin in one second get different names."""
     stem = f"{started:%Y%m%dT%H%M%SZ}-{folder_name(matrix)}-{digest[:6]}"
@@ -97,24 +123,6 @@ def create(root: Path, matrix: str, started: datetime, digest: str) -> RunFolder
             continue
         return RunFolder(path)
     raise ConfigError(f"{root} holds a hundred runs named {stem}")
-
-
-def find(text: str, root: Path) -> RunFolder:
-    """Return the run named by a path, by the beginning or end of its folder's name below ``root``, or ``latest``.
-
-    Raises:
-        ConfigError: none or several match.
-    """
-    if (Path(text) / "run.json").exists():
-        return RunFolder(Path(text).absolute())
-    runs = sorted((path.parent for path in root.absolute().glob("*/run.json")), key=lambda run: run.name)
-    if text == "latest" and runs:
-        return RunFolder(runs[-1])
-    matching = [run for run in runs if run.name.startswith(text) or run.name.endswith(text)]
-    if len(matching) == 1:
-        return RunFolder(matching[0])
-    what = "no run" if not matching else f"{len(matching)} runs"
-    raise ConfigError(f"{what} named {text!r} below {root}")
 
 
 def folder_name(text: str) -> str:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from harness.store.lines import lines_of
-from harness.store.records import HostRecord, RunRecord
-from harness.store.voices import function, voices
+from harness.store.records import HostRecord, RunRecord, fallback_ids, function_of, series_names
 
 Raw = Mapping[str, Any]  # an attempt as the journal has it
 Spoken = dict[tuple[str, str, str], dict[int, Raw]]  # scenario, cell, GPU -> attempt's number -> its last record
@@ -38,7 +36,7 @@ def boxes(run: RunRecord, attempts: Sequence[Raw]) -> tuple[BoxRow, ...]:
     An attempt of ``*`` speaks for its whole cell, one of a file's stem for the scenarios of the file, one of a function
     for its parameters, where these have none of their own.
     """
-    lines = lines_of(run.cells, run.name)
+    lines = series_names(run.cells, run.name)
     gpus = _Gpus(run)
     spoken: Spoken = {}
     for attempt in attempts:
@@ -101,13 +99,13 @@ def _models(host: HostRecord) -> str:
 def _scenarios(run: RunRecord, attempts: Sequence[Raw]) -> list[str]:
     """Return what was expected and what was seen; a function that was seen with parameters is not one itself."""
     seen = dict.fromkeys(each["scenario"] for each in attempts if "::" in each["scenario"])
-    split = {function(name) for name in seen if "[" in name}
+    split = {function_of(name) for name in seen if "[" in name}
     expected = dict.fromkeys(info.id for info in run.scenarios)
     return [name for name in {**expected, **seen} if name not in split]
 
 
 def _speaking(spoken: Spoken, scenario: str, cell: str, gpu: str) -> list[Raw]:
-    for name in voices(scenario):
+    for name in fallback_ids(scenario):
         if (name, cell, gpu) in spoken:
             return [record for _, record in sorted(spoken[name, cell, gpu].items())]
     return []

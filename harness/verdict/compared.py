@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.matrix.cell import readable
 from harness.store.baseline import Acceptance
-from harness.store.voices import WHOLE_CELL
+from harness.store.records import WHOLE_CELL
 from harness.verdict.acceptance import with_accepted
 from harness.verdict.box import Answer, Box, Entry, Kind, Place
 from harness.verdict.comparison import comparable, compare_sides, pairs

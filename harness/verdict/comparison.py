@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from harness.store.records import Stage
-from harness.store.voices import voices
+from harness.store.records import Stage, fallback_ids
 from harness.verdict.box import Answer, Box, Entry, Kind, Place
 from harness.verdict.known_issues import KnownIssue, Standing, standing
 from harness.verdict.shifts import shifts
@@ -102,7 +101,7 @@ def pairs(before: Mapping[Place, Box], after: Mapping[Place, Box]) -> Iterator[t
 
 def _places(before: Mapping[Place, Box], after: Mapping[Place, Box]) -> Iterator[Place]:
     finer = [
-        {(line, above) for line, scenario in side for above in voices(scenario) if above != scenario}
+        {(line, above) for line, scenario in side for above in fallback_ids(scenario) if above != scenario}
         for side in (before, after)
     ]
     yield from (place for place in before if place in after or place not in finer[1])
@@ -111,7 +110,7 @@ def _places(before: Mapping[Place, Box], after: Mapping[Place, Box]) -> Iterator
 
 def _find(side: Mapping[Place, Box], place: Place) -> Box | None:
     line, scenario = place
-    return next((side[line, name] for name in voices(scenario) if (line, name) in side), None)
+    return next((side[line, name] for name in fallback_ids(scenario) if (line, name) in side), None)
 
 
 def _detail(kind: Kind, before: Box | None, after: Box | None) -> str:

@@ -18,7 +18,7 @@ from harness.nightly.night import alone
 from harness.session import run as session_run
 from harness.session.plan import Plan, PlannedCell, read_scenarios
 from harness.store.merge import merge
-from harness.store.records import GpuRecord
+from harness.store.records import GpuRecord, RunKind
 from harness.store.run_folder import RunFolder
 
 SCENARIO = """
@@ -57,6 +57,14 @@ six = ["1.0.0", "latest"]
 modules = ["pytest"]
 """
 LATEST = "six=latest"
+
+
+def as_a_run(name):
+    """Make a run of ``harness run`` of a nightly run: without what only a night has."""
+    folder = RunFolder(Path("reports", name))
+    for file in ("nightly.json", "night.json"):
+        (folder.path / file).unlink()
+    folder.write_record(folder.read_record().model_copy(update={"kind": RunKind.RUN}))
 
 
 class World:
@@ -323,8 +331,7 @@ def test_a_run_that_is_judged_again_is_not_held_against_a_later_night(world):
     second, _ = world.night("--all", code=1)
     world.answers()
     later, _ = world.night("--all")
-    for name in ("nightly.json", "night.json"):
-        (Path("reports", second["night"]) / name).unlink()
+    as_a_run(second["night"])
     judged, _ = world.night("--judge", second["night"], code=1)
     assert judged["previous"] == first["night"] != later["night"]
     assert world.kinds(judged) == {("new regression", LATEST, "test_two")}
@@ -358,8 +365,7 @@ def test_a_judge_that_cannot_plan_the_run_again_judges_it_and_searches_nothing(w
     world.newest = "1.2.0"
     world.answers(latest_two="broken")
     second, _ = world.night("--all", code=1)
-    for name in ("nightly.json", "night.json"):
-        (Path("reports", second["night"]) / name).unlink()
+    as_a_run(second["night"])
     Path("planted.py").unlink()
     judged, _ = world.night("--judge", second["night"], "--bisect-budget", "5m", code=1)
     assert ("new regression", LATEST, "test_two") in world.kinds(judged)
@@ -372,8 +378,7 @@ def test_a_judge_that_cannot_plan_the_run_again_judges_it_and_searches_nothing(w
 def test_a_part_that_never_came_is_missing_in_what_is_judged(world):
     first, _ = world.night()
     alone, _ = world.night()  # nothing changed: the control cell alone, as a runner would bring that lost its part
-    for name in ("nightly.json", "night.json"):
-        (Path("reports", alone["night"]) / name).unlink()
+    as_a_run(alone["night"])
     judged, _ = world.night("--judge", alone["night"], code=4)
     assert {claim[:2] for claim in world.kinds(judged)} == {("missing", LATEST)}
     reasons = {claim["detail"] for claim in judged["claims"] if claim["kind"] == "missing"}
@@ -463,8 +468,8 @@ def test_a_night_is_gone_on_with_by_nothing_but_itself(world):
     folder = Path("reports", night["night"])
     before = (folder / "journal.jsonl").read_bytes()
     for words, sentence in (
-        ((night["night"], "--resume"), f"{night['night']} is a night: `harness nightly --resume` goes on with one"),
-        (("small.toml", "--retry-failed"), "there is no run of the matrix small below reports to go on with"),
+        ((night["night"], "--resume"), f"{night['night']} is a nightly run: resume it by `harness nightly --resume`"),
+        (("small.toml", "--retry-failed"), "there is no run of the matrix small below reports to resume"),
     ):
         assert main(["run", *words]) == 2
         assert sentence in world.capsys.readouterr().err

@@ -16,8 +16,7 @@ from harness.matrix.git import ResolvedRef
 from harness.matrix.index import Release
 from harness.matrix.schema import MatrixFile
 from harness.matrix.versions import Resolver
-from harness.store.lines import line_of, lines_of
-from harness.store.records import CellRecord
+from harness.store.records import CellRecord, series_name, series_names
 
 SHA = "1a2b3c4d" * 5
 
@@ -37,7 +36,7 @@ def cells(resolve, **keys):
 
 
 def lines(resolve, **keys):
-    return [cell.line() for cell in cells(resolve, **keys)]
+    return [cell.series() for cell in cells(resolve, **keys)]
 
 
 MOVING = ["5.0.0", "latest", "dev", "git:main", "pr:12", "path:work", "installed"]
@@ -81,8 +80,8 @@ def test_axes_stand_in_the_matrix_s_order_with_python_and_variables_where_they_v
 
 def test_a_cell_in_which_nothing_varies_is_called_like_its_matrix():
     (cell,) = cells(resolver("5.1.0"), pins={"a": "latest"})
-    assert cell.line() == ""
-    assert line_of(record(cell), "tried") == "tried"
+    assert cell.series() == ""
+    assert series_name(record(cell), "tried") == "tried"
 
 
 @given(st.integers(0, 8), st.sampled_from(["latest", "latest:1", "dev", "installed"]))
@@ -90,7 +89,7 @@ def test_a_line_stays_when_releases_come_out_and_the_cell_s_id_follows_the_versi
     before, after = (
         cells(resolver(*(f"5.{minor}.0" for minor in range(count))), axes={"a": [text]}) for count in (1, 1 + more)
     )
-    assert before[0].line() == after[0].line()
+    assert before[0].series() == after[0].series()
     moved = bool(more) and text.startswith("latest")
     assert (before[0].id != after[0].id) is moved
 
@@ -101,7 +100,7 @@ def record(cell, **changes):
         "labels": {axis: cell.label(axis) for axis in cell.axes},
         "pins": {},
         "python": cell.python,
-        "line": cell.line(),
+        "line": cell.series(),
     }
     return CellRecord(**(fields | changes))
 
@@ -120,12 +119,12 @@ def record(cell, **changes):
 )
 def test_an_older_record_is_called_by_its_labels_without_commits(label, line):
     old = CellRecord(id="a-1", labels={"a": label}, pins={}, python="3.11")
-    assert line_of(old) == line
+    assert series_name(old) == line
 
 
 def test_two_cells_that_were_latest_on_their_days_are_told_apart_and_the_last_one_is():
     old, new = (record(cells(resolver(version), axes={"a": ["latest"]})[0]) for version in ("5.0.0", "5.1.0"))
-    assert lines_of([old, new]) == {old.id: f"a=latest ({old.id})", new.id: "a=latest"}
+    assert series_names([old, new]) == {old.id: f"a=latest ({old.id})", new.id: "a=latest"}
 
 
 def test_an_expression_is_no_part_of_a_cell_and_survives_writing():
@@ -134,7 +133,7 @@ def test_an_expression_is_no_part_of_a_cell_and_survives_writing():
     )
     assert (plain.id, plain) == (moving.id, moving)
     kept = TypeAdapter(Cell)
-    assert kept.validate_json(kept.dump_json(moving)).line() == "a=latest"
+    assert kept.validate_json(kept.dump_json(moving)).series() == "a=latest"
     older = kept.dump_python(plain, mode="json")
     del older["pins"][0]["expression"]
-    assert kept.validate_python(older).line() == "a=5.0.0"
+    assert kept.validate_python(older).series() == "a=5.0.0"

@@ -17,8 +17,7 @@ from harness.nightly.looks import first_and_last
 from harness.nightly.machine import MachineSnapshot
 from harness.nightly.night import exit_code
 from harness.nightly.summary import verdict
-from harness.store.records import Outcome
-from harness.store.voices import WHOLE_CELL
+from harness.store.records import WHOLE_CELL, Outcome
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
 FACTS = (MachineSnapshot(), MachineSnapshot())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.store.run_folder import find
+from harness.store.runs import find_run
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 SECONDS = 60.0
@@ -68,7 +68,7 @@ class Desk:
     @property
     def run(self):
         """The newest run."""
-        return find("latest", self.folder / "reports")
+        return find_run("latest", self.folder / "reports")
 
     def made(self):
         """What was made: (six's version, test, attempt, outcome), in its order."""

@@ -197,7 +197,7 @@ def test_in_a_merged_run_the_gpu_is_the_parts(make):
 
 
 def test_one_cell_alone_and_a_cell_without_axes_under_its_matrix_s_name(make):
-    bare = GOOD.model_copy(update={"line": "", "labels": {}, "id": "cell-abc"})
+    bare = GOOD.model_copy(update={"series": "", "labels": {}, "id": "cell-abc"})
     folder = make(attempt(bare, "f::t"), attempt(BAD, "f::t"), cells=(bare, BAD))
     assert list(boxes_of_cell(folder, "cell-abc")) == [("tried", "f::t")]
 

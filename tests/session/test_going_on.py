@@ -11,7 +11,7 @@ from harness.matrix.schema import load_matrix
 from harness.session.collect import covered
 from harness.session.plan import Plan, PlannedCell, read_scenarios
 from harness.session.resume import ask_again, narrowed
-from harness.store.records import Asked, ScenarioInfo
+from harness.store.records import RunOptions, ScenarioInfo
 
 QUICK = "def test_a(): pass\ndef test_b(): pass\ndef test_c(): pass\n"
 HANGS = (
@@ -32,7 +32,7 @@ HANGS = (
     ],
 )
 def test_what_is_said_now_stands_beside_what_was_asked_then(kept, said, asked):
-    assert ask_again(Asked(**kept), said) == Asked(**asked)
+    assert ask_again(RunOptions(**kept), said) == RunOptions(**asked)
 
 
 def test_a_killed_run_goes_on_with_the_attempts_deadline_and_isolation_that_it_was_asked_for(desk):
@@ -99,7 +99,7 @@ def test_what_the_run_does_not_have_is_named(cut_short):
 def test_a_run_of_before_that_kept_nothing_goes_on_as_ever(cut_short):
     file = cut_short.run.record_file
     record = json.loads(file.read_text())
-    assert record.pop("asked") == Asked(jobs=1).model_dump()
+    assert record.pop("asked") == RunOptions(jobs=1).model_dump()
     file.write_text(json.dumps(record))
     cut_short.harness("run", "--resume", "m.toml")
     assert len(cut_short.made()) == 8

@@ -8,7 +8,6 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.store.baseline import Acceptance, accept, current, file_of, kept, matrices, set_baseline
-from harness.store.series import named, runs_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -78,59 +77,3 @@ def test_two_writers_do_not_mix_their_lines(tmp_path):
     for writer in writers:
         writer.join()
     assert len({one.scenario for one in current(tmp_path, "nightly").accepted}) == 100
-
-
-@pytest.fixture
-def reports(tmp_path):
-    """Four runs of two matrices, a bisect between them, and a folder that is none."""
-    for name, matrix, day in (
-        ("1-a", "a", 1),
-        ("2-b", "b", 2),
-        ("3-a", "a", 3),
-        ("4-a", "a", 4),
-        ("5-a-search", "a", 5),
-    ):
-        run = tmp_path / name
-        run.mkdir()
-        (run / "run.json").write_text(json.dumps({"name": matrix, "started": f"2026-03-0{day}T00:00:00Z"}))
-    (tmp_path / "5-a-search" / "bisect.json").write_text("{}")
-    (tmp_path / "6-torn").mkdir()
-    (tmp_path / "6-torn" / "run.json").write_text('{"name": ')
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("text", "run"),
-    [
-        ("latest", "4-a"),
-        ("latest~0", "4-a"),
-        ("latest~1", "3-a"),
-        ("latest~2", "1-a"),
-        ("3-a~1", "1-a"),
-        ("latest~1~1", "1-a"),
-        ("2", "2-b"),
-    ],
-)
-def test_runs_are_counted_back_within_their_matrix_without_searches(reports, text, run):
-    assert named(text, reports).path.name == run
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("latest~3", "a has 2 before 4-a"),
-        ("2-b~1", "b has 0 before 2-b"),
-        ("nothing~1", "no run named 'nothing'"),
-        ("5-a-search~1", "is no run below the reports folder"),
-    ],
-)
-def test_a_run_that_is_not_there_is_one_sentence(reports, text, sentence):
-    with pytest.raises(ConfigError, match=sentence):
-        named(text, reports)
-
-
-def test_a_run_is_meant_by_its_path_and_no_run_at_all_is_said(reports, tmp_path):
-    assert named(str(reports / "2-b"), tmp_path / "elsewhere").path == reports / "2-b"
-    with pytest.raises(ConfigError, match="there is no run below"):
-        named("latest", tmp_path / "elsewhere")
-    assert [run.name for run in runs_of(reports)] == ["1-a", "2-b", "3-a", "4-a"]

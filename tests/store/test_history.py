@@ -114,7 +114,7 @@ def said_by_folders(reports):
     for path in sorted(reports.glob("*/run.json")):
         folder = RunFolder(path.parent)
         record, attempts = folder.read_record(), folder.attempts()
-        lines = {each.id: each.line for each in record.cells}
+        lines = {each.id: each.series for each in record.cells}
         for row in build(record, attempts).rows:
             for box in row.boxes:
                 figures = {
@@ -265,7 +265,7 @@ def test_a_run_of_a_newer_schema_is_passed_over_and_said(tmp_path):
     for _ in range(2):  # said each time, not only when it was read
         history, done = open_history(tmp_path)
         assert len(done.notes) == 2
-        assert "then has schema 99, newer than 1: passed over" in done.notes[0]
+        assert "then has schema 99, newer than 2: passed over" in done.notes[0]
         assert "torn: run.json cannot be read: passed over" in done.notes[1]
     assert [night.run for night in history.line("six=latest-1", "a::test_x")] == ["now"]
 

@@ -18,8 +18,7 @@ from harness.report.issue.model import MatrixLine, MemoryPhase, Searched
 from harness.report.issue.repository import COMPANIONS, RELEASE
 from harness.report.issue.wording import RAN, listed
 from harness.report.model import Box, ReportContext, Row, Word
-from harness.store.records import AttemptRecord, CellRecord, RunRecord, ScenarioInfo
-from harness.store.voices import function
+from harness.store.records import AttemptRecord, CellRecord, RunRecord, ScenarioInfo, function_of
 
 MEASURES = ("allocated", "allocated_peak", "reserved", "reserved_peak")
 
@@ -107,7 +106,7 @@ def green_here(report: ReportContext, scenario: str, cell: str, infos: Mapping[s
     passing = [row.scenario for row in report.rows if row.boxes[place].word is Word.PASS]
 
     def nearness(other: str) -> int:
-        if function(other) == function(scenario):
+        if function_of(other) == function_of(scenario):
             return 0
         return 1 if _checkpoints(other, infos) & _checkpoints(scenario, infos) else 2
 
@@ -155,7 +154,7 @@ def not_tried(run: RunRecord, picked: Picked, infos: Mapping[str, ScenarioInfo])
 
 
 def _checkpoints(scenario: str, infos: Mapping[str, ScenarioInfo]) -> set[str]:
-    info = infos.get(scenario) or infos.get(function(scenario))
+    info = infos.get(scenario) or infos.get(function_of(scenario))
     return set(info.checkpoints) if info else set()
 
 

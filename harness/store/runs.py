@@ -1,0 +1,175 @@
+"""Which folders below the reports are runs, of which kind, and which of them a text means."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ConfigError
+from harness.matrix.paths import nearest
+from harness.store.records import RunKind, series_names
+from harness.store.run_folder import RunFolder
+
+NIGHT = "night.json"  # what a nightly run goes by, written when it begins
+LATEST = "latest"
+BACK = re.compile(r"(?P<run>.+)~(?P<back>\d+)")
+RESULTS = frozenset({RunKind.RUN, RunKind.NIGHT, RunKind.MERGED})  # whole matrices; the others pick their cells
+# What tells the kind of a run folder from before run.json had it.
+MARKERS = {
+    NIGHT: RunKind.NIGHT,
+    "blame.json": RunKind.BLAME,
+    "bisect.json": RunKind.BISECT,
+    "into.json": RunKind.BISECT,
+}
+COMMANDS = {"merge": RunKind.MERGED, "probe": RunKind.PROBE, "bisect": RunKind.BISECT, "blame": RunKind.BLAME}
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One run folder and what orders it; ``started`` is ISO-8601 in UTC."""
+
+    started: str
+    name: str
+    matrix: str
+    kind: RunKind
+
+
+def kind_of(folder: RunFolder) -> RunKind:
+    """Return the kind of a run.
+
+    Raises:
+        ConfigError: the folder is not a run.
+    """
+    return folder.read_record().kind or _older_kind(folder.path, _raw(folder.record_file))
+
+
+def list_runs(reports: Path, kinds: Collection[RunKind] = RESULTS) -> list[Run]:
+    """Return the runs of these kinds below ``reports``, oldest first; folders that cannot be read are left out."""
+    found = []
+    for path in reports.absolute().glob("*/run.json"):
+        try:
+            raw = _raw(path)
+            kind = RunKind(raw["kind"]) if raw.get("kind") else _older_kind(path.parent, raw)
+            found.append(Run(raw["started"], path.parent.name, raw["name"], kind))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # half-written or not a run: whoever names it gets the reason
+    return sorted(one for one in found if one.kind in kinds)
+
+
+def newest_run(reports: Path, matrix: str, kind: RunKind) -> RunFolder | None:
+    """Return the run of a matrix of this kind that started last, None where there is none."""
+    found = [one for one in list_runs(reports, {kind}) if one.matrix == matrix]
+    return RunFolder(reports.absolute() / found[-1].name) if found else None
+
+
+def find_run(text: str, reports: Path) -> RunFolder:
+    """Return the run that a text means.
+
+    ========================= ========================================================================
+    a path of a run folder    that run
+    ``latest``                the run, nightly run or merged run below ``reports`` that started last
+    a run's name              the run below ``reports`` of any kind whose folder has the name, or the
+                              only one whose name begins or ends so
+    ``RUN~N``                 the run N before RUN among the runs that ``latest`` counts, of RUN's matrix
+    ========================= ========================================================================
+
+    Raises:
+        ConfigError: there is none, or several match.
+    """
+    if (Path(text) / "run.json").exists():
+        return RunFolder(Path(text).absolute())
+    back = BACK.fullmatch(text)
+    if back is not None:
+        return _before(find_run(back["run"], reports), int(back["back"]), reports, text)
+    if text == LATEST:
+        runs = list_runs(reports)
+        if not runs:
+            raise ConfigError(f"there is no run below {reports}")
+        return RunFolder(reports.absolute() / runs[-1].name)
+    return _named(text, reports)
+
+
+def is_run(text: str, reports: Path) -> bool:
+    """Tell whether a text means one run, by the rules of :func:`find_run`."""
+    try:
+        find_run(text, reports)
+    except ConfigError:
+        return False
+    return True
+
+
+def _named(text: str, reports: Path) -> RunFolder:
+    names = sorted(path.parent.name for path in reports.absolute().glob("*/run.json"))
+    matching = [name for name in names if name == text] or [
+        name for name in names if name.startswith(text) or name.endswith(text)
+    ]
+    if len(matching) == 1:
+        return RunFolder(reports.absolute() / matching[0])
+    if matching:
+        raise ConfigError(f"{len(matching)} runs below {reports} are named {text!r}: {_listed(matching)}")
+    near = nearest(text, names)
+    raise ConfigError(f"no run named {text!r} below {reports}{f'; the nearest is {near}' if near else ''}")
+
+
+def _listed(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _before(run: RunFolder, back: int, reports: Path, text: str) -> RunFolder:
+    runs = list_runs(reports)
+    own = next((one for one in runs if reports.absolute() / one.name == run.path), None)
+    if own is None:
+        raise ConfigError(f"{text}: {run.path.name} is not among the runs below {reports} that latest~N counts")
+    same = [one for one in runs if one.matrix == own.matrix]
+    place = same.index(own) - back
+    if place < 0:
+        raise ConfigError(f"{text}: there is no such run; {own.matrix} has {same.index(own)} before {own.name}")
+    return RunFolder(reports.absolute() / same[place].name)
+
+
+def _raw(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_bytes())
+    return content
+
+
+def _older_kind(folder: Path, raw: dict[str, Any]) -> RunKind:
+    """Return the kind of a run from before ``run.json`` had it: by the files of its folder, else by its command."""
+    found = next((kind for name, kind in MARKERS.items() if (folder / name).exists()), None)
+    if found is not None:
+        return found
+    command = [*raw.get("command", ()), "", ""]
+    return RunKind.MERGED if raw.get("parts") else COMMANDS.get(command[1], RunKind.RUN)
+
+
+def reused_from(folder: RunFolder) -> dict[str, RunFolder]:
+    """Return series → the newest nightly run before that ran it, for each series planned by a night and not run again.
+
+    A run of another kind reuses nothing. A series whose night is no longer beside it is left out.
+    """
+    begun = _begun(folder)
+    missing = {one["line"] for one in begun.get("planned", ())} - _series(folder)
+    found: dict[str, RunFolder] = {}
+    visited = {folder.path.name}
+    while missing and begun.get("previous") and begun["previous"] not in visited:
+        visited.add(begun["previous"])
+        night = RunFolder(folder.path.parent / begun["previous"])
+        if not night.record_file.exists():
+            break
+        there = missing & _series(night)
+        found |= dict.fromkeys(sorted(there), night)
+        missing, begun = missing - there, _begun(night)
+    return found
+
+
+def _series(folder: RunFolder) -> set[str]:
+    record = folder.read_record()
+    return set(series_names(record.cells, record.name).values())
+
+
+def _begun(folder: RunFolder) -> dict[str, Any]:
+    path = folder.path / NIGHT
+    return _raw(path) if path.exists() else {}
