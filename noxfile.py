@@ -4,6 +4,7 @@
 #   "filelock>=3.16",
 #   "jinja2>=3.1",
 #   "nox[uv]>=2025.5.1",
+#   "nvidia-ml-py>=13",
 #   "packaging>=26",
 #   "pandas>=2.2",
 #   "pip>=25.3",

@@ -11,8 +11,8 @@ from rich.markup import escape
 
 from harness.cli.arguments import Verbs, add_json
 from harness.envs.cache_dir import CacheDir
-from harness.envs.doctor import Level, examine
 from harness.errors import ExitCode
+from harness.session.doctor import Level, examine
 
 GLYPHS = {Level.OK: "[green]✔ ok  [/]", Level.WARN: "[yellow]⚠ warn[/]", Level.BAD: "[red]✘ bad [/]"}
 

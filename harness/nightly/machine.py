@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import shutil
-import subprocess
 
 import psutil
 from pydantic import Field
 
-from harness.runner.gpus import read_gpus, read_processes
+from harness.runner.gpus import read_gpus, read_operating_states, read_processes
 from harness.store.records import Record
 
-ASKED = ("uuid", "clocks.max.sm", "clocks.sm", "power.limit", "temperature.gpu", "ecc.mode.current")
 MUCH = 1024**3  # bytes more or less free that are worth a word
 WARMER = 15  # degrees
 
@@ -41,7 +38,7 @@ class MachineSnapshot(Record):
 
 def read_machine() -> MachineSnapshot:
     """Ask the system and the driver."""
-    told = _told()
+    states = read_operating_states()
     users = read_processes()
     cards = tuple(
         Card(
@@ -50,7 +47,7 @@ def read_machine() -> MachineSnapshot:
             driver=gpu.driver,
             total=gpu.total,
             used=gpu.used,
-            told=told.get(gpu.uuid, {}),
+            told=states.get(gpu.uuid, {}),
             processes=tuple(sorted(one.name for one in users if one.uuid == gpu.uuid)),
         )
         for gpu in read_gpus()
@@ -100,20 +97,6 @@ def _cooler(name: str, old: Card, new: Card) -> bool:
         return False
     pair = (old.told[name], new.told[name])
     return not all(text.isdigit() for text in pair) or int(pair[1]) - int(pair[0]) < WARMER
-
-
-def _told() -> dict[str, dict[str, str]]:
-    """Return UUID → what else the driver tells; empty where there is no driver, or it refuses."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return {}
-    command = [program, f"--query-gpu={','.join(ASKED)}", "--format=csv,noheader,nounits"]
-    try:
-        text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    rows = [[part.strip() for part in line.split(",")] for line in text.splitlines()]
-    return {row[0]: dict(zip(ASKED[1:], row[1:], strict=True)) for row in rows if len(row) == len(ASKED)}
 
 
 def _gib(size: int) -> str:

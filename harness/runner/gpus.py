@@ -1,20 +1,25 @@
-"""What the driver says about the GPUs, asked from outside any attempt."""
+"""The state of the host's GPUs, read from NVML by ``nvidia-ml-py`` outside any attempt.
+
+Memory in use is that of NVML's second structure, without what the driver reserves for itself: the figure of
+``nvidia-smi``. Without a driver there are no GPUs. A value that the driver does not report (a GPU that is divided by
+MIG or fell off the bus, a container without permission) is left out and never an error.
+"""
 
 from __future__ import annotations
 
-import functools
-import shutil
-import subprocess
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
-FIELDS = ("index", "uuid", "name", "memory.total", "memory.used", "driver_version")
-PROCESS_FIELDS = ("gpu_uuid", "pid", "process_name", "used_memory")
-MIB = 1024 * 1024
+MILLIWATTS = 1000
+UNKNOWN_PROGRAM = "unknown"
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU as ``nvidia-smi`` lists it; memory in bytes."""
+    """One GPU; ``index`` is its number in the order of the PCI bus, memory in bytes."""
 
     index: int
     uuid: str
@@ -25,8 +30,16 @@ class Gpu:
 
 
 @dataclass(frozen=True)
+class UnreadableGpu:
+    """A GPU whose identity or memory the driver does not report, and the driver's reason."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class GpuProcess:
-    """A process that computes on a GPU: program without its folder, bytes held (None where the driver hides them)."""
+    """A process that computes on a GPU: its program without folder, and its memory in bytes (None: not reported)."""
 
     uuid: str
     pid: int
@@ -35,56 +48,124 @@ class GpuProcess:
 
 
 def read_gpus() -> tuple[Gpu, ...]:
-    """Ask ``nvidia-smi`` for the cards; empty where there is none or it fails."""
-    return parse(_ask(f"--query-gpu={','.join(FIELDS)}"))
+    """Return the GPUs whose memory the driver reports."""
+    return tuple(gpu for gpu in list_gpus() if isinstance(gpu, Gpu))
+
+
+def list_gpus() -> tuple[Gpu | UnreadableGpu, ...]:
+    """Return all GPUs of the driver."""
+    with _started_nvml() as nvml:
+        if nvml is None:
+            return ()
+        driver = _reported(nvml, nvml.nvmlSystemGetDriverVersion) or "unknown"
+        return tuple(_gpu(nvml, index, driver) for index in range(_count(nvml)))
 
 
 def read_processes() -> tuple[GpuProcess, ...]:
-    """Ask ``nvidia-smi`` who computes on the cards; in a container it may list nobody though memory is in use."""
-    return parse_processes(_ask(f"--query-compute-apps={','.join(PROCESS_FIELDS)}"))
+    """Return the processes that compute on the GPUs; in a container the driver may report none."""
+    with _started_nvml() as nvml:
+        if nvml is None:
+            return ()
+        return tuple(process for uuid, handle in _handles(nvml) for process in _processes(nvml, uuid, handle))
 
 
-def _ask(question: str) -> str:
-    program = _program()
-    if program is None:
-        return ""
-    command = [program, question, "--format=csv,noheader,nounits"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""
+def read_operating_states() -> dict[str, dict[str, str]]:
+    """Return UUID → clocks (MHz), power limit (W), temperature (°C) and ECC mode.
 
-
-def parse(text: str) -> tuple[Gpu, ...]:
-    """Read the comma-separated answer; lines with figures that are not numbers (``[N/A]``) are passed over.
-
-    So are lines of another form: a card that fell off its bus is told in a sentence.
+    The names and forms are those of ``nvidia-smi --query-gpu``; a value that is not reported is left out.
     """
-    found = []
-    for line in text.splitlines():
-        parts = [part.strip() for part in line.split(",")]
-        if len(parts) != len(FIELDS):
-            continue
-        index, uuid, name, total, used, driver = parts
-        if index.isdigit() and total.isdigit() and used.isdigit():
-            found.append(Gpu(int(index), uuid, name, int(total) * MIB, int(used) * MIB, driver))
-    return tuple(found)
+    with _started_nvml() as nvml:
+        return {} if nvml is None else {uuid: _operating_state(nvml, handle) for uuid, handle in _handles(nvml)}
 
 
-def parse_processes(text: str) -> tuple[GpuProcess, ...]:
-    """Read the comma-separated answer; a program's name may hold commas itself."""
-    found = []
-    for line in text.splitlines():
-        uuid, _, rest = line.partition(",")
-        pid, _, rest = rest.partition(",")
-        name, _, used = rest.rpartition(",")
-        if pid.strip().isdigit():
-            program = name.strip().replace("\\", "/").rsplit("/", 1)[-1]
-            held = int(used) * MIB if used.strip().isdigit() else None
-            found.append(GpuProcess(uuid.strip(), int(pid), program, held))
-    return tuple(found)
+@contextlib.contextmanager
+def _started_nvml() -> Iterator[ModuleType | None]:
+    """Start NVML and stop it afterwards; None without a driver."""
+    import pynvml  # 45 ms, which commands that read no GPU do not pay
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        yield None
+        return
+    try:
+        yield pynvml
+    finally:
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
 
 
-@functools.cache
-def _program() -> str | None:
-    return shutil.which("nvidia-smi")
+def _gpu(nvml: ModuleType, index: int, driver: str) -> Gpu | UnreadableGpu:
+    try:
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        memory = _memory(nvml, handle)
+        uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
+    except nvml.NVMLError as error:
+        return UnreadableGpu(index, str(error))
+    return Gpu(index, uuid, name, int(memory.total), int(memory.used), driver)
+
+
+def _memory(nvml: ModuleType, handle: Any) -> Any:
+    """Return total and used memory; before driver 510 ``used`` includes what the driver reserves."""
+    try:
+        return nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2)
+    except nvml.NVMLError_FunctionNotFound:
+        return nvml.nvmlDeviceGetMemoryInfo(handle)
+
+
+def _handles(nvml: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield UUID and handle of every GPU that the driver can address."""
+    for index in range(_count(nvml)):
+        handle = _reported(nvml, nvml.nvmlDeviceGetHandleByIndex, index)
+        uuid = None if handle is None else _reported(nvml, nvml.nvmlDeviceGetUUID, handle)
+        if uuid is not None:
+            yield uuid, handle
+
+
+def _processes(nvml: ModuleType, uuid: str, handle: Any) -> Iterator[GpuProcess]:
+    found = {}
+    for ask in (nvml.nvmlDeviceGetComputeRunningProcesses_v3, nvml.nvmlDeviceGetMPSComputeRunningProcesses_v3):
+        found.update({process.pid: process.usedGpuMemory for process in _reported(nvml, ask, handle) or ()})
+    for pid, used in found.items():
+        yield GpuProcess(uuid, pid, _program(nvml, pid), used)
+
+
+def _program(nvml: ModuleType, pid: int) -> str:
+    try:
+        path = nvml.nvmlSystemGetProcessName(pid)
+    except (nvml.NVMLError, UnicodeDecodeError):  # a process of another container; a name that is not UTF-8
+        return UNKNOWN_PROGRAM
+    return str(path).replace("\\", "/").rsplit("/", 1)[-1] or UNKNOWN_PROGRAM
+
+
+def _operating_state(nvml: ModuleType, handle: Any) -> dict[str, str]:
+    power = _reported(nvml, nvml.nvmlDeviceGetPowerManagementLimit, handle)
+    ecc = _reported(nvml, nvml.nvmlDeviceGetEccMode, handle)  # current and pending
+    values = {
+        "clocks.max.sm": _reported(nvml, nvml.nvmlDeviceGetMaxClockInfo, handle, nvml.NVML_CLOCK_SM),
+        "clocks.sm": _reported(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
+        "power.limit": None if power is None else f"{power / MILLIWATTS:.2f}",
+        "temperature.gpu": _temperature(nvml, handle),
+        "ecc.mode.current": None if ecc is None else "Enabled" if ecc[0] else "Disabled",
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _temperature(nvml: ModuleType, handle: Any) -> int | None:
+    for ask in (nvml.nvmlDeviceGetTemperatureV, nvml.nvmlDeviceGetTemperature):  # the second until driver 565
+        found = _reported(nvml, ask, handle, nvml.NVML_TEMPERATURE_GPU)
+        if found is not None:
+            return int(found)
+    return None
+
+
+def _count(nvml: ModuleType) -> int:
+    return _reported(nvml, nvml.nvmlDeviceGetCount) or 0
+
+
+def _reported(nvml: ModuleType, ask: Callable[..., Any], *arguments: Any) -> Any | None:
+    """Return the answer to one question, None where the driver does not report it."""
+    try:
+        return ask(*arguments)
+    except nvml.NVMLError:
+        return None

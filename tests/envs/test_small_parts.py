@@ -6,11 +6,10 @@ import pytest
 from filelock import FileLock
 from packaging.requirements import Requirement
 
-from harness.envs import doctor, lock
+from harness.envs import lock
 from harness.envs.build import LAST_USED, STAMP, borrow_bytecode, split, usable, write_stamp
 from harness.envs.cache_dir import CacheDir
 from harness.envs.disk_usage import env_size, list_environments, list_locks, list_repositories, remove
-from harness.envs.doctor import Level
 from harness.envs.interpreters import Base, BasePackage, Interpreter, InterpreterMissing, find_interpreter, fits, unmet
 from harness.errors import ConfigError, InfrastructureError
 
@@ -156,29 +155,6 @@ def test_a_missing_interpreter_is_an_error_with_the_way_out():
         find_interpreter("3.99")
     with pytest.raises(InterpreterMissing, match="does not start"):
         find_interpreter("3.11", "/no/such/python")
-
-
-def test_findings_about_disk_and_tools():
-    place = CacheDir.of_user({"HARNESS_CACHE": "/cache"}).root
-    assert doctor.disk_finding(place, 2**30).level is Level.BAD
-    assert doctor.disk_finding(place, 100 * 2**30).level is Level.OK
-    assert doctor.uv_finding(None).level is Level.BAD
-    assert doctor.git_finding(None).level is Level.WARN
-    assert doctor.link_finding(place, place, same=False).level is Level.WARN
-    refused = doctor.index_finding("uv", "error: Failed to fetch: x\n  cause: refused\n")
-    assert (refused.level, refused.what) == (
-        Level.BAD,
-        "uv does not reach the package index: Failed to fetch: x refused",
-    )
-
-
-def test_findings_about_gpus():
-    assert [one.level for one in doctor.gpu_findings(None)] == [Level.WARN]
-    free, busy, odd = doctor.gpu_findings(
-        "NVIDIA X, 570.1, 143771, 4\nNVIDIA X, 570.1, 143771, 90000\nNVIDIA Y, 570.1, [N/A], [N/A]\n"
-    )
-    assert (free.level, busy.level, odd.level) == (Level.OK, Level.WARN, Level.WARN)
-    assert "90000 of 143771 MiB" in busy.what
 
 
 def test_copies_of_repositories_are_listed_and_a_broken_off_clone_is_half_built(tmp_path):

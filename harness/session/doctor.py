@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,13 +16,14 @@ from harness.envs.interpreters import InterpreterMissing, find_interpreter
 from harness.envs.pip_config import Carried
 from harness.envs.uv import paragraph
 from harness.errors import HarnessError
+from harness.runner.gpus import Gpu, UnreadableGpu, list_gpus
 
 GIB = 2**30
 ROOM_BAD, ROOM_WARN = 2 * GIB, 15 * GIB  # bytes: a CUDA torch is 5.4 GB unpacked, once
-BUSY_MIB = 500  # what drivers and desktops keep on an idle card stays below
+MIB = 2**20
+BUSY = 500 * MIB  # bytes: more than drivers and desktops use on an idle GPU
 PYTHONS = ("3.11", "3.12", "3.13")
 PROBE_PACKAGE = "packaging"  # small and on every mirror, since pip's own tools need it
-GPU_FIELDS = ("name", "driver_version", "memory.total", "memory.used")
 SECONDS = 60.0
 
 
@@ -59,7 +60,7 @@ def examine(cache: Path) -> list[Finding]:
         disk_finding(_nearest(cache), shutil.disk_usage(_nearest(cache)).free),
         *(_python(version) for version in PYTHONS),
         git_finding(shutil.which("git")),
-        *gpu_findings(_nvidia_smi()),
+        *gpu_findings(list_gpus()),
     ]
 
 
@@ -114,33 +115,22 @@ def git_finding(git: str | None) -> Finding:
     return Finding(Level.OK, "git is here")
 
 
-def gpu_findings(listing: str | None) -> list[Finding]:
-    """Judge the GPUs from nvidia-smi's answer, None when there is none; memory there is in MiB."""
-    rows = list(csv.reader((listing or "").splitlines(), skipinitialspace=True))
-    if not rows:
+def gpu_findings(gpus: Sequence[Gpu | UnreadableGpu]) -> list[Finding]:
+    """Return a finding for each GPU."""
+    if not gpus:
         return [Finding(Level.WARN, "no GPU: scenarios run on the CPU", "check `nvidia-smi` if there should be one")]
-    return [_gpu(number, row) for number, row in enumerate(rows)]
+    return [_gpu_finding(gpu) for gpu in gpus]
 
 
-def _gpu(number: int, row: list[str]) -> Finding:
-    if len(row) != len(GPU_FIELDS) or not row[3].isdigit():
-        return Finding(Level.WARN, f"GPU {number}: the driver does not tell its memory ({', '.join(row)})")
-    name, driver, total, used = row
-    what = f"GPU {number}: {name}, driver {driver}, {used} of {total} MiB in use"
-    if int(used) < BUSY_MIB:
+def _gpu_finding(gpu: Gpu | UnreadableGpu) -> Finding:
+    if isinstance(gpu, UnreadableGpu):
+        return Finding(Level.WARN, f"GPU {gpu.index}: the driver does not report its memory ({gpu.reason})")
+    memory = f"{gpu.used // MIB} of {gpu.total // MIB} MiB in use"
+    what = f"GPU {gpu.index}: {gpu.name}, driver {gpu.driver}, {memory}"
+    if gpu.used < BUSY:
         return Finding(Level.OK, what)
-    return Finding(Level.WARN, f"{what} by other processes", "memory figures need a free card: wait, or choose another")
-
-
-def _nvidia_smi() -> str | None:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    command = [program, f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader,nounits"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
+    advice = "memory figures need a free GPU: wait, or choose another with CUDA_VISIBLE_DEVICES"
+    return Finding(Level.WARN, f"{what} by other processes", advice)
 
 
 def _pip_index() -> Finding:
