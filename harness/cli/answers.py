@@ -8,8 +8,8 @@ from dataclasses import replace
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode, HarnessError
 from harness.matrix.paths import short_path
+from harness.report.charts import change_sentence
 from harness.report.issue.repository import compare_link, of_import, repositories
-from harness.report.linechart import change_words
 from harness.search.ends import bad_end_untold, good_end_failed
 from harness.search.hints import Facts, hints
 from harness.search.narrowing import Bisect
@@ -69,7 +69,7 @@ def answer_lines(search: Bisect, result: Result, scan: Scan | None = None) -> li
     if result.ending is Ending.INTERRUPTED:
         return [f"interrupted; to go on: harness bisect --resume {shlex.quote(short_path(search.folder.path))}"]
     if scan is not None:
-        return [change_words(scan, one) for one in scan.changes] or [f"no change: {result.reason}"]
+        return [change_sentence(scan, one) for one in scan.changes] or [f"no change: {result.reason}"]
     match result.ending:
         case Ending.FOUND:
             said = f"{package} {names} is the first {after} release, {result.before} the last {before} one"

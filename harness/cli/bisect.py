@@ -27,9 +27,8 @@ from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.paths import short_path
 from harness.matrix.schema import load_matrix
-from harness.report.linechart import change_words
-from harness.report.scanpage import write_chart
-from harness.report.write import write_views
+from harness.report.charts import change_sentence
+from harness.report.write import write_scan, write_views
 from harness.reporter import Reporter
 from harness.runner.isolation import Isolation
 from harness.search.bisection import Search
@@ -107,13 +106,13 @@ def bisect(options: argparse.Namespace) -> ExitCode:
         commits = descend(search, result, source, show, echo) if source is not None else None
     views = write_views(search.folder)
     scan = search.seen.scan() if asked.scan else None
-    chart = write_chart(search.folder, scan) if scan else None
+    chart = write_scan(search.folder, scan) if scan else None
     code, answer = CODES[result.ending], answer_lines(search, result, scan)
     if source is not None and commits is not None:
         code, answer = CODES[commits.ending], [*answer, *last_lines(search, result, source, commits)]
     if options.json:
         paths = {"run": str(search.folder.path), "html": str(views.html), "chart": str(chart) if chart else None}
-        changes = [change_words(scan, one) for one in scan.changes] if scan else []
+        changes = [change_sentence(scan, one) for one in scan.changes] if scan else []
         inside = commits.model_dump() if commits is not None else None
         more = {"commits": inside, "changes": changes, "answer": answer[-1]}
         print(json.dumps({**paths, "exit_code": code, **result.model_dump(), **more}, indent=1))

@@ -7,21 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
+from harness.report.charts import TREND, Chart, Period, Stretch, strip, trend_charts, turn_style
 from harness.report.figures import human
-from harness.report.history_charts import (
-    HEIGHT,
-    LEFT,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Chart,
-    Mark,
-    Scale,
-    Stretch,
-    charts,
-    kind_of,
-    strip,
-)
 from harness.report.history_text import short, since
 from harness.report.history_trend import Trend, Turn, figure_words
 from harness.report.html import environment
@@ -39,7 +26,7 @@ class News:
     """Everything that changed on one night in one line; figures that are not charted are only counted."""
 
     night: Night
-    kind: str
+    style: str
     sentences: tuple[str, ...]
     more: int
     versions: tuple[str, ...]
@@ -66,9 +53,9 @@ class Change:
     lines: tuple[str, ...]
 
     @property
-    def kind(self) -> str:
-        """Return what it means."""
-        return kind_of([self.turn])
+    def style(self) -> str:
+        """Return ``worse``, ``better`` or ``other``."""
+        return turn_style([self.turn])
 
 
 @dataclass(frozen=True)
@@ -92,16 +79,16 @@ def page(trends: Sequence[Trend], title: str, hide: Callable[[str], str] = str) 
     """Make the page of at least one trend; ``hide`` takes out what must not leave the machine."""
     trends = [replace(each, turns=tuple(_hidden(turn, hide) for turn in each.turns)) for each in trends]
     moments = [night.started for each in trends for night in each.nights]
-    scale = Scale(min(moments), max(moments))
+    period = Period(min(moments), max(moments))
     telling = sorted((each for each in trends if each.telling), key=_newest, reverse=True)
     quiet = sorted((each for each in trends if not each.telling), key=lambda each: (each.track.scenario, each.track))
     drawn = {each.track for each in [*telling, *quiet][:DRAWN]}
     changes = _changes(telling)
-    entries = {each.track: _entry(each, scale, drawn=each.track in drawn) for each in [*telling, *quiet]}
+    entries = {each.track: _entry(each, period, drawn=each.track in drawn) for each in [*telling, *quiet]}
     return Page(
         title=title,
-        first=scale.first,
-        last=scale.last,
+        first=period.first,
+        last=period.last,
         runs=len({night.run for each in trends for night in each.nights}),
         gpus=tuple(sorted({each.track.gpu for each in trends} - {""})),
         telling=tuple(entries[each.track] for each in telling),
@@ -122,15 +109,15 @@ def _newest(trend: Trend) -> tuple[bool, datetime]:
     return trend.word in {Word.FAIL, Word.ERROR}, max(moments, default=trend.nights[0].started)
 
 
-def _entry(trend: Trend, scale: Scale, *, drawn: bool) -> Entry:
+def _entry(trend: Trend, period: Period, *, drawn: bool) -> Entry:
     figures = []
     for name in trend.figures:
         value, turn = trend.last(name), trend.turn_of(name)
         if value is not None:
             was = f"was {turn.before} until {turn.night.started:%Y-%m-%d}" if turn else ""
             figures.append((figure_words(name), human(value.median, unit_of(name)), was))
-    made = charts(trend, scale) if drawn else ()
-    return Entry(trend, since(trend), _news(trend), strip(trend, scale), made, tuple(figures), folded=not made)
+    made = trend_charts(trend, period) if drawn else ()
+    return Entry(trend, since(trend), _news(trend), strip(trend, period), made, tuple(figures), folded=not made)
 
 
 def _news(trend: Trend) -> tuple[News, ...]:
@@ -143,7 +130,7 @@ def _news(trend: Trend) -> tuple[News, ...]:
         told.sort(key=lambda turn: shown.index(turn.what) if turn.what in shown else len(shown))
         sentences = tuple(turn.sentence for turn in told)
         more = len(turns) - len(told)
-        found.append(News(trend.nights[place], kind_of(turns), sentences, more, turns[0].versions))
+        found.append(News(trend.nights[place], turn_style(turns), sentences, more, turns[0].versions))
     return tuple(reversed(found))
 
 
@@ -173,22 +160,15 @@ def _hidden(turn: Turn, hide: Callable[[str], str]) -> Turn:
 
 def render(shown: Page) -> str:
     """Return the page."""
-    size = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "bottom": HEIGHT - 22}
     return (
         environment(escape=True)
         .get_template("history.html.j2")
         .render(
             page=shown,
             words=list(Word),
-            size=size,
+            plot=TREND,
             short=short,
             open=OPEN,
-            edge=label_anchor,
             figure_words=figure_words,
         )
     )
-
-
-def label_anchor(mark: Mark) -> str:
-    """Return to which side of its line a mark's label is written, so that it stays inside the chart."""
-    return "end" if mark.x > WIDTH - 90 else "start"  # pixels a version takes

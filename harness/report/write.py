@@ -1,4 +1,4 @@
-"""Write every view of a run from its journal: table, HTML, Markdown."""
+"""Write the views of a run, redacted: table, HTML, Markdown."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from harness.redact.private import Private
 from harness.redact.text import redact
 from harness.redact.values import redact_value
-from harness.report import html, markdown
+from harness.report import html, markdown, scan_html
 from harness.report.context import build
 from harness.report.model import ReportContext
+from harness.search.scan import Scan
 from harness.session.private import private_of
 from harness.store.files import write_text
 from harness.store.records import AttemptRecord
@@ -49,6 +50,15 @@ def write_views(folder: RunFolder) -> Views:
     write_text(views.html, html.render(context))
     write_text(views.markdown, markdown.render(context))
     return views
+
+
+def write_scan(folder: RunFolder, scan: Scan) -> Path:
+    """Write ``scan.html`` into the run folder of a scan."""
+    run = folder.read_record()
+    shown = redact_value(scan_html.page(scan, run), private_of(run, folder.path))
+    path = folder.path / "scan.html"
+    path.write_text(scan_html.render(shown), encoding="utf-8")
+    return path
 
 
 def _redacted(attempt: AttemptRecord, private: Private) -> AttemptRecord:

@@ -9,6 +9,9 @@ from rich.console import Console
 from harness.report.context import build
 from harness.report.terminal import print_summary
 from harness.runner.process import ProcessExit
+from harness.search.answer import Judged
+from harness.search.question import Question
+from harness.search.scan import scanned
 from harness.store.records import (
     AttemptRecord,
     CellRecord,
@@ -262,6 +265,27 @@ def journal():
         attempt(CELLS[-1], "*", "fail:resolve:unsolvable", number=0, detail=UNSOLVABLE, isolation="", folder=None)
     )
     return found
+
+
+def scan(values, bound=None, answers=None):
+    """Return a scan over releases 1.0, 1.1 … with one figure each (GiB), or with answers alone."""
+    releases = tuple(f"1.{number}" for number in range(len(values or answers)))
+    metric = "cuda_reserved.load" if values else None
+    fields = {"package": "p", "releases": releases, "scenario": "s.py::test_x", "matrix": "m", "scan": True}
+    question = Question(metric=metric, limit=bound and int(bound * GIB), **fields)
+    bad = answers or [None if value is None or bound is None else value > bound for value in values]
+    judged = {one: Judged(answer, f"<{answer}> & so on") for one, answer in zip(releases, bad, strict=True)}
+    attempts = {
+        one: [attempt(CELLS[0], "s::t", figures={"cuda_reserved.load": value * GIB})]
+        for one, value in zip(releases, values or (), strict=False)
+        if value is not None
+    }
+    return scanned(question, attempts, judged, bound and bound * GIB)
+
+
+@pytest.fixture(scope="session")
+def make_scan():
+    return scan
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report import history_html
-from harness.report.history_charts import LEFT, RIGHT, WIDTH, Scale, charts, spread_out, strip
 from harness.report.history_html import page, render
 from harness.report.history_steps import steps
 from harness.report.history_text import as_rows, since
@@ -219,64 +217,10 @@ def test_a_build_and_a_version_are_told_by_what_differs(was, now, versions, said
     assert version_changes(*sides) == said
 
 
-def test_one_green_run_among_several_of_a_day_can_be_seen():
-    made = [
-        replace(night(0, letter), started=START + timedelta(minutes=10 * number))
-        for number, letter in enumerate("fpff")
-    ]
-    found = strip(trend(TRACK, made), Scale(made[0].started, made[-1].started))
-    assert [each.word for each in found] == [Word.FAIL, Word.PASS, Word.FAIL]
-    assert all(each.width >= 6 for each in found)
-    assert all(one.x + one.width <= other.x + 0.11 for one, other in pairwise(found))
-
-
-@given(st.lists(st.floats(0, 1), max_size=400))
-def test_no_stretch_of_a_strip_covers_another_or_leaves_it(cuts):
-    left, right = float(LEFT), float(WIDTH - RIGHT)
-    edges = [left + (right - left) * cut for cut in sorted({0.0, 1.0, *cuts})]
-    found = spread_out(list(pairwise(edges)), left, right)
-    least = min(6.0, (right - left) / len(found))
-    assert all(end - start >= least - 1e-6 for start, end in found)
-    assert all(one[1] <= other[0] + 1e-6 for one, other in pairwise(found))
-    assert found[0][0] >= left - 1e-6
-    assert found[-1][1] <= right + 1e-6
-
-
 def test_json_has_every_night_and_every_change():
     (row,) = as_rows([trend(TRACK, nights("ppff"))])
     assert [each["result"] for each in row["nights"]] == ["pass", "pass", "fail", "fail"]
     assert (row["gpu"], row["streak"], row["changes"][0]["what"]) == ("NVIDIA H200", 2, "outcome")
-
-
-@given(
-    st.lists(st.sampled_from("pf-e"), min_size=1, max_size=40), st.lists(st.integers(1, 5), min_size=40, max_size=40)
-)
-def test_a_strip_covers_every_night_in_order_and_inside_the_chart(letters, gaps):
-    places = [sum(gaps[:number]) for number in range(len(letters))]
-    made = [night(place, letter) for place, letter in zip(places, letters, strict=True)]
-    scale = Scale(made[0].started, made[-1].started)
-    found = strip(trend(TRACK, made), scale)
-    assert [each.word for each in found] == [word for word, _ in groupby(trend(TRACK, made).words)]
-    for one, other in pairwise(found):
-        assert one.x < other.x
-    assert scale.x(scale.first) <= found[0].x
-    assert found[-1].x + found[-1].width <= scale.x(scale.end) + 1.3
-
-
-def test_charts_mark_the_night_of_the_change_with_its_version():
-    made = [
-        night(number, reserved=10 if number < 5 else 13, version="5.0.0" if number < 5 else "5.1.0")
-        for number in range(10)
-    ]
-    scale = Scale(made[0].started, made[-1].started)
-    memory, seconds = charts(trend(TRACK, made), scale)
-    (mark,) = memory.marks
-    assert (mark.kind, mark.label, mark.x) == ("worse", "5.1.0", round(scale.x(made[5].started), 1))
-    assert mark.title.startswith("2026-03-06\n")
-    assert "CUDA reserved in load: 10.00 GiB → 13.00 GiB, +3.00 GiB (+30%)" in mark.title
-    assert seconds.marks == ()
-    assert {line.name for line in memory.lines} == {"allocated", "reserved"}
-    assert all(line.path.count("V") == 1 for line in memory.lines), "a value that stands is not written again"
 
 
 def season(lines, count=30, telling=()):
@@ -302,7 +246,7 @@ def test_a_line_that_is_red_comes_first_and_a_quiet_one_is_folded():
 def test_the_same_change_in_many_lines_is_one_entry():
     shown = page(list(season(6, telling={1, 3, 5})), "Nightly")
     (change,) = shown.changes
-    assert (change.turn.what, change.kind, len(change.lines)) == ("outcome", "worse", 3)
+    assert (change.turn.what, change.style, len(change.lines)) == ("outcome", "worse", 3)
 
 
 def test_charts_are_limited_and_what_tells_most_has_them(monkeypatch):
