@@ -13,7 +13,7 @@ from harness.errors import ConfigError
 from harness.matrix.expand import override_versions
 from harness.matrix.schema import Matrix, load_matrix
 from harness.runner.gpus import read_gpus
-from harness.search.criterion import Criterion, is_factor
+from harness.search.criterion import Criterion, read_factor
 from harness.session.context import BUSY_BYTES
 
 DEFAULT_MATRIX = "quickstart"
@@ -177,7 +177,7 @@ def read_criterion(options: argparse.Namespace, *, bound: bool = True, ends: boo
         raise ConfigError("--metric and --above belong together")
     if metric is not None and (options.signature or options.good_signature):
         raise ConfigError("a signature and --metric are two different questions; keep one")
-    factor = is_factor(above) if above else None
+    factor = read_factor(above) if above else None
     if factor is not None and not ends:
         raise ConfigError(f"--above {above} is measured at the good end, which is not run here")
     return Criterion(

@@ -28,11 +28,10 @@ from harness.matrix.cell import Cell
 from harness.matrix.paths import short_path
 from harness.matrix.schema import Matrix, load_matrix
 from harness.report.write import write_views
-from harness.search.answer import Judged, judge
+from harness.search.criterion import Evaluation, evaluate, whole_file
 from harness.search.drive import held_cell
 from harness.search.prober import Prober, locked, override_pins
 from harness.search.releases import require_releases
-from harness.search.wholefile import whole_file
 from harness.session.begin import begin
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan, read_scenarios
@@ -41,7 +40,7 @@ from harness.store.records import AttemptRecord, Reason, RunKind, Stage, Status
 SKIP, ABORT = 125, 128
 CODE = {True: 1, False: 0, None: SKIP}
 EPILOG = """\
-exit codes, as git bisect run understands them: 0 good · 1 bad · 125 cannot tell, git skips it · 128 and more: git stops
+exit codes, as git bisect run understands them: 0 good · 1 bad · 125 undecided, git skips it · 128 and more: git stops
 (129 a fault of ours · 130 usage, configuration or interrupted · 131 no such cell or test · 132 infrastructure)
 
 in a working copy of the package:
@@ -131,7 +130,7 @@ def _probe(options: argparse.Namespace) -> int:
             raise KeyboardInterrupt
     views = write_views(folder)
     attempts = prober.attempts(cell)
-    judged = judge(criterion, attempts, criterion.limit)
+    judged = evaluate(criterion, attempts, criterion.limit)
     if judged.bad is None and _in_the_way(attempts):
         raise InfrastructureError(f"{cell.id}: {judged.reason}")
     code = CODE[judged.bad]
@@ -161,6 +160,6 @@ def _in_the_way(attempts: list[AttemptRecord]) -> bool:
     return unbuilt or any(one.outcome.reason in {Reason.NETWORK, Reason.GPU_BUSY} for one in attempts)
 
 
-def _line(cell: Cell, judged: Judged) -> str:
+def _line(cell: Cell, judged: Evaluation) -> str:
     names = ", ".join(f"{axis} {cell.label(axis)}" for axis in cell.axes) or cell.id
     return f"{judged.word}: {names} ({judged.reason})"

@@ -8,16 +8,15 @@ from dataclasses import dataclass, field, replace
 from harness.envs.bundle.manifest import opened_bundle
 from harness.matrix.cell import Cell
 from harness.reporter import Reporter
-from harness.search.answer import Judged, figure, judge
 from harness.search.bisection import Answer
 from harness.search.blamed import BlameQuestion, BlameResult, Probed, outcome, unfinished, write_result
 from harness.search.changes import Subset, label
+from harness.search.criterion import Evaluation, evaluate, failed_otherwise, metric_value, whole_file
 from harness.search.delta_debugging import MinimalSet, MinimalSubset, Stage
-from harness.search.ends import red_otherwise, stopped
+from harness.search.ends import stopped
 from harness.search.mixed import Mixed
 from harness.search.prober import Prober, locked
 from harness.search.result import Ending
-from harness.search.wholefile import whole_file
 from harness.session.begin import extend
 from harness.store.journal import Listener
 
@@ -41,7 +40,7 @@ class Blame:
     mixed: Mixed
     prober: Prober
     echo: Reporter
-    probed: dict[Subset, Judged] = field(default_factory=dict)  # as asked for, also what there cannot be
+    probed: dict[Subset, Evaluation] = field(default_factory=dict)  # as asked for, also what there cannot be
     said: str = field(default="", init=False)  # of how far it has come
     listener: Listener = field(default=lambda event, fields: None, init=False)
 
@@ -119,7 +118,7 @@ class Blame:
         good, bad = (self.probed[end] for end in ends)
         if bad.bad is False and good.bad is True:
             raise Stopped(Ending.NOT_REPRODUCED, "the ends look swapped: the good one is bad here, the bad one good")
-        otherwise = red_otherwise(self.question, bad, self.prober.attempts(self.cell(self.mixed.all)))
+        otherwise = failed_otherwise(self.question, bad, self.prober.attempts(self.cell(self.mixed.all)))
         stop = stopped(self.question, bad, good, otherwise=otherwise)
         if stop is None:
             return
@@ -133,9 +132,9 @@ class Blame:
     def _answers(self, wanted: Sequence[Subset]) -> dict[Subset, Answer]:
         """Probe subsets, but first say which of them cannot be resolved: those are answered without being run."""
         refused = self.mixed.resolve(wanted)
-        self.probed |= {one: Judged(None, reason) for one, reason in refused.items()}
+        self.probed |= {one: Evaluation(None, reason) for one, reason in refused.items()}
         for one, reason in refused.items():
-            self.echo(f"{self.name(one)}: cannot tell (no such environment: {reason})")
+            self.echo(f"{self.name(one)}: undecided (no such environment: {reason})")
         if refused:
             return dict.fromkeys(refused, Answer.UNKNOWN)
         self._probe(wanted)
@@ -152,12 +151,12 @@ class Blame:
         self.mixed.resolve(subsets)
         cells = [self.cell(one) for one in subsets]
         for one in subsets:
-            self.probed.setdefault(one, Judged(None, "no result"))
+            self.probed.setdefault(one, Evaluation(None, "no result"))
         extend(replace(self.prober.plan, cells=locked(cells, self.prober.cache_dir)), self.prober.folder)
         self._name_columns()
         whole = self.prober.probe(cells, self.listener, repeat=repeat)
         bound = self._bound()
-        self.probed |= {one: judge(self.question, self.prober.attempts(self.cell(one)), bound) for one in subsets}
+        self.probed |= {one: evaluate(self.question, self.prober.attempts(self.cell(one)), bound) for one in subsets}
         if not whole:
             raise Stopped(Ending.INTERRUPTED)
 
@@ -165,7 +164,7 @@ class Blame:
         asked = self.question
         if asked.factor is None or asked.metric is None:
             return asked.limit
-        value = figure(asked.metric, self.prober.attempts(self.cell(frozenset())))
+        value = metric_value(asked.metric, self.prober.attempts(self.cell(frozenset())))
         return None if value is None else asked.factor * value
 
     def _confirm(self, found: MinimalSubset) -> None:

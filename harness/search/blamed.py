@@ -8,9 +8,8 @@ from pydantic import Field
 
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell
-from harness.search.answer import WORDS
 from harness.search.changes import Change, Subset
-from harness.search.criterion import Criterion
+from harness.search.criterion import WORDS, Criterion
 from harness.search.delta_debugging import MinimalSubset
 from harness.search.kept import keep, kept
 from harness.search.result import Ending
@@ -58,7 +57,7 @@ class BlameQuestion(Criterion):
 
 
 class Probed(Record):
-    """One subset of the changes, its cell, and what it answered (None: cannot tell); without a cell it was not run."""
+    """One subset of the changes, its cell, and what it answered (None: undecided); without a cell it was not run."""
 
     applied: tuple[str, ...]
     cell: str | None
@@ -67,7 +66,7 @@ class Probed(Record):
 
     @property
     def word(self) -> str:
-        """Say it: good, bad or cannot tell."""
+        """Say it: good, bad or undecided."""
         return WORDS[self.bad]
 
 

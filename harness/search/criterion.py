@@ -1,28 +1,40 @@
-"""What tells good from bad, as the command line says it: any failure, one signature, or a figure above a bound."""
+"""What counts as bad, and the evaluation of one candidate's attempts as good, bad or undecided: pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
 
-from harness.store.records import Record
+from harness.store.records import AttemptRecord, Reason, Record, ScenarioInfo, Status
+from harness.verdict.signature import recognise
+
+RAN = {Status.PASS, Status.FAIL}
+WORDS = {True: "bad", False: "good", None: "undecided"}
+TESTS_NAMED = 6
 
 
 class Criterion(Record):
-    """What counts as bad; without anything set, any failure does.
+    """What counts as bad; without any field set, every failure does.
 
-    ``signature`` and ``good_signature`` are names of rules or whole signatures. ``good_signature`` is a failure that
-    counts as good: the one that was asked for is gone, and another stands behind it. ``factor`` times the figure of the
-    good end, or ``limit``, is what ``metric`` must not exceed.
+    Attributes:
+        signature: A rule's name or a whole signature. Only this failure is bad.
+        good_signature: A failure that counts as good, because it masks the one that is searched.
+        metric: The candidate is bad if this metric exceeds a bound.
+        factor: The bound, as a multiple of the metric at the good end.
+        limit: The bound itself, in the metric's own unit.
     """
 
     signature: str | None = None
     good_signature: str | None = None
     metric: str | None = None
     factor: float | None = None
-    limit: int | None = None  # bytes, or the figure's own unit
+    limit: int | None = None
 
     def words(self) -> tuple[str, ...]:
-        """Return the options of the command line that say the same."""
+        """Return the command-line options that state the same criterion."""
         above = f"{self.factor:g}x" if self.factor is not None else self.limit
         return (
             *(("--signature", self.signature) if self.signature else ()),
@@ -32,7 +44,186 @@ class Criterion(Record):
         )
 
 
-def is_factor(text: str) -> float | None:
-    """Read a factor (``1.5x``); None where the text is none."""
+class Cause(StrEnum):
+    """Why a candidate is undecided."""
+
+    NO_RESULT = "no result"
+    FLAKY = "flaky"
+    UNAVAILABLE = "unavailable"  # not resolved, or not installed
+    NO_ENVIRONMENT = "no environment"  # the resolver, or a bundle, has no such combination
+    TIMEOUT = "timeout"
+    GPU_BUSY = "gpu busy"
+    OTHER_FAILURE = "other failure"
+    NOT_MEASURED = "not measured"
+    NO_BOUND = "no bound"  # the good end lacks the metric
+    MEASURED = "measured"  # a metric without a bound
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The answer of one candidate: bad, good or undecided (None), with the reason in words."""
+
+    bad: bool | None
+    reason: str
+    cause: Cause | None = None
+
+    @property
+    def word(self) -> str:
+        """Return ``good``, ``bad`` or ``undecided``; ``measured`` for a metric without a bound."""
+        return self.cause.value if self.cause is Cause.MEASURED else WORDS[self.bad]
+
+
+def evaluate(criterion: Criterion, attempts: Sequence[AttemptRecord], bound: float | None = None) -> Evaluation:
+    """Evaluate one candidate by its attempts; ``bound`` is the largest good value of the metric.
+
+    ======================================================= ===========
+    no result, or every attempt was interrupted             undecided
+    attempts of one scenario disagree                       undecided
+    one is skip, miss or error, or could not run at all     undecided
+    ``--metric``: the value exceeds the bound               bad
+    ``--metric``: nothing was measured                      undecided
+    a failure with the signature, or any failure            bad
+    a failure with another signature                        undecided
+    … unless it is the signature that counts as good        good
+    else                                                    good
+    ======================================================= ===========
+    """
+    ended = [one for one in attempts if one.outcome.reason is not Reason.INTERRUPTED]
+    if not ended:
+        return Evaluation(None, "no result", Cause.NO_RESULT)
+    if criterion.metric is not None:
+        return _by_metric(criterion, criterion.metric, ended, bound)
+    answers: dict[str, set[bool | None]] = {}
+    for one in ended:
+        answers.setdefault(one.scenario, set()).add(_by_outcome(criterion, one))
+    for scenario, found in answers.items():
+        if len(found) > 1:
+            outcomes = ", ".join(str(one.outcome) for one in ended if one.scenario == scenario)
+            return Evaluation(None, f"flaky: {scenario} gave {outcomes}", Cause.FLAKY)
+    for wanted in (True, None, False):  # one bad parameter makes the candidate bad, whatever the others give
+        for one in ended:
+            if answers[one.scenario] == {wanted}:
+                return Evaluation(wanted, _describe(one), _cause(one) if wanted is None else None)
+    return Evaluation(None, "no result", Cause.NO_RESULT)
+
+
+def bound_of(criterion: Criterion, good: Sequence[AttemptRecord]) -> float | None:
+    """Return the largest good value of the metric, given the attempts at the good end; None if there is none."""
+    if criterion.factor is None or criterion.metric is None:
+        return criterion.limit
+    value = metric_value(criterion.metric, good)
+    return None if value is None else criterion.factor * value
+
+
+def failed_otherwise(criterion: Criterion, evaluation: Evaluation, attempts: Sequence[AttemptRecord]) -> bool:
+    """Return whether an undecided candidate did fail, only with another signature than the one asked for.
+
+    A timeout, or attempts that disagree, may be the failure that was asked for.
+    """
+    failed = any(
+        one.attempt and one.outcome.status is Status.FAIL and one.outcome.reason is not Reason.TIMEOUT
+        for one in attempts
+    )
+    undecided = evaluation.bad is None and evaluation.cause is not Cause.FLAKY
+    return criterion.signature is not None and undecided and failed
+
+
+def metric_value(name: str, attempts: Sequence[AttemptRecord]) -> float | None:
+    """Return the metric of a candidate: the largest of its scenarios, each the median of its attempts."""
+    return max((median(found) for found in metric_values(name, attempts).values()), default=None)
+
+
+def metric_values(name: str, attempts: Sequence[AttemptRecord]) -> dict[str, list[float]]:
+    """Return scenario → the metric of each of its attempts that ran."""
+    values: dict[str, list[float]] = {}
+    for one in attempts:
+        value = column_value(name, one.figures) if one.outcome.status in RAN else None
+        if value is not None:
+            values.setdefault(one.scenario, []).append(value)
+    return values
+
+
+def column_value(name: str, figures: Mapping[str, float]) -> float | None:
+    """Return a figure by its column, or the largest of all phases if none is named (``cuda.reserved``)."""
+    if name in figures:
+        return figures[name]
+    head = name.replace(".", "_")
+    return max((value for column, value in figures.items() if column.partition(".")[0] == head), default=None)
+
+
+def whole_file(scenario: str, infos: Sequence[ScenarioInfo], criterion: Criterion) -> tuple[str, ...]:
+    """Return a note on how several tests of a file are evaluated as one; nothing for a single test.
+
+    Args:
+        scenario: ``FILE`` or ``FILE::TEST``, as typed.
+        infos: The tests that ``scenario`` names.
+        criterion: What counts as bad.
+    """
+    if "::" in scenario or len(infos) < 2:  # noqa: PLR2004 - several
+        return ()
+    names = [info.id.partition("::")[2] for info in infos]
+    some = f"{', '.join(names[:TESTS_NAMED])}{' …' if len(names) > TESTS_NAMED else ''}"
+    if criterion.metric is not None:
+        how = f"by the largest {criterion.metric} of them"
+    else:
+        what = f"fails with {criterion.signature}" if criterion.signature else "fails"
+        how = f"bad if any {what}, good if all are decided and none does"
+    return (
+        f"{scenario} holds {len(names)} tests, evaluated as one: {how}; to test one: {scenario}::{names[0]} ({some})",
+    )
+
+
+def read_factor(text: str) -> float | None:
+    """Read a factor (``1.5x``); None for any other text."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)x", text)
     return float(match[1]) if match else None
+
+
+def _by_metric(criterion: Criterion, name: str, attempts: Sequence[AttemptRecord], bound: float | None) -> Evaluation:
+    value = metric_value(name, attempts)
+    if value is None:
+        known = sorted({key for one in attempts for key in one.figures})
+        if known:
+            return Evaluation(None, f"no figure {name}; there are {', '.join(known)}", Cause.NOT_MEASURED)
+        return Evaluation(None, f"no figure {name} ({_describe(attempts[0])})", _cause(attempts[0]))
+    if bound is None and criterion.factor is None:
+        return Evaluation(None, f"{name} = {value:g}", Cause.MEASURED)
+    if bound is None:
+        return Evaluation(None, f"{name} = {value:g}, and the good end has none to compare with", Cause.NO_BOUND)
+    for scenario, found in metric_values(name, attempts).items():
+        if min(found) <= bound < max(found):
+            span = f"from {min(found):g} to {max(found):g}, bound {bound:g}"
+            return Evaluation(None, f"flaky: {scenario} measured {name} {span}", Cause.FLAKY)
+    return Evaluation(value > bound, f"{name} = {value:g}, bound {bound:g}")
+
+
+def _by_outcome(criterion: Criterion, one: AttemptRecord) -> bool | None:
+    if one.outcome.status not in RAN or not one.attempt:  # attempt 0: nothing could be installed or collected
+        return None
+    if one.outcome.status is Status.PASS or criterion.good_signature in _signatures(one):
+        return False
+    return True if criterion.signature is None or criterion.signature in _signatures(one) else None
+
+
+def _signatures(one: AttemptRecord) -> tuple[str, ...]:
+    rule = recognise(one.failure) if one.failure else None
+    return (*((one.signature,) if one.signature else ()), *((rule.name,) if rule else ()))
+
+
+def _cause(one: AttemptRecord) -> Cause:
+    """Return why an attempt that decides nothing decides nothing."""
+    outcome = one.outcome
+    match outcome.reason:
+        case Reason.TIMEOUT:
+            return Cause.TIMEOUT
+        case Reason.GPU_BUSY:
+            return Cause.GPU_BUSY
+        case Reason.UNSOLVABLE | Reason.INSTALL_FAILED:
+            return Cause.UNAVAILABLE
+    return Cause.OTHER_FAILURE if one.attempt and outcome.status is Status.FAIL else Cause.OTHER
+
+
+def _describe(one: AttemptRecord) -> str:
+    detail = one.detail or one.signature or ""
+    return f"{one.scenario} {one.outcome}{': ' if detail else ''}{' '.join(detail.split())[:160]}"

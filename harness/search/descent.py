@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.matrix.git import Commit
-from harness.search.answer import Judged
+from harness.search.criterion import Evaluation
 from harness.search.kept import keep, kept
 from harness.search.result import Ending
 from harness.store.records import Record
@@ -44,7 +44,7 @@ class CommitResult(Record):
     before: str
     suspects: tuple[str, ...]
     commits: dict[str, Commit]  # those named here and in ``judged``
-    judged: dict[str, Judged]  # every commit that was probed, oldest first
+    judged: dict[str, Evaluation]  # every commit that was probed, oldest first
     find_fix: bool = False
     reason: str = ""
 

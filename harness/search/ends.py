@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.search.answer import Judged
-from harness.search.criterion import Criterion
+from harness.search.criterion import Criterion, Evaluation
 from harness.search.descent import CommitResult
 from harness.search.question import Question
 from harness.search.result import Ending, Result
-from harness.store.records import AttemptRecord, Reason, Status
 
 
 @dataclass(frozen=True)
@@ -19,10 +16,10 @@ class Stop:
 
     ending: Ending
     at_bad: bool
-    end: Judged
+    end: Evaluation
 
 
-def stopped(asked: Criterion, bad: Judged | None, good: Judged | None, *, otherwise: bool) -> Stop | None:
+def stopped(asked: Criterion, bad: Evaluation | None, good: Evaluation | None, *, otherwise: bool) -> Stop | None:
     """Return how a search ends at its ends; None where it goes on.
 
     ==================================================== ==============
@@ -48,20 +45,6 @@ def stopped(asked: Criterion, bad: Judged | None, good: Judged | None, *, otherw
     if good is not None and good.bad is not False:
         return Stop(Ending.INCONCLUSIVE, at_bad=False, end=good)
     return None
-
-
-def red_otherwise(criterion: Criterion, judged: Judged, attempts: Iterable[AttemptRecord]) -> bool:
-    """Tell whether a release that cannot be told did fail, only in another way than the one asked for.
-
-    What ran out of time, or disagrees with itself, may be the failure that was asked for.
-    """
-    failed = [
-        one
-        for one in attempts
-        if one.attempt and one.outcome.status is Status.FAIL and one.outcome.reason is not Reason.TIMEOUT
-    ]
-    asked = criterion.signature is not None and judged.bad is None and not judged.reason.startswith("flaky:")
-    return asked and bool(failed)
 
 
 def bad_end_untold(asked: Question, result: Result) -> bool:

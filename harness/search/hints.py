@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from packaging.version import InvalidVersion, Version
 
-from harness.search.answer import Judged
+from harness.search.criterion import Evaluation
 from harness.search.ends import bad_end_untold, good_end_failed
 from harness.search.question import Question
 from harness.search.result import Ending, Result
@@ -150,7 +150,7 @@ def _disagree(asked: Question) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _untold(asked: Question, releases: Mapping[str, Judged]) -> tuple[str, ...]:
+def _untold(asked: Question, releases: Mapping[str, Evaluation]) -> tuple[str, ...]:
     """Say why releases cannot be told, and which option helps."""
     untold = {release: judged.reason for release, judged in releases.items() if judged.bad is None}
     newest = list(untold.items())[::-1] if asked.open_end else list(untold.items())
@@ -160,7 +160,7 @@ def _untold(asked: Question, releases: Mapping[str, Judged]) -> tuple[str, ...]:
     return (*lines, *_advice(asked, releases))
 
 
-def _advice(asked: Question, releases: Mapping[str, Judged]) -> tuple[str, ...]:
+def _advice(asked: Question, releases: Mapping[str, Evaluation]) -> tuple[str, ...]:
     """Name the options that help where releases cannot be told."""
     lines = []
     reasons = " ".join(judged.reason for judged in releases.values() if judged.bad is None)

@@ -9,8 +9,9 @@ from harness.errors import ConfigError
 from harness.matrix.git import Clone, Line
 from harness.search.bisection import Answer, Search
 from harness.search.commits import nearest_tags, prefixes, tag_of
+from harness.search.criterion import failed_otherwise
 from harness.search.descent import CommitResult, write_result
-from harness.search.ends import red_otherwise, stopped
+from harness.search.ends import stopped
 from harness.search.result import Ending
 from harness.search.row import Interrupted, Row
 
@@ -54,7 +55,7 @@ class Descent:
         found = row.judged()
         older, newer = (line.shas[0], row.around.older), (line.shas[-1], row.around.newer)
         bad, good = (older, newer) if asked.find_fix else (newer, older)
-        otherwise = red_otherwise(asked, found[bad[0]], row.prober.attempts(row.cell(bad[0])))
+        otherwise = failed_otherwise(asked, found[bad[0]], row.prober.attempts(row.cell(bad[0])))
         stop = stopped(asked, found[bad[0]], found[good[0]], otherwise=otherwise)
         if stop is None:
             return None

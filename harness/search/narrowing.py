@@ -9,13 +9,13 @@ from harness.matrix.cell import Cell
 from harness.reporter import Reporter
 from harness.search import result as results
 from harness.search.bisection import Search
-from harness.search.ends import red_otherwise, stopped
+from harness.search.criterion import failed_otherwise, whole_file
+from harness.search.ends import stopped
 from harness.search.prober import Prober
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.search.scan import conclusion
 from harness.search.seen import Seen
-from harness.search.wholefile import whole_file
 from harness.store.journal import Listener
 from harness.store.run_folder import RunFolder
 
@@ -68,7 +68,7 @@ class Bisect:
         self._probe(ends, listener, echo)
         found = {end: judged for end, judged in self.seen.judged().items() if end in ends}
         bad, good = found.get(asked.bad), found.get(asked.good)
-        otherwise = bad is not None and red_otherwise(asked, bad, self.seen.attempts()[asked.bad])
+        otherwise = bad is not None and failed_otherwise(asked, bad, self.seen.attempts()[asked.bad])
         stop = stopped(asked, bad, good, otherwise=otherwise)
         return self.result(stop.ending, asked.releases[0], asked.releases[1:], stop.end.reason) if stop else None
 

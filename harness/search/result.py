@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from harness.search.answer import Judged
+from harness.search.criterion import Evaluation
 from harness.search.kept import keep, kept
 from harness.store.records import Record
 from harness.store.run_folder import RunFolder
@@ -28,7 +28,7 @@ class Result(Record):
     package: str
     before: str
     suspects: tuple[str, ...]
-    releases: dict[str, Judged]  # every release that was probed
+    releases: dict[str, Evaluation]  # every release that was probed
     find_fix: bool = False
     reason: str = ""
 

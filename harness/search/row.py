@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from harness.matrix.cell import Cell
 from harness.matrix.git import Clone, Commit, Line
 from harness.reporter import Reporter
-from harness.search.answer import Judged, judge
 from harness.search.bisection import Answer, Search
 from harness.search.commits import commit_pin
+from harness.search.criterion import Evaluation, evaluate
 from harness.search.prober import Prober, cell_with
 from harness.search.question import Question
 from harness.store.journal import Listener
@@ -80,12 +80,12 @@ class Row:
         whole = self.prober.probed(list(cells.values()))
         return [sha for sha, cell in cells.items() if cell in whole]
 
-    def judged(self) -> dict[str, Judged]:
+    def judged(self) -> dict[str, Evaluation]:
         """Return what the run folder says about every commit that has a row in it, oldest first."""
         there = {one.id for one in self.prober.folder.read_record().cells}
         cells = {one.sha: self.cell(one.sha) for one in self.commits}
         return {
-            sha: judge(self.question, self.prober.attempts(cell), self.bound)
+            sha: evaluate(self.question, self.prober.attempts(cell), self.bound)
             for sha, cell in cells.items()
             if cell.id in there
         }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-from harness.search.answer import Judged, measured
 from harness.search.change_points import change_points, jumps
+from harness.search.criterion import Evaluation, metric_values
 from harness.search.question import Question
 from harness.search.result import Ending
 from harness.store.records import AttemptRecord
@@ -21,7 +21,7 @@ class Point:
     """One release: its answer, and its figure where one was asked for and measured."""
 
     release: str
-    judged: Judged
+    judged: Evaluation
     figure: Spread | None = None
 
 
@@ -73,11 +73,11 @@ class Conclusion:
 def scanned(
     question: Question,
     attempts: Mapping[str, Sequence[AttemptRecord]],
-    judged: Mapping[str, Judged],
+    judged: Mapping[str, Evaluation],
     bound: float | None,
 ) -> Scan:
     """Put together what was seen; a release that was not run yet cannot be told."""
-    missing = Judged(None, "not run yet")
+    missing = Evaluation(None, "not run yet")
     points = tuple(
         Point(release, judged.get(release, missing), _figure(question.metric, attempts.get(release, ())))
         for release in question.releases
@@ -126,7 +126,7 @@ def conclusion(scan: Scan) -> Conclusion:
 
 def _figure(name: str | None, attempts: Sequence[AttemptRecord]) -> Spread | None:
     """Return the figure of a release: that of its scenario with the largest median."""
-    values = measured(name, attempts).values() if name else ()
+    values = metric_values(name, attempts).values() if name else ()
     return spread(max(values, key=median)) if values else None
 
 

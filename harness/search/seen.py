@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.matrix.cell import Cell
-from harness.search.answer import Judged, figure, judge
 from harness.search.bisection import Answer, Search, Strides
-from harness.search.criterion import Criterion
+from harness.search.criterion import Criterion, Evaluation, evaluate, metric_value
 from harness.search.prober import Prober, cell_at
 from harness.search.question import Question
 from harness.search.scan import Scan, scanned
@@ -40,20 +39,20 @@ class Seen:
         cells = {release: self.cell(release).id for release in self.question.releases}
         return {release: by_cell[cell] for release, cell in cells.items() if cell in by_cell}
 
-    def judged(self) -> dict[str, Judged]:
+    def judged(self) -> dict[str, Evaluation]:
         """Return what is said about every release that has a row in the run, in ascending order."""
         asked, attempts = self.question, self.attempts()
         if asked.metric is not None and not asked.told:
             return {release: _measured(asked.metric, rows) for release, rows in attempts.items()}
         bound = self.bound(attempts)
-        return {release: judge(asked, rows, bound) for release, rows in attempts.items()}
+        return {release: evaluate(asked, rows, bound) for release, rows in attempts.items()}
 
     def bound(self, attempts: Mapping[str, Sequence[AttemptRecord]]) -> float | None:
         """Return what the figure must not exceed; None where there is no bound, or the good end has no figure."""
         asked = self.question
         if asked.factor is None or asked.metric is None:
             return asked.limit
-        value = figure(asked.metric, attempts.get(asked.good, ()))
+        value = metric_value(asked.metric, attempts.get(asked.good, ()))
         return None if value is None else asked.factor * value
 
     def origin(self, release: str) -> str:
@@ -92,10 +91,10 @@ class Seen:
         return scanned(self.question, attempts, self.judged(), self.bound(attempts))
 
 
-def _measured(name: str, attempts: Sequence[AttemptRecord]) -> Judged:
+def _measured(name: str, attempts: Sequence[AttemptRecord]) -> Evaluation:
     """Say what was measured where no bound tells good from bad."""
-    value = figure(name, attempts)
-    return Judged(None, f"{name} = {value:g}") if value is not None else judge(Criterion(metric=name), attempts)
+    value = metric_value(name, attempts)
+    return Evaluation(None, f"{name} = {value:g}") if value is not None else evaluate(Criterion(metric=name), attempts)
 
 
 def _answer(bad: bool | None, *, find_fix: bool) -> Answer:

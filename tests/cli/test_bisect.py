@@ -11,7 +11,7 @@ from harness.cli import bisect as verb
 from harness.cli.answers import answer_lines
 from harness.cli.main import main
 from harness.matrix.index import Listing, Release
-from harness.search.answer import Judged
+from harness.search.criterion import Evaluation
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 
@@ -87,7 +87,7 @@ class Search:
 
 
 ASKED = Question(package="p", releases=("1", "2", "3"), scenario="s.py::t", matrix="m")
-GOOD, BAD, UNTOLD = Judged(False, "pass"), Judged(True, "fail"), Judged(None, "skip")
+GOOD, BAD, UNTOLD = Evaluation(False, "pass"), Evaluation(True, "fail"), Evaluation(None, "skip")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_the_last_line_is_the_answer(more, ended, sentence):
     asked = ASKED.model_copy(update=more)
     ending, before, suspects, reason = ended
     told = {"fail": BAD, "skip": UNTOLD}.get(reason, GOOD)
-    bad = {"pass": GOOD, "no figure nope": Judged(None, reason)}.get(reason, BAD)
+    bad = {"pass": GOOD, "no figure nope": Evaluation(None, reason)}.get(reason, BAD)
     releases = {asked.bad: bad, asked.good: told, "2": BAD}
     result = Result(ending=ending, package="p", before=before, suspects=suspects, releases=releases, reason=reason)
     assert answer_lines(Search(asked), result) == [sentence]

@@ -7,7 +7,7 @@ import pytest
 from harness.cli.commits import Source, last_lines
 from harness.cli.main import main
 from harness.matrix.git import Clone, Commit
-from harness.search.answer import Judged
+from harness.search.criterion import Evaluation
 from harness.search.descent import CommitResult, Into
 from harness.search.question import Question
 from harness.search.result import Ending, Result
@@ -61,7 +61,7 @@ def said(
         before="a" * 40,
         suspects=tuple(one * 40 for one in suspects),
         commits=COMMITS,
-        judged={"a" * 40: Judged(find_fix, "so it was")},
+        judged={"a" * 40: Evaluation(find_fix, "so it was")},
         find_fix=find_fix,
         reason=reason,
     )

@@ -11,9 +11,9 @@ from harness.envs.requirements import exact_pin
 from harness.matrix.cell import Cell
 from harness.search import question as questions
 from harness.search import result as results
-from harness.search.answer import Judged
 from harness.search.blamed import BlameQuestion, BlameResult, write_question, write_result
 from harness.search.changes import Change
+from harness.search.criterion import Evaluation
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.run_folder import RunFolder
@@ -87,7 +87,7 @@ def bisected(folder: RunFolder) -> Path:
         scenario="load_4bit.py::test_reserved",
         matrix="first.toml",
     )
-    judged = {"4.57.6": Judged(bad=False, reason="passes"), "5.6.2": Judged(bad=True, reason="fails")}
+    judged = {"4.57.6": Evaluation(bad=False, reason="passes"), "5.6.2": Evaluation(bad=True, reason="fails")}
     questions.write(asked, folder)
     found = Result(ending=Ending.FOUND, package="transformers", before="4.57.6", suspects=("5.6.2",), releases=judged)
     results.write(found, folder)

@@ -87,7 +87,7 @@ def test_other_verbs_keep_the_code_of_a_usage_error(capsys):
     ("wanted", "ended", "sentence"),
     [
         ("packaging=9.9.9", 130, "harness: --with packaging=9.9.9: no release of packaging matches; the nearest"),
-        ("packaging=path:copy", 125, "cannot tell: packaging path:copy"),
+        ("packaging=path:copy", 125, "undecided: packaging path:copy"),
     ],
 )
 def test_a_release_that_is_not_there_stops_git_and_a_working_copy_without_resolution_is_skipped(

@@ -13,9 +13,9 @@ from harness.nightly.claim import Claim, Kind
 from harness.nightly.record import Searched
 from harness.nightly.searches import write_drafts
 from harness.search import question as questions
-from harness.search.answer import Judged
 from harness.search.blamed import BlameQuestion, BlameResult, write_question, write_result
 from harness.search.changes import Change
+from harness.search.criterion import Evaluation
 from harness.search.descent import CommitResult
 from harness.search.descent import write_result as write_commits
 from harness.search.question import Question
@@ -95,7 +95,7 @@ def test_a_search_among_commits_without_an_answer_is_told_as_that(night, tmp_pat
         before=shas[0],
         suspects=shas[1:],
         commits={sha: Commit(sha=sha, parents=(), date="2026-03-01T00:00:00Z", subject="Load") for sha in shas},
-        judged={shas[0]: Judged(bad=False, reason="")},
+        judged={shas[0]: Evaluation(bad=False, reason="")},
         reason="it passes",
     )
     write_commits(result, folder)

@@ -8,8 +8,8 @@ from harness.nightly.claim import Claim, ClaimInput, Kind, claim_of
 from harness.nightly.ledger import Seen, seen
 from harness.nightly.look import Look, Mark
 from harness.nightly.searches import commit_answer, suspects
-from harness.search.answer import Judged
 from harness.search.commits import Built, built_from, commit_pin
+from harness.search.criterion import Evaluation
 from harness.search.descent import CommitResult
 from harness.search.result import Ending
 from harness.store.records import Outcome
@@ -112,7 +112,7 @@ def test_of_commits_whose_good_end_is_bad_here_none_is_named(good, answer):
         before=names[0],
         suspects=tuple(names[1:]),
         commits={sha: Commit(sha=sha, parents=(), date="2026-03-01T00:00:00Z", subject="x") for sha in names},
-        judged={names[0]: Judged(good, "it runs"), names[2]: Judged(True, "it fails")},
+        judged={names[0]: Evaluation(good, "it runs"), names[2]: Evaluation(True, "it fails")},
         reason="why",
     )
     assert commit_answer(found) == answer

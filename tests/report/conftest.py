@@ -9,7 +9,7 @@ from rich.console import Console
 from harness.report.context import build
 from harness.report.terminal import print_summary
 from harness.runner.process import ProcessExit
-from harness.search.answer import Judged
+from harness.search.criterion import Evaluation
 from harness.search.question import Question
 from harness.search.scan import scanned
 from harness.store.records import (
@@ -274,7 +274,7 @@ def scan(values, bound=None, answers=None):
     fields = {"package": "p", "releases": releases, "scenario": "s.py::test_x", "matrix": "m", "scan": True}
     question = Question(metric=metric, limit=bound and int(bound * GIB), **fields)
     bad = answers or [None if value is None or bound is None else value > bound for value in values]
-    judged = {one: Judged(answer, f"<{answer}> & so on") for one, answer in zip(releases, bad, strict=True)}
+    judged = {one: Evaluation(answer, f"<{answer}> & so on") for one, answer in zip(releases, bad, strict=True)}
     attempts = {
         one: [attempt(CELLS[0], "s::t", figures={"cuda_reserved.load": value * GIB})]
         for one, value in zip(releases, values or (), strict=False)

@@ -58,7 +58,7 @@ def test_a_release_without_a_figure_is_marked_and_the_line_across_it_is_dashed(m
     found = scan_chart(make_scan([5.0, None, 5.0], bound=8))
     assert found.dots[1].y is None
     assert [line.style for line in found.lines] == ["gap"]
-    assert "cannot tell" in found.dots[1].title
+    assert "undecided" in found.dots[1].title
 
 
 def test_answers_alone_lie_on_two_levels(make_scan):

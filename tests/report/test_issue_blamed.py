@@ -169,7 +169,7 @@ def test_every_environment_that_was_tried_stands_in_the_text(blame):
     assert "Between the two ends differ: transformers 4.57.5 → 5.0.0, accelerate 1.13.0 → 1.11.0" in text
     assert "5 environments were asked for" in text
     assert "| none | good | it passes |" in text
-    assert "| transformers | cannot tell | there is no such environment: no such pair |" in text
+    assert "| transformers | undecided | there is no such environment: no such pair |" in text
     assert "what each environment of the blame gave" in render(issue_of(blame), 2500).left_out
 
 

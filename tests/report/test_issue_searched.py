@@ -10,7 +10,7 @@ from harness.report.issue.search_evidence import among, descended, is_finished, 
 from harness.report.model import Group, Word
 from harness.search import question as questions
 from harness.search import result as results
-from harness.search.answer import Judged
+from harness.search.criterion import Evaluation
 from harness.search.descent import CommitResult
 from harness.search.descent import write_result as write_commits
 from harness.search.question import Question
@@ -32,10 +32,10 @@ FOUND = Result(
     before="5.3.0",
     suspects=("5.4.0",),
     releases={
-        "5.2.0": Judged(bad=False, reason="passes"),
-        "5.5.0": Judged(bad=True, reason="fails"),
-        "5.3.0": Judged(bad=False, reason="passes"),
-        "5.4.0": Judged(bad=True, reason="fails"),
+        "5.2.0": Evaluation(bad=False, reason="passes"),
+        "5.5.0": Evaluation(bad=True, reason="fails"),
+        "5.3.0": Evaluation(bad=False, reason="passes"),
+        "5.4.0": Evaluation(bad=True, reason="fails"),
     },
 )
 TEST = "adapters::test_split_base[a]"
@@ -110,7 +110,7 @@ def test_a_fix_is_no_regression(cells):
                 "ending": Ending.INCONCLUSIVE,
                 "before": "5.2.0",
                 "reason": "skips",
-                "releases": FOUND.releases | {"5.5.0": Judged(None, "skips")},
+                "releases": FOUND.releases | {"5.5.0": Evaluation(None, "skips")},
             },
             "came to no answer: its bad end, 5.5.0, cannot be judged (skips).",
         ),
@@ -119,7 +119,7 @@ def test_a_fix_is_no_regression(cells):
                 "ending": Ending.INCONCLUSIVE,
                 "before": "5.2.0",
                 "reason": "it fails",
-                "releases": FOUND.releases | {"5.2.0": Judged(True, "it fails")},
+                "releases": FOUND.releases | {"5.2.0": Evaluation(True, "it fails")},
             },
             "came to no answer: its good end, 5.2.0, is not good (it fails).",
         ),
@@ -179,7 +179,7 @@ def test_a_bisect_of_something_else_is_refused(bisect, changes, sentence):
 
 
 def test_a_scan_without_a_bound_judges_no_release():
-    unjudged = {release: Judged(bad=None, reason="x = 1") for release in RELEASES}
+    unjudged = {release: Evaluation(bad=None, reason="x = 1") for release in RELEASES}
     found = said(FOUND.model_copy(update={"releases": unjudged}), ASKED.model_copy(update={"metric": "x.share"}))
     assert found.sentence == "x.share changes from transformers 5.3.0 to 5.4.0 (over 4 releases from 5.2.0 to 5.5.0)."
     assert found.culprit == ""
@@ -195,7 +195,7 @@ COMMITS = CommitResult(
     before=SHAS[0],
     suspects=SHAS[1:2],
     commits={sha: Commit(sha=sha, parents=(), date="2026-03-01T00:00:00Z", subject="Load (#45)") for sha in SHAS},
-    judged={SHAS[0]: Judged(bad=False, reason=""), SHAS[1]: Judged(bad=True, reason="")},
+    judged={SHAS[0]: Evaluation(bad=False, reason=""), SHAS[1]: Evaluation(bad=True, reason="")},
 )
 
 
@@ -255,7 +255,7 @@ def test_the_commit_that_was_found_is_the_culprit_as_a_release_is(commit_cells):
     assert (found.package, found.culprit, found.alone, found.unit) == ("transformers", "bbbbbbbbbb", True, "commit")
     assert found.sentence.endswith(" No other package differs between these two.")
     assert among(ALONE.model_copy(update={"find_fix": True}), "any failure", commit_cells).culprit == ""
-    assumed = ALONE.model_copy(update={"judged": {SHAS[0]: Judged(bad=False, reason="")}})
+    assumed = ALONE.model_copy(update={"judged": {SHAS[0]: Evaluation(bad=False, reason="")}})
     assert among(assumed, "any failure", commit_cells).culprit == ""
 
 
@@ -312,7 +312,9 @@ def test_a_search_among_commits_that_has_no_answer_says_as_much(ending, sentence
     assert (found.links, found.culprit, found.unit) == ((), "", "commit")
 
 
-@pytest.mark.parametrize("judged", [{SHAS[0]: Judged(bad=True, reason="")}, {SHAS[2]: Judged(bad=None, reason="")}])
+@pytest.mark.parametrize(
+    "judged", [{SHAS[0]: Evaluation(bad=True, reason="")}, {SHAS[2]: Evaluation(bad=None, reason="")}]
+)
 def test_of_commits_whose_end_is_not_what_it_was_said_to_be_nothing_is_claimed(judged):
     update = {"ending": Ending.INCONCLUSIVE, "suspects": SHAS[1:], "judged": judged, "reason": "built from source: no"}
     stopped = ALONE.model_copy(update=update)

@@ -150,7 +150,7 @@ def test_a_bad_tag_that_cannot_be_built_refutes_nothing(git_repository, search):
     shas = straight(git_repository, 4)
     result, told = search(lambda sha: UNKNOWN if sha == shas[-1] else GOOD)
     assert (result.ending, result.suspects) == (Ending.INCONCLUSIVE, tuple(shas[1:]))
-    assert result.reason.startswith("v1.1 built from source: cannot tell")
+    assert result.reason.startswith("v1.1 built from source: undecided")
     assert set(told.shas) == {shas[0], shas[-1]}
 
 

@@ -4,15 +4,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.search.answer import Judged
-from harness.search.criterion import Criterion
-from harness.search.ends import bad_end_untold, good_end_failed, red_otherwise, stopped
+from harness.search.criterion import Cause, Criterion, Evaluation, failed_otherwise
+from harness.search.ends import bad_end_untold, good_end_failed, stopped
 from harness.search.question import Question
 from harness.search.result import Ending, Result
 from harness.store.records import AttemptRecord
 
-GOOD, BAD = Judged(False, "it passes"), Judged(True, "it fails")
-UNTOLD, UNGAUGED = Judged(None, "no figure nope"), Judged(None, "x = 5, and the good end has none to compare with")
+GOOD, BAD = Evaluation(False, "it passes"), Evaluation(True, "it fails")
+UNTOLD, UNGAUGED = (
+    Evaluation(None, "no figure nope"),
+    Evaluation(None, "x = 5, and the good end has none to compare with"),
+)
 ANY, FACTOR, NAMED = Criterion(), Criterion(metric="x", factor=1.5), Criterion(signature="S")
 
 
@@ -46,13 +48,13 @@ def attempt(outcome="fail:run:exception"):
 
 
 def test_red_for_another_reason_needs_a_signature_and_a_failure_of_its_own():
-    untold = Judged(None, "fail")
-    assert red_otherwise(NAMED, untold, [attempt()])
-    assert not red_otherwise(ANY, untold, [attempt()])
-    assert not red_otherwise(NAMED, GOOD, [attempt()])
-    assert not red_otherwise(NAMED, untold, [attempt("skip:run:no_gpu")])
-    assert not red_otherwise(NAMED, untold, [attempt("fail:run:timeout")])
-    assert not red_otherwise(NAMED, Judged(None, "flaky: s::t gave pass, fail"), [attempt()])
+    untold = Evaluation(None, "fail")
+    assert failed_otherwise(NAMED, untold, [attempt()])
+    assert not failed_otherwise(ANY, untold, [attempt()])
+    assert not failed_otherwise(NAMED, GOOD, [attempt()])
+    assert not failed_otherwise(NAMED, untold, [attempt("skip:run:no_gpu")])
+    assert not failed_otherwise(NAMED, untold, [attempt("fail:run:timeout")])
+    assert not failed_otherwise(NAMED, Evaluation(None, "flaky: s::t gave pass, fail", Cause.FLAKY), [attempt()])
 
 
 ASKED = Question(package="p", releases=("1", "2", "3"), scenario="s.py::t", matrix="m")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.search.answer import Judged
+from harness.search.criterion import Evaluation
 from harness.search.hints import Facts, hints, minors_before
 from harness.search.question import Question
 from harness.search.result import Ending, Result
@@ -44,11 +44,11 @@ def attempt(outcome="fail:run:exception", cell=CELL.id, ran_on="cuda"):
 
 
 def result(ending, before="4.57.6", suspects=("5.0.0", "5.1.0"), reason="", **answers):
-    said = {"good": Judged(False, "pass"), "bad": Judged(True, "fail")}
+    said = {"good": Evaluation(False, "pass"), "bad": Evaluation(True, "fail")}
     releases = {"4.57.6": "good", "5.1.0": "bad"} | {
         name.lstrip("_").replace("_", "."): one for name, one in answers.items()
     }
-    judged = {one: said.get(text) or Judged(None, text) for one, text in releases.items()}
+    judged = {one: said.get(text) or Evaluation(None, text) for one, text in releases.items()}
     if not reason and releases["4.57.6"] != "good":
         reason = judged["4.57.6"].reason  # the search stopped at this end
     return Result(ending=ending, package="p", before=before, suspects=suspects, releases=judged, reason=reason)

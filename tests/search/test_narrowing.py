@@ -193,4 +193,4 @@ def test_a_file_of_several_tests_is_said_to_be_judged_as_one(tmp_path, count, no
     plan = replace(bisect.prober.plan, scenarios=infos)
     whole = replace(bisect, question=bisect.question.model_copy(update={"scenario": "s.py"}))
     _, _, said = run(replace(whole, prober=replace(bisect.prober, plan=plan)))
-    assert sum(line.startswith("note: s.py holds 2 tests, judged as one") for line in said) == notes
+    assert sum(line.startswith("note: s.py holds 2 tests, evaluated as one") for line in said) == notes

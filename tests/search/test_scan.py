@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.search.answer import Judged
+from harness.search.criterion import Evaluation
 from harness.search.question import Question
 from harness.search.result import Ending
 from harness.search.scan import conclusion, scanned
@@ -26,7 +26,7 @@ def scan(answers, figures=None, **more):
     releases = tuple(str(number + 1) for number in range(len(answers)))
     metric = "host_anon.load" if figures else None
     asked = Question(package="p", releases=releases, scenario="s.py::t", matrix="m", scan=True, metric=metric, **more)
-    judged = {one: Judged(WORDS[answer], "because") for one, answer in zip(releases, answers, strict=True)}
+    judged = {one: Evaluation(WORDS[answer], "because") for one, answer in zip(releases, answers, strict=True)}
     several = [one if isinstance(one, tuple) else (one,) for one in figures or ()]
     rows = {
         release: [attempt(value * MIB, number) for number, value in enumerate(values, 1) if value is not None]

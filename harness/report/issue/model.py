@@ -100,7 +100,7 @@ class Searched:
     culprit: str = ""  # the first bad release or commit, where that is the answer
     package: str = ""
     compare: str = ""  # address
-    probed: tuple[tuple[str, str, str], ...] = ()  # release, good | bad | cannot tell, why
+    probed: tuple[tuple[str, str, str], ...] = ()  # release, good | bad | undecided, why
     alone: bool = False  # no other package differs between what was found and the one before
     links: tuple[str, ...] = ()  # the commit that was found, and its pull request; of a blame pages that compare
     kind: str = "bisect"  # or blame

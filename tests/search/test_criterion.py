@@ -8,12 +8,11 @@ from packaging.version import Version
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.index import Release
-from harness.search.answer import figure, judge, value_of
-from harness.search.criterion import is_factor
+from harness.search.criterion import Cause, Criterion, column_value, evaluate, metric_value, read_factor, whole_file
 from harness.search.prober import cell_at
 from harness.search.question import Question
 from harness.search.releases import between
-from harness.store.records import AttemptRecord, Failure, Outcome
+from harness.store.records import AttemptRecord, Failure, Outcome, ScenarioInfo
 
 PLAIN = Question(package="p", releases=("1", "2"), scenario="s.py::t", matrix="m")
 SIGNED = PLAIN.model_copy(update={"signature": "ValueError: no"})
@@ -26,6 +25,44 @@ def row(outcome, number=1, **more):
     return AttemptRecord(
         cell="c", attempt=number, outcome=Outcome.parse(outcome), started=datetime.now(UTC), seconds=1.0, **more
     )
+
+
+@pytest.mark.parametrize(
+    ("attempts", "cause"),
+    [
+        ([], Cause.NO_RESULT),
+        ([row("miss:run:interrupted")], Cause.NO_RESULT),
+        ([row("pass:check"), row("fail:run:exception", 2, signature="ValueError: no")], Cause.FLAKY),
+        ([row("fail:resolve:unsolvable", 0, scenario="*")], Cause.UNAVAILABLE),
+        ([row("fail:install:install_failed", 0, scenario="*")], Cause.UNAVAILABLE),
+        ([row("fail:run:timeout")], Cause.TIMEOUT),
+        ([row("error:run:gpu_busy")], Cause.GPU_BUSY),
+        ([row("fail:run:exception", signature="TypeError: other, by flaky: a timeout")], Cause.OTHER_FAILURE),
+        ([row("skip:run:not_applicable")], Cause.OTHER),
+        ([row("pass:check")], None),
+    ],
+)
+def test_an_undecided_release_has_a_typed_cause(attempts, cause):
+    assert evaluate(SIGNED, attempts).cause is cause
+
+
+@pytest.mark.parametrize(
+    ("criterion", "attempts", "bound", "cause"),
+    [
+        (METRIC, [row("pass:check", figures={"x.other": 31})], 30, Cause.NOT_MEASURED),
+        (METRIC, [row("fail:run:timeout")], 30, Cause.TIMEOUT),
+        (METRIC, [row("pass:check", figures={"x.share": 31})], None, Cause.NO_BOUND),
+        (Criterion(metric="x.share"), [row("pass:check", figures={"x.share": 31})], None, Cause.MEASURED),
+        (
+            METRIC,
+            [row("pass:check", figures={"x.share": 31}), row("pass:check", 2, figures={"x.share": 29})],
+            30,
+            Cause.FLAKY,
+        ),
+    ],
+)
+def test_so_has_one_that_a_metric_does_not_decide(criterion, attempts, bound, cause):
+    assert evaluate(criterion, attempts, bound).cause is cause
 
 
 @pytest.mark.parametrize(
@@ -57,7 +94,7 @@ def row(outcome, number=1, **more):
     ],
 )
 def test_a_release_is_bad_good_or_cannot_be_told(question, attempts, bad):
-    found = judge(question, attempts, bound=30)
+    found = evaluate(question, attempts, bound=30)
     assert found.bad is bad
     assert found.reason
 
@@ -70,26 +107,26 @@ def test_a_failure_goes_by_the_name_of_its_rule_too():
     )
     attempt = row("fail:run:exception", signature="whatever", failure=failure)
     named = PLAIN.model_copy(update={"signature": "bnb-params4bit-hf-init"})
-    assert judge(named, [attempt]).bad is True
+    assert evaluate(named, [attempt]).bad is True
 
 
 def test_the_reason_names_what_is_measured_when_the_metric_is_not():
-    said = judge(METRIC, [row("pass:check", figures={"x.b": 1, "x.a": 1})], 30).reason
+    said = evaluate(METRIC, [row("pass:check", figures={"x.b": 1, "x.a": 1})], 30).reason
     assert said == "no figure x.share; there are x.a, x.b"
 
 
 def test_a_figure_is_the_median_of_a_scenario_and_the_largest_of_several():
     rows = [row("pass:check", number, figures={"x.share": value}) for number, value in enumerate((1, 9, 2))]
-    assert figure("x.share", [*rows, row("pass:check", scenario="s::u", figures={"x.share": 1})]) == 2
-    assert figure("x.share", []) is None
+    assert metric_value("x.share", [*rows, row("pass:check", scenario="s::u", figures={"x.share": 1})]) == 2
+    assert metric_value("x.share", []) is None
 
 
 def test_a_figure_without_a_phase_is_the_largest_of_all_phases():
     figures = {"cuda_reserved.load": 5, "cuda_reserved.generate": 7, "cuda_reserved_peak.load": 9, "x.share": 1}
-    assert value_of("cuda.reserved", figures) == value_of("cuda_reserved", figures) == 7
-    assert value_of("cuda_reserved.load", figures) == 5
-    assert value_of("x.share", figures) == 1
-    assert value_of("share", figures) is None
+    assert column_value("cuda.reserved", figures) == column_value("cuda_reserved", figures) == 7
+    assert column_value("cuda_reserved.load", figures) == 5
+    assert column_value("x.share", figures) == 1
+    assert column_value("share", figures) is None
 
 
 RELEASES = tuple(
@@ -125,8 +162,8 @@ def test_ends_that_cannot_be_are_one_sentence(good, bad, find_fix, sentence):
 
 
 def test_a_factor_is_told_from_a_size():
-    assert is_factor("1.5x") == 1.5
-    assert is_factor("8GiB") is None
+    assert read_factor("1.5x") == 1.5
+    assert read_factor("8GiB") is None
 
 
 def test_the_command_asks_the_same_between_other_ends():
@@ -141,3 +178,31 @@ def test_a_cell_of_another_release_holds_every_other_pin_and_takes_a_transitive_
     other = cell_at(base, "hub", "1.0")
     assert [pin.requirement for pin in other.pins] == ["p==1", "q==2", "hub==1.0"]
     assert other.id.startswith("hub-1.0-")
+
+
+def several(count):
+    return [ScenarioInfo(id=f"my_case::test_{number}", nodeid=f"my_case.py::test_{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Criterion(), "bad if any fails, good if all are decided and none does;"),
+        (Criterion(signature="meta-item"), "bad if any fails with meta-item, good if all are decided"),
+        (Criterion(metric="cuda.reserved", limit=1), "by the largest cuda.reserved of them;"),
+    ],
+)
+def test_several_tests_are_named_with_how_they_count(asked, said):
+    (note,) = whole_file("my_case.py", several(3), asked)
+    assert note.startswith(f"my_case.py holds 3 tests, evaluated as one: {said}")
+    assert note.endswith("to test one: my_case.py::test_0 (test_0, test_1, test_2)")
+
+
+def test_a_long_list_is_cut():
+    (note,) = whole_file("my_case.py", several(9), Criterion())
+    assert note.endswith("test_5 …)")
+
+
+def test_one_test_needs_no_word():
+    assert whole_file("my_case.py", several(1), Criterion()) == ()
+    assert whole_file("my_case.py::TestAll::test_0", several(1), Criterion()) == ()
