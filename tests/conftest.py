@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
-from harness.matrix.index import pip_settings
+from harness.matrix.pip import list_configuration
 
 settings.register_profile("shared-machine", deadline=None)  # a slow moment of the machine is no failure
 settings.load_profile("shared-machine")
@@ -38,6 +38,6 @@ def private_machine(monkeypatch, tmp_path):
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    pip_settings.cache_clear()  # another test may have read them
+    list_configuration.cache_clear()  # another test may have read them
     yield
-    pip_settings.cache_clear()
+    list_configuration.cache_clear()

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import functools
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from harness.errors import InfrastructureError
+from harness.matrix.pip import INSTALL_SECTIONS, read_settings
 
-SECTIONS = ("global", "install", ":env:")  # pip's own order: the later one wins
-READ_SECONDS = 60.0
 OWN = {  # pip's setting -> the uv variables that say the same and win, because they were written for uv
     "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
     "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
@@ -185,42 +179,10 @@ def blank(address: str) -> str:
     return re.sub(r"(?<=://)[^/@\s]+@", "***@", address)
 
 
-def parse(listing: str) -> dict[str, str]:
-    """Read what ``pip config list`` printed; of several sections the one that pip prefers wins.
-
-    Sections of other commands than ``install`` are left out.
-    """
-    found: dict[str, dict[str, str]] = {section: {} for section in SECTIONS}
-    for line in listing.splitlines():
-        key, equals, literal = line.partition("=")
-        section, _, name = key.rpartition(".")
-        if equals and section in found:
-            found[section][name] = _value(literal)
-    merged: dict[str, str] = {}
-    for section in SECTIONS:
-        merged.update(found[section])
-    if "default-timeout" in merged:  # pip knows the option under both names
-        merged.setdefault("timeout", merged.pop("default-timeout"))
-        merged.pop("default-timeout", None)
-    return merged
-
-
-def _value(literal: str) -> str:
-    try:
-        return str(ast.literal_eval(literal)).strip()
-    except (SyntaxError, ValueError):
-        return literal.strip()
-
-
-@functools.cache
 def read() -> Carried:
-    """Read and translate pip's configuration as this interpreter sees it, ``PIP_*`` variables too; once a process.
+    """Read and translate pip's configuration as this interpreter sees it, ``PIP_*`` variables included.
 
     Raises:
-        InfrastructureError: pip cannot be run here, or refuses its configuration.
+        InfrastructureError: pip does not run, or rejects its configuration.
     """
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=READ_SECONDS, check=False)
-    if done.returncode != 0:
-        raise InfrastructureError(f"pip cannot read its configuration: {done.stderr.strip() or 'no reason given'}")
-    return translate(parse(done.stdout), os.environ)
+    return translate(read_settings(INSTALL_SECTIONS), os.environ)

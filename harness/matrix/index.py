@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import hashlib
 import http.client
@@ -10,7 +9,6 @@ import json
 import os
 import re
 import ssl
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NoReturn
@@ -36,7 +33,11 @@ from packaging.version import InvalidVersion, Version
 
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.paths import nearest
+from harness.matrix.pip import INDEX_SECTIONS, read_settings, run_pip
 
+# The page is read here and not by pypi-simple. That package takes the name of a file from the text of its link, which
+# mirrors shorten, leaves out their upload times, and reads certificates of certifi instead of the system's, so that an
+# index that pip reaches would have no dates. With requests and Beautiful Soup it also takes half a second to import.
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 
 
@@ -207,9 +208,6 @@ def age(seconds: float) -> str:
     return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004 - two days
 
 
-PIP_TIMEOUT_SECONDS = 120
-
-
 DEFAULT_INDEX = "https://pypi.org/simple"
 
 
@@ -290,7 +288,7 @@ def fetch_releases(package: str, known: Iterable[str] = ()) -> tuple[Release, ..
         ConfigError: no index has a package of this name.
         InfrastructureError: the index cannot be reached.
     """
-    settings = pip_settings()
+    settings = read_settings(INDEX_SECTIONS)
     versions = _pip_versions(package, known)
     files = fetch(settings.get("index-url", DEFAULT_INDEX), package, settings.get("cert"))
     return combine(versions, files)
@@ -317,7 +315,7 @@ def _pip_versions(package: str, known: Iterable[str]) -> tuple[Version, ...]:
     with tempfile.TemporaryDirectory(prefix="harness-pip-") as folder:
         log = Path(folder, "log.txt")
         arguments = ("index", "versions", package, "--json", "--pre", "--retries", "2", "--no-input", "--log", str(log))
-        done = _pip(*arguments)
+        done = run_pip(*arguments)
         unreachable = _unreachable(log)
     if unreachable:
         # pip carries on with the sources that did answer, and its list may then lack releases without a word
@@ -345,36 +343,6 @@ def _unreachable(log: Path) -> str | None:
         if found and "404 Client Error" not in rest:
             return rest.partition(": ")[2].removesuffix(" - skipping") or "no reason given"
     return None
-
-
-@cache
-def pip_settings() -> Mapping[str, str]:
-    """Return what pip is configured to use (``index-url``, ``cert``, …); the environment wins over the files."""
-    done = _pip("config", "list")
-    return parse_settings(done.stdout) if done.returncode == 0 else {}
-
-
-def parse_settings(text: str) -> dict[str, str]:
-    """Read the output of ``pip config list``: sections ``global``, then ``index``, then the environment win."""
-    sections: dict[str, dict[str, str]] = {}
-    for line in text.splitlines():
-        key, _, value = line.partition("=")
-        section, _, name = key.strip().rpartition(".")
-        try:
-            sections.setdefault(section, {})[name] = str(ast.literal_eval(value))
-        except (ValueError, SyntaxError):
-            continue  # a line of another kind, such as a warning
-    return sections.get("global", {}) | sections.get("index", {}) | sections.get(":env:", {})
-
-
-def _pip(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
-    try:
-        return subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PIP_TIMEOUT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InfrastructureError(f"pip cannot list releases: {error}.") from error
 
 
 def _encode(releases: Iterable[Release]) -> list[list[Any]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from harness.envs.cache_dir import CacheDir
 from harness.errors import InfrastructureError
-from harness.matrix.index import pip_settings
 from harness.matrix.paths import install_root
+from harness.matrix.pip import INDEX_SECTIONS, read_settings
 from harness.redact.paths import path_placeholders
 from harness.redact.private import Private, index_hosts, of_machine, owner_of, secrets_in
 from harness.store.records import RunRecord
@@ -51,7 +51,7 @@ def _paths(run: RunRecord, folder: Path) -> list[tuple[Path, str]]:
 
 def _pip_settings() -> Mapping[str, str]:
     try:
-        return pip_settings()
+        return read_settings(INDEX_SECTIONS)
     except InfrastructureError:
         return {}  # without pip there is no pip configuration
 

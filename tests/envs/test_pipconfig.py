@@ -1,27 +1,8 @@
 import pytest
 
 from harness.envs import pip_config
-from harness.envs.pip_config import parse, translate
-
-
-def test_sections_are_merged_in_pips_order():
-    listing = """global.index-url='https://global.example/simple'
-install.index-url='https://install.example/simple'
-download.find-links='/not/for/us'
-global.retries='3'
-:env:.retries='7'
-"""
-    assert parse(listing) == {"index-url": "https://install.example/simple", "retries": "7"}
-
-
-def test_values_over_several_lines_are_one_setting():
-    settings = parse("global.extra-index-url='\\nhttps://a.example/simple\\nhttps://b.example/simple'")
-    carried = translate(settings, {})
-    assert dict(carried.env)["UV_INDEX"] == "https://a.example/simple https://b.example/simple"
-
-
-def test_timeout_counts_under_both_of_its_names():
-    assert parse(":env:.default-timeout='180'") == {"timeout": "180"}
+from harness.envs.pip_config import translate
+from harness.matrix.pip import list_configuration
 
 
 def test_extra_indexes_are_equal_to_the_main_one():
@@ -111,8 +92,8 @@ def test_pips_configuration_is_read_with_its_variables(monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
     monkeypatch.delenv("UV_INDEX_URL", raising=False)
-    pip_config.read.cache_clear()
+    list_configuration.cache_clear()
     try:
         assert dict(pip_config.read().env)["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
     finally:
-        pip_config.read.cache_clear()
+        list_configuration.cache_clear()

@@ -8,7 +8,8 @@ from packaging.version import Version
 
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix import index as index_module
-from harness.matrix.index import IndexFile, Release, combine, fetch_releases, list_releases, parse_settings
+from harness.matrix.index import IndexFile, Release, combine, fetch_releases, list_releases
+from harness.matrix.pip import list_configuration
 
 DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -70,14 +71,6 @@ def test_a_release_is_dated_by_its_first_file_and_yanked_when_all_files_are():
     )
 
 
-def test_the_environment_wins_over_pip_files():
-    text = (
-        "global.cert='/a'\nglobal.index-url='https://one/simple'\n:env:.cert='/b'\nindex.pre='1'\n"
-        "install.cert='/c'\nWARNING: odd\n"
-    )
-    assert parse_settings(text) == {"cert": "/b", "index-url": "https://one/simple", "pre": "1"}
-
-
 class Index(BaseHTTPRequestHandler):
     """A simple index with one package; it remembers what it was asked with."""
 
@@ -115,13 +108,13 @@ def use_only(monkeypatch, address):
     monkeypatch.setenv("PIP_INDEX_URL", address)
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
-    index_module.pip_settings.cache_clear()
+    list_configuration.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def _forget_settings():
     yield
-    index_module.pip_settings.cache_clear()
+    list_configuration.cache_clear()
 
 
 def test_pip_lists_and_the_page_adds_dates_and_yanked(index):
