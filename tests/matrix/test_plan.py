@@ -24,7 +24,7 @@ def offline(monkeypatch):
         raise AssertionError(f"the network was asked: {arguments}")
 
     monkeypatch.setattr(plan, "list_releases", refuse)
-    monkeypatch.setattr(index.subprocess, "run", refuse)
+    monkeypatch.setattr(index, "run_pip", refuse)
 
 
 @pytest.mark.usefixtures("offline")
