@@ -7,7 +7,6 @@ import datetime as dt
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 from harness.errors import ConfigError
 from harness.matrix.expand import override_versions
@@ -20,9 +19,6 @@ DEFAULT_MATRIX = "quickstart"
 
 
 REPORTS = Path("reports")
-
-
-Verbs = Any  # argparse's action for sub-commands has no public type
 
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
@@ -152,7 +148,7 @@ def default_jobs() -> int:
     return len(read_gpus()) or min(2, os.cpu_count() or 1)
 
 
-def add_criterion(verb: Verbs, *, factor: bool = True) -> None:
+def add_criterion(verb: argparse.ArgumentParser, *, factor: bool = True) -> None:
     """Add the arguments; ``factor``: there is a good end to take a multiple of."""
     times = "times the figure of the good end, or an absolute size" if factor else "an absolute size"
     verb.add_argument("--signature", metavar="S", help="only this failure is bad (a rule's name or a whole signature)")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_reports
+from harness.cli.arguments import add_json, add_reports
 from harness.errors import ConfigError, ExitCode
 from harness.report.write import known_issues
 from harness.session.boxes import boxes_of
@@ -22,9 +22,8 @@ from harness.verdict.box import Answer, Entry
 from harness.verdict.compared import compared
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb and its own."""
-    verb = verbs.add_parser("baseline", help="say which run later ones are compared with, and accept a difference")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the actions of the verb and their arguments."""
     own = verb.add_subparsers(title="commands", metavar="COMMAND", required=True)
     setting = own.add_parser("set", help="make a run the baseline of its matrix")
     showing = own.add_parser("show", help="show the baselines, their reasons, and what was accepted")

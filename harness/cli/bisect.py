@@ -11,7 +11,6 @@ from rich.console import Console
 from harness.cli.among import among_commits, search_among
 from harness.cli.answers import CODES, answer_lines, closing_lines
 from harness.cli.arguments import (
-    Verbs,
     add_criterion,
     add_gpu_busy,
     add_json,
@@ -43,14 +42,9 @@ exit codes: 0 found · 1 not reproduced at the bad end · 2 usage or configurati
 left are named · 130 interrupted"""
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser(
-        "bisect",
-        help="find the release that broke a scenario, or the one that fixed it",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    verb.epilog = EPILOG
     verb.add_argument("package", nargs="?", metavar="PACKAGE", help="whose releases to search")
     end = "a release where the scenario is {}, or the newest on a day (2026-01-10); left out: {}"
     sought = "the search goes back until it finds one"

@@ -9,7 +9,6 @@ import math
 from rich.console import Console
 
 from harness.cli.arguments import (
-    Verbs,
     add_criterion,
     add_gpu_busy,
     add_json,
@@ -49,14 +48,9 @@ exit codes: 0 found · 1 not reproduced at the bad end · 2 usage or configurati
 left are named · 130 interrupted"""
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser(
-        "blame",
-        help="find the smallest set of upgrades that turns green into red",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    verb.epilog = EPILOG
     verb.add_argument("--good", metavar="END", help="an environment where the scenario is green")
     verb.add_argument("--bad", metavar="END", help="one where it is red")
     verb.add_argument("--scenario", metavar="FILE::TEST", help="what tells good from bad")

@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_matrix, read_matrix
+from harness.cli.arguments import add_json, add_matrix, read_matrix
 from harness.envs.bundle.manifest import read_freeze
 from harness.envs.bundle.target import Target
 from harness.envs.bundle.wheels import cuda_version
@@ -22,9 +22,8 @@ from harness.session.bundle import Order, make_bundle
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser("bundle", help="pack a matrix for a machine without a package index")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
     add_matrix(verb)
     verb.add_argument(
         "-o", "--output", type=Path, default=Path("bundle.tar.xz"), metavar="FILE", help="default: bundle.tar.xz"

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.arguments import Verbs, add_json
+from harness.cli.arguments import add_json
 from harness.envs.cache_dir import CacheDir
 from harness.envs.usage_locks import UsageLocks
 from harness.errors import ConfigError, ExitCode
@@ -29,9 +29,8 @@ from harness.session.checkpoints import (
 )
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb and its two actions."""
-    verb = verbs.add_parser("checkpoint", help="list or build the models and adapters that scenarios load")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the actions of the verb and their arguments."""
     actions = verb.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="every definition, its sizes, and what is built")
     listing.set_defaults(verb=show)

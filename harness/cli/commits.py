@@ -6,7 +6,6 @@ import argparse
 import shlex
 from dataclasses import dataclass
 
-from harness.cli.arguments import Verbs
 from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError
@@ -25,7 +24,7 @@ from harness.store.run_folder import RunFolder
 NAMED = 20  # candidates that are named one by one
 
 
-def add_into(verb: Verbs) -> None:
+def add_into(verb: argparse.ArgumentParser) -> None:
     """Add the options of a search among commits."""
     verb.add_argument("--into", metavar="git:URL|FOLDER", help="go on to the commits between the two releases found")
     verb.add_argument("--tags", metavar="PATTERN", help="how that repository tags its releases (rel-{})")

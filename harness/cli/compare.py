@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_reports
+from harness.cli.arguments import add_reports
 from harness.errors import ExitCode
 from harness.redact.values import redact_value
 from harness.report.markdown import render_comparison
@@ -25,9 +25,8 @@ from harness.verdict.compared import Comparison, compared
 SIDE = "a run (path, name's begin or end, latest, latest~1, baseline) or a cell of one (RUN:CELL)"
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser("compare", help="say what became of every scenario between two runs, or two cells")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
     verb.add_argument("old", metavar="OLD", help=SIDE)
     verb.add_argument("new", metavar="NEW", nargs="?", default="latest", help="the same (default: latest)")
     verb.add_argument(

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.markup import escape
 
-from harness.cli.arguments import Verbs, add_json
+from harness.cli.arguments import add_json
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode
 from harness.session.doctor import Level, examine
@@ -17,9 +17,8 @@ from harness.session.doctor import Level, examine
 GLYPHS = {Level.OK: "[green]✔ ok  [/]", Level.WARN: "[yellow]⚠ warn[/]", Level.BAD: "[red]✘ bad [/]"}
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser("doctor", help="what is wrong with this machine: uv, index, driver, GPU, disk")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
     add_json(verb)
     verb.set_defaults(verb=diagnose)
 

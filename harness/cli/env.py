@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from harness.cli.arguments import Verbs, add_reports, default_matrix
+from harness.cli.arguments import add_reports, default_matrix
 from harness.envs.build import Environment, build
 from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
@@ -25,9 +25,8 @@ from harness.session.resume import plan_again
 from harness.store.runs import find_run
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser("env", help="a shell or a command in a cell's environment")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
     verb.add_argument("cell", metavar="CELL", help="a cell's id, or a pattern that matches one")
     verb.add_argument("--matrix", default=default_matrix(), help="the matrix it belongs to (default: as for run)")
     verb.add_argument("--run", metavar="RUN", help="the run it belongs to, with the lock it had there")

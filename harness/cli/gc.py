@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.arguments import Verbs, add_json, age, size
+from harness.cli.arguments import add_json, age, size
 from harness.envs.cache_dir import CacheDir
 from harness.envs.disk_usage import Stored, list_checkpoints, list_environments, list_locks, list_repositories, remove
 from harness.errors import ExitCode, InfrastructureError
@@ -19,9 +19,8 @@ from harness.errors import ExitCode, InfrastructureError
 DAY = 86_400.0
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser("gc", help="list or remove environments, checkpoints and locks by size and age")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
     verb.add_argument("--older-than", type=age, metavar="AGE", help="remove what was not used for so long (14d, 2w)")
     verb.add_argument("--keep", type=size, metavar="SIZE", help="remove the longest unused until this much is left")
     verb.add_argument("--dry-run", action="store_true", help="only say what would be removed")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_reports, age
+from harness.cli.arguments import add_json, add_reports, age
 from harness.errors import ConfigError, ExitCode, NothingSelectedError
 from harness.matrix.paths import short_path
 from harness.redact.text import redact
@@ -34,14 +34,9 @@ harness history export -o FILE     one row a night, as .parquet or .csv
 harness history trim --older-than  remove old logs; journals, results and figures stay"""
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser(
-        "history",
-        help="outcomes and figures over nights: streaks, since when, trend charts",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    verb.description = DESCRIPTION
     verb.add_argument(
         "words", nargs="*", metavar="[ACTION] [SCENARIO]", help="html, export or trim; part of a scenario's id"
     )

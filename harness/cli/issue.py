@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from harness.cli.arguments import Verbs, add_json, add_reports
+from harness.cli.arguments import add_json, add_reports
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.paths import short_path
@@ -18,9 +18,9 @@ from harness.store.runs import find_run
 EPILOG = "exit codes: 0 drafted · 2 usage or configuration · 3 the run has no such failure"
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser("issue", help="draft an upstream issue about one failure of a run", epilog=EPILOG)
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    verb.epilog = EPILOG
     verb.add_argument("run", metavar="RUN", nargs="?", default="latest", help="a run folder, its name, or latest")
     verb.add_argument("--signature", metavar="S", help="a rule's name, a whole signature, or a part of one")
     verb.add_argument(

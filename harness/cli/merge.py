@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_reports
+from harness.cli.arguments import add_json, add_reports
 from harness.errors import ExitCode
 from harness.matrix.paths import short_path
 from harness.report.terminal import print_summary
@@ -17,9 +17,8 @@ from harness.store.merge import merge
 from harness.store.runs import find_run
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser("merge", help="make one run of several that ran parts of a matrix")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
     verb.add_argument("runs", metavar="RUN", nargs="+", help="run folders or their names")
     verb.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the new run folder")
     add_reports(verb)

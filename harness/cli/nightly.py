@@ -7,7 +7,7 @@ import shlex
 
 from rich.console import Console
 
-from harness.cli.arguments import REPORTS, Verbs, add_gpu_busy, add_json, add_reports, day, duration, positive
+from harness.cli.arguments import REPORTS, add_gpu_busy, add_json, add_reports, day, duration, positive
 from harness.cli.night import Asked, judge, matrix_of, spend, to_judge
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode, InfrastructureError
@@ -21,14 +21,9 @@ changed signature, a known issue that is gone, changed or overdue) · 2 usage or
 machine moved, or results are missing or not confirmed · 130 interrupted"""
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser(
-        "nightly",
-        help="run what changed since last night and say what is new",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    verb.epilog = EPILOG
     verb.add_argument("matrix", nargs="?", default=DEFAULT, metavar="MATRIX", help="a matrix file or name (nightly)")
     verb.add_argument("--all", action="store_true", help="run every cell, not only what changed")
     verb.add_argument(

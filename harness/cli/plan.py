@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.arguments import Verbs, add_json, add_matrix, positive, read_matrix
+from harness.cli.arguments import add_json, add_matrix, positive, read_matrix
 from harness.envs.build import STAMP
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
@@ -17,9 +17,8 @@ from harness.errors import ConfigError, ExitCode
 from harness.session.plan import Plan, PlannedCell, make_plan, shards
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser("plan", help="show cells, locks, what is reused and what cannot be resolved")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
     add_matrix(verb)
     verb.add_argument(
         "--shards", type=positive, metavar="N", help="with --json: share the cells out between N machines"

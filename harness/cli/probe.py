@@ -6,12 +6,10 @@ import argparse
 import json
 import sys
 import traceback
-from typing import Any, NoReturn
 
 from rich.console import Console
 
 from harness.cli.arguments import (
-    Verbs,
     add_criterion,
     add_gpu_busy,
     add_json,
@@ -48,15 +46,9 @@ in a working copy of the package:
   git bisect run harness probe --matrix FILE --scenario FILE::TEST --with PACKAGE=path:. --reports DIR"""
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser(
-        "probe",
-        help="run one scenario in one cell, with the exit codes of git bisect run",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _abort_on_usage(verb)
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    verb.epilog = EPILOG
     verb.add_argument("--scenario", required=True, metavar="FILE::TEST", help="what tells good from bad")
     verb.add_argument("--matrix", default=default_matrix(), help="what the packages are pinned to (quickstart)")
     verb.add_argument("--cell", metavar="ID", help="which cell of it (default: its reference cell, else its first)")
@@ -74,25 +66,7 @@ def register(verbs: Verbs) -> None:
     add_gpu_busy(verb)
     add_reports(verb)
     add_json(verb)
-    verb.set_defaults(verb=probe)
-
-
-def _abort_on_usage(verb: Any) -> None:
-    """Let a mistake on the command line end with 130: argparse's own 2 would mean "bad" to ``git bisect run``."""
-    known = verb.parse_known_args
-
-    def error(message: str) -> NoReturn:
-        verb.print_usage(sys.stderr)
-        sys.stderr.write(f"{verb.prog}: error: {message}\n")
-        raise SystemExit(ABORT + ExitCode.USAGE)
-
-    def all_known(arguments: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        found, extra = known(arguments, namespace)
-        if extra:  # else the parser above would say it, and end with 2
-            error(f"unrecognized arguments: {' '.join(extra)}")
-        return found, extra
-
-    verb.error, verb.parse_known_args = error, all_known
+    verb.set_defaults(verb=probe, usage_code=ABORT + ExitCode.USAGE)  # 2 would mean "bad" to git bisect run
 
 
 def probe(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console
 
-from harness.cli.arguments import Verbs, add_json, add_reports
+from harness.cli.arguments import add_json, add_reports
 from harness.errors import ExitCode
 from harness.matrix.paths import short_path
 from harness.report.terminal import print_summary
@@ -15,9 +15,8 @@ from harness.report.write import write_views
 from harness.store.runs import find_run
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser("report", help="rebuild table, HTML and Markdown of a run from its journal")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
     verb.add_argument("run", metavar="RUN", nargs="?", default="latest", help="a run folder, its name, or latest")
     add_reports(verb)
     add_json(verb)

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from harness.cli.arguments import Verbs, add_json, add_reports
+from harness.cli.arguments import add_json, add_reports
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.paths import short_path
@@ -15,15 +15,14 @@ from harness.report.repro import make_repro
 from harness.store.run_folder import folder_name
 from harness.store.runs import find_run
 
+DESCRIPTION = """\
+Write one Python file with exact pins that makes its own checkpoint, does what the scenario does, and exits with 1 where
+the failure is, with 0 where it is not, and with 2 where something else happened."""
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser(
-        "repro",
-        help="write a script that shows a failure to somebody who does not have the harness",
-        description="Write one Python file with exact pins that makes its own checkpoint, does what the scenario does, "
-        "and exits with 1 where the failure is, with 0 where it is not, and with 2 where something else happened.",
-    )
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    verb.description = DESCRIPTION
     verb.add_argument("run", metavar="RUN", help="a run folder, the beginning or end of its name, or latest")
     verb.add_argument("cell", metavar="CELL", help="a cell's id, or a pattern that fits one")
     verb.add_argument(

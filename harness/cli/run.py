@@ -10,7 +10,6 @@ from dataclasses import asdict, replace
 from rich.console import Console
 
 from harness.cli.arguments import (
-    Verbs,
     add_gpu_busy,
     add_json,
     add_matrix,
@@ -40,9 +39,8 @@ from harness.store.run_folder import RunFolder
 from harness.store.runs import is_run
 
 
-def register(verbs: Verbs) -> None:
-    """Add the verb."""
-    verb = verbs.add_parser("run", help="install, run and report a matrix, or go on with a run")
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
     add_matrix(verb)
     verb.add_argument("-k", dest="keyword", default="", metavar="EXPRESSION", help="only these scenarios, as in pytest")
     verb.add_argument("-m", dest="markers", default="", metavar="EXPRESSION", help="only these markers, as in pytest")

@@ -8,7 +8,6 @@ import os
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 import psutil
@@ -22,6 +21,7 @@ from harness.store.files import write_text
 from harness.store.records import GpuRecord, HostRecord, RunKind, RunOptions, RunRecord
 from harness.store.run_folder import RunFolder, create
 from harness.verdict.known_issues import parse
+from harness.version import harness_version
 
 
 def describe_host() -> HostRecord:
@@ -35,9 +35,6 @@ def describe_host() -> HostRecord:
         memory_bytes=psutil.virtual_memory().total,
         gpus=gpus,
     )
-
-
-DISTRIBUTION = "hf-regression-matrix"
 
 
 KNOWN_ISSUES = "known_issues.toml"
@@ -141,11 +138,3 @@ def write_locks(plan: Plan, folder: RunFolder) -> None:
             path = folder.cell(planned.cell.id) / "lock.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, planned.lock.text)
-
-
-def harness_version() -> str:
-    """Return our own version, or ``checkout`` when nobody installed us."""
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return "checkout"

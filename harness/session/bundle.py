@@ -26,10 +26,11 @@ from harness.matrix.paths import ScenarioFile, find, install_root
 from harness.matrix.plan import plan_cells
 from harness.matrix.schema import WEIGHTS, Matrix
 from harness.reporter import Reporter
-from harness.session.begin import KNOWN_ISSUES, harness_version, known_issues
+from harness.session.begin import KNOWN_ISSUES, known_issues
 from harness.session.checkpoint_builder import VARIABLE, builder_cell, builder_python
 from harness.session.checkpoints import CheckpointStore, open_store
 from harness.session.plan import read_scenarios, select_cells
+from harness.version import harness_version
 
 
 def copy_matrix(matrix: Matrix, issues: str, folder: Path) -> str:

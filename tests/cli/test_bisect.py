@@ -1,6 +1,5 @@
 """What ``harness bisect`` refuses, before anything is installed, and how it says that a search is over."""
 
-import argparse
 import re
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from packaging.version import Version
 
 from harness.cli import bisect as verb
 from harness.cli.answers import answer_lines
-from harness.cli.main import main
+from harness.cli.main import main, parser
 from harness.matrix.index import Listing, Release
 from harness.search.criterion import Evaluation
 from harness.search.question import Question
@@ -46,9 +45,7 @@ def test_what_cannot_be_is_one_sentence_and_installs_nothing(monkeypatch, capsys
 
 def question(monkeypatch, *arguments):
     monkeypatch.setattr(verb, "list_known_releases", lambda package, cache_dir: Listing({package: LISTED}))
-    parser = argparse.ArgumentParser()
-    verb.register(parser.add_subparsers())
-    return verb._question(parser.parse_args(["bisect", "P", *SCENARIO, *arguments]), None)
+    return verb._question(parser("bisect").parse_args(["P", *SCENARIO, *arguments]), None)
 
 
 def test_how_attempts_run_is_kept_for_a_resume(monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 
 from harness.cli import blame
 from harness.cli.blame_lines import Inside, last_lines, resume_command
+from harness.cli.main import parser
 from harness.errors import ConfigError
 from harness.search.blamed import BlameResult
 from harness.search.result import Ending
@@ -13,9 +14,7 @@ from harness.store.run_folder import RunFolder
 
 
 def options(*words):
-    top = argparse.ArgumentParser()
-    blame.register(top.add_subparsers())
-    return top.parse_args(["blame", *words])
+    return parser("blame").parse_args(words)
 
 
 ENDS = ("--good", "a", "--bad", "b", "--scenario", "s.py::t")

@@ -2,17 +2,21 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.cli import main as main_module
 from harness.cli.gc import choose
-from harness.cli.main import main, parser
+from harness.cli.main import GROUPS, VERBS, main
 from harness.envs.disk_usage import Stored
 
 GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).parents[2]
 DAY = 86_400.0
 
 
@@ -25,6 +29,9 @@ DAY = 86_400.0
         (["run", "--scenarios", "load_4bitt"], 2, "load_4bitt"),
         (["bisect"], 2, "harness: bisect needs PACKAGE, --scenario"),
         (["blame"], 2, "harness: blame needs --good, --bad, --scenario"),
+        (["bisct"], 2, "harness: unknown command bisct; did you mean bisect\\?"),
+        (["--versoin"], 2, r"harness: unknown option --versoin; did you mean --version\?"),
+        (["x" * 9], 2, r"harness: unknown command xxxxxxxxx; see harness --help"),
         (["blame", "--resume", "nothing"], 2, r"no run named 'nothing' below reports"),
         (["bisect", "--resume", "nothing"], 2, r"no run named 'nothing' below reports"),
     ],
@@ -39,7 +46,7 @@ def test_a_mistake_is_one_sentence_and_an_exit_code(arguments, code, sentence, c
 
 @pytest.mark.parametrize(
     "arguments",
-    [["run", "--timeout", "-1"], ["run", "--repeat", "0"], ["gc", "--keep", "much"], ["gc", "--older-than", "3"], []],
+    [["run", "--timeout", "-1"], ["run", "--repeat", "0"], ["gc", "--keep", "much"], ["gc", "--older-than", "3"]],
 )
 def test_arguments_that_mean_nothing_are_usage_errors(arguments, capsys):
     with pytest.raises(SystemExit) as exited:
@@ -49,34 +56,59 @@ def test_arguments_that_mean_nothing_are_usage_errors(arguments, capsys):
 
 
 @pytest.mark.parametrize(
-    "verb",
+    ("arguments", "code", "sentence"),
     [
-        "",
-        "plan",
-        "run",
-        "compare",
-        "baseline",
-        "bisect",
-        "blame",
-        "probe",
-        "report",
-        "issue",
-        "env",
-        "doctor",
-        "gc",
-        "bundle",
-        "merge",
-        "history",
-        "nightly",
+        (["run", "--jbos", "3"], 2, "harness run: error: unknown option --jbos; did you mean --jobs?"),
+        (["run", "--confrim=3"], 2, "harness run: error: unknown option --confrim"),
+        (["merge", "one", "--outptu", "x"], 2, "unknown option --outptu; did you mean --output?"),
+        (["baseline", "set", "one", "--resaon", "x"], 2, "unknown option --resaon; did you mean --reason?"),
+        (["baseline", "acept"], 2, "(choose from 'set', 'show', 'accept'); did you mean accept?"),
+        (["probe", "--scenaro", "x"], 130, "harness probe: error: unknown option --scenaro; did you mean --scenario?"),
+        (["env", "--rnu", "x", "y", "--", "python", "--vresion"], 2, "unknown option --rnu; did you mean --run?"),
+        (["merge", "one"], 2, "the following arguments are required: -o/--output"),
     ],
 )
+def test_a_mistyped_option_is_answered_with_the_nearest(arguments, code, sentence, capsys):
+    with pytest.raises(SystemExit) as exited:
+        main(arguments)
+    assert exited.value.code == code
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_overview_has_every_verb_once():
+    folder = Path(main_module.__file__).parent
+    verbs = {file.stem for file in folder.glob("*.py") if "\ndef add_arguments(" in file.read_text()}
+    assert sorted(name for group in GROUPS.values() for name in group) == sorted(verbs)
+
+
+def test_help_and_version_import_nothing_that_takes_long():
+    program = (
+        "import sys; from harness.cli.main import main; main(['--help']); main(['--version']); "
+        "print(sorted({'pandas', 'pyarrow', 'pydantic', 'rich', 'nox', 'jinja2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    *_, version, imported = done.stdout.splitlines()
+    assert re.fullmatch(r"harness \S+", version)
+    assert imported == "[]"
+
+
+def test_the_overview_is_as_agreed(capsys):
+    """Renew the golden files with HARNESS_RENEW_GOLDEN=1."""
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    if os.environ.get("HARNESS_RENEW_GOLDEN"):
+        (GOLDEN / "help.txt").write_text(said)
+    assert said == (GOLDEN / "help.txt").read_text()
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_the_help_is_as_agreed(verb, monkeypatch, capsys):
     """Renew the golden files with HARNESS_RENEW_GOLDEN=1."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("HARNESS_MATRIX", raising=False)
     with pytest.raises(SystemExit):
-        parser().parse_args([verb, "--help"] if verb else ["--help"])
-    golden = GOLDEN / f"help{verb and '-' + verb}.txt"
+        main([verb, "--help"])
+    golden = GOLDEN / f"help-{verb}.txt"
     said = capsys.readouterr().out
     if os.environ.get("HARNESS_RENEW_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)

@@ -42,7 +42,7 @@ ASKED = ("--matrix", "tried.toml", "--scenario", "my_case.py::test_it")
     ("arguments", "ended", "sentence"),
     [
         ((), 130, "the following arguments are required: --scenario"),
-        ((*ASKED, "--bogus"), 130, "unrecognized arguments: --bogus"),
+        ((*ASKED, "--bogus"), 130, "unknown option --bogus"),
         ((*ASKED, "--repeat", "0"), 130, "0 is not above zero"),
         ((*ASKED, "--metric", "x.share"), 130, "--metric and --above belong together"),
         ((*ASKED, "--metric", "x", "--above", "1", "--signature", "s"), 130, "two different questions"),

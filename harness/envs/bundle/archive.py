@@ -20,6 +20,7 @@ from harness.envs.bundle import launcher
 from harness.envs.bundle.manifest import PROGRAM
 from harness.errors import ConfigError
 from harness.matrix.paths import install_root
+from harness.version import DISTRIBUTION
 
 DICTIONARY = 256 * 2**20  # bytes: six stored transformers wheels, so that a release is a few changes to the one before
 
@@ -70,9 +71,6 @@ def write_archive(folder: Path, target: Path, said: Callable[[int], None] = lamb
             said(done)
     scratch.replace(target)
     return target.stat().st_size
-
-
-DISTRIBUTION = "hf-regression-matrix"
 
 
 TABLES = {"pandas", "pyarrow"}  # only the two tables need them
