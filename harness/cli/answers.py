@@ -9,7 +9,7 @@ from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode, HarnessError
 from harness.matrix.paths import short_path
 from harness.report.charts import change_sentence
-from harness.report.issue.repository import compare_link, of_import, repositories
+from harness.report.issue.repository import compare_link, repositories, repository_of
 from harness.search.ends import bad_end_untold, good_end_failed
 from harness.search.hints import Facts, hints
 from harness.search.narrowing import Bisect
@@ -56,7 +56,7 @@ def facts(search: Bisect, result: Result, cache_dir: CacheDir) -> Facts:
     )
     if result.ending is Ending.FOUND:
         link = compare_link(asked.package, result.before, result.suspects[0], known)
-        name = of_import(asked.package, known)
+        name = repository_of(asked.package, known)
         return replace(found, compare=link, repository=f"https://github.com/{name}" if name else "")
     return replace(found, known=_final(asked.package, cache_dir))
 

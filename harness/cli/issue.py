@@ -73,20 +73,20 @@ def _write(path: Path, text: str) -> None:
 def _summary(made: Draft, path: Path | None) -> dict[str, object]:
     return {
         "path": str(path.absolute()) if path else None,
-        "title": made.issue.title,
-        "repository": made.issue.target.repository or None,
-        "labels": list(made.issue.labels),
-        "known_trackers": [each.tracker for each in made.issue.trackers if each.same],
+        "title": made.issue.posting.title,
+        "repository": made.issue.posting.target.repository or None,
+        "labels": list(made.issue.posting.labels),
+        "known_trackers": [each.name for each in made.issue.posting.trackers if each.same],
         "characters": len(made.text),
         "left_out": list(made.left_out),
     }
 
 
 def _lines(made: Draft, path: Path) -> list[str]:
-    found = made.issue
-    same = [each.tracker for each in found.trackers if each.same]
-    lines = [f"Draft       {short_path(path)}", f"Title       {found.title}"]
-    lines += [f"Repository  {found.target.repository or 'not known'} ({found.target.reason})"]
+    posting = made.issue.posting
+    same = [each.name for each in posting.trackers if each.same]
+    lines = [f"Draft       {short_path(path)}", f"Title       {posting.title}"]
+    lines += [f"Repository  {posting.target.repository or 'unknown'} ({posting.target.reason})"]
     lines += [f"Known as    {', '.join(same)}: comment there instead"] if same else []
     lines += [f"Left out    {'; '.join(made.left_out)}"] if made.left_out else []
     return [*lines, "Read it before you post it."]

@@ -66,7 +66,7 @@ def test_a_dash_prints_it_and_writes_nothing(reports, capsys):
     ("arguments", "code", "sentence"),
     [
         (["nothing"], 2, "no run named 'nothing'"),
-        ([RUN, "--signature", "meta-item"], 3, "no failure of this run is named 'meta-item'; there are: reserved-as"),
+        ([RUN, "--signature", "meta-item"], 3, "no failure of this run matches 'meta-item'; it has: reserved-as"),
         ([RUN, "--bisect", RUN], 2, "is no bisect: it has no bisect.json"),
         ([RUN, "-o", "no/such/folder.md"], 2, "folder.md cannot be written"),
         ([RUN, "-o", "-", "--json"], 2, "--json and -o - both want standard output"),

@@ -75,4 +75,4 @@ def test_nothing_of_this_machine_stands_in_it(drafted):
 def test_another_failure_is_not_there(drafted):
     folder, _, _ = drafted
     done = harness(folder, "issue", "latest", "--signature", "meta-item", code=3)
-    assert done.stderr == f"harness: no failure of this run is named 'meta-item'; there are: {SIGNATURE}\n"
+    assert done.stderr == f"harness: no failure of this run matches 'meta-item'; it has: {SIGNATURE}\n"

@@ -9,7 +9,7 @@ from harness.errors import ConfigError
 from harness.matrix.cell import Cell
 from harness.report.context import build as build_report
 from harness.report.issue.build import Material, build
-from harness.report.issue.draft import choose
+from harness.report.issue.draft import select_failure
 from harness.report.issue.evidence import failures
 from harness.report.issue.render import render
 from harness.report.issue.repository import repositories
@@ -137,40 +137,46 @@ def issue_of(blame, *, own=True):
     folder, rows, asked = blame
     run = folder.read_record()
     report = renamed(build_report(run, rows), asked)
-    group = choose(failures(report.groups, report.rows), None)
+    group = select_failure(failures(report.groups, report.rows), None)
     return build(Material(run, rows, report, {}), group, read_blame(folder, group, KNOWN, own=own))
 
 
 def test_the_good_end_and_the_answer_stand_against_each_other_and_nothing_is_left_unproven(blame):
     issue = issue_of(blame)
-    assert (issue.contrast.red, issue.contrast.green) == ("the bad end", "the good end")
-    assert {each.name for each in issue.contrast.packages} == {"transformers", "accelerate", "huggingface-hub"}
+    assert (issue.evidence.comparison.failing, issue.evidence.comparison.passing) == ("the bad end", "the good end")
+    assert {each.name for each in issue.evidence.comparison.packages} == {
+        "transformers",
+        "accelerate",
+        "huggingface-hub",
+    }
     text = " ".join(issue.summary)
     assert "not proven" not in text
     assert "transformers 4.57.5 → 5.0.0 and accelerate 1.13.0 → 1.11.0 are needed together" in text
-    assert issue.title.endswith("(seen with transformers 5.0.0 and accelerate 1.11.0)")
-    assert issue.labels == ("bug",)
-    assert issue.gone.startswith("It passes in accelerate 1.13.0")
+    assert issue.posting.title.endswith("(seen with transformers 5.0.0 and accelerate 1.11.0)")
+    assert issue.posting.labels == ("bug",)
+    assert issue.posting.fixed.startswith("It passes in accelerate 1.13.0")
 
 
 def test_in_the_draft_of_another_run_its_own_closest_pair_stays_and_proves_no_more_than_it_did(blame):
     issue = issue_of(blame, own=False)
-    assert (issue.contrast.red, issue.contrast.green) == (
+    assert (issue.evidence.comparison.failing, issue.evidence.comparison.passing) == (
         "the bad end",
         "the good end with transformers + huggingface-hub",
     )
-    assert issue.searched.pair == ("", "")
+    assert issue.search.pair == ("", "")
     assert "The red cell that is described" not in " ".join(issue.summary)
 
 
 def test_every_environment_that_was_tried_stands_in_the_text(blame):
     text = render(replace(issue_of(blame))).text
-    assert "### Which upgrades it takes" in text
-    assert "Between the two ends differ: transformers 4.57.5 → 5.0.0, accelerate 1.13.0 → 1.11.0" in text
-    assert "5 environments were asked for" in text
+    assert "### Smallest set of package changes" in text
+    assert (
+        "Changes from the good to the bad environment: transformers 4.57.5 → 5.0.0, accelerate 1.13.0 → 1.11.0" in text
+    )
+    assert "5 environments were tried" in text
     assert "| none | good | it passes |" in text
     assert "| transformers | undecided | there is no such environment: no such pair |" in text
-    assert "what each environment of the blame gave" in render(issue_of(blame), 2500).left_out
+    assert "the result of each environment of the blame" in render(issue_of(blame), 2500).left_out
 
 
 @pytest.mark.parametrize(

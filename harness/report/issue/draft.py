@@ -1,4 +1,4 @@
-"""Draft an issue from a run folder: read, choose, build, hide what is private, render."""
+"""Draft an issue from a run folder: read, select, build, redact, render."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, HarnessError, NothingSelectedError
-from harness.matrix.git import DEFAULT_REPOSITORIES
 from harness.redact.values import redact_value
 from harness.report.context import build as build_report
 from harness.report.issue.build import Material, build
-from harness.report.issue.environment import known_newest
+from harness.report.issue.environment import NOTABLE
 from harness.report.issue.evidence import failures
 from harness.report.issue.model import IssueContext, Script, Searched
 from harness.report.issue.render import render
-from harness.report.issue.repository import COMPANIONS, repositories
+from harness.report.issue.repository import repositories
 from harness.report.issue.search_evidence import is_blame, is_finished, read_blame, read_search, renamed
+from harness.report.issue.untested import known_newest
 from harness.report.model import Group
 from harness.report.repro.make import make_repro
 from harness.report.write import known_issues
@@ -26,33 +26,33 @@ from harness.session.private import private_of
 from harness.store.records import ScenarioInfo
 from harness.store.run_folder import RunFolder, folder_name
 
-SHOWN = 12  # failures that a sentence lists
+SHOWN = 12  # failures in a message
+# A requirement of the script whose address was redacted: ``"gadget @ <private url>@1a2b…"``.
+REDACTED_ADDRESS = re.compile(r'"([\w.-]+)[^"\n]*<private url>')
 
 
-def choose(found: Sequence[Group], wanted: str | None) -> Group:
+def select_failure(found: Sequence[Group], wanted: str | None) -> Group:
     """Return the failure that ``wanted`` names: a rule, a whole signature, or a part that only one has.
 
-    Without ``wanted`` the only one there is.
+    Without ``wanted`` the only failure is returned.
 
     Raises:
         NothingSelectedError: the run has no failure, or none of that name.
-        ConfigError: several are meant.
+        ConfigError: several failures match.
     """
     if not found:
-        raise NothingSelectedError(
-            "no scenario of this run failed by the software under test: there is nothing to draft"
-        )
+        raise NothingSelectedError("nothing to draft: no scenario of this run failed in the software under test")
     if wanted is None:
         if len(found) > 1:
-            raise ConfigError(f"the run has {len(found)} failures; name one with --signature: {_names(found)}")
+            raise ConfigError(f"the run has {len(found)} failures; select one with --signature: {_names(found)}")
         return found[0]
     exact = [each for each in found if wanted == each.key or wanted in each.ids]
     part = wanted.casefold()
     matching = exact or [each for each in found if any(part in name.casefold() for name in (each.key, *each.ids))]
     if not matching:
-        raise NothingSelectedError(f"no failure of this run is named {wanted!r}; there are: {_names(found)}")
+        raise NothingSelectedError(f"no failure of this run matches {wanted!r}; it has: {_names(found)}")
     if len(matching) > 1:
-        raise ConfigError(f"--signature {wanted!r} is part of {len(matching)} failures: {_names(matching)}")
+        raise ConfigError(f"--signature {wanted!r} matches {len(matching)} failures: {_names(matching)}")
     return matching[0]
 
 
@@ -61,27 +61,23 @@ def _names(found: Sequence[Group]) -> str:
     return "; ".join([*names, *([f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else [])])
 
 
-# a requirement of the script whose address was redacted: ``"gadget @ <private url>@1a2b…"``
-HIDDEN = re.compile(r'"([\w.-]+)[^"\n]*<private url>')
-
-
-def script(folder: RunFolder, cell: str, scenario: str, cache_dir: CacheDir) -> Script:
-    """Return the script for one scenario in one cell; where none can be written, the reason."""
+def write_script(folder: RunFolder, cell: str, scenario: str, cache_dir: CacheDir) -> Script:
+    """Return the script for one scenario in one cell, or the reason why there is none."""
     try:
         made = make_repro(folder, cell, scenario, cache_dir)
-    except HarnessError as refused:  # a draft without a script is a draft all the same
+    except HarnessError as refused:  # a draft does not need a script
         return Script(why_not=str(refused).rstrip("."))
-    return Script(made.text, made.notes, cannot_run=cannot_run(made.text))
+    return Script(made.text, made.notes, cannot_run=redacted_requirements(made.text))
 
 
-def cannot_run(text: str) -> str:
-    """Say why nobody can run a script whose requirements had a private address, hidden since; empty where they can."""
-    head, _, _ = text.partition("# ]\n# ///")
-    hidden = HIDDEN.findall(head)
-    if not hidden:
+def redacted_requirements(script: str) -> str:
+    """Return why a script does not run unchanged: an address among its requirements was redacted; empty if none was."""
+    head, _, _ = script.partition("# ]\n# ///")
+    names = list(dict.fromkeys(REDACTED_ADDRESS.findall(head)))
+    if not names:
         return ""
-    where = " and ".join(f"where {name} is installed from" for name in dict.fromkeys(hidden))
-    return f"{where} is private and was hidden; write an address that others can reach in its place"
+    removed = ("address", "is") if len(names) == 1 else ("addresses", "are")
+    return f"the private {removed[0]} of {' and '.join(names)} {removed[1]} removed; insert one that others can reach"
 
 
 @dataclass(frozen=True)
@@ -102,22 +98,25 @@ def draft(
     search: RunFolder | None = None,
     redact: bool = True,
 ) -> Draft:
-    """Return the draft about one failure of a run; a run that is itself a bisect or a blame brings its answer.
+    """Return the draft of one failure of a run, with the answer of ``search``.
+
+    The run of a bisect or blame is its own search.
 
     Raises:
         NothingSelectedError: the run has no such failure.
-        ConfigError: several are meant, the folder or the search cannot be read, or a blame has not come to an end.
+        ConfigError: several failures match, the folder or the search cannot be read, or a blame has not finished.
     """
     run, attempts = folder.read_record(), folder.attempts()
     report = build_report(run, attempts, known_issues(folder))
     report = renamed(report, read_question(folder)) if is_blame(folder) else report
-    group = choose(failures(report.groups, report.rows), signature)
+    group = select_failure(failures(report.groups, report.rows), signature)
     search = search or (folder if is_finished(folder) or is_blame(folder) else None)
     found = _answer(search, folder, group, repositories(run.matrix.get("repositories", {}))) if search else None
-    names = {*DEFAULT_REPOSITORIES, *COMPANIONS, *(name for cell in run.cells for name in cell.pins)}
+    names = {*NOTABLE, *(name for cell in run.cells for name in cell.pins)}
     newest = known_newest(sorted(names), cache_dir.releases)
     issue = build(Material(run, attempts, report, scenarios(folder), newest), group, found)
-    issue = replace(issue, script=script(folder, issue.cell, issue.scenario, cache_dir), redacted=redact)
+    script = write_script(folder, issue.environment.cell, issue.symptom.scenario, cache_dir)
+    issue = replace(issue, script=script, redacted=redact)
     if redact:
         issue = redact_value(issue, private_of(run, folder.path))
     done = render(issue)
@@ -125,14 +124,13 @@ def draft(
 
 
 def _answer(search: RunFolder, folder: RunFolder, group: Group, known: Mapping[str, str]) -> Searched:
-    """Read what a search says: a bisect, or a blame."""
     if is_blame(search):
         return read_blame(search, group, known, own=search.path.resolve() == folder.path.resolve())
     return read_search(search, group, known)
 
 
 def scenarios(folder: RunFolder) -> dict[str, ScenarioInfo]:
-    """Return what is known of every scenario: as the plan read it, else as a cell collected it."""
+    """Return scenario id → what the plan read of it, else what a cell collected."""
     collected = [info for event in folder.events("collected") for info in event["scenarios"]]
     found = {info["id"]: ScenarioInfo.model_validate(info) for info in collected}
     return found | {info.id: info for info in folder.read_record().scenarios}

@@ -1,4 +1,4 @@
-"""What a draft says, as values: the text is rendered from these and from nothing else."""
+"""What an issue draft says, as values; the text is rendered from nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.report.model import Check
 
 @dataclass(frozen=True)
 class Target:
-    """The repository a draft is for, and why; ``repository`` is empty where nothing tells."""
+    """The repository a draft is for, and why; ``repository`` is empty if it is not known."""
 
     repository: str  # ``huggingface/accelerate``
     reason: str
@@ -18,73 +18,152 @@ class Target:
 
 @dataclass(frozen=True)
 class Tracker:
-    """An issue that may be this one. ``same``: the failure itself is known under it, not only the scenario."""
+    """An issue that may be the same. ``same``: it tracks the failure itself, not only the scenario."""
 
-    tracker: str
-    why: str
+    name: str  # ``owner/repo#1``
+    reason: str
     same: bool
 
 
 @dataclass(frozen=True)
-class Change:
-    """One thing that is not the same in the red and the green cell; None: not there. ``pinned``: the matrix set it."""
+class Posting:
+    """What the person who posts the draft has to know; none of it is part of the issue's text."""
+
+    title: str
+    target: Target
+    labels: tuple[str, ...]
+    trackers: tuple[Tracker, ...]
+    fixed: str = ""  # a newer release passes
+    intended: str = ""  # upstream changed it on purpose
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """What fails: the scenario, its failure, and the expectations that did not hold."""
+
+    scenario: str
+    title: str  # of the scenario
+    key: str  # the rule's name, else the whole signature
+    signature: str
+    actual: str
+    checks: tuple[Check, ...]
+    frames: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MemoryPhase:
+    """One figure of one phase in the failing and in the passing cell, as text; empty if not measured."""
+
+    phase: str
+    name: str
+    failing: str
+    passing: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The failing cell that is described: its system table, its memory, and its lock."""
+
+    cell: str  # id
+    system: tuple[tuple[str, str], ...]
+    memory: tuple[MemoryPhase, ...]
+    lock: tuple[tuple[str, str], ...]  # package, version
+
+
+@dataclass(frozen=True)
+class CellDifference:
+    """One thing in which two cells differ. None: not there. ``pinned``: the matrix sets it."""
 
     kind: str  # package, variable, python, machine
     name: str
-    red: str | None
-    green: str | None
+    failing: str | None
+    passing: str | None
     pinned: bool = True
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """The closest red and green cell of one scenario, by their names, and all that differs between them."""
+class CellComparison:
+    """The closest failing and passing cell of one scenario, by their names, and all that differs."""
 
-    red: str
-    green: str
-    changes: tuple[Change, ...]
+    failing: str
+    passing: str
+    differences: tuple[CellDifference, ...]
 
     @property
-    def packages(self) -> tuple[Change, ...]:
+    def packages(self) -> tuple[CellDifference, ...]:
         """Return what differs in the locks."""
-        return tuple(each for each in self.changes if each.kind == "package")
+        return tuple(each for each in self.differences if each.kind == "package")
 
     @property
-    def told(self) -> tuple[Change, ...]:
-        """Return what a table shows: everything but the packages that one side lacks and nobody pinned."""
-        return tuple(each for each in self.changes if each.pinned or None not in {each.red, each.green})
+    def shown(self) -> tuple[CellDifference, ...]:
+        """Return the rows of the table: all but the unpinned packages of one side."""
+        return tuple(each for each in self.differences if each.pinned or None not in {each.failing, each.passing})
 
     @property
-    def red_alone(self) -> tuple[str, ...]:
-        """Return the packages that nobody pinned and only the red cell has."""
-        return tuple(f"{each.name} {each.red}" for each in self.changes if not each.pinned and each.green is None)
+    def only_failing(self) -> tuple[str, ...]:
+        """Return the unpinned packages of the failing cell that the passing one lacks."""
+        return tuple(f"{each.name} {each.failing}" for each in self._unpinned if each.passing is None)
 
     @property
-    def green_alone(self) -> tuple[str, ...]:
-        """Return the packages that nobody pinned and only the green cell has."""
-        return tuple(f"{each.name} {each.green}" for each in self.changes if not each.pinned and each.red is None)
+    def only_passing(self) -> tuple[str, ...]:
+        """Return the unpinned packages of the passing cell that the failing one lacks."""
+        return tuple(f"{each.name} {each.passing}" for each in self._unpinned if each.failing is None)
+
+    @property
+    def _unpinned(self) -> tuple[CellDifference, ...]:
+        return tuple(each for each in self.differences if not each.pinned)
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """One scenario over the cells: the names of those where it shows the failure, fails otherwise, passes, or neither.
+class ScenarioCounts:
+    """The cells of one scenario, by name: with the failure, with another one, passing, or neither.
 
-    ``flaky`` cells have attempts that disagree, one of which shows the failure. ``unjudged`` are cells where it did not
-    run, does not apply, or where the script, the harness or the machine is to blame.
+    ``flaky`` cells have attempts that disagree, one of which shows the failure. In ``undecided`` cells the scenario did
+    not run, does not apply, or ended in an error of the script, the harness or the machine.
     """
 
     scenario: str
     title: str
-    red: tuple[str, ...]
+    failing: tuple[str, ...]
     flaky: tuple[str, ...]
-    otherwise: tuple[str, ...]
-    green: tuple[str, ...]
-    unjudged: tuple[str, ...]
+    other_failure: tuple[str, ...]
+    passing: tuple[str, ...]
+    undecided: tuple[str, ...]
 
     @property
-    def ran(self) -> int:
-        """Return in how many cells it ran to an answer."""
-        return len(self.red) + len(self.flaky) + len(self.otherwise) + len(self.green)
+    def decided(self) -> int:
+        """Return the number of cells in which it ran to an answer."""
+        return len(self.failing) + len(self.flaky) + len(self.other_failure) + len(self.passing)
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """One cell of the small matrix: its labels, and the result of each scenario as text."""
+
+    cell: str
+    labels: tuple[str, ...]
+    reference: bool
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SmallMatrix:
+    """The results of a few scenarios in every cell."""
+
+    axes: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the run shows about a failure, and what it does not show."""
+
+    comparison: CellComparison | None
+    counts: tuple[ScenarioCounts, ...]  # the described scenario first
+    matrix: SmallMatrix
+    passing_nearby: tuple[str, ...]  # scenarios that pass in the described cell, the most similar first
+    not_tried: tuple[str, ...]  # sentences
 
 
 @dataclass(frozen=True)
@@ -114,28 +193,11 @@ class Searched:
 
 
 @dataclass(frozen=True)
-class MemoryPhase:
-    """One figure of one phase in the red and in the green cell, as text; empty: not measured."""
-
-    phase: str
-    name: str
-    red: str
-    green: str
-
-
-@dataclass(frozen=True)
-class MatrixLine:
-    """One cell of the small matrix: its labels, and a word for each scenario."""
-
-    cell: str
-    labels: tuple[str, ...]
-    reference: bool
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Script:
-    """The script that shows it alone, or why there is none; why it cannot run as it stands, where it cannot."""
+    """A standalone script that reproduces the failure, or why there is none.
+
+    ``cannot_run`` says why it does not run unchanged.
+    """
 
     text: str = ""
     notes: tuple[str, ...] = ()
@@ -147,35 +209,13 @@ class Script:
 class IssueContext:
     """Everything that a draft says."""
 
-    title: str
-    key: str  # the rule's name, else the whole signature
-    signature: str
-    target: Target
-    labels: tuple[str, ...]
-    trackers: tuple[Tracker, ...]
-    scenario: str
-    scenario_title: str
-    cell: str  # the id of the red cell that is described
-    cell_name: str
+    posting: Posting
     summary: tuple[str, ...]  # sentences
-    system: tuple[tuple[str, str], ...]
-    contrast: Contrast | None
-    evidence: tuple[Evidence, ...]
-    searched: Searched | None
-    frames: tuple[str, ...]
-    expected: str
-    actual: str
-    checks: tuple[Check, ...]  # the expectations that did not hold
-    memory: tuple[MemoryPhase, ...]
-    axes: tuple[str, ...]
-    columns: tuple[str, ...]  # scenarios of the small matrix
-    matrix: tuple[MatrixLine, ...]
-    green_here: tuple[str, ...]  # scenarios that pass in the same cell, those nearest to this one first
-    not_tried: tuple[str, ...]  # sentences
-    lock: tuple[tuple[str, str], ...]  # package, version
-    script: Script
+    symptom: Symptom
+    environment: Environment
+    evidence: Evidence
+    search: Searched | None
     command: str
     harness_version: str
+    script: Script = Script()
     redacted: bool = True
-    gone: str = ""  # where a newer release passes: what to ask before posting
-    meant: str = ""  # where upstream meant it so: what to do instead

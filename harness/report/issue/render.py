@@ -1,4 +1,4 @@
-"""A draft as Markdown that GitHub takes: never longer than an issue may be."""
+"""Render a draft as Markdown within the size limit of a GitHub issue."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from harness.report.markdown import LIMIT, code, escaped, tracker
 
 ALL = 10**9
 LONG, SHORT = 600, 160  # characters of a text that comes from a scenario or an exception
+FEW, DOZEN, TEN, MANY = 5, 12, 10, 40  # items that remain of a list
 
 
 @dataclass(frozen=True)
-class Shown:
-    """How much of everything one rendering shows, and what it says was left out."""
+class Extent:
+    """How much one rendering shows, and the names of what it leaves out."""
 
     lock: bool = True
     probed: bool = True
     text: int = LONG
-    green: int = 20
+    passing: int = 20
     tests: int = ALL
-    lines: int = ALL
-    changes: int = ALL
+    rows: int = ALL
+    differences: int = ALL
     memory: bool = True
     matrix: bool = True
     frames: int = ALL
@@ -35,81 +36,77 @@ class Shown:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A draft's text and what was left out of it."""
+    """A draft's text, and the names of what was left out of it."""
 
     text: str
     left_out: tuple[str, ...]
 
 
 def render(issue: IssueContext, limit: int = LIMIT) -> Rendered:
-    """Return the draft, always shorter than ``limit`` characters; what is least useful goes first and is named."""
+    """Return the draft in fewer than ``limit`` characters; the least useful parts are left out first."""
     done = Rendered("", ())
-    for shown in _ever_shorter(issue):
-        done = Rendered(_render(issue, shown), shown.left_out)
+    for extent in _extents(issue):
+        done = Rendered(_render(issue, extent), extent.left_out)
         if len(done.text) < limit:
             return done
     end = "\n\n(the rest is left out)\n"
     return Rendered(done.text[: max(limit - len(end) - 1, 0)] + end, (*done.left_out, "the end"))
 
 
-def _ever_shorter(issue: IssueContext) -> Iterator[Shown]:
-    """Yield what to show, each less than the one before.
+def _extents(issue: IssueContext) -> Iterator[Extent]:
+    """Yield extents, each smaller than the one before; a step that would change nothing is skipped.
 
-    ======== ======================================================
-    goes     what
-    ======== ======================================================
-    1st      the list of all installed packages
-    2nd      what each release of a bisect, or environment of a blame gave
-    3rd      all but the beginning of long texts
-    4th      passing tests beyond five, other failing tests beyond five
-    5th      differing packages beyond a dozen
-    6th      cells of the small matrix beyond 40, then 10
-    7th      the memory table, the matrix
-    8th      frames beyond five
-    9th      the script
-    ======== ======================================================
-
-    What is not there, or no longer than that, is passed over.
+    ==== ===============================================================
+    1    the list of all installed packages
+    2    the result of each release of a bisect, or environment of a blame
+    3    all but the beginning of long texts
+    4    passing tests beyond five, other failing tests beyond five
+    5    differing packages beyond a dozen
+    6    cells of the small matrix beyond 40, then 10
+    7    the memory table, the matrix
+    8    frames beyond five
+    9    the script
+    ==== ===============================================================
     """
+    evidence, comparison = issue.evidence, issue.evidence.comparison
+    rows = len(evidence.matrix.rows)
+    differing = len(comparison.differences) if comparison else 0
+    probed = bool(issue.search and issue.search.probed)
     steps: tuple[tuple[bool, str, dict[str, object]], ...] = (
-        (bool(issue.lock), "the list of all installed packages", {"lock": False}),
-        (bool(issue.searched and issue.searched.probed), f"what each {_unit(issue)} gave", {"probed": False}),
+        (bool(issue.environment.lock), "the list of all installed packages", {"lock": False}),
+        (probed, f"the result of each {_probed_unit(issue)}", {"probed": False}),
         (True, f"texts beyond {SHORT} characters", {"text": SHORT}),
-        (len(issue.green_here) > 5, "passing tests beyond five", {"green": 5}),  # noqa: PLR2004  # the table above
-        (len(issue.evidence) > 5, "other failing tests beyond five", {"tests": 5}),  # noqa: PLR2004
-        (_differing(issue) > 12, "differing packages beyond a dozen", {"changes": 12}),  # noqa: PLR2004
-        (len(issue.matrix) > 40, "cells beyond 40", {"lines": 40}),  # noqa: PLR2004
-        (len(issue.matrix) > 10, "cells beyond 10", {"lines": 10}),  # noqa: PLR2004
-        (bool(issue.memory), "memory", {"memory": False}),
-        (bool(issue.matrix), "the matrix", {"matrix": False}),
-        (len(issue.frames) > 5, "frames beyond five", {"frames": 5}),  # noqa: PLR2004
+        (len(evidence.passing_nearby) > FEW, "passing tests beyond five", {"passing": FEW}),
+        (len(evidence.counts) > FEW, "other failing tests beyond five", {"tests": FEW}),
+        (differing > DOZEN, "differing packages beyond a dozen", {"differences": DOZEN}),
+        (rows > MANY, f"cells beyond {MANY}", {"rows": MANY}),
+        (rows > TEN, f"cells beyond {TEN}", {"rows": TEN}),
+        (bool(issue.environment.memory), "memory", {"memory": False}),
+        (rows > 0, "the matrix", {"matrix": False}),
+        (len(issue.symptom.frames) > FEW, "frames beyond five", {"frames": FEW}),
         (bool(issue.script.text), "the script", {"script": False}),
     )
-    shown = Shown()
-    yield shown
-    for there, what, change in steps:
-        if there:
-            said = tuple(
-                each for each in shown.left_out if not (what == "cells beyond 10" and each == "cells beyond 40")
-            )
-            shown = replace(shown, **change, left_out=(*said, what))  # type: ignore[arg-type]
-            yield shown
+    extent = Extent()
+    yield extent
+    for applies, name, change in steps:
+        if applies:
+            replaced = f"cells beyond {MANY}" if name == f"cells beyond {TEN}" else ""
+            left_out = (*(each for each in extent.left_out if each != replaced), name)
+            extent = replace(extent, **change, left_out=left_out)  # type: ignore[arg-type]
+            yield extent
 
 
-def _unit(issue: IssueContext) -> str:
-    unit = issue.searched.unit if issue.searched else "release"
-    return "environment of the blame" if issue.searched and issue.searched.kind == "blame" else f"{unit} of the bisect"
+def _probed_unit(issue: IssueContext) -> str:
+    if issue.search and issue.search.kind == "blame":
+        return "environment of the blame"
+    return f"{issue.search.unit if issue.search else 'release'} of the bisect"
 
 
-def _differing(issue: IssueContext) -> int:
-    return len(issue.contrast.changes) if issue.contrast else 0
-
-
-def _render(issue: IssueContext, shown: Shown) -> str:
+def _render(issue: IssueContext, extent: Extent) -> str:
     blocks: list[str] = []
 
     def aside(text: str, language: str = "") -> str:
-        """Keep a block apart until the empty lines are counted: those of a script are its own."""
+        """Keep a block out of the text until empty lines are removed: those of a script stay."""
         blocks.append(block(text, language))
         return f"\0{len(blocks) - 1}\0"
 
@@ -118,11 +115,11 @@ def _render(issue: IssueContext, shown: Shown) -> str:
         .get_template("issue.md.j2")
         .render(
             issue=issue,
-            shown=shown,
-            text=lambda value: escaped(_cut(value, shown.text)),
-            code=lambda value: code(_cut(value, shown.text)),
+            extent=extent,
+            text=lambda value: escaped(_cut(value, extent.text)),
+            code=lambda value: code(_cut(value, extent.text)),
             block=aside,
-            some=lambda found: escaped(_cut(listed(found, shown.changes), shown.text)),
+            some=lambda found: escaped(_cut(listed(found, extent.differences), extent.text)),
             tracker=tracker,
             counted=counted,
         )
@@ -132,7 +129,7 @@ def _render(issue: IssueContext, shown: Shown) -> str:
 
 
 def block(text: str, language: str = "") -> str:
-    """Write a text as a block of code that nothing in it can end."""
+    """Return a text as a fenced block that nothing in it can end."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import ConfigError
 from harness.matrix.git import SHORT
-from harness.report.issue.evidence import ALONE, border_words, otherwise_words
+from harness.report.issue.comparison import ALONE, border_words, otherwise_words
 from harness.report.issue.model import Searched
 from harness.report.issue.repository import compare_link
 from harness.report.issue.wording import counted, listed, older

@@ -1,4 +1,4 @@
-"""The sentences of a draft: what was seen, in how many cells of how many, and what is not proven. Pure."""
+"""The sentences of a draft: the cells that fail, what differs, and what is not proven."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 from packaging.version import InvalidVersion, Version
 
-from harness.report.issue.model import Change, Contrast, Evidence, Searched
+from harness.report.issue.model import CellComparison, CellDifference, ScenarioCounts, Searched
 from harness.report.issue.repository import frame_of
 
 FEW = 4
 TITLE = 240  # characters; GitHub takes 256
+EXPECTATION = ("expectation: ", "ExpectationFailed: ", "does not hold: ")  # prefixes of signatures and details
+RAN_ON = {"cuda": "on a GPU", "cpu": "on the CPU", "simulated": "partly simulated"}
 
 
 def listed(names: Sequence[str], few: int = FEW, total: int | None = None) -> str:
-    """Join names, the rest as a count: ``a, b and 3 more``; ``total`` counts those that are not among the names."""
+    """Join names, the rest as a count: ``a, b and 3 more``. ``total`` includes those that are not among the names."""
     shown = ", ".join(names[:few])
     rest = (len(names) if total is None else total) - min(few, len(names))
     return f"{shown} and {rest} more" if rest > 0 else shown
@@ -25,169 +27,164 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def failure_words(signature: str) -> str:
-    """Return a signature without its place."""
+def without_frame(signature: str) -> str:
+    """Return a signature without its frame."""
     place = frame_of(signature)
     return signature.removesuffix(f" @ {place}") if place else signature
 
 
-NOT_HELD = (
-    "expectation: ",
-    "ExpectationFailed: ",
-    "does not hold: ",
-)  # how signatures and details of a broken expectation begin
-
-
-def without_name(failure: str) -> tuple[bool, str]:
-    """Tell whether a failure is an expectation that does not hold, and return what it says."""
-    for name in NOT_HELD:
-        if failure.startswith(name):
-            return True, failure.removeprefix(name)
+def split_expectation(failure: str) -> tuple[bool, str]:
+    """Tell whether a failure is an expectation that did not hold, and return its text."""
+    for prefix in EXPECTATION:
+        if failure.startswith(prefix):
+            return True, failure.removeprefix(prefix)
     return False, failure
 
 
-def title(summary: str, contrast: Contrast | None, searched: Searched | None, cell: str, *, meant: bool = False) -> str:
+def title(
+    headline: str, comparison: CellComparison | None, searched: Searched | None, cell: str, *, intended: bool = False
+) -> str:
     """Return the title: what happens, and the release if the evidence names one.
 
     =================================================== ==============================================
     a bisect found the first bad release                ``[Regression in transformers 5.4.0] …``
     … or the first bad commit                           ``[Regression in transformers 1a2b3c4d5e] …``
-    … and with it other packages differ                 ``[Regression with transformers 5.4.0] …``
+    … and other packages differ too                     ``[Regression with transformers 5.4.0] …``
     a blame found one upgrade                           ``[Regression between transformers A and B] …``
     … or several that are needed together               ``[Regression with transformers A and peft B together] …``
-    … or a package that went back                       ``… (seen with transformers 5.6.2 and accelerate 1.13.0)``
-    one package alone differs, red is the newer         ``[Regression between transformers A and B] …``
+    … or a downgrade                                    ``… (seen with transformers 5.6.2 and accelerate 1.13.0)``
+    only one package differs, failing is the newer      ``[Regression between transformers A and B] …``
     anything else                                       ``… (seen with transformers 5.6.2)``
-    … and the green cell has the newer release          ``… (seen with transformers 5.6.2, not with 5.7.0)``
-    ``meant``: upstream changed it on purpose           ``[Changed …] …`` instead of ``[Regression …] …``
+    … and the passing cell has the newer release        ``… (seen with transformers 5.6.2, not with 5.7.0)``
+    ``intended``: upstream changed it on purpose        ``[Changed …] …`` instead of ``[Regression …] …``
     =================================================== ==============================================
     """
-    said, word = " ".join(summary.split()), "Changed" if meant else "Regression"
-    change = regression(contrast)
+    text, word = " ".join(headline.split()), "Changed" if intended else "Regression"
+    change = regression(comparison)
     if searched and searched.culprit:
-        said = f"[{word} {'in' if searched.alone else 'with'} {searched.package} {searched.culprit}] {said}"
+        text = f"[{word} {'in' if searched.alone else 'with'} {searched.package} {searched.culprit}] {text}"
     elif searched and searched.regression:
-        said = f"[{word} {searched.regression}] {said}"
+        text = f"[{word} {searched.regression}] {text}"
     elif change and not (searched and searched.settled):
-        said = f"[{word} between {change.name} {change.green} and {change.red}] {said}"
+        text = f"[{word} between {change.name} {change.passing} and {change.failing}] {text}"
     else:
-        newer = contrast.packages[0].green if contrast and mended(contrast) else None
+        newer = comparison.packages[0].passing if comparison and passes_in_newer(comparison) else None
         cell = (searched.where if searched else "") or cell
         where = f"(seen with {cell}{f', not with {newer}' if newer else ''})"
-        said = f"{said if len(said) < TITLE - len(where) else said[: TITLE - len(where)] + '…'} {where}"
-    return said if len(said) <= TITLE else said[: TITLE - 1] + "…"
+        text = f"{text if len(text) < TITLE - len(where) else text[: TITLE - len(where)] + '…'} {where}"
+    return text if len(text) <= TITLE else text[: TITLE - 1] + "…"
 
 
-def regression(contrast: Contrast | None) -> Change | None:
-    """Return the package that alone differs, in the newer release of which it is red; None where more differs."""
-    if contrast is None or len(contrast.changes) != 1 or not contrast.packages:
+def regression(comparison: CellComparison | None) -> CellDifference | None:
+    """Return the only difference if it is a package whose newer release fails, else None."""
+    if comparison is None or len(comparison.differences) != 1 or not comparison.packages:
         return None
-    change = contrast.changes[0]
-    return change if older(change.green, change.red) else None
+    change = comparison.differences[0]
+    return change if older(change.passing, change.failing) else None
 
 
 def older(one: str | None, other: str | None) -> bool:
-    """Tell whether one version is there, is a version, and is older than the other."""
+    """Tell whether one version is known, valid and older than the other."""
     try:
         return bool(one and other) and Version(one or "") < Version(other or "")
     except InvalidVersion:
         return False
 
 
-def seen(found: Evidence) -> str:
-    """Say in how many cells of how many a scenario shows the failure, and what it does in the others."""
-    if found.ran == 1:
+def counts_sentence(counts: ScenarioCounts) -> str:
+    """Describe in how many cells a scenario shows the failure, and what it does in the others."""
+    if counts.decided == 1:
         text = "It ran in one cell only"
-        text += ", where its attempts disagree (flaky)." if found.flaky else ", and fails there."
+        text += ", where its attempts disagree (flaky)" if counts.flaky else ", and fails there"
     else:
-        cells = f"{found.ran} cells (sets of pinned versions) in which it ran"
-        text = f"It fails this way in {len(found.red)} of the {cells}"
-        parts = [f"is flaky in {len(found.flaky)} (attempts disagree: {listed(found.flaky)})"] if found.flaky else []
-        parts += (
-            [f"fails in another way in {len(found.otherwise)} ({listed(found.otherwise)})"] if found.otherwise else []
-        )
-        parts += [f"passes in {len(found.green)} ({listed(found.green)})"] if found.green else ["passes in none"]
-        text += f"; it {', '.join(parts)}."
-    if found.unjudged:
-        text = f"{text[:-1]}; in {counted(len(found.unjudged), 'more cell')} it could not be judged or does not apply."
-    return text
+        parts = []
+        if counts.flaky:
+            parts.append(f"is flaky in {len(counts.flaky)} (attempts disagree: {listed(counts.flaky)})")
+        if counts.other_failure:
+            parts.append(f"fails in another way in {len(counts.other_failure)} ({listed(counts.other_failure)})")
+        passing = f"passes in {len(counts.passing)} ({listed(counts.passing)})" if counts.passing else "passes in none"
+        cells = f"{counts.decided} cells (sets of pinned versions) in which it ran"
+        text = f"It fails this way in {len(counts.failing)} of the {cells}; it {', '.join([*parts, passing])}"
+    if counts.undecided:
+        text += f"; in {counted(len(counts.undecided), 'more cell')} it was skipped, did not run or gave no verdict"
+    return f"{text}."
 
 
-def contrasted(contrast: Contrast | None, found: Evidence, *, settled: bool = False, searched: bool = False) -> str:
-    """Say what differs between the closest red and green cell, whether that names the culprit, and which is newer.
+def comparison_sentence(
+    comparison: CellComparison | None, counts: ScenarioCounts, *, settled: bool = False, searched: bool = False
+) -> str:
+    """Describe what differs between the closest failing and passing cell, and whether that proves the cause.
 
-    ``settled``: a blame says what makes the difference, so that nobody need be told that the pair does not.
-    ``searched``: what a search says comes next, so that only the run alone says nothing.
+    Args:
+        comparison: the closest pair, None without one.
+        counts: the cells of the scenario.
+        settled: a blame proves what makes the difference.
+        searched: the result of a search follows.
     """
-    newer = " The green one has the newer release: it may be mended there." if contrast and mended(contrast) else ""
-    return (_contrasted(contrast, settled=settled) if contrast else _alone(found, searched=searched)) + newer
+    if comparison is None:
+        return _no_pair(counts, searched=searched)
+    newer = " The passing one has the newer release: it may be fixed there." if passes_in_newer(comparison) else ""
+    intro = "Compared are" if settled else "The closest pair is"
+    pair = f"{intro} {comparison.failing} (failing) and {comparison.passing} (passing)"
+    return f"{pair}: {_differences(comparison, settled=settled)}.{newer}"
 
 
-def _alone(found: Evidence, *, searched: bool) -> str:
-    """Say why no green cell stands beside the red one."""
-    if not found.green and searched:
-        return "It passes in no cell of this run, which alone does not tell which package it is."
-    if not found.green:
-        return "It passes in no cell of this run, so nothing is said about which package it is."
-    if not found.red:
-        return "Where it shows, attempts disagree, so no red cell is set against a green one."
-    return "What is installed is not known of a red and a green cell, so they are not compared."
+def _no_pair(counts: ScenarioCounts, *, searched: bool) -> str:
+    """Explain why no passing cell is compared with the failing one."""
+    if not counts.passing and searched:
+        return "It passes in no cell of this run, which by itself does not identify the package."
+    if not counts.passing:
+        return "It passes in no cell of this run, so the package is not identified."
+    if not counts.failing:
+        return "Attempts disagree in every cell that shows it, so no failing cell is compared with a passing one."
+    return "No failing and passing cell with known packages can be compared."
 
 
-def gone(contrast: Contrast | None) -> str:
-    """Say that a newer release passes; empty where none is known to."""
-    if contrast is None or not mended(contrast):
-        return ""
-    pin = next(each for each in contrast.packages if each.pinned)
-    newer = f"{pin.name} {pin.green}, which is newer than {pin.red}"
-    return f"It passes in {newer}: it may be mended, and nothing left to post"
-
-
-def mended(contrast: Contrast) -> bool:
-    """Tell whether one pin alone differs, and the green cell has the newer release of it."""
-    pins = [each for each in contrast.packages if each.pinned]
-    return len(pins) == 1 and older(pins[0].red, pins[0].green)
-
-
-def _contrasted(contrast: Contrast, *, settled: bool) -> str:
-    packages = contrast.packages
-    others = [each for each in contrast.changes if each.kind != "package"]
-    beside = f"; besides, {'; '.join(map(change_words, others))}" if others else ""
-    closest = "Compared are" if settled else "The closest pair is"
-    pair = f"{closest} {contrast.red} (red) and {contrast.green} (green)"
+def _differences(comparison: CellComparison, *, settled: bool) -> str:
+    packages = comparison.packages
+    others = [difference_text(each) for each in comparison.differences if each.kind != "package"]
+    besides = f"; besides, {'; '.join(others)}" if others else ""
     if not packages:
-        only = "; ".join(map(change_words, others)) or "nothing that was recorded"
-        return f"{pair}: the packages are the same, what differs is: {only}."
+        return f"the packages are the same, what differs is: {'; '.join(others) or 'nothing that was recorded'}"
     if len(packages) == 1 and not others:
-        return f"{pair}: one package alone differs, {change_words(packages[0])}."
-    pins = [change_words(each) for each in packages if each.pinned]
-    rest = [change_words(each) for each in packages if not each.pinned]
+        return f"only one package differs, {difference_text(packages[0])}"
+    pins = [difference_text(each) for each in packages if each.pinned]
+    rest = [difference_text(each) for each in packages if not each.pinned]
     if len(pins) == 1 and rest:
-        came = f"with it {counted(len(rest), 'other package')} resolved otherwise ({listed(rest, 1)})"
-        came += "" if settled else ", so it is not proven that it is the cause"
-        return f"{pair}: one pin alone differs, {pins[0]}{beside}; {came}."
-    what = listed([*pins, *rest])
+        resolved = f"{counted(len(rest), 'other package')} resolved differently with it ({listed(rest, 1)})"
+        proven = "" if settled else ", so it is not proven to be the cause"
+        return f"only one pin differs, {pins[0]}{besides}; {resolved}{proven}"
     proven = "" if settled else "; which of these makes the difference is not proven"
-    return f"{pair}: {counted(len(packages), 'package')} differ, {what}{beside}{proven}."
+    return f"{counted(len(packages), 'package')} differ, {listed([*pins, *rest])}{besides}{proven}"
 
 
-def change_words(change: Change) -> str:
-    """Write ``transformers 5.6.2 instead of 4.57.6``."""
+def difference_text(change: CellDifference) -> str:
+    """Write ``transformers 5.6.2 instead of 4.57.6``, from the failing cell's point of view."""
     if change.kind == "machine":
-        return f"the red one ran {change.red}, the green one {change.green}"
-    if change.red is None:
-        return f"{change.name} is missing (green: {change.green})"
-    if change.green is None:
-        return f"{change.name} {change.red} is there in the red one alone"
-    red, green = (each or "(empty)" for each in (change.red, change.green))
-    return f"{change.name} {red} instead of {green}"
+        return f"the failing one ran {change.failing}, the passing one {change.passing}"
+    if change.failing is None:
+        return f"{change.name} is missing (passing: {change.passing})"
+    if change.passing is None:
+        return f"{change.name} {change.failing} is only in the failing one"
+    return f"{change.name} {change.failing or '(empty)'} instead of {change.passing or '(empty)'}"
 
 
-RAN = {"cuda": "on a GPU", "cpu": "on the CPU", "simulated": "partly simulated"}
+def fixed_note(comparison: CellComparison | None) -> str:
+    """Return a note if a newer release passes; empty if none is known to."""
+    if comparison is None or not passes_in_newer(comparison):
+        return ""
+    pin = next(each for each in comparison.packages if each.pinned)
+    return f"It passes in {pin.name} {pin.passing}, which is newer than {pin.failing}: it may be fixed already"
 
 
-def ran(where: str, simulated: str | None) -> str:
-    """Say on what an attempt ran."""
+def passes_in_newer(comparison: CellComparison) -> bool:
+    """Tell whether only one pin differs, and the passing cell has its newer release."""
+    pins = [each for each in comparison.packages if each.pinned]
+    return len(pins) == 1 and older(pins[0].failing, pins[0].passing)
+
+
+def ran_on_sentence(ran_on: str, simulated: str | None) -> str:
+    """Return a sentence on what an attempt ran; empty if unknown."""
     if simulated:
         return f"It is partly simulated: {simulated}."
-    return {"cuda": "It ran on a GPU.", "cpu": "It ran on the CPU; nothing was simulated."}.get(where, "")
+    return {"cuda": "It ran on a GPU.", "cpu": "It ran on the CPU; nothing was simulated."}.get(ran_on, "")

@@ -8,7 +8,7 @@ from packaging.version import Version
 from harness.errors import InfrastructureError
 from harness.matrix import index
 from harness.matrix.index import Release, list_releases
-from harness.report.issue.environment import Newest, known_newest, untried
+from harness.report.issue.untested import Newest, known_newest, newer_releases
 
 
 @pytest.fixture
@@ -51,6 +51,6 @@ def test_an_answer_of_the_day_before_yesterday_is_old(kept):
     ],
 )
 def test_what_is_newer_than_all_that_was_tried_is_named(tried, newest, said):
-    found = " ".join(untried({"app": tried}, {"app": newest} if newest else {}))
+    found = " ".join(newer_releases({"app": tried}, {"app": newest} if newest else {}))
     assert found.endswith(said)
     assert bool(found) == bool(said)

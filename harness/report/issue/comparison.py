@@ -1,0 +1,173 @@
+"""Compare two cells: the closest failing and passing one of a run, and the last good and first bad one of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.report.cell_details import Seen, latest
+from harness.report.issue.environment import installed, machine_of
+from harness.report.issue.evidence import category
+from harness.report.issue.model import CellComparison, CellDifference
+from harness.report.issue.wording import counted, difference_text, listed
+from harness.report.model import Box, Group, ReportContext, Row
+from harness.search.commits import commit_pin
+from harness.store.records import AttemptRecord, CellRecord, RunRecord
+
+ALONE = " No other package differs between these two."
+Distance = tuple[int, int]  # packages that differ, other differences
+
+
+@dataclass(frozen=True)
+class Side:
+    """One cell of a comparison: on what its result was obtained (empty if unknown), and its column in the report."""
+
+    cell: CellRecord
+    machine: str = ""
+    column: int = 0
+
+
+@dataclass(frozen=True)
+class Example:
+    """One scenario in the failing cell that the draft describes, and in the closest passing cell if there is one."""
+
+    row: Row
+    cell: CellRecord
+    failing: Box
+    passing: Box | None = None
+    comparison: CellComparison | None = None
+
+
+def select_example(run: RunRecord, report: ReportContext, key: str, wanted: tuple[str, str] = ("", "")) -> Example:
+    """Return the scenario whose failing and passing cell differ least; without a passing cell the first failing one.
+
+    ``wanted`` are the ids of a failing and a passing cell that come first wherever they are such.
+
+    Raises:
+        ValueError: no scenario shows the failure ``key``.
+    """
+    found = [example for row in report.rows if (example := _example(run, report, row, key, wanted))]
+    if not found:
+        raise ValueError(f"no result shows {key}")
+    return min(found, key=_example_distance)
+
+
+def _example_distance(example: Example) -> tuple[bool, Distance]:
+    comparison = example.comparison
+    return comparison is None, distance(comparison.differences) if comparison else (0, 0)
+
+
+def _example(run: RunRecord, report: ReportContext, row: Row, key: str, wanted: tuple[str, str]) -> Example | None:
+    failing, flaky, passing = (
+        [box for box in row.boxes if category(box, key) == name] for name in ("failing", "flaky", "passing")
+    )
+    if not failing and not flaky:
+        return None
+    failing = [box for box in failing if box.cell == wanted[0]] or failing
+    passing = [box for box in passing if box.cell == wanted[1]] or passing
+    cells = {cell.id: cell for cell in run.cells}
+    names = {column.id: column.name for column in report.columns}
+    columns = list(names)
+    sides = [
+        [Side(cells[box.cell], machine_of(run, box), columns.index(box.cell)) for box in boxes]
+        for boxes in (failing, passing)
+    ]
+    pair = closest_pair(*sides)
+    if pair is None:
+        first = (failing or flaky)[0]
+        return Example(row, cells[first.cell], first)
+    one, other = (next(box for box in row.boxes if box.cell == side.cell.id) for side in pair)
+    comparison = CellComparison(names[one.cell], names[other.cell], differences(*pair))
+    return Example(row, cells[one.cell], one, other, comparison)
+
+
+def closest_pair(failing: Sequence[Side], passing: Sequence[Side]) -> tuple[Side, Side] | None:
+    """Return the pair with the fewest different packages, then the fewest other differences.
+
+    Among equally close pairs the one with the nearest columns is taken, then the first. None without a pair of cells
+    that both have a lock.
+    """
+    pairs = [(one, other) for one in failing for other in passing if one.cell.versions and other.cell.versions]
+
+    def apart(pair: tuple[Side, Side]) -> tuple[int, int, int]:
+        return *distance(differences(*pair)), abs(pair[0].column - pair[1].column)
+
+    return min(pairs, key=apart, default=None)
+
+
+def distance(found: Sequence[CellDifference]) -> Distance:
+    """Count what differs: packages, and everything else."""
+    packages = sum(each.kind == "package" for each in found)
+    return packages, len(found) - packages
+
+
+def differences(failing: Side, passing: Side) -> tuple[CellDifference, ...]:
+    """Return all that differs: packages (pinned ones first, then those that both have), variables, Python, machine."""
+    here, there = failing.cell, passing.cell
+    pinned = {*here.pins, *there.pins}
+    order = sorted(
+        {*here.versions, *there.versions},
+        key=lambda name: (name not in pinned, name not in here.versions or name not in there.versions, name),
+    )
+    changed = _differing(order, installed(here), installed(there))
+    found = [CellDifference("package", *each, pinned=each[0] in pinned) for each in changed]
+    names = sorted({*here.variables, *there.variables})
+    found += [CellDifference("variable", *each) for each in _differing(names, here.variables, there.variables)]
+    if here.python != there.python:
+        found.append(CellDifference("python", "Python", here.python, there.python))
+    if failing.machine and passing.machine and failing.machine != passing.machine:
+        found.append(CellDifference("machine", "machine", failing.machine, passing.machine))
+    return tuple(found)
+
+
+def _differing(
+    names: Sequence[str], here: Mapping[str, str], there: Mapping[str, str]
+) -> list[tuple[str, str | None, str | None]]:
+    return [(name, here.get(name), there.get(name)) for name in names if here.get(name) != there.get(name)]
+
+
+def shown_attempt(attempts: Sequence[AttemptRecord], scenario: str, cell: str) -> AttemptRecord | None:
+    """Return the attempt that a result shows: the scenario's last red one, else its function's, else its file's."""
+    for name in (scenario, scenario.split("[", 1)[0], scenario.partition("::")[0]):
+        found = [one for one in attempts if one.cell == cell and one.scenario == name]
+        if found:
+            return Seen(latest(found)).telling
+    return None
+
+
+# The last good and the first bad cell of a search
+
+
+def border_words(package: str, before: str, found: str, cells: Sequence[CellRecord]) -> str:
+    """Return a sentence on what else differs between the last good and the first bad release or commit."""
+    good, bad = (_cell_of(package, name, cells) for name in (before, found))
+    if good is None or bad is None or not good.versions or not bad.versions:
+        return ""
+    others = [each for each in differences(Side(bad), Side(good)) if each.name != package]
+    if not others:
+        return ALONE
+    changed = [each for each in others if each.failing and each.passing] or others
+    named = listed([difference_text(each) for each in changed], 1, len(others))
+    return f" With {found} {counted(len(others), 'other package')} resolved otherwise ({named})."
+
+
+def otherwise_words(
+    package: str, release: str, cells: Sequence[CellRecord], attempts: Sequence[AttemptRecord], group: Group
+) -> str:
+    """Return a sentence if the first bad release or commit fails, but not with the failure of the draft."""
+    cell = _cell_of(package, release, cells)
+    by_scenario: dict[str, list[AttemptRecord]] = {}
+    for one in attempts:
+        if cell is not None and one.cell == cell.id:
+            by_scenario.setdefault(one.scenario, []).append(one)
+    found = [Seen(latest(records)).signature for records in by_scenario.values()]
+    keys = {each.key for each in found if each is not None}
+    if not keys or group.key in keys:
+        return ""
+    return f" At {release} it fails in another way, though: {'; '.join(sorted(keys))}."
+
+
+def _cell_of(package: str, name: str, cells: Sequence[CellRecord]) -> CellRecord | None:
+    """Return the cell of a release or of a commit; a cell pins a commit by its first eight digits."""
+    names = {name, commit_pin(package, "", name).label}
+    return next((cell for cell in cells if cell.pins.get(package, cell.versions.get(package)) in names), None)

@@ -1,0 +1,93 @@
+"""The repository of a failure, and the links between releases."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.report.issue.model import Searched
+from harness.report.issue.repository import compare_link, repositories, target
+
+KNOWN = repositories({})
+
+
+def test_the_frame_that_raised_it_chooses_the_repository():
+    def choice(signature="X", trackers=(), frames=(), changed=(), pinned=()):
+        return target(signature, KNOWN, trackers=trackers, frames=frames, changed=changed, pinned=pinned)
+
+    raised = "TypeError: x @ accelerate/utils/modeling.py:set_module"
+    assert choice(raised).repository == "huggingface/accelerate"
+    assert choice(raised, frames=["accelerate", "peft", "yaml"]).others == (("huggingface/peft", "in the traceback"),)
+    tracked = choice(raised, trackers=[("bitsandbytes-foundation/bitsandbytes#1900", "signature")])
+    assert tracked.repository == "bitsandbytes-foundation/bitsandbytes"
+    assert tracked.others == (("huggingface/accelerate", "raised in accelerate/utils/modeling.py:set_module"),)
+    assert choice(raised, trackers=[("huggingface/peft#1", "scenario")]).repository == "huggingface/accelerate"
+    own = "AssertionError: x @ load_4bit.py:test_reserved"
+    assert choice(own, trackers=[("huggingface/peft#1", "scenario")]).repository == "huggingface/peft"
+    assert choice(own, changed=["huggingface-hub"]).repository == "huggingface/huggingface_hub"
+    assert choice(own, changed=["transformers", "peft"]).repository == ""
+    assert choice("E: x @ huggingface_hub/file.py:f").repository == "huggingface/huggingface_hub"
+    assert choice("E: x @ unheard/file.py:f").repository == ""
+
+
+def test_without_tracker_and_frame_the_package_of_the_search_chooses_the_repository():
+    def choice(signature, known=KNOWN, trackers=(), frames=(), searched=""):
+        return target(signature, known, trackers=trackers, frames=frames, changed=(), pinned=(), searched=searched)
+
+    own = "TypeError: x @ my_case.py:test_it"
+    found = choice(own, searched="peft")
+    assert (found.repository, found.reason) == ("huggingface/peft", "the search names peft")
+    raised = choice("TypeError: x @ accelerate/utils/modeling.py:set_module", searched="peft")
+    assert raised.repository == "huggingface/accelerate"
+    assert raised.others == (("huggingface/peft", "the search names it"),)
+    assert choice(own, trackers=[("huggingface/trl#1", "signature")], searched="peft").repository == "huggingface/trl"
+    unknown = "no GitHub repository is known for {}; add it under [repositories]"
+    assert choice(own, searched="click").reason == unknown.format("click")
+    assert choice("E: x @ unheard/file.py:f").reason == unknown.format("unheard")
+    assert choice(own).reason == "the traceback names no package"
+
+
+def test_a_module_of_one_file_is_a_package_where_the_traceback_says_so():
+    known = repositories({"own-gadget": "git@github.com:me/own-gadget.git"})
+    place = "ZeroDivisionError: x @ own_gadget.py:answer"
+    chosen = [
+        target(place, known, trackers=(), frames=frames, changed=(), pinned=()).repository
+        for frames in (["own_gadget"], [])
+    ]
+    assert chosen == ["me/own-gadget", ""]
+
+
+def test_a_first_bad_commit_is_a_regression_of_its_package(draft_of):
+    found = Searched("bbbbbbbbbb is the first bad commit.", "bbbbbbbbbb", "peft", alone=True, unit="commit")
+    issue = draft_of("timeout", searched=found)
+    assert issue.posting.title.startswith("[Regression in peft bbbbbbbbbb] ")
+    assert "regression" in issue.posting.labels
+    assert (issue.posting.target.repository, issue.posting.target.reason) == (
+        "huggingface/peft",
+        "the search names peft",
+    )
+    assert draft_of("timeout", searched=replace(found, culprit="")).posting.target.repository == ""
+
+
+def test_a_matrix_s_own_repository_comes_first_and_a_local_one_is_none():
+    own = repositories({"peft": "https://github.com/me/peft.git", "torch": "../pytorch"})
+    assert own["peft"] == "me/peft"
+    assert "torch" not in own
+
+
+@pytest.mark.parametrize(
+    ("package", "before", "after", "link"),
+    [
+        ("transformers", "5.3.0", "5.4.0", "https://github.com/huggingface/transformers/compare/v5.3.0...v5.4.0"),
+        (
+            "bitsandbytes",
+            "0.49.1",
+            "0.49.2",
+            "https://github.com/bitsandbytes-foundation/bitsandbytes/compare/0.49.1...0.49.2",
+        ),
+        ("torch", "2.12.0", "2.13.0rc1", "https://github.com/pytorch/pytorch/compare/v2.12.0...v2.13.0rc1"),
+        ("transformers", "dev@1a2b3c4d", "5.4.0", ""),
+        ("numpy", "1.0.0", "2.0.0", ""),
+    ],
+)
+def test_a_compare_link_has_the_repository_s_tags(package, before, after, link):
+    assert compare_link(package, before, after, KNOWN) == link
