@@ -23,7 +23,7 @@ HARNESS = frozenset(  # what the probe installs in every cell, with its dependen
     {"pytest", "pytest-json-report", "pytest-metadata", "pluggy", "iniconfig", "exceptiongroup", "tomli", "pygments"}
 )
 INSTALLERS = frozenset({"pip", "uv", "wheel", "conda"})
-TORCH_DEPENDENCY = re.compile(r"nvidia-|cuda-|triton$|pytorch-triton")  # torch pins these exactly, for its build
+TORCH_DEPENDENCY = re.compile(r"nvidia-(?!ml-py$)|cuda-|triton$|pytorch-triton")  # pinned by a build of torch
 OPTION = re.compile(r"--?[A-Za-z]")
 CONDA_EXPORT = re.compile(r"([A-Za-z0-9_.-]+)=([^=\s]+)=(\S+)$")
 PIP_BUILD = "pypi_0"  # the build string that conda gives to a package installed by pip

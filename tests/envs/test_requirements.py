@@ -396,3 +396,4 @@ def test_a_label_is_what_a_person_reads():
     assert exact_pin("mine", "https://example.org/mine-1.0-py3-none-any.whl").label == "mine-1.0-py3-none-any.whl"
     assert is_implicit("nvidia-nccl-cu12")
     assert not is_implicit("nvidia")
+    assert not is_implicit("nvidia-ml-py")

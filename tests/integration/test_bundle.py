@@ -69,6 +69,12 @@ def harness(folder: Path, *arguments: str, code: int = 0) -> subprocess.Complete
     return done
 
 
+def unpack(bundle: Path, folder: Path) -> None:
+    """Unpack a bundle with the command that ``harness bundle`` prints, which refuses names outside the folder."""
+    folder.mkdir()
+    subprocess.run(["tar", "-xJf", str(bundle), "-C", str(folder)], check=True)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Make a matrix with a scenario of its own, and its bundle."""
@@ -86,8 +92,7 @@ def home(tmp_path_factory):
 def node(home, tmp_path_factory):
     """Unpack the bundle beside a base that is a virtual environment with packaging 25.0."""
     folder = tmp_path_factory.mktemp("node")
-    with tarfile.open(home / "bundle.tar.xz") as tar:
-        tar.extractall(folder / "b", filter="data")
+    unpack(home / "bundle.tar.xz", folder / "b")
     subprocess.run([sys.executable, "-m", "venv", str(folder / "base")], check=True)
     python = folder / "base" / "bin" / "python"
     subprocess.run([str(python), "-m", "pip", "install", "-q", "packaging==25.0"], check=True)
@@ -205,9 +210,10 @@ peft = "0.19.1"
     )
     harness(tmp_path, "bundle", "stack.toml", "--exclude", "numpy", "--cuda", "130", "-o", "b.tar.xz")
     with tarfile.open(tmp_path / "b.tar.xz") as tar:
-        names = tar.getnames()
-        tar.extractall(torch_base / "b", filter="data")
-    assert not [name for name in names if name.startswith(("wheels/torch-", "wheels/nvidia", "wheels/numpy-"))]
+        wheels = {name.rpartition("/")[2].partition("-")[0] for name in tar.getnames() if name.endswith(".whl")}
+    unpack(tmp_path / "b.tar.xz", torch_base / "b")
+    assert not {"torch", "numpy"} & wheels
+    assert {name for name in wheels if name.startswith("nvidia")} == {"nvidia_ml_py"}, "the harness's own"
     done = run(torch_base, "--json")
     (attempt,) = RunFolder(Path(json.loads(done.stdout)["run"])).attempts()
     assert str(attempt.outcome) == "pass:check", attempt.detail
