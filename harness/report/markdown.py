@@ -10,18 +10,13 @@ from harness.report.context import pinned_packages
 from harness.report.figures import human
 from harness.report.html import BADGES, environment, mark, measure_name, tracker_url
 from harness.report.model import Column, Difference, Group, MemoryLine, MemoryTable, ReportContext, Row, Word
-from harness.report.terminal import KIND_ORDER, ComparisonLine, ComparisonPage
 
 LIMIT = 65_000  # characters; GitHub refuses an issue body of 65,536
-
-
-CELL_LIMIT = 300  # characters of any text that comes from a scenario
-
-
+CELL_LIMIT = 300  # characters of a text that comes from a scenario
 FEW = 12
-
-
 PLAIN = {Word.PASS, Word.SKIP}
+SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]|~#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+MENTION = re.compile(r"(?<!\w)@")  # after a letter it mentions nobody: ``dev@1a2b3c4d`` can be copied unchanged
 
 
 @dataclass(frozen=True)
@@ -45,8 +40,7 @@ def render(context: ReportContext, limit: int = LIMIT) -> str:
         text = _render(context, selection)
         if len(text) < limit:
             return text
-    end = "\n\n(the rest is left out)\n"
-    return text[: max(limit - len(end) - 1, 0)] + end
+    return shortened(text, limit)
 
 
 def _ever_shorter(context: ReportContext) -> Iterator[Selection]:
@@ -111,8 +105,8 @@ def _render(context: ReportContext, selection: Selection) -> str:
             mark=mark,
             badges=BADGES,
             memory=[line for table in selection.memory for line in memory_lines(table)],
-            text=lambda value: escaped(_cut(value, selection.text_limit)),
-            code=lambda value: code(_cut(value, selection.text_limit)),
+            text=lambda value: table_text(value, selection.text_limit),
+            code=lambda value: code(cut(value, selection.text_limit)),
             tracker=tracker,
             names=named,
             packages=pinned_packages(selection.columns),
@@ -156,84 +150,33 @@ def _reserved(line: MemoryLine) -> str:
     return f"**{_share(line.reserved_share)} ⚠**" if line.as_unquantized else _share(line.reserved_share)
 
 
-def _cut(value: object, limit: int) -> str:
+def escaped(value: str) -> str:
+    """Escape a text for a table cell: nothing in it ends the cell, starts markup or mentions anybody."""
+    return MENTION.sub("@\u200b", value.translate(SPECIAL))
+
+
+def code(value: str) -> str:
+    """Return a text as code in a table cell; its own pipes and backticks cannot end it."""
+    return f"`{value.replace('`', chr(0x2BC)).replace('|', chr(92) + '|')}`" if value else ""
+
+
+def tracker(value: str) -> str:
+    """Return a tracker as GitHub links it; any other text is escaped."""
+    return value if tracker_url(value) else table_text(value)
+
+
+def table_text(value: str, limit: int = CELL_LIMIT) -> str:
+    """Return a text for a table cell: escaped, on one line, of at most so many characters before escaping."""
+    return escaped(cut(value, limit))
+
+
+def cut(value: object, limit: int = CELL_LIMIT) -> str:
+    """Return a value as one line of at most ``limit`` characters."""
     text = " ".join(str(value).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]|~#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
-
-
-MENTION = re.compile(r"(?<!\w)@")  # after a letter it is none: ``dev@1a2b3c4d`` can be copied as it stands
-
-
-def escaped(value: str) -> str:
-    """Escape a text for a table's box: nothing in it ends the box, starts markup, or mentions anybody."""
-    return MENTION.sub("@\u200b", value.translate(SPECIAL))
-
-
-def tracker(value: str) -> str:
-    """Write a tracker so that GitHub links it; a text that is none is escaped like any other."""
-    return value if tracker_url(value) else escaped(_cut(value, CELL_LIMIT))
-
-
-def code(value: str) -> str:
-    """Write a text as code inside a table's box: its own pipes and backticks cannot end it."""
-    return f"`{value.replace('`', chr(0x2BC)).replace('|', chr(92) + '|')}`" if value else ""
-
-
-FEWER = (1_000, 200, 50, 10, 3)  # rows of one kind; the first that fits is taken
-
-
-END = "\n(the rest is left out)\n"
-
-
-def render_comparison(shown: ComparisonPage, limit: int = LIMIT) -> str:
-    """Return the text, always shorter than ``limit`` characters; every kind keeps its count.
-
-    ``shown`` is expected to be redacted.
-    """
-    text = ""
-    for rows in FEWER:
-        text = "\n".join(_comparison_lines(shown, rows)) + "\n"
-        if len(text) < limit:
-            return text
-    return text[: max(limit - len(END) - 1, 0)] + END
-
-
-def _comparison_lines(shown: ComparisonPage, rows: int) -> Iterator[str]:
-    yield f"**{_cell_text(shown.summary)}**"
-    yield ""
-    yield f"{code(shown.old)} → {code(shown.new)}"
-    for kind in KIND_ORDER:
-        found = shown.of(kind)
-        if found:
-            yield from ("", f"### {kind} ({len(found)})", "", "| scenario | cell-line | what |", "|---|---|---|")
-            yield from (_comparison_row(one) for one in found[:rows])
-            if len(found) > rows:
-                yield from ("", f"and {len(found) - rows} more")
-    if shown.versions:
-        yield from ("", "### versions that differ", "", "| cell-line | packages |", "|---|---|")
-        yield from (
-            f"| {code(line)} | {_cell_text(changes, CELL_LIMIT * 4)} |" for line, changes in shown.versions[:rows]
-        )
-        if len(shown.versions) > rows:
-            yield from ("", f"and {len(shown.versions) - rows} more cell-lines")
-    for note in shown.notes:
-        yield from ("", _cell_text(note))
-
-
-def _comparison_row(one: ComparisonLine) -> str:
-    remark = (
-        f" ({' '.join(text for text in (_cell_text(one.remark), tracker(one.tracker)) if text)})" if one.remark else ""
-    )
-    return f"| {code(_cut_cell(one.scenario))} | {code(_cut_cell(one.line))} | {_cell_text(one.detail)}{remark} |"
-
-
-def _cell_text(value: str, limit: int = CELL_LIMIT) -> str:
-    return escaped(_cut_cell(value, limit))
-
-
-def _cut_cell(value: str, limit: int = CELL_LIMIT) -> str:
-    text = " ".join(value.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def shortened(text: str, limit: int) -> str:
+    """Return the beginning of a text that does not fit, with a note, in fewer than ``limit`` characters."""
+    end = "\n\n(the rest is left out)\n"
+    return text[: max(limit - len(end) - 1, 0)] + end

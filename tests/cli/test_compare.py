@@ -4,10 +4,7 @@ import json
 
 import pytest
 
-from harness.report.markdown import render_comparison
-from harness.report.terminal import ComparisonLine, ComparisonPage
 from harness.verdict.acceptance import FAIL_ON
-from harness.verdict.comparison import Kind
 
 LATEST_A, LATEST_B = ("latest", "load::test_a"), ("latest", "load::test_b")
 MIB = 1024**2
@@ -28,7 +25,7 @@ def test_a_new_failure_under_latest_is_named_with_the_versions_that_moved(nights
     assert "new failure" in said
     assert "load::test_a  a=latest  pass:check → fail:run:exception: KeyError: x @ a/load.py:load" in said
     assert "a=latest: a 5.0.0 → 5.1.0, hub 1.5.0.0 → 1.5.1.0" in " ".join(said.split())
-    assert "6 compared, 5 with nothing to say: 1 new failure." in said
+    assert "6 compared, 5 unchanged: 1 new failure." in said
     code, said, _ = harness("compare", "latest~1", "--fail-on", "new")
     assert code == 1
     assert said.endswith("--fail-on new: 1 found.\n")
@@ -81,7 +78,7 @@ def test_a_hole_ends_with_4_and_is_said_whatever_else_there_is(nights, harness, 
     nights.night({LATEST_A: answer, LATEST_B: BROKEN})
     code, said, _ = harness("compare", "latest~1", "--fail-on", "any")
     assert code == 4
-    assert "Incomplete: 1 result missing, or spoilt by the machine." in said
+    assert "Incomplete: 1 result is missing or invalid." in said
     assert "new failure" in said
 
 
@@ -112,7 +109,7 @@ def test_runs_that_share_no_scenario_are_not_equal(nights, harness):
     nights.night()
     code, said, _ = harness("compare", "latest~1")
     assert code == 4
-    assert "Nothing could be compared" in said
+    assert "Nothing was compared" in said
 
 
 def test_memory_of_two_models_of_gpu_is_not_compared_and_that_is_said(nights, harness):
@@ -144,7 +141,7 @@ def test_a_known_issue_is_said_as_known_and_fails_only_where_red_is_asked_for(ni
     assert (code, "(known issue owner/repository#12)" in said) == (0, True)
     assert harness("compare", "latest~2", "latest~1", "--fail-on", "red")[0] == 1
     code, said, _ = harness("compare", "latest~2", "latest", "--fail-on", "any")
-    assert (code, "(not as the known issue owner/repository#12)" in said) == (1, True)
+    assert (code, "(differs from the known issue owner/repository#12)" in said) == (1, True)
 
 
 def test_two_cells_of_one_run_are_compared_by_id_or_pattern(nights, harness):
@@ -204,15 +201,6 @@ def test_markdown_hides_paths_and_nothing_in_it_ends_its_table(nights, harness):
     assert "\n# no" not in said
     (row,) = [line for line in said.splitlines() if line.startswith("| `load::test_a`")]
     assert row.replace("\\|", "").count("|") == 4
-
-
-def test_markdown_stays_under_its_limit_and_counts_what_it_leaves_out():
-    said = tuple(ComparisonLine(Kind.NEW_FAILURE, f"f::t{n}", "a=latest", "x" * 250) for n in range(5000))
-    page = ComparisonPage("old", "new", said, tuple((f"line-{n}", "torch 1 → 2") for n in range(2000)), (), "much.")
-    text = render_comparison(page)
-    assert len(text) < 65_000
-    assert "### new failure (5000)" in text
-    assert len(render_comparison(page, limit=300)) < 300
 
 
 def carries(folder, previous, lines):

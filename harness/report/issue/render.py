@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from harness.report.html import environment
 from harness.report.issue.model import IssueContext
 from harness.report.issue.wording import counted, listed
-from harness.report.markdown import LIMIT, code, escaped, tracker
+from harness.report.markdown import LIMIT, code, cut, shortened, table_text, tracker
 
 ALL = 10**9
 LONG, SHORT = 600, 160  # characters of a text that comes from a scenario or an exception
@@ -49,8 +49,7 @@ def render(issue: IssueContext, limit: int = LIMIT) -> Rendered:
         done = Rendered(_render(issue, extent), extent.left_out)
         if len(done.text) < limit:
             return done
-    end = "\n\n(the rest is left out)\n"
-    return Rendered(done.text[: max(limit - len(end) - 1, 0)] + end, (*done.left_out, "the end"))
+    return Rendered(shortened(done.text, limit), (*done.left_out, "the end"))
 
 
 def _extents(issue: IssueContext) -> Iterator[Extent]:
@@ -116,10 +115,10 @@ def _render(issue: IssueContext, extent: Extent) -> str:
         .render(
             issue=issue,
             extent=extent,
-            text=lambda value: escaped(_cut(value, extent.text)),
-            code=lambda value: code(_cut(value, extent.text)),
+            text=lambda value: table_text(_plain(value), extent.text),
+            code=lambda value: code(cut(_plain(value), extent.text)),
             block=aside,
-            some=lambda found: escaped(_cut(listed(found, extent.differences), extent.text)),
+            some=lambda found: table_text(_plain(listed(found, extent.differences)), extent.text),
             tracker=tracker,
             counted=counted,
         )
@@ -135,6 +134,6 @@ def block(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def _cut(value: object, limit: int) -> str:
-    text = " ".join(str(value).replace("\0", "").split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def _plain(value: object) -> str:
+    """Return a text without the character that marks the place of a block."""
+    return str(value).replace("\0", "")
