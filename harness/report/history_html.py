@@ -11,8 +11,8 @@ from harness.report.charts import TREND, Chart, Period, Stretch, strip, trend_ch
 from harness.report.figures import human
 from harness.report.history_text import short, since
 from harness.report.history_trend import Trend, Turn, figure_words
-from harness.report.html import environment
 from harness.report.model import Word
+from harness.report.templates import environment
 from harness.store.history import Night
 from harness.verdict.measures import OWN, unit_of
 

@@ -1,73 +1,143 @@
-"""The report as one HTML file that asks nothing of any network."""
+"""The report as one self-contained HTML file."""
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import posixpath
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, astuple
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report.cell_details import command_templates, test_of
 from harness.report.context import pinned_packages
 from harness.report.figures import delta, figure_name, human
 from harness.report.model import Box, Column, Figure, Known, MemoryLine, MemoryTable, Placed, ReportContext, Row, Word
+from harness.report.templates import environment, tracker_url
 from harness.verdict.compare import Change
 from harness.verdict.known_issues import State
 
-
-def tracker_url(tracker: str | None) -> str | None:
-    """Return the page of an issue or pull request, None for what names none; other texts never become links."""
-    found = re.fullmatch(r"([\w.-]+/[\w.-]+)#(\d+)", tracker or "", re.ASCII)
-    return f"https://github.com/{found[1]}/issues/{found[2]}" if found else None
-
-
+DENSE_FROM = 14  # columns; from here on a table cell shows its glyph and status alone
+BADGES = {"cuda": "cuda", "cpu": "cpu", "simulated": "sim"}
+WHERE = {
+    "cuda": "ran on a GPU",
+    "cpu": "ran on the CPU, nothing simulated",
+    "sim": "part of the attempt is simulated; see its details",
+}
+BARS = {"cuda_allocated": "a", "cuda_reserved": "r", "cuda_allocated_peak": "p", "host_anon_peak": "a"}
+MARKS = {Change.REGRESSION: "▼", Change.FIXED: "▲", Change.CHANGED_FAILURE: "◆"}
+KNOWN = {
+    State.KNOWN: "known issue",
+    State.GONE: "known issue not reproduced",
+    State.CHANGED: "differs from the known issue",
+}
+PASSED = "pass:check"  # the most frequent outcome: the page fills it in
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
-
-Base = dict[tuple[str, str, str], float]  # (name, phase, unit) of a row's figures -> a box's
-
-
-Places = dict[tuple[str, str, str], int]  # (name, phase, unit) of a figure -> its place in the page's list
+FigureKey = tuple[str, str, str]  # name, phase, unit
 
 
-PASSED = "pass:check"  # what most boxes say: the page fills it in
+def render(context: ReportContext) -> str:
+    """Return the page."""
+    return (
+        environment(escape=True)
+        .get_template("matrix.html.j2")
+        .render(
+            report=context,
+            counts=context.counts(),
+            words=list(Word),
+            packages=pinned_packages(context.columns),
+            marks=MARKS,
+            mark=mark,
+            dense=len(context.columns) > DENSE_FROM,
+            describe=describe,
+            badges=BADGES,
+            legend=WHERE,
+            states=context.standings(),
+            names={column.id: column for column in context.columns},
+            measure=measure_name,
+            human=human,
+            delta=moved_by,
+            bar=bar,
+            data=Markup(page_data(context)),  # noqa: S704  # page_data escapes everything that could end the element
+        )
+    )
+
+
+def mark(box: Box) -> str:
+    """Return the sign of a change against the reference; an unavailable cell has none."""
+    return "" if box.change is None or box.applies_to == "cell" else MARKS.get(box.change, "")
+
+
+def describe(row: Row, box: Box, column: Column) -> str:
+    """Return the text of a table cell for screen readers and its tooltip."""
+    parts = [f"{row.scenario}, {column.name}: {box.word}"]
+    if box.label:
+        parts.append(box.label)
+    if mark(box):
+        parts.append(f"{box.change} against the reference")
+    if box.known is not None:
+        parts.append(KNOWN[box.known.state])
+    if box.ran_on:
+        parts.append(box.ran_on)
+    return ", ".join(parts)
+
+
+def moved_by(figure: Figure) -> str:
+    """Return a figure's difference from the reference; empty below one percent."""
+    if figure.reference is None or abs(figure.value - figure.reference.median) < abs(figure.reference.median) / 100:
+        return ""
+    return delta(figure.value, figure.reference.median, figure.unit)
+
+
+def measure_name(name: str) -> str:
+    """Return the short name of a measure for the head of a memory table."""
+    return {"cuda_allocated_peak": "peak allocated"}.get(name, figure_name(name).removeprefix("CUDA "))
+
+
+def bar(table: MemoryTable, line: MemoryLine) -> str:
+    """Return the lengths of a line's bar in percent, as variables of its style (``.memory .bar``)."""
+    sizes = [each.value for one in table.lines for each in one.figures if each] + [one.bf16 or 0 for one in table.lines]
+    scale = 100 / (max(sizes) or 1)
+    found = {BARS[name]: each.value for name, each in zip(table.measures, line.figures, strict=True) if each}
+    if line.bf16:
+        found["w"] = line.bf16
+    return ";".join(f"--{name}:{value * scale:.0f}" for name, value in found.items())
+
+
+# The data of the page's script
 
 
 class Shared:
-    """Values that boxes have in common, each kept once and named by its place."""
+    """Values that many table cells share, each stored once and referred to by its index."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Start empty."""
         self.values: list[Any] = []
-        self._places: dict[str, int] = {}
+        self._indexes: dict[str, int] = {}
 
     def put(self, value: Any) -> int | None:
-        """Return the place of a value, None for an empty one."""
+        """Return the index of a value, None for an empty one."""
         if not value:
             return None
         text = json.dumps(value, ensure_ascii=False)
-        if text not in self._places:
-            self._places[text] = len(self.values)
+        if text not in self._indexes:
+            self._indexes[text] = len(self.values)
             self.values.append(value)
-        return self._places[text]
+        return self._indexes[text]
 
 
 def page_data(context: ReportContext) -> str:
-    """Return the JSON text; ``<``, ``>``, ``&`` and the line separators of JavaScript are written as escapes."""
-    shared, places = Shared(), _places(context.rows)
+    """Return the data of the page's script as JSON that cannot end its element or a line of JavaScript."""
+    shared, positions = Shared(), _positions(context.rows)
     data = {
         "columns": [_column(column) for column in context.columns],
-        "figures": [[figure_name(name), phase, unit] for name, phase, unit in places],
-        "rows": [_row(row, shared, places) for row in context.rows],
+        "figures": [[figure_name(name), phase, unit] for name, phase, unit in positions],
+        "rows": [_row(row, shared, positions) for row in context.rows],
         "commands": command_templates(context.matrix_file),
         "shared": shared.values,
     }
@@ -77,9 +147,9 @@ def page_data(context: ReportContext) -> str:
     return text
 
 
-def _places(rows: Sequence[Row]) -> Places:
+def _positions(rows: Sequence[Row]) -> dict[FigureKey, int]:
     names = ((each.name, each.phase, each.unit) for row in rows for box in row.boxes for each in box.figures)
-    return {key: place for place, key in enumerate(dict.fromkeys(names))}
+    return {key: position for position, key in enumerate(dict.fromkeys(names))}
 
 
 def _column(column: Column) -> dict[str, Any]:
@@ -94,8 +164,8 @@ def _column(column: Column) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, shared: Shared, places: Places) -> dict[str, Any]:
-    base: Base = {}
+def _row(row: Row, shared: Shared, positions: dict[FigureKey, int]) -> dict[str, Any]:
+    base: dict[FigureKey, float] = {}
     for box in row.boxes:
         for each in box.figures:
             base.setdefault((each.name, each.phase, each.unit), _short(each.value))
@@ -110,13 +180,13 @@ def _row(row: Row, shared: Shared, places: Places) -> dict[str, Any]:
         "title": row.title,
         "tracker": row.tracker,
         "trackerUrl": tracker_url(row.tracker),
-        "figures": [places[name] for name in base],
+        "figures": [positions[name] for name in base],
         "base": list(base.values()),
         "boxes": boxes,
     }
 
 
-def _box(box: Box, last: Base, shared: Shared) -> dict[str, Any]:
+def _box(box: Box, last: dict[FigureKey, float], shared: Shared) -> dict[str, Any]:
     measured = {(each.name, each.phase, each.unit): each for each in box.figures}
     everything = {
         "outcome": "" if box.outcome == PASSED else box.outcome,
@@ -134,7 +204,7 @@ def _box(box: Box, last: Base, shared: Shared) -> dict[str, Any]:
         "figures": _without_zeros([_number(measured.get(name), before) for name, before in last.items()])
         if box.figures
         else None,
-        "moved": [place for place, name in enumerate(last) if name in measured and measured[name].changed],
+        "moved": [at for at, name in enumerate(last) if name in measured and measured[name].changed],
         "notes": shared.put(box.notes),
         "where": shared.put(asdict(box.where) if box.where else None),
         "placements": [shared.put(_placed(each, shared)) for each in box.placements],
@@ -147,7 +217,7 @@ def _box(box: Box, last: Base, shared: Shared) -> dict[str, Any]:
 
 
 def _files(cell: str, links: Sequence[str], shared: Shared) -> int | None:
-    """Split an attempt's links into their folder below the cell's and the names in it, and share both."""
+    """Share the files of an attempt as their folder, below the cell's, and their names."""
     if not links:
         return None
     folder = posixpath.dirname(links[0]).removeprefix(quote(f"cells/{cell}/"))
@@ -155,7 +225,7 @@ def _files(cell: str, links: Sequence[str], shared: Shared) -> int | None:
 
 
 def _placed(placed: Placed, shared: Shared) -> list[Any]:
-    """Write a placement by position; what stays the same while bytes differ is shared."""
+    """Return a placement as a list; parts that are often equal are shared."""
     return [
         shared.put(placed.stage),
         placed.bytes,
@@ -187,10 +257,7 @@ def _signature(box: Box) -> dict[str, str | None] | None:
 
 
 def _number(figure: Figure | None, before: float) -> float | list[float] | None:
-    """Write a figure as what its median adds to the box before; attempts that differ add how far below and above.
-
-    The number of attempts is the box's ``count``: the most that measured anything there.
-    """
+    """Return a figure as its difference from ``before``, with the distances to low and high if attempts differ."""
     if figure is None:
         return None
     spread = figure.spread
@@ -199,123 +266,14 @@ def _number(figure: Figure | None, before: float) -> float | list[float] | None:
 
 
 def _without_zeros(numbers: Sequence[float | list[float] | None]) -> list[float | list[float] | str | None]:
-    """Write each run of zeros as its length in quotes: most figures are those of the box before."""
-    told: list[float | list[float] | str | None] = []
+    """Replace each run of zeros by its length as text: most figures equal those of the table cell before."""
+    found: list[float | list[float] | str | None] = []
     for zero, members in itertools.groupby(numbers, key=lambda each: each == 0):
         run = list(members)
-        told += [str(len(run))] if zero else run
-    return told
+        found += [str(len(run))] if zero else run
+    return found
 
 
 def _short(value: float) -> float:
-    """Leave out digits that nobody measures: integers stay whole, seconds and ratios keep four decimals."""
+    """Round to four decimals; a whole number becomes an integer."""
     return int(value) if float(value).is_integer() else round(value, 4)
-
-
-@functools.cache
-def environment(*, escape: bool) -> Environment:
-    """Return the templates of this room, for HTML with ``escape`` and for plain text without."""
-    made = Environment(
-        loader=PackageLoader("harness.report"),
-        autoescape=escape,  # noqa: S701  # off for Markdown and the terminal alone, whose templates escape their own way
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    made.filters["tracker_url"] = tracker_url
-    return made
-
-
-DENSE_FROM = 14  # columns; more than this and a box shows its glyph and word alone
-
-
-BADGES = {"cuda": "cuda", "cpu": "cpu", "simulated": "sim"}
-
-
-WHERE = {
-    "cuda": "ran on a GPU",
-    "cpu": "ran on the CPU, for real",
-    "sim": "part of the attempt is simulated; its details say what",
-}
-
-
-BARS = {"cuda_allocated": "a", "cuda_reserved": "r", "cuda_allocated_peak": "p", "host_anon_peak": "a"}
-
-
-MARKS = {Change.REGRESSION: "▼", Change.FIXED: "▲", Change.CHANGED_FAILURE: "◆"}
-
-
-def render(context: ReportContext) -> str:
-    """Return the page."""
-    return (
-        environment(escape=True)
-        .get_template("matrix.html.j2")
-        .render(
-            report=context,
-            counts=context.counts(),
-            words=list(Word),
-            packages=pinned_packages(context.columns),
-            marks=MARKS,
-            mark=mark,
-            dense=len(context.columns) > DENSE_FROM,
-            describe=describe,
-            badges=BADGES,
-            legend=WHERE,
-            states=context.standings(),
-            names={column.id: column for column in context.columns},
-            measure=measure_name,
-            human=human,
-            delta=moved_by,
-            bar=bar,
-            data=Markup(page_data(context)),  # noqa: S704  # page_data escapes everything that could end the element
-        )
-    )
-
-
-KNOWN = {
-    State.KNOWN: "known issue",
-    State.GONE: "known issue did not show",
-    State.CHANGED: "known to fail, fails in another way",
-}
-
-
-def mark(box: Box) -> str:
-    """Return the sign of a change against the reference; a cell that could not be set up is marked as a whole."""
-    return "" if box.change is None or box.applies_to == "cell" else MARKS.get(box.change, "")
-
-
-def describe(row: Row, box: Box, column: Column) -> str:
-    """Say a box aloud: for screen readers and as its tooltip."""
-    parts = [f"{row.scenario}, {column.name}: {box.word}"]
-    if box.label:
-        parts.append(box.label)
-    if mark(box):
-        parts.append(f"{box.change} against the reference")
-    if box.known is not None:
-        parts.append(KNOWN[box.known.state])
-    if box.ran_on:
-        parts.append(box.ran_on)
-    return ", ".join(parts)
-
-
-def moved_by(figure: Figure) -> str:
-    """Return a figure's difference to the reference; empty below a hundredth, which says nothing."""
-    if figure.reference is None or abs(figure.value - figure.reference.median) < abs(figure.reference.median) / 100:
-        return ""
-    return delta(figure.value, figure.reference.median, figure.unit)
-
-
-def measure_name(name: str) -> str:
-    """Name a measure in the head of a memory table, shorter than in the details."""
-    return {"cuda_allocated_peak": "peak allocated"}.get(name, figure_name(name).removeprefix("CUDA "))
-
-
-def bar(table: MemoryTable, line: MemoryLine) -> str:
-    """Return the lengths of a line's bar in percent, as variables of its style: see ``.memory .bar`` there."""
-    sizes = [each.value for one in table.lines for each in one.figures if each] + [one.bf16 or 0 for one in table.lines]
-    scale = 100 / (max(sizes) or 1)
-    found = {BARS[name]: each.value for name, each in zip(table.measures, line.figures, strict=True) if each}
-    if line.bf16:
-        found["w"] = line.bf16
-    return ";".join(f"--{name}:{value * scale:.0f}" for name, value in found.items())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.report.charts import Chart, answer, answer_style, change_sentence, change_style, scan_chart
 from harness.report.figures import human
-from harness.report.html import environment
+from harness.report.templates import environment
 from harness.search.scan import Point, Scan
 from harness.store.records import RunRecord
 from harness.verdict.measures import unit_of

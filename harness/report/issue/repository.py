@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from packaging.utils import canonicalize_name
 
 from harness.matrix.git import DEFAULT_REPOSITORIES
-from harness.report.html import tracker_url
 from harness.report.issue.model import Target
+from harness.report.templates import tracker_url
 from harness.search.commits import on_github
 
 # Packages that are installed with the ones under test, and are not named as ``dev`` or ``git:`` in a matrix.

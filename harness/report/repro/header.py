@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from harness.report.html import tracker_url
 from harness.report.repro.lines import WIDTH
 from harness.report.repro.matching import Wanted
 from harness.report.repro.target import Target
+from harness.report.templates import tracker_url
 from harness.store.records import RunRecord
 from harness.verdict.signature import recognise
 
