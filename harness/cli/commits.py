@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError
-from harness.matrix.git import Clone, open_repository
+from harness.matrix.git import Repository, open_repository
 from harness.matrix.paths import short_path
 from harness.reporter import Reporter
 from harness.search.commits import links, on_github
@@ -37,7 +37,7 @@ class Source:
     """The repository to go on in, opened, and how it was asked for."""
 
     into: Into
-    repository: Clone
+    repository: Repository
 
 
 def asked_source(options: argparse.Namespace, cache_dir: CacheDir) -> Source | None:
@@ -142,14 +142,14 @@ def commit_lines(found: CommitResult, again: str, folder: RunFolder) -> list[str
             return [
                 f"to see the commits again: {again}",
                 *(links(page, found.before, suspects[0]) if page else ()),
-                f"{suspects[0].full()} is the first {after} commit, {first.short} the last {before} one",
+                f"{suspects[0].full_summary()} is the first {after} commit, {first.short} the last {before} one",
             ]
         case Ending.NOT_REPRODUCED:
             return [f"not reproduced from source: {found.reason}"]
         case Ending.INCONCLUSIVE if found.reason:
             return [f"inconclusive between {found.older} and {found.newer}: {found.reason}"]
         case Ending.INCONCLUSIVE:
-            left = [f"  {one.words()}" for one in suspects[:NAMED]]
+            left = [f"  {one.summary()}" for one in suspects[:NAMED]]
             more = [f"  and {len(suspects) - NAMED} more"] if len(suspects) > NAMED else []
             names = ", ".join(one.short for one in suspects[:NAMED])
             rest = f"inconclusive: the first {after} commit of {found.package} is one of {names}"

@@ -22,7 +22,7 @@ from harness.matrix.index import AnswerCache, age
 from harness.matrix.paths import nearest
 
 READ_SECONDS = 120.0
-SHORT = 10  # characters of a commit, as a person reads it
+SHORT_SHA = 10  # characters of a commit, as a person reads it
 
 
 class GitFailed(Exception):
@@ -66,7 +66,7 @@ def clean_environment() -> dict[str, str]:
     return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
-GIT_TIMEOUT_SECONDS = 60
+LS_REMOTE_SECONDS = 60
 
 
 # Where `dev`, `git:` and `pr:` look when the matrix has no [repositories] entry for a package.
@@ -87,7 +87,7 @@ class ResolvedRef:
     warning: str | None = None
 
 
-def clone_url(repository: str, beside: Path) -> str:
+def repository_address(repository: str, beside: Path) -> str:
     """Return what git is given: an address as it is, or a local folder made absolute as a ``file:`` address."""
     if re.match(r"[a-z+]+://|[\w.-]+@[\w.-]+:", repository):
         return repository
@@ -106,14 +106,14 @@ def resolve_ref(wanted: GitRef, address: str, cache: Path) -> ResolvedRef:
     if wanted.ref and re.fullmatch(r"[0-9a-f]{40}", wanted.ref):
         return ResolvedRef(wanted.ref)
     if address.startswith("file:"):
-        return ResolvedRef(_ask(wanted, address))
-    answer = AnswerCache(cache).ask(f"commit {wanted.text} {address}", lambda: _ask(wanted, address))
+        return ResolvedRef(_resolve(wanted, address))
+    answer = AnswerCache(cache).ask(f"commit {wanted.text} {address}", lambda: _resolve(wanted, address))
     if answer.stale is None:
         return ResolvedRef(answer.value)
     return ResolvedRef(answer.value, f"{address} does not answer; what {wanted.text} means is {age(answer.stale)} old")
 
 
-def _ask(wanted: GitRef, address: str) -> str:
+def _resolve(wanted: GitRef, address: str) -> str:
     names = _names(wanted)
     refs = _ls_remote(address, *names)
     for name in names:
@@ -146,7 +146,7 @@ def _absent(wanted: GitRef, address: str) -> str:
 def _ls_remote(address: str, *patterns: str) -> dict[str, str]:
     """Return the matching references and their commits."""
     try:
-        said = git(Path(), "ls-remote", "--quiet", "--", address, *patterns, seconds=GIT_TIMEOUT_SECONDS)
+        said = git(Path(), "ls-remote", "--quiet", "--", address, *patterns, seconds=LS_REMOTE_SECONDS)
     except GitFailed as error:
         raise InfrastructureError(f"git cannot ask {address}: {error}.") from None
     rows = (line.split("\t", 1) for line in said.splitlines() if "\t" in line)
@@ -178,7 +178,7 @@ class Commit(BaseModel):
     @property
     def short(self) -> str:
         """The beginning of its name."""
-        return self.sha[:SHORT]
+        return self.sha[:SHORT_SHA]
 
     @property
     def pull(self) -> int | None:
@@ -186,11 +186,11 @@ class Commit(BaseModel):
         found = re.findall(r"\(#(\d+)\)", self.subject)
         return int(found[-1]) if found else None
 
-    def words(self) -> str:
+    def summary(self) -> str:
         """Name it with its date, its pull request and its subject in one line."""
         return f"{self.short} ({self._facts()})"
 
-    def full(self) -> str:
+    def full_summary(self) -> str:
         """Name it so with all characters of its name."""
         return f"{self.sha} ({self._facts()})"
 
@@ -200,7 +200,7 @@ class Commit(BaseModel):
 
 
 @dataclass(frozen=True)
-class Line:
+class CommitRange:
     """Commits in a row, oldest first: the first stands before the change, the last after it.
 
     With ``fork`` the first does not lie on the row: its branch left the row at the second, which is asked first,
@@ -216,15 +216,15 @@ class Line:
         return tuple(one.sha for one in self.commits)
 
 
-def line_of(older: Commit, chain: Sequence[Commit], base: Commit) -> Line:
+def commit_range(older: Commit, chain: Sequence[Commit], base: Commit) -> CommitRange:
     """Return the row from ``older`` over ``chain``; ``base`` is the commit on which the chain stands."""
     if base.sha == older.sha:
-        return Line((older, *chain))
-    return Line((older, base, *chain), fork=True)
+        return CommitRange((older, *chain))
+    return CommitRange((older, base, *chain), fork=True)
 
 
 @dataclass(frozen=True)
-class Clone:
+class Repository:
     """A repository: git reads it in ``folder``, an installer gets ``address``; ``subfolder`` holds the package.
 
     Nothing is ever checked out in ``folder``: an installer makes its own copy of a commit.
@@ -246,23 +246,23 @@ class Clone:
             ConfigError: there is none.
         """
         try:
-            return _read(git(self.folder, "log", "--max-count=1", FIELDS, f"{ref}^{{commit}}", "--"))[0]
+            return _read_commits(git(self.folder, "log", "--max-count=1", FIELDS, f"{ref}^{{commit}}", "--"))[0]
         except GitFailed as error:
             raise ConfigError(f"{self.address} has no commit {ref} ({error})") from None
 
-    def line(self, older: str, newer: str) -> Line:
+    def commits_between(self, older: str, newer: str) -> CommitRange:
         """Return the row of commits that ``newer`` has and ``older`` lacks, along first parents.
 
         Raises:
             ConfigError: there are none, or the two have no common history.
         """
         limits = ("--first-parent", "--reverse", f"{older}..{newer}", "--")
-        chain = _read(git(self.folder, "log", FIELDS, *limits, seconds=CLONE_SECONDS))
+        chain = _read_commits(git(self.folder, "log", FIELDS, *limits, seconds=CLONE_SECONDS))
         if not chain:
             raise ConfigError(f"{newer} has no commit that {older} has not: they stand in the wrong order")
         if not chain[0].parents:
             raise ConfigError(f"{older} and {newer} have no common commit (is {self.address} a shallow clone?)")
-        return line_of(self.commit(older), chain, self.commit(chain[0].parents[0]))
+        return commit_range(self.commit(older), chain, self.commit(chain[0].parents[0]))
 
     def origin(self) -> str:
         """Return the address that people know it by: the one it was cloned from, else its own."""
@@ -287,7 +287,7 @@ class Clone:
                 raise InfrastructureError(f"git cannot fetch {self.address}: {error}") from None
 
 
-def open_repository(text: str, cache: Path) -> Clone:
+def open_repository(text: str, cache: Path) -> Repository:
     """Open what ``--into`` names: ``git:<url or folder>``, with ``#subdirectory=…`` where the package lies deeper.
 
     Args:
@@ -304,26 +304,26 @@ def open_repository(text: str, cache: Path) -> Clone:
     if kind != "git" or not colon or not place:
         raise ConfigError(f"--into {text} must be git:URL or git:FOLDER")
     subfolder = fragment.removeprefix("subdirectory=").strip("/")
-    place = _spelled_out(place)
+    place = _as_url(place)
     if URL.match(place):
-        return Clone(_copy(place, cache), place, subfolder, remote=True)
+        return Repository(_clone(place, cache), place, subfolder, remote=True)
     return _local(place, subfolder)
 
 
-def _local(place: str, subfolder: str) -> Clone:
+def _local(place: str, subfolder: str) -> Repository:
     folder = Path(place).expanduser().absolute()
     try:
         bare = git(folder, "rev-parse", "--is-bare-repository").strip() == "true"
         if bare:
-            return Clone(folder, address_of(folder), subfolder)
+            return Repository(folder, installer_address(folder), subfolder)
         top = Path(git(folder, "rev-parse", "--show-toplevel").strip())
         inside = git(folder, "rev-parse", "--show-prefix").strip().strip("/")
     except (GitFailed, NotADirectoryError) as error:
         raise ConfigError(f"--into git:{place} is no git repository ({error})") from None
-    return Clone(top, address_of(top), subfolder or inside)
+    return Repository(top, installer_address(top), subfolder or inside)
 
 
-def address_of(folder: Path) -> str:
+def installer_address(folder: Path) -> str:
     """Return where an installer gets the commits of a local repository.
 
     That is the repository itself; or, where it is a partial clone (``--filter=blob:none``), the remote that has what it
@@ -331,19 +331,19 @@ def address_of(folder: Path) -> str:
     """
     try:
         remote = git(folder, "config", "--get-regexp", r"^remote\..*\.promisor$").split()[0].removesuffix(".promisor")
-        address = _spelled_out(git(folder, "config", "--get", f"{remote}.url").strip())
+        address = _as_url(git(folder, "config", "--get", f"{remote}.url").strip())
     except GitFailed:
         return folder.as_uri()
     return address if URL.match(address) else (folder / address).resolve().as_uri()
 
 
-def _spelled_out(address: str) -> str:
+def _as_url(address: str) -> str:
     """Return an address as installers read it: what is written as for scp gets its ``ssh://``."""
     scp = SCP.fullmatch(address)
     return f"ssh://{scp[1]}/{scp[2]}" if scp else address
 
 
-def _copy(address: str, cache: Path) -> Path:
+def _clone(address: str, cache: Path) -> Path:
     """Return the bare copy of a remote repository, made now if there is none."""
     folder = cache.absolute() / hashlib.sha256(address.encode()).hexdigest()[:16]
     cache.mkdir(parents=True, exist_ok=True)
@@ -361,6 +361,6 @@ def _copy(address: str, cache: Path) -> Path:
     return folder
 
 
-def _read(printed: str) -> list[Commit]:
+def _read_commits(printed: str) -> list[Commit]:
     rows = (line.split("\x1f", 3) for line in printed.split("\n") if line)
     return [Commit(sha=sha, parents=tuple(up.split()), date=date, subject=text) for sha, up, date, text in rows]

@@ -105,7 +105,7 @@ class Outside:
         named = {**git.DEFAULT_REPOSITORIES, **self.matrix.repositories}
         if package not in named:
             raise ConfigError(f"the repository of {package} is not known; give it under [repositories]")
-        address = git.clone_url(named[package], self.matrix.path.parent)
+        address = git.repository_address(named[package], self.matrix.path.parent)
         return address, git.resolve_ref(wanted, address, self.cache)
 
     def _folder(self, text: str) -> Path:

@@ -11,7 +11,7 @@ from harness.envs.cache_dir import CacheDir
 from harness.envs.requirements import is_implicit
 from harness.errors import HarnessError
 from harness.matrix.cell import Cell, readable
-from harness.matrix.git import Clone, open_repository
+from harness.matrix.git import Repository, open_repository
 from harness.matrix.paths import short_path
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.look import Place
@@ -226,7 +226,7 @@ class SearchContext:
             **_criterion(suspect),
         )
 
-    def _repository(self, built: Built) -> tuple[Into, Clone]:
+    def _repository(self, built: Built) -> tuple[Into, Repository]:
         inside = f"#subdirectory={built.subfolder}" if built.subfolder else ""
         text = f"git:{built.address}{inside}"
         return Into(repository=text, commits=True), open_repository(text, self.cache_dir.repositories)
@@ -389,7 +389,7 @@ def _answer(asked: Question, result: Result) -> str:
 
 def commit_answer(result: CommitResult) -> str:
     """Say in one line what a search among commits found."""
-    named = [result.commits[sha].words() for sha in result.suspects if sha in result.commits]
+    named = [result.commits[sha].summary() for sha in result.suspects if sha in result.commits]
     why = f": {result.reason}" if result.reason else ""
     match result.ending:
         case Ending.FOUND:

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell
-from harness.matrix.git import Clone, Commit
+from harness.matrix.git import Commit, Repository
 from harness.matrix.schema import Matrix
 from harness.reporter import Reporter
 from harness.search.commits import commit_pin
@@ -31,7 +31,7 @@ class Among:
     base: Cell  # the pins that are held
     prober: Prober
     into: Into
-    repository: Clone
+    repository: Repository
 
     @property
     def folder(self) -> RunFolder:
@@ -60,7 +60,7 @@ class Among:
 def start(  # what is asked, where the commits lie, and what is held
     question: Question,
     into: Into,
-    repository: Clone,
+    repository: Repository,
     matrix: Matrix,
     cache_dir: CacheDir,
     reports: Path,
@@ -85,7 +85,7 @@ def start(  # what is asked, where the commits lie, and what is held
     return Among(question, ground, prober, into, repository)
 
 
-def take_up(folder: RunFolder, repository: Clone, cache_dir: CacheDir) -> Among:
+def take_up(folder: RunFolder, repository: Repository, cache_dir: CacheDir) -> Among:
     """Return the search of a run folder, to go on with.
 
     Raises:
@@ -98,7 +98,7 @@ def take_up(folder: RunFolder, repository: Clone, cache_dir: CacheDir) -> Among:
     return Among(question, prober.plan.cells[0].cell, prober, into, repository)
 
 
-def ends(repository: Clone, older: str, newer: str) -> tuple[Commit, Commit]:
+def ends(repository: Repository, older: str, newer: str) -> tuple[Commit, Commit]:
     """Return the two commits that names mean; a copy of a remote repository that lacks one is brought up to date once.
 
     Raises:

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from harness.matrix.cell import Pin
-from harness.matrix.git import SHORT, Commit
+from harness.matrix.git import SHORT_SHA, Commit
 
 PATTERNS = ("v{}", "{}", "release-{}", "{package}-{}", "{package}-v{}", "rel/{}")
 GITHUB = re.compile(r"(?:https?://(?:[^@/]+@)?|(?:ssh://)?git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?")
@@ -96,4 +96,4 @@ def on_github(address: str) -> str | None:
 def links(page: str, before: str, commit: Commit) -> tuple[str, ...]:
     """Return where a commit, what it changed against the one before, and its pull request are shown."""
     pull = (f"{page}/pull/{commit.pull}",) if commit.pull is not None else ()
-    return (f"{page}/commit/{commit.sha}", f"{page}/compare/{before[:SHORT]}...{commit.short}", *pull)
+    return (f"{page}/commit/{commit.sha}", f"{page}/compare/{before[:SHORT_SHA]}...{commit.short}", *pull)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import ConfigError
-from harness.matrix.git import Clone, Line
+from harness.matrix.git import CommitRange, Repository
 from harness.search.bisection import Answer, Search
 from harness.search.commits import nearest_tags, prefixes, tag_of
 from harness.search.criterion import failed_otherwise
@@ -30,7 +30,7 @@ class Descent:
             ConfigError: no commit lies between the tags.
         """
         row = self.row
-        line = row.repository.line(row.around.older, row.around.newer)
+        line = row.repository.commits_between(row.around.older, row.around.newer)
         row.commits[:] = line.commits
         row.echo(f"{len(line.commits) - 1} commits from {row.around.older} to {row.around.newer}")
         before, suspects = line.shas[0], line.shas[1:]
@@ -48,7 +48,7 @@ class Descent:
         except (Interrupted, KeyboardInterrupt):  # the second while locking, where no cell runs
             return self._result(Ending.INTERRUPTED, before, suspects)
 
-    def _ends(self, line: Line) -> tuple[Ending, str] | None:
+    def _ends(self, line: CommitRange) -> tuple[Ending, str] | None:
         """Probe both tags; return how it ends, and why, where one is not as its release is, the bad one first."""
         row, asked = self.row, self.row.question
         row.probe((line.shas[0], line.shas[-1]))
@@ -62,12 +62,12 @@ class Descent:
         tag = bad[1] if stop.at_bad else good[1]
         return stop.ending, f"{tag} built from source: {stop.end.word} ({stop.end.reason})"
 
-    def _narrow(self, line: Line) -> Search | None:
+    def _narrow(self, line: CommitRange) -> Search | None:
         """Narrow one line as far as it goes; None where the fork is as the last commit is: the change is not on it."""
         inner = line.shas[1:-1]
         known = self.row.probed(inner)
         if line.fork and inner[0] not in known:
-            self.row.echo(f"{self.row.named(inner[0]).words()} is where the branches part: it is probed first")
+            self.row.echo(f"{self.row.named(inner[0]).summary()} is where the branches part: it is probed first")
             self.row.probe(inner[:1])
             known = [inner[0], *known]
         search = Search(len(line.commits)).told(self.row.answers(line, known))
@@ -80,11 +80,11 @@ class Descent:
             self.row.so_far(line, search)
         return search
 
-    def _left(self, line: Line) -> str:
+    def _left(self, line: CommitRange) -> str:
         """Say that a line was left before the change: what holds for its first commit does not hold at the fork."""
         first, fork = (self.row.named(sha) for sha in line.shas[:2])
         after = "good" if self.row.question.find_fix else "bad"
-        return f"the merge base {fork.words()} is {after} already: {first.short} differs by what its own branch has"
+        return f"the merge base {fork.summary()} is {after} already: {first.short} differs by what its own branch has"
 
     def _into_merges(self, before: str, suspects: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         """Go on into what a merge brought, as long as the answer is one."""
@@ -98,16 +98,16 @@ class Descent:
                 break
         return before, suspects
 
-    def _inside(self, sha: str) -> Line | None:
+    def _inside(self, sha: str) -> CommitRange | None:
         """Return the line from the commit before a merge over what it brought to itself; None where it is none."""
         merge = self.row.named(sha)
         if not self.all_parents or len(merge.parents) < 2:  # noqa: PLR2004 - a merge has two parents
             return None
-        side = self.row.repository.line(merge.parents[0], merge.parents[1])
+        side = self.row.repository.commits_between(merge.parents[0], merge.parents[1])
         at = self.row.commits.index(merge)
         self.row.commits[at:at] = [one for one in side.commits if one not in self.row.commits]
-        self.row.echo(f"{merge.words()} is a merge: going into what it brought")
-        return Line((*side.commits, merge), side.fork)
+        self.row.echo(f"{merge.summary()} is a merge: going into what it brought")
+        return CommitRange((*side.commits, merge), side.fork)
 
     def _confirmed(self, before: str, suspects: tuple[str, ...]) -> CommitResult:
         """Attempt the two commits at the border until each has as many attempts as asked for."""
@@ -142,7 +142,7 @@ class Descent:
         return result
 
 
-def find_tag(repository: Clone, package: str, release: str, pattern: str | None = None) -> str:
+def find_tag(repository: Repository, package: str, release: str, pattern: str | None = None) -> str:
     """Return the tag of a release; a copy of a remote repository that lacks it is brought up to date once.
 
     Raises:
@@ -163,6 +163,6 @@ def find_tag(repository: Clone, package: str, release: str, pattern: str | None 
     )
 
 
-def _border(line: Line, search: Search) -> tuple[str, tuple[str, ...]]:
+def _border(line: CommitRange, search: Search) -> tuple[str, tuple[str, ...]]:
     """Return the last commit before the change, and those of which one is the first after it."""
     return line.shas[search.bracket[0]], tuple(line.shas[item] for item in search.suspects)

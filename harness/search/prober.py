@@ -15,7 +15,7 @@ from harness.envs.lock import Lock, Unsolvable, resolve_cells
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.expression import Folder, parse
-from harness.matrix.git import GitFailed, address_of, git
+from harness.matrix.git import GitFailed, git, installer_address
 from harness.matrix.index import list_releases
 from harness.matrix.plan import Outside
 from harness.matrix.schema import Matrix
@@ -194,4 +194,4 @@ def _folder_pin(package: str, folder: Path, notes: list[str]) -> Pin:
         notes.append(f"{package} is built from {folder} as it stands, for files in it differ from its commit")
         return Pin(package, f"path:{folder.name}", f"{package} @ {folder.as_uri()}")
     notes.append(f"{package} is commit {commit[:10]} of {folder}; files that git does not track are left out")
-    return commit_pin(package, address_of(top), commit, inside)
+    return commit_pin(package, installer_address(top), commit, inside)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.matrix.cell import Cell
-from harness.matrix.git import Clone, Commit, Line
+from harness.matrix.git import Commit, CommitRange, Repository
 from harness.reporter import Reporter
 from harness.search.bisection import Answer, Search
 from harness.search.commits import commit_pin
@@ -42,7 +42,7 @@ class Row:
     question: Question
     base: Cell
     prober: Prober
-    repository: Clone
+    repository: Repository
     around: Around
     bound: float | None
     listener: Listener
@@ -72,7 +72,7 @@ class Row:
             raise Interrupted
         found = self.judged()
         for sha in shas:
-            self.echo(f"{self.named(sha).words()}: {found[sha].word} ({found[sha].reason})")
+            self.echo(f"{self.named(sha).summary()}: {found[sha].word} ({found[sha].reason})")
 
     def probed(self, shas: Sequence[str]) -> list[str]:
         """Return those of the commits that have all their results."""
@@ -90,14 +90,14 @@ class Row:
             if cell.id in there
         }
 
-    def answers(self, line: Line, shas: Sequence[str]) -> dict[int, Answer]:
+    def answers(self, line: CommitRange, shas: Sequence[str]) -> dict[int, Answer]:
         """Return what the search is told: whether a commit is as the last one of the line is."""
         found = self.judged()
         same = {sha: None if (bad := found[sha].bad) is None else bad is not self.question.find_fix for sha in shas}
         words = {True: Answer.YES, False: Answer.NO, None: Answer.UNKNOWN}
         return {line.shas.index(sha): words[same[sha]] for sha in shas}
 
-    def so_far(self, line: Line, search: Search) -> None:
+    def so_far(self, line: CommitRange, search: Search) -> None:
         """Say how far a search along a line has come."""
         low, high = (line.commits[item].short for item in search.bracket)
         steps = search.rounds_left(self.question.jobs)

@@ -6,7 +6,7 @@ import pytest
 
 from harness.cli.commits import Source, last_lines
 from harness.cli.main import main
-from harness.matrix.git import Clone, Commit
+from harness.matrix.git import Commit, Repository
 from harness.search.criterion import Evaluation
 from harness.search.descent import CommitResult, Into
 from harness.search.question import Question
@@ -65,7 +65,7 @@ def said(
         find_fix=find_fix,
         reason=reason,
     )
-    source = Source(Into(repository="git:../gadget"), Clone(folder=None, address="file:///gadget"))
+    source = Source(Into(repository="git:../gadget"), Repository(folder=None, address="file:///gadget"))
     return last_lines(search, released, source, found)
 
 
@@ -92,7 +92,7 @@ def test_a_fix_has_its_ends_the_other_way_round():
 
 def test_candidates_are_named_with_their_subjects():
     lines = said(Ending.INCONCLUSIVE, "bcd")
-    assert lines[:3] == [f"  {COMMITS[one * 40].words()}" for one in "bcd"]
+    assert lines[:3] == [f"  {COMMITS[one * 40].summary()}" for one in "bcd"]
     assert lines[3] == (
         "inconclusive: the first bad commit of gadget is one of bbbbbbbbbb, cccccccccc, dddddddddd; aaaaaaaaaa is good"
     )

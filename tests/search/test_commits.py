@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from harness.matrix.git import Commit, line_of
+from harness.matrix.git import Commit, commit_range
 from harness.search.commits import commit_pin, links, nearest_tags, on_github, tag_of
 
 
@@ -56,9 +56,9 @@ def test_a_tag_is_found_exactly_when_it_is_there(versions, wanted, pattern):
 
 def test_the_fork_stands_between_a_release_branch_and_the_line():
     older, base, last = commit("a", "b"), commit("b"), commit("c", "b")
-    assert line_of(older, [last], base).commits == (older, base, last)
-    assert line_of(older, [last], base).fork
-    assert line_of(base, [last], base).commits == (base, last)
+    assert commit_range(older, [last], base).commits == (older, base, last)
+    assert commit_range(older, [last], base).fork
+    assert commit_range(base, [last], base).commits == (base, last)
 
 
 def test_the_pin_of_a_commit_is_a_requirement_that_installers_read():
@@ -87,10 +87,10 @@ def test_a_repository_on_github_has_a_page(address, page):
 
 def test_a_commit_is_named_with_its_pull_request_and_linked():
     one = commit("c", "b", subject="Load weights in threads (#42) (#43)")
-    assert one.words() == 'cccccccccc (2026-03-04 PR #43 "Load weights in threads (#42) (#43)")'
+    assert one.summary() == 'cccccccccc (2026-03-04 PR #43 "Load weights in threads (#42) (#43)")'
     assert links("https://github.com/o/r", "b" * 40, one) == (
         f"https://github.com/o/r/commit/{'c' * 40}",
         "https://github.com/o/r/compare/bbbbbbbbbb...cccccccccc",
         "https://github.com/o/r/pull/43",
     )
-    assert commit("d").words() == 'dddddddddd (2026-03-04 "change")'
+    assert commit("d").summary() == 'dddddddddd (2026-03-04 "change")'

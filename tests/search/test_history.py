@@ -3,15 +3,15 @@
 import pytest
 
 from harness.errors import ConfigError, InfrastructureError
-from harness.matrix.git import Clone, Line, open_repository
+from harness.matrix.git import CommitRange, Repository, open_repository
 from harness.search.into import find_tag
 
 
-def opened(git_repository, tmp_path) -> Clone:
+def opened(git_repository, tmp_path) -> Repository:
     return open_repository(f"git:{git_repository.folder}", tmp_path / "cache")
 
 
-def subjects(line: Line) -> list[str]:
+def subjects(line: CommitRange) -> list[str]:
     return [one.subject for one in line.commits]
 
 
@@ -22,7 +22,7 @@ def test_a_straight_history_is_a_line_from_tag_to_tag(git_repository, tmp_path):
         git_repository.commit(name)
     git_repository.commit("release 1.1", tag="v1.1")
     git_repository.commit("later")
-    line = opened(git_repository, tmp_path).line("v1.0", "v1.1")
+    line = opened(git_repository, tmp_path).commits_between("v1.0", "v1.1")
     assert subjects(line) == ["release 1.0", "a", "b", "c", "release 1.1"]
     assert not line.fork
 
@@ -36,7 +36,7 @@ def test_what_a_merge_brought_is_not_on_the_line(git_repository, tmp_path):
     git_repository.commit("between")
     git_repository.merge("topic", "merge the topic (#7)")
     git_repository.commit("release 1.1", tag="v1.1")
-    line = opened(git_repository, tmp_path).line("v1.0", "v1.1")
+    line = opened(git_repository, tmp_path).commits_between("v1.0", "v1.1")
     assert subjects(line) == ["release 1.0", "between", "merge the topic (#7)", "release 1.1"]
     assert line.commits[2].pull == 7
     assert len(line.commits[2].parents) == 2
@@ -51,7 +51,7 @@ def test_a_tag_on_a_release_branch_is_followed_by_the_commit_where_the_branch_be
     git_repository.commit("a")
     git_repository.branch("release-1.1")
     git_repository.commit("release 1.1", tag="v1.1")
-    line = opened(git_repository, tmp_path).line("v1.0", "v1.1")
+    line = opened(git_repository, tmp_path).commits_between("v1.0", "v1.1")
     assert line.fork
     assert subjects(line) == ["release 1.0", "last before the branch", "a", "release 1.1"]
 
@@ -64,7 +64,7 @@ def test_a_release_branch_that_was_merged_back_does_not_lie_on_the_line_either(g
     git_repository.commit("a")
     git_repository.merge("release-1.0", "merge the release branch")
     git_repository.commit("release 1.1", tag="v1.1")
-    line = opened(git_repository, tmp_path).line("v1.0", "v1.1")
+    line = opened(git_repository, tmp_path).commits_between("v1.0", "v1.1")
     assert line.fork
     assert subjects(line) == ["release 1.0", "start", "a", "merge the release branch", "release 1.1"]
 
@@ -77,7 +77,7 @@ def test_two_releases_of_one_branch_need_no_other(git_repository, tmp_path):
     git_repository.commit("release 1.0.2", tag="v1.0.2")
     git_repository.switch("main")
     git_repository.commit("elsewhere")
-    line = opened(git_repository, tmp_path).line("v1.0.1", "v1.0.2")
+    line = opened(git_repository, tmp_path).commits_between("v1.0.1", "v1.0.2")
     assert (subjects(line), line.fork) == (["release 1.0.1", "fix", "release 1.0.2"], False)
 
 
@@ -87,7 +87,7 @@ def test_tags_in_the_wrong_order_are_said(git_repository, tmp_path):
     repository = opened(git_repository, tmp_path)
     for older, newer in (("v1.1", "v1.0"), ("v1.0", "v1.0")):
         with pytest.raises(ConfigError, match="stand in the wrong order"):
-            repository.line(older, newer)
+            repository.commits_between(older, newer)
 
 
 def test_two_histories_without_a_common_commit_are_said(git_repository, tmp_path):
@@ -95,7 +95,7 @@ def test_two_histories_without_a_common_commit_are_said(git_repository, tmp_path
     git_repository.git("switch", "--quiet", "--orphan", "other")
     git_repository.commit("release 2.0", tag="v2.0")
     with pytest.raises(ConfigError, match="have no common commit"):
-        opened(git_repository, tmp_path).line("v1.0", "v2.0")
+        opened(git_repository, tmp_path).commits_between("v1.0", "v2.0")
 
 
 def test_an_annotated_tag_is_its_commit_and_a_subject_is_read_as_it_stands(git_repository, tmp_path):
@@ -112,7 +112,7 @@ def test_a_local_repository_is_left_as_it_is(git_repository, tmp_path):
     (git_repository.folder / "changes.txt").write_text("edited")
     before = (git_repository.git("status", "--porcelain"), git_repository.git("for-each-ref"))
     repository = opened(git_repository, tmp_path)
-    repository.line("v1.0", "v1.1")
+    repository.commits_between("v1.0", "v1.1")
     repository.fetch()
     assert (git_repository.git("status", "--porcelain"), git_repository.git("for-each-ref")) == before
     assert repository.address == git_repository.folder.as_uri()
@@ -138,7 +138,7 @@ def test_an_address_is_copied_once_and_brought_up_to_date_for_a_tag_that_it_lack
     assert again.folder == first.folder
     assert again.tags() == ("v1.0",)
     assert find_tag(again, "gadget", "1.1") == "v1.1"
-    assert subjects(again.line("v1.0", "v1.1")) == ["release 1.0", "release 1.1"]
+    assert subjects(again.commits_between("v1.0", "v1.1")) == ["release 1.0", "release 1.1"]
     assert again.origin() == address
 
 
@@ -184,7 +184,7 @@ def test_a_repository_that_git_names_while_it_calls_us_is_not_taken_for_the_one_
 
 def test_an_ssh_address_in_short_is_written_so_that_installers_read_it(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("harness.matrix.git._copy", lambda address, cache: asked.append(address) or cache)
+    monkeypatch.setattr("harness.matrix.git._clone", lambda address, cache: asked.append(address) or cache)
     found = open_repository("git:git@github.com:owner/name.git", tmp_path)
     assert found.address == asked[0] == "ssh://git@github.com/owner/name.git"
 

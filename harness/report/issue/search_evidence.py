@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import ConfigError
-from harness.matrix.git import SHORT
+from harness.matrix.git import SHORT_SHA
 from harness.report.issue.comparison import ALONE, border_words, otherwise_words
 from harness.report.issue.model import Searched
 from harness.report.issue.repository import compare_link
@@ -41,16 +41,16 @@ def among(
     ``cells`` and ``attempts`` are the search's own, and tell of a commit what they tell of a release; without the
     ``group`` that a draft is about nobody asks whether the commit found fails in that way.
     """
-    package, names = found.package, {sha: one.words() for sha, one in found.commits.items()}
+    package, names = found.package, {sha: one.summary() for sha, one in found.commits.items()}
     probed = tuple((names[sha], one.word, one.reason) for sha, one in found.judged.items())
     before, after = ("bad", "good") if found.find_fix else ("good", "bad")
-    ends = f"{found.older[:SHORT]} to {found.newer[:SHORT]}"
+    ends = f"{found.older[:SHORT_SHA]} to {found.newer[:SHORT_SHA]}"
     how = f"searched from {ends}, {counted(len(probed), 'commit')} run, with {criterion} as bad"
     last = f"{names[found.before]} {'the last ' if found.ending is Ending.FOUND else 'is '}{before}"
     if found.ending is Ending.FOUND:
         one, page = found.commits[found.suspects[0]], on_github(found.address)
         commit, compare, *pull = links(page, found.before, one) if page else ("", "")
-        said = f"{one.words()} is the first {after} commit of {package}, {last} one ({how})."
+        said = f"{one.summary()} is the first {after} commit of {package}, {last} one ({how})."
         told = Searched(said, package=package, compare=compare, probed=probed, unit="commit")
         told = replace(told, links=(commit, *pull) if page else ())
         border = border_words(package, found.commits[found.before].short, one.short, cells)
@@ -105,7 +105,7 @@ def descended(
     span = f"between {found.older} and {found.newer}, {counted(len(found.judged), 'commit')} run"
     if found.ending is Ending.FOUND and len(suspects) == 1:
         one = suspects[0]
-        said = f" Of its commits {one.words()} is the first {after} one ({span})."
+        said = f" Of its commits {one.summary()} is the first {after} one ({span})."
         links = (f"{home}/commit/{one.sha}", *([f"{home}/pull/{one.pull}"] if one.pull is not None else []))
         told = replace(told, sentence=told.sentence + said, links=links if home else ())
         border = border_words(found.package, found.commits[found.before].short, one.short, cells)

@@ -3,7 +3,7 @@ import pytest
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix import git
 from harness.matrix.expression import GitRef, parse
-from harness.matrix.git import DEFAULT_REPOSITORIES, ResolvedRef, clone_url, resolve_ref
+from harness.matrix.git import DEFAULT_REPOSITORIES, ResolvedRef, repository_address, resolve_ref
 
 
 def commit_of(text, repository, tmp_path):
@@ -99,8 +99,8 @@ def test_a_remote_answer_is_kept_and_outlives_the_network(repository, tmp_path, 
 
 @pytest.mark.parametrize("address", [*DEFAULT_REPOSITORIES.values(), "ssh://git@host/x", "git@host:x/y", "file:///x"])
 def test_an_address_stays_as_it_is(address, tmp_path):
-    assert clone_url(address, tmp_path) == address
+    assert repository_address(address, tmp_path) == address
 
 
 def test_a_local_folder_is_looked_up_beside_the_matrix(tmp_path):
-    assert clone_url("../work tree", tmp_path / "m") == (tmp_path / "work tree").as_uri()
+    assert repository_address("../work tree", tmp_path / "m") == (tmp_path / "work tree").as_uri()
