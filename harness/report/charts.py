@@ -245,14 +245,14 @@ def _scan_values(scan: Scan) -> list[float]:
 
 def _dot(scan: Scan, point: Point, x: float, scale: Scale) -> Dot:
     metric, figure, bad = scan.question.metric, point.figure, point.judged.bad
-    text, style = answer(scan, point), answer_style(scan, point)
-    title = f"{point.release}: {text} ({point.judged.reason})"
+    style = answer(scan, point)
+    title = f"{point.release}: {style} ({point.judged.reason})"
     if metric is None:
         return Dot(x, point.release, style, title, None if bad is None else scale(float(bad)))
     if figure is None:
         return Dot(x, point.release, style, title, None)
     unit = unit_of(metric)
-    title = f"{point.release}: {human(figure.median, unit)}, {text}"
+    title = f"{point.release}: {human(figure.median, unit)}, {style}"
     if figure.count == 1:
         return Dot(x, point.release, style, title, scale(figure.median))
     title += f" ({human(figure.low, unit)} to {human(figure.high, unit)} in {figure.count} attempts)"
@@ -286,19 +286,9 @@ def change_sentence(scan: Scan, change: Change) -> str:
 
 
 def answer(scan: Scan, point: Point) -> str:
-    """Return the answer of a release in a word; a figure without a bound is neither good nor bad."""
-    return "measured" if _only_measured(scan, point) else point.judged.word
-
-
-def answer_style(scan: Scan, point: Point) -> str:
-    """Return the style of a release's answer."""
-    if _only_measured(scan, point):
-        return "measured"
-    return {True: "bad", False: "good", None: "unknown"}[point.judged.bad]
-
-
-def _only_measured(scan: Scan, point: Point) -> bool:
-    return scan.question.metric is not None and scan.bound is None and point.figure is not None
+    """Return ``good``, ``bad``, ``undecided`` or, for a metric without a bound, ``measured``."""
+    only_measured = scan.question.metric is not None and scan.bound is None and point.figure is not None
+    return "measured" if only_measured else point.judged.word
 
 
 # Trends

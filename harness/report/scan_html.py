@@ -6,14 +6,14 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 
-from harness.report.charts import Chart, answer, answer_style, change_sentence, change_style, scan_chart
+from harness.report.charts import Chart, answer, change_sentence, change_style, scan_chart
 from harness.report.figures import human
 from harness.report.templates import environment
 from harness.search.scan import Point, Scan
 from harness.store.records import RunRecord
 from harness.verdict.measures import unit_of
 
-STYLES = ("good", "bad", "measured", "unknown")
+ANSWERS = ("good", "bad", "measured", "undecided")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,6 @@ class Release:
     """One row of the table."""
 
     name: str
-    style: str
     answer: str
     figure: str
     spread: str
@@ -43,14 +42,14 @@ class Page:
     chart: Chart
     changes: tuple[tuple[str, str], ...]  # style, sentence
     releases: tuple[Release, ...]
-    counts: tuple[tuple[str, str, int], ...]  # style, answer, number
+    counts: tuple[tuple[str, int], ...]  # answer, number
 
 
 def page(scan: Scan, run: RunRecord) -> Page:
     """Build the page of a scan."""
     question = scan.question
     gpus = ", ".join(dict.fromkeys(gpu.name for gpu in run.host.gpus)) or "no GPU"
-    counts = Counter((answer_style(scan, point), answer(scan, point)) for point in scan.points)
+    counts = Counter(answer(scan, point) for point in scan.points)
     test = question.scenario.rpartition("::")[2]
     return Page(
         title=f"{question.package} {question.releases[0]} … {question.releases[-1]}: {test}",
@@ -63,7 +62,7 @@ def page(scan: Scan, run: RunRecord) -> Page:
         chart=scan_chart(scan),
         changes=tuple((change_style(each), change_sentence(scan, each)) for each in scan.changes),
         releases=tuple(_release(scan, point) for point in scan.points),
-        counts=tuple((*key, counts[key]) for key in sorted(counts, key=lambda key: STYLES.index(key[0]))),
+        counts=tuple((each, counts[each]) for each in ANSWERS if each in counts),
     )
 
 
@@ -88,7 +87,6 @@ def _release(scan: Scan, point: Point) -> Release:
         spread = f"{human(figure.low, unit)} to {human(figure.high, unit)}, {figure.count} attempts"
     return Release(
         name=point.release,
-        style=answer_style(scan, point),
         answer=answer(scan, point),
         figure=human(figure.median, unit) if figure else "",
         spread=spread,
