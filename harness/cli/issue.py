@@ -1,4 +1,4 @@
-"""``harness issue``: draft an upstream issue about one failure of a run, for a person to read and post."""
+"""``harness issue``: draft an upstream issue about one failure of a run."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def issue(options: argparse.Namespace) -> ExitCode:
-    """Write the draft and say where it lies and where it belongs."""
+    """Write the draft, and print its path, title and repository."""
     if options.json and options.output == "-":
-        raise ConfigError("--json and -o - both want standard output; keep one")
+        raise ConfigError("--json and -o - both write to standard output; use one of them")
     folder = find_run(options.run, options.reports)
     search = _search(options.bisect, options.reports) if options.bisect else None
     if options.no_redact:
-        sys.stderr.write("note: paths, names, addresses and tokens of this machine are not hidden (--no-redact)\n")
+        sys.stderr.write("note: paths, names, addresses and tokens of this machine are not redacted (--no-redact)\n")
     made = draft(folder, options.signature, CacheDir.of_user(), search=search, redact=not options.no_redact)
     path = None if options.output == "-" else Path(options.output or folder.path / made.name)
     if path is not None:

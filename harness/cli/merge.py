@@ -1,4 +1,4 @@
-"""``harness merge``: one run folder of several that ran parts of a matrix."""
+"""``harness merge``: join runs of parts of a matrix into one run folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from rich.console import Console
 
 from harness.cli.arguments import add_json, add_reports
 from harness.errors import ExitCode
-from harness.matrix.paths import short_path
 from harness.report.terminal import print_summary
 from harness.report.write import write_views
 from harness.store.merge import merge
@@ -27,7 +26,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def merge_runs(options: argparse.Namespace) -> ExitCode:
-    """Merge, render, and say what sets the parts apart."""
+    """Merge the runs, write the views, and print in what the parts differ."""
     merged = merge([find_run(run, options.reports) for run in options.runs], options.output)
     views = write_views(merged.folder)
     if options.json:
@@ -38,7 +37,5 @@ def merge_runs(options: argparse.Namespace) -> ExitCode:
     print_summary(views.context, console)
     for note in merged.notes:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    console.print(
-        f"HTML      {short_path(views.html)}\nMarkdown  {short_path(views.markdown)}", highlight=False, soft_wrap=True
-    )
+    console.print("\n".join(views.lines), highlight=False, soft_wrap=True)
     return ExitCode.COMPLETE

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from harness.cli.arguments import add_json, add_reports
 from harness.errors import ExitCode
-from harness.matrix.paths import short_path
 from harness.report.terminal import print_summary
 from harness.report.write import write_views
 from harness.store.runs import find_run
@@ -24,7 +23,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def report(options: argparse.Namespace) -> ExitCode:
-    """Write the views and say where they lie."""
+    """Write the views, and print the summary and their paths."""
     folder = find_run(options.run, options.reports)
     views = write_views(folder)
     if options.json:
@@ -32,7 +31,5 @@ def report(options: argparse.Namespace) -> ExitCode:
         return ExitCode.COMPLETE
     console = Console()
     print_summary(views.context, console)
-    console.print(
-        f"HTML      {short_path(views.html)}\nMarkdown  {short_path(views.markdown)}", highlight=False, soft_wrap=True
-    )
+    console.print("\n".join(views.lines), highlight=False, soft_wrap=True)
     return ExitCode.COMPLETE

@@ -1,4 +1,4 @@
-"""``harness repro``: one script that shows, without the harness, what a scenario saw in a cell."""
+"""``harness repro``: write a standalone script for one scenario in one cell."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def write(options: argparse.Namespace) -> ExitCode:
-    """Make the script, write it, and say how it is run."""
+    """Write the script, and print how to run it."""
     folder = find_run(options.run, options.reports)
     made = make_repro(folder, options.cell, options.scenario, CacheDir.of_user())
     if options.output == "-":

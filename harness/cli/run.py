@@ -170,7 +170,7 @@ def _print_end(console: Console, result: Conclusion, views: Views, folder: RunFo
         shown = views.context
         said = lacking(result.missing, [row.scenario for row in shown.rows], shown.counts()[Word.MISS])
         lines += [f"{said}; to get them: harness run --resume {short_path(folder.path)}"]
-    lines += [f"HTML      {short_path(views.html)}", f"Markdown  {short_path(views.markdown)}"]
+    lines += views.lines
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from harness.matrix.paths import short_path
 from harness.redact.private import Private
 from harness.redact.text import redact
 from harness.redact.values import redact_value
@@ -22,11 +23,16 @@ from harness.verdict.known_issues import KnownIssue, parse
 
 @dataclass(frozen=True)
 class Views:
-    """Where the views lie, and the context they were rendered from."""
+    """The files of the views, and the context from which they were rendered."""
 
     html: Path
     markdown: Path
     context: ReportContext
+
+    @property
+    def lines(self) -> list[str]:
+        """Return the paths of the views, for a terminal."""
+        return [f"HTML      {short_path(self.html)}", f"Markdown  {short_path(self.markdown)}"]
 
 
 def write_views(folder: RunFolder) -> Views:
@@ -34,7 +40,7 @@ def write_views(folder: RunFolder) -> Views:
 
     The views are redacted: see :func:`harness.redact.text.redact`. The journal is not.
 
-    A machine that only runs a bundle may lack pandas: the two tables are then left to ``harness report`` at home.
+    Without pandas, which a machine that only runs bundles may lack, the two tables are not written.
 
     Raises:
         ConfigError: the folder is not a run, or its known issues cannot be read.
@@ -68,10 +74,10 @@ def _redacted(attempt: AttemptRecord, private: Private) -> AttemptRecord:
 
 
 def known_issues(folder: RunFolder) -> tuple[KnownIssue, ...]:
-    """Read the known issues as they stood when the run began; a run without the file has none.
+    """Return the known issues as of the start of the run; none without the file.
 
     Raises:
-        ConfigError: an entry is wrong, as only a hand's edit can make it.
+        ConfigError: an entry is wrong, which only an edit by hand can cause.
     """
     try:
         text = folder.known_issues_file.read_text(encoding="utf-8")

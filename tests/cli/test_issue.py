@@ -69,7 +69,7 @@ def test_a_dash_prints_it_and_writes_nothing(reports, capsys):
         ([RUN, "--signature", "meta-item"], 3, "no failure of this run matches 'meta-item'; it has: reserved-as"),
         ([RUN, "--bisect", RUN], 2, "is no bisect: it has no bisect.json"),
         ([RUN, "-o", "no/such/folder.md"], 2, "folder.md cannot be written"),
-        ([RUN, "-o", "-", "--json"], 2, "--json and -o - both want standard output"),
+        ([RUN, "-o", "-", "--json"], 2, "--json and -o - both write to standard output"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_an_exit_code(reports, arguments, code, sentence, capsys):
@@ -177,7 +177,7 @@ def test_what_is_private_stays_only_where_that_is_asked_for_and_said(reports, pl
     said = capsys.readouterr()
     assert "/home/bob/first.toml" in said.out
     assert "**Nothing was replaced (`--no-redact`)" in said.out
-    assert said.err.startswith("note: paths, names, addresses and tokens of this machine are not hidden")
+    assert said.err.startswith("note: paths, names, addresses and tokens of this machine are not redacted")
 
 
 @pytest.mark.parametrize("named", ["itself", "--blame", "--bisect"])
