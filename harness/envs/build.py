@@ -14,16 +14,16 @@ from pathlib import Path
 
 import psutil
 from filelock import FileLock
-from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.envs import pip_config, uv
-from harness.envs.interpreters import Interpreter, ask, find_interpreter, list_packages, read_base, unmet, write_pth
+from harness.envs.interpreters import Interpreter, ask, find_interpreter, unmet, write_pth
 from harness.envs.lock import Lock, base_layer
 from harness.envs.pip_config import Carried
 from harness.envs.uv import explain_log, is_network
 from harness.errors import HarnessError
+from harness.matrix.base import InterpreterMissing, list_packages, read_base
 
 BUILDER_VERSION = 1  # raise it when environments built by an older harness must not be used any more
 
@@ -71,42 +71,21 @@ def finished(root: Path) -> list[Path]:
     return sorted(used, key=lambda path: (path / LAST_USED).stat().st_mtime, reverse=True)
 
 
-SECONDS = 120.0
-
-
-LIST = """
-import json
-from importlib import metadata
-print(json.dumps([[d.metadata["Name"], d.version] for d in metadata.distributions()]))
-"""
-
-
-def installed(python: Path) -> dict[str, str]:
-    """Return normalized name → version as the interpreter itself sees it, the first on its path where there are two."""
-    command = [str(python), "-I", "-c", LIST]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
-    found: dict[str, str] = {}
-    for name, version in json.loads(done.stdout):
-        if name:
-            found.setdefault(str(canonicalize_name(name)), version)
-    return found
-
-
 def disagreements(python: Path, packages: Mapping[str, str]) -> list[str]:
     """List, in words, every locked package that is missing or of another version.
 
     Of commits and folders it is enough that they are there: their version is not in the lock.
     """
     try:
-        found = installed(python)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        return [f"its interpreter does not start: {error}"]
+        found = list_packages(str(python), isolated=True).packages
+    except InterpreterMissing as error:
+        return [str(error)]
     wrong = []
     for name, version in packages.items():
         if name not in found:
             wrong.append(f"{name} is missing")
-        elif "://" not in version and not _same(found[name], version):
-            wrong.append(f"{name} is {found[name]} instead of {version}")
+        elif "://" not in version and not _same(found[name].version, version):
+            wrong.append(f"{name} is {found[name].version} instead of {version}")
     return wrong
 
 

@@ -17,9 +17,10 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from harness.envs.interpreters import InterpreterMissing, find_interpreter, read_base
+from harness.envs.interpreters import find_interpreter
 from harness.envs.pip_config import Carried, local_folder
 from harness.errors import ConfigError
+from harness.matrix.base import InterpreterMissing, read_base
 from harness.matrix.cell import Cell
 
 PROBE_REQUIREMENTS = ("pytest>=8", "pytest-json-report>=1.5")  # what the probe imports inside a cell

@@ -112,9 +112,9 @@ class Resolver:
 
     def _installed_pin(self, package: str) -> Pin:
         base = self.base()
-        version = base.packages.get(package)
-        if version is None:
+        if package not in base.packages:
             raise ConfigError(f"{base.executable} has no {package}")
+        version = base.packages[package].version
         return Pin(package, f"installed@{version}", f"{package}=={version}", installed=True, expression="installed")
 
 

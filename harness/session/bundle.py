@@ -20,7 +20,7 @@ from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Unsolvable, packages_of
 from harness.envs.usage_locks import UsageLocks
 from harness.errors import ConfigError, InfrastructureError
-from harness.matrix.base import BaseInterpreter
+from harness.matrix.base import BaseInterpreter, BasePackage
 from harness.matrix.cell import Cell
 from harness.matrix.paths import ScenarioFile, find, install_root
 from harness.matrix.plan import plan_cells
@@ -218,9 +218,10 @@ def plan_for(matrix: Matrix, order: Order, cache_dir: CacheDir) -> tuple[tuple[C
     pins = {**matrix.pins, **dict.fromkeys(excluded, "installed")}
     python = matrix.python or order.target.python
     asked = matrix.model_copy(update={"pins": pins, "python": python})
-    packages = dict(order.base) or dict.fromkeys([*matrix.packages, *excluded], UNKNOWN)
-    told = BaseInterpreter(Path(matrix.base or "python3"), order.target.python, packages)
-    expansion = plan_cells(asked, cache=cache_dir.releases, base=told)
+    versions = dict(order.base) or dict.fromkeys([*matrix.packages, *excluded], UNKNOWN)
+    packages = {name: BasePackage(name, version) for name, version in versions.items()}
+    base = BaseInterpreter(Path(matrix.base or "python3"), order.target.python, packages)
+    expansion = plan_cells(asked, cache=cache_dir.releases, base=base)
     cells = select_cells(expansion.cells, order.cells)
     for cell in cells:
         if cell.python != order.target.python:

@@ -12,10 +12,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.envs import pip_config, uv
-from harness.envs.interpreters import InterpreterMissing, find_interpreter
+from harness.envs.interpreters import find_interpreter
 from harness.envs.pip_config import Carried
 from harness.envs.uv import paragraph
 from harness.errors import HarnessError
+from harness.matrix.base import InterpreterMissing
 from harness.runner.gpus import Gpu, UnreadableGpu, list_gpus
 
 GIB = 2**30

@@ -270,13 +270,13 @@ def base(monkeypatch):
     """Stand in for an interpreter that has torch and filelock: listing a real one is tested where bases are."""
     from packaging.requirements import Requirement
 
-    from harness.envs.interpreters import Base, BasePackage
+    from harness.matrix.base import BaseInterpreter, BasePackage
 
     packages = {
         "torch": BasePackage("torch", "2.11.0", (Requirement("filelock"),)),
         "filelock": BasePackage("filelock", "3.20.0", ()),
     }
-    monkeypatch.setattr(manifest, "read_base", lambda program: Base((), packages))
+    monkeypatch.setattr(manifest, "read_base", lambda program: BaseInterpreter(Path(program), "3.11.7", packages))
     return "/opt/base/bin/python"
 
 

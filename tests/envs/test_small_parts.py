@@ -10,8 +10,9 @@ from harness.envs import lock
 from harness.envs.build import LAST_USED, STAMP, borrow_bytecode, split, usable, write_stamp
 from harness.envs.cache_dir import CacheDir
 from harness.envs.disk_usage import env_size, list_environments, list_locks, list_repositories, remove
-from harness.envs.interpreters import Base, BasePackage, Interpreter, InterpreterMissing, find_interpreter, fits, unmet
+from harness.envs.interpreters import Interpreter, find_interpreter, fits, unmet
 from harness.errors import ConfigError, InfrastructureError
+from harness.matrix.base import BaseInterpreter, BasePackage, InterpreterMissing
 
 HERE = Interpreter(path=sys.executable, version="3.11.7")
 
@@ -129,16 +130,20 @@ def package(name, version, *requires):
     return BasePackage(name, version, tuple(Requirement(text) for text in requires))
 
 
+def base_of(*packages):
+    return BaseInterpreter("/base/python", "3.11.7", {one.name: one for one in packages})
+
+
 def test_a_layer_is_a_package_and_all_it_needs():
     packages = [package("torch", "2.11.0+cu130", "sympy>=1"), package("sympy", "1.13", "mpmath"), package("pip", "25")]
-    base = Base((), {one.name: one for one in packages})
+    base = base_of(*packages)
     assert base.layer(["torch"]) == {"sympy": "1.13", "torch": "2.11.0+cu130"}
     with pytest.raises(ConfigError, match="numpy"):
         base.layer(["numpy"])
 
 
 def test_a_base_that_is_too_old_is_named():
-    child = Base((), {"user": package("user", "1", "torch>=2.11", "six")})
+    child = base_of(package("user", "1", "torch>=2.11", "six"))
     assert unmet(child, {"torch": "2.11.0+cu130"}) == []
     assert unmet(child, {"torch": "2.10.0"}) == ["user needs torch>=2.11, the base has 2.10.0"]
 

@@ -5,12 +5,19 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigError
-from harness.matrix.base import ask_interpreter
+from harness.matrix.base import ask_interpreter, read_base
+
+
+@pytest.fixture(autouse=True)
+def _ask_again():
+    read_base.cache_clear()
+    yield
+    read_base.cache_clear()
 
 
 def test_an_interpreter_tells_its_packages_and_its_version(tmp_path):
     base = ask_interpreter(sys.executable, tmp_path)
-    assert base.packages["pytest"] == version("pytest")
+    assert base.packages["pytest"].version == version("pytest")
     assert base.python == ".".join(map(str, sys.version_info[:3]))
 
 
@@ -30,7 +37,7 @@ def test_the_first_copy_on_the_path_is_the_one_that_counts(tmp_path, monkeypatch
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: Twice\nVersion: {number}\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'first'}:{tmp_path / 'second'}")
-    assert ask_interpreter(sys.executable, tmp_path).packages["twice"] == "1.0"
+    assert ask_interpreter(sys.executable, tmp_path).packages["twice"].version == "1.0"
 
 
 @pytest.mark.parametrize("name", ["no-such-python", "./no/python"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 from pydantic import TypeAdapter
 
-from harness.matrix.base import BaseInterpreter
+from harness.matrix.base import BaseInterpreter, BasePackage
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.expand import expand
 from harness.matrix.git import ResolvedRef
@@ -26,7 +26,7 @@ def resolver(*versions):
     return Resolver(
         releases=lambda package: tuple(Release(Version(text), day, None) for text in versions),
         commit=lambda package, wanted: (f"https://host.invalid/{package}", ResolvedRef(SHA)),
-        base=lambda: BaseInterpreter(Path("/base/python"), "3.11.7", {"a": "2.13.0+cpu"}),
+        base=lambda: BaseInterpreter(Path("/base/python"), "3.11.7", {"a": BasePackage("a", "2.13.0+cpu")}),
         folder=lambda text: Path("/work") / text,
     )
 

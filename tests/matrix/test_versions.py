@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from harness.errors import ConfigError
-from harness.matrix.base import BaseInterpreter
+from harness.matrix.base import BaseInterpreter, BasePackage
 from harness.matrix.cell import Pin
 from harness.matrix.git import ResolvedRef
 from harness.matrix.index import Release
@@ -42,7 +42,7 @@ def resolver(releases=LINE, **changes):
     sources = {
         "releases": lambda package: releases,
         "commit": lambda package, wanted: (f"https://host.invalid/{package}", ResolvedRef(SHA)),
-        "base": lambda: BaseInterpreter(Path("/base/python"), "3.11.7", {"torch": "2.13.0+cpu"}),
+        "base": lambda: BaseInterpreter(Path("/base/python"), "3.11.7", {"torch": BasePackage("torch", "2.13.0+cpu")}),
         "folder": lambda text: Path("/work") / text,
     }
     return Resolver(**(sources | changes))

@@ -13,9 +13,9 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.envs.interpreters import Base, read_base
 from harness.envs.lock import Lock, Unsolvable, packages_of, read_lock
 from harness.errors import ConfigError
+from harness.matrix.base import BaseInterpreter, read_base
 from harness.matrix.cell import Cell, Pin
 
 SCHEMA_VERSION = 1
@@ -106,7 +106,7 @@ class Bundle:
         return {self._on_base(stored).id: stored for stored in (*self.manifest.cells, *builder)}
 
     @cached_property
-    def _base(self) -> Base:
+    def _base(self) -> BaseInterpreter:
         if self.program is None:
             raise ConfigError("this bundle leaves packages to a base interpreter: name it with --base")
         base = read_base(self.program)
