@@ -25,8 +25,8 @@ DENSE_FROM = 14  # columns; from here on a table cell shows its glyph and status
 BADGES = {"cuda": "cuda", "cpu": "cpu", "simulated": "sim"}
 WHERE = {
     "cuda": "ran on a GPU",
-    "cpu": "ran on the CPU, nothing simulated",
-    "sim": "part of the attempt is simulated; see its details",
+    "cpu": "ran on the CPU",
+    "sim": "partly simulated; see its details",
 }
 BARS = {"cuda_allocated": "a", "cuda_reserved": "r", "cuda_allocated_peak": "p", "host_anon_peak": "a"}
 MARKS = {Change.REGRESSION: "▼", Change.FIXED: "▲", Change.CHANGED_FAILURE: "◆"}

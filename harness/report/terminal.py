@@ -1,4 +1,4 @@
-"""The summary on the terminal: outcomes per cell, and what changes between releases."""
+"""The summary on a terminal: results by cell, and changes between releases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST = 12  # differences on one screen
 
 
 def print_summary(context: ReportContext, console: Console) -> None:
-    """Write both tables to ``console``; rich leaves colours out where it is no terminal."""
+    """Print the summary; rich leaves out colours if ``console`` is no terminal."""
     console.print(_counts(context))
     shown = context.differences[:MOST]
     for each in shown:
@@ -40,16 +40,16 @@ def print_summary(context: ReportContext, console: Console) -> None:
         console.print(f"and {len(context.differences) - len(shown)} more changes between releases, in the report")
     _known_lines(context, console)
     if not shown:
-        console.print("No scenario answers differently in neighbouring releases.")
+        console.print("No scenario changes between neighbouring releases.")
 
 
 def _known_lines(context: ReportContext, console: Console) -> None:
-    """Say what became of the known issues, where any is about this run."""
+    """Print the state of the known issues of this run, if there are any."""
     states = context.standings()
     if not any(states.values()):
         return
     known, gone, changed = (states[state] for state in (State.KNOWN, State.GONE, State.CHANGED))
-    console.print(f"Known issues: {known} red as written down, {gone} did not show, {changed} fail in another way.")
+    console.print(f"Known issues: {known} reproduced, {gone} not reproduced, {changed} failing differently.")
     for each in context.announcements[:MOST]:
         style = "green" if each.state is State.GONE else "red"
         line = Text.assemble((f"{each.state:15}", style), f" known issue {each.entry.tracker} {each.sentence}")
@@ -69,7 +69,7 @@ def _counts(context: ReportContext) -> Table:
 
 
 def _name(column: Column) -> str:
-    note = " (reference)" if column.reference else " (not set up)" if column.unavailable else ""
+    note = " (reference)" if column.reference else " (unavailable)" if column.unavailable else ""
     return column.name + note
 
 

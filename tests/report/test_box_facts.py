@@ -101,7 +101,7 @@ def test_known_gone_and_changed(make_run, attempts, summary_text):
     flaky = row(context, "load_4bit::test_budget_refused").boxes[6]
     assert flaky.known is None
     text = summary_text(context)
-    assert "Known issues: 8 red as written down, 5 did not show, 1 fail in another way." in text
+    assert "Known issues: 8 reproduced, 5 not reproduced, 1 failing differently." in text
     assert "remove the entry or narrow it (transformers >=5)" in text
 
 

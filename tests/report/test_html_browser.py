@@ -1,4 +1,4 @@
-"""The page in headless Chromium: it asks for nothing, a click opens a box's details, the keyboard does everything."""
+"""The page in headless Chromium: it asks for nothing, a click opens a cell's details, the keyboard does everything."""
 
 import json
 import shutil
@@ -104,11 +104,11 @@ def assert_facts(seen):
     for text in (
         "+7.13 GiB (+106%)",
         "Ran on a GPU.",
-        "NVIDIA H200: 138.00 GiB of 140.00 GiB were free before. Others on the card: python3 (2.00 GiB), X",
+        "NVIDIA H200: 138.00 GiB of 140.00 GiB free before the attempt. Other processes on it: python3 (2.00 GiB), X",
         "max_split_size_mb:64",
         "hf_device_map: 29 on 0, 1 on cpu",
         "model.embed_tokens, model.layers.0–27",
-        "Keys that name no module: model.multi_modal_projector",
+        "Keys without a module: model.multi_modal_projector",
         "Hooks: 30 AlignDevicesHook",
     ):
         assert text in seen["facts"]

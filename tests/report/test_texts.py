@@ -32,7 +32,7 @@ def test_summary_is_as_recorded(context, summary_text):
 
 
 def test_summary_of_a_run_without_changes(make_run, summary_text):
-    assert "No scenario answers differently" in summary_text(build(make_run(), []))
+    assert "No scenario changes between" in summary_text(build(make_run(), []))
 
 
 def big(make_run, make_cell, make_red, make_info, hf_init, columns, rows):

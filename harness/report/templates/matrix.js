@@ -16,7 +16,7 @@
     each.tabIndex = index ? -1 : 0;
   });
 
-  // Figures travel as what they add to the row's box before, with how far the attempts lie below and above;
+  // A figure is its difference from the row's cell before, with the distances to low and high if attempts differ;
   // a text is the length of a run of zeros.
   const unpacked = (row) => {
     const last = [...row.base];
@@ -56,7 +56,7 @@
   const spread = (told, unit) => (!Array.isArray(told) ? null
     : told.length > 2 ? `${human(told[2], unit)} – ${human(told[3], unit)}, ${told[1]} attempts` : `${told[1]} attempts`);
 
-  // Everything that comes from a scenario is put in as text, never as markup.
+  // Texts of scenarios are inserted as text, never as markup.
   const make = (tag, className, ...content) => {
     const element = document.createElement(tag);
     if (className) element.className = className;
@@ -124,37 +124,37 @@
   const figures = (box) => section("Memory, time and figures", make("table", "figures", columnHeads("", "here", "reference", "difference"), make("tbody", "", ...figureRows(box))));
   const notes = (list) => section("Notes of the scenario", make("table", "figures", make("tbody", "", ...list.map(([name, text]) => make("tr", "", make("td", "", name), make("td", "", text))))));
   const known = (entry) => {
-    const said = { known: "Known issue: red as written down.", gone: "A known issue that did not show here: remove the entry or narrow it.", changed: "Known to fail, but fails in another way here." }[entry.state];
+    const said = { known: "Known issue.", gone: "Known issue not reproduced here: remove or narrow the entry.", changed: "Fails differently from the known issue." }[entry.state];
     return make("p", `standing ${entry.state}`, make("b", "", said), " ", link(entry.tracker, entry.trackerUrl), entry.note ? ` — ${entry.note}` : "",
       make("span", "under", ` (${entry.signature}; ${entry.versions}${entry.review_by ? `; review by ${entry.review_by}` : ""})`));
   };
   const pairs = (list) => make("table", "figures", make("tbody", "", ...list.map((texts) => make("tr", "", ...texts.map((text) => make("td", "", String(text)))))));
   const fold = (title, ...content) => make("details", "fold", make("summary", "", title), ...content);
-  const ON = { cuda: "on a GPU", cpu: "on the CPU, for real", simulated: "with a part simulated" };
-  const card = (one) => make("p", "fact", `${one.name}: ${bytes(one.free)} of ${bytes(one.total)} were free before. `,
-    one.others.length ? `Others on the card: ${one.others.map(([name, used]) => `${name} (${used === null ? "size not told" : bytes(used)})`).join(", ")}.` : "No other program was listed on it.");
+  const ON = { cuda: "on a GPU", cpu: "on the CPU", simulated: "partly simulated" };
+  const card = (one) => make("p", "fact", `${one.name}: ${bytes(one.free)} of ${bytes(one.total)} free before the attempt. `,
+    one.others.length ? `Other processes on it: ${one.others.map(([name, used]) => `${name} (${used === null ? "memory unknown" : bytes(used)})`).join(", ")}.` : "No other process was listed.");
   const where = (box) => section("Where it ran",
-    make("p", "fact", `Ran ${ON[box.ranOn] || "nobody knows where"}.`, box.simulated ? ` Simulated: ${box.simulated}` : ""),
+    make("p", "fact", box.ranOn in ON ? `Ran ${ON[box.ranOn]}.` : "Where it ran is unknown.", box.simulated ? ` Simulated: ${box.simulated}` : ""),
     ...(box.where ? box.where.cards.map(card) : []),
     box.where && box.where.allocator.length ? fold("Effective allocator settings", pairs(box.where.allocator)) : null,
-    box.where && box.where.sources.length ? fold("Who told the device's figures", pairs(box.where.sources)) : null);
+    box.where && box.where.sources.length ? fold("Sources of the device figures", pairs(box.where.sources)) : null);
   const placed = (one) => [
     make("p", "under", make("b", "", `After ${one.stage}`)),
     one.bytes.length ? pairs(one.bytes.map(([device, dtype, size]) => [device, dtype, bytes(size)])) : null,
-    one.unmatched.length ? make("p", "fact", `Keys that name no module: ${one.unmatched.join(", ")}`) : null,
+    one.unmatched.length ? make("p", "fact", `Keys without a module: ${one.unmatched.join(", ")}`) : null,
     one.device_map === null ? make("p", "fact", one.device_map_text ? `hf_device_map: ${one.device_map_text}` : "The model has no hf_device_map.")
       : fold(`hf_device_map: ${one.device_map.map(([place, count]) => `${count} on ${place}`).join(", ") || "empty"}`, ...one.device_map.map(([place, , names]) => make("p", "", `${place}: ${names}`))),
     one.largest.length ? fold("Largest parameters", pairs(one.largest.map((each) => [...each.slice(0, 3), bytes(each[3])]))) : null,
     make("p", "fact", one.hooks.length ? `Hooks: ${one.hooks.map(([name, count]) => `${count} ${name}`).join(", ")}` : "No hooks."),
   ];
-  const placements = (list) => section("Where the model lay", ...list.flatMap(placed));
+  const placements = (list) => section("Model placement", ...list.flatMap(placed));
   const tries = (list, column) => section("Attempts and their files", make("ul", "checks", ...list.map(([number, outcome, seconds, isolation, files]) =>
     make("li", "", number ? `${number}. ` : "", make("code", "", outcome), `  ${seconds}${isolation ? `, ${isolation}` : ""} `,
       make("span", "links", ...(files === null ? [] : data.shared[files][1]).map((name) => link(decodeURIComponent(name), `${column.folder}${data.shared[files][0]}/${name}`)))))));
   const versions = (list) => section("Versions that differ from the reference cell", make("table", "figures", columnHeads("", "here", "reference"),
     make("tbody", "", ...list.map(([name, here, there]) => make("tr", "", make("td", "", name), make("td", "", here || "not installed"), make("td", "", there || "not installed"))))));
 
-  const APPLIES = { cell: "Nothing could be started in this cell.", file: "The scenario's file could not be collected in this cell." };
+  const APPLIES = { cell: "The cell is unavailable.", file: "The scenario's file could not be collected in this cell." };
   const details = (row, column, box) => {
     const title = make("h2", "", row.scenario);
     title.id = "details-title";
@@ -168,7 +168,7 @@
       box.known ? known(box.known) : null,
       APPLIES[box.appliesTo] ? make("p", "", APPLIES[box.appliesTo]) : null,
       box.detail ? make("p", "said-by", box.detail) : null,
-      box.tries ? null : make("p", "", "There is no attempt on record: what is missing is never counted as passed."),
+      box.tries ? null : make("p", "", "No attempt is recorded. A missing result never counts as passed."),
       ...(box.signature ? signature(box.signature) : []),
       ...(box.frames ? frames(box.frames) : []),
       ...(box.checks ? checks(box.checks) : []),
@@ -178,11 +178,11 @@
       ...(box.notes ? notes(box.notes) : []),
       ...(box.tries ? tries(box.tries, column) : []),
       ...(column.versions.length ? versions(column.versions) : []),
-      ...section("Run it again", ...data.commands.map(([before, between, after]) => command(`${before}${column.cell}${between}${row.test}${after}`))),
+      ...section("Rerun", ...data.commands.map(([before, between, after]) => command(`${before}${column.cell}${between}${row.test}${after}`))),
     ].filter(Boolean);
   };
 
-  // What many boxes say stands once, under its number.
+  // Values that many cells share are stored once and referred to by their index.
   const SHARED = ["simulated", "known", "detail", "signature", "frames", "checks", "notes", "where"];
   const resolved = (box) => {
     const made = { outcome: "pass:check", ...box };
@@ -230,7 +230,7 @@
   });
   dialog.addEventListener("close", () => { if (current) focusBox(current); });
 
-  // One stop of the Tab key for the whole table; arrows move inside it, over the rows that are shown.
+  // The table is one stop of the Tab key; arrows move inside it, over the visible rows.
   const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
   const target = (button, key, whole) => {
     const rows = lines.filter((line) => !line.hidden).map((line) => Number(line.dataset.row));
