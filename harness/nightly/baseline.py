@@ -13,7 +13,6 @@ from harness.nightly.look import Look, Place, Word
 from harness.nightly.looks import look_of_box
 from harness.nightly.memory import beyond
 from harness.nightly.record import LEDGER, read
-from harness.report.figures import human_bytes
 from harness.session.comparison_input import BASELINE, open_sides
 from harness.store.baseline import Acceptance, current
 from harness.store.run_folder import RunFolder
@@ -21,6 +20,7 @@ from harness.verdict.acceptance import acceptable, with_accepted
 from harness.verdict.box import Box, Entry
 from harness.verdict.box import Kind as Difference
 from harness.verdict.comparison import compare_sides
+from harness.verdict.figures import human_bytes
 from harness.verdict.known_issues import KnownIssue
 from harness.verdict.shifts import Shift
 

@@ -7,8 +7,8 @@ from harness.nightly.flakiness import Rate, needed, rate, streak
 from harness.nightly.ledger import tallied
 from harness.nightly.look import Word
 from harness.nightly.memory import Move, beyond, moves
-from harness.report.figures import human_bytes
 from harness.store.records import WHOLE_CELL
+from harness.verdict.figures import human_bytes
 from harness.verdict.known_issues import State
 
 ENOUGH_MEMORY = 3  # attempts before more memory is called more

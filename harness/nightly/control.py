@@ -32,8 +32,8 @@ from harness.nightly.ledger import Ledger, Seen, by_scenario
 from harness.nightly.look import NEVER_RUN, Look, Word
 from harness.nightly.machine import MachineSnapshot, changes
 from harness.nightly.memory import moves, watched
-from harness.report.figures import human_bytes
 from harness.store.records import Status
+from harness.verdict.figures import human_bytes
 
 Looks = Mapping[str, Look]  # scenario -> what the control cell showed
 WITHIN = ("first", "last")

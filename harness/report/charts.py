@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
-from harness.report.figures import KIB, figure_name, human
 from harness.report.history_trend import SECONDS, Trend, Turn
 from harness.report.model import Word
 from harness.search.scan import Change, Point, Scan
+from harness.verdict.figures import KIB, figure_name, human
 from harness.verdict.measures import unit_of
 
 ZOOM = 0.5  # the axis begins at zero unless all values lie above this share of the largest

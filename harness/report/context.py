@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.report.cell_details import Seen, Surroundings, announcements, box, change_between, latest
-from harness.report.figures import human_bytes, memory
+from harness.report.figures import memory
 from harness.report.model import (
     Box,
     Column,
@@ -33,6 +33,7 @@ from harness.store.records import (
     function_of,
 )
 from harness.verdict.compare import Change
+from harness.verdict.figures import human_bytes
 from harness.verdict.known_issues import KnownIssue
 
 

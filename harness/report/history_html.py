@@ -8,12 +8,12 @@ from datetime import datetime
 from itertools import groupby
 
 from harness.report.charts import TREND, Chart, Period, Stretch, strip, trend_charts, turn_style
-from harness.report.figures import human
 from harness.report.history_text import short, since
-from harness.report.history_trend import Trend, Turn, figure_words
+from harness.report.history_trend import Trend, Turn
 from harness.report.model import Word
 from harness.report.templates import environment
 from harness.store.history import Night
+from harness.verdict.figures import figure_title, human
 from harness.verdict.measures import OWN, unit_of
 
 DRAWN = 150  # lines that get charts, about 15 kB each over a year; what changed last comes first
@@ -115,7 +115,7 @@ def _entry(trend: Trend, period: Period, *, drawn: bool) -> Entry:
         value, turn = trend.last(name), trend.turn_of(name)
         if value is not None:
             was = f"was {turn.before} until {turn.night.started:%Y-%m-%d}" if turn else ""
-            figures.append((figure_words(name), human(value.median, unit_of(name)), was))
+            figures.append((figure_title(name), human(value.median, unit_of(name)), was))
     made = trend_charts(trend, period) if drawn else ()
     return Entry(trend, since(trend), _news(trend), strip(trend, period), made, tuple(figures), folded=not made)
 
@@ -169,6 +169,6 @@ def render(shown: Page) -> str:
             plot=TREND,
             short=short,
             open=OPEN,
-            figure_words=figure_words,
+            figure_title=figure_title,
         )
     )

@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from harness.report.figures import human
-from harness.report.history_trend import RED, Trend, Turn, figure_words
+from harness.report.history_trend import RED, Trend, Turn
 from harness.report.model import Word
+from harness.verdict.figures import figure_title, human
 from harness.verdict.measures import unit_of
 
 STYLES = {
@@ -58,7 +58,7 @@ def figure_line(trend: Trend, figure: str) -> str:
     if value is None:
         return ""
     turn = trend.turn_of(figure)
-    said = f"{figure_words(figure)} {human(value.median, unit_of(figure))}"
+    said = f"{figure_title(figure)} {human(value.median, unit_of(figure))}"
     return f"{said} (was {turn.before} until {turn.night.started:%Y-%m-%d})" if turn else said
 
 

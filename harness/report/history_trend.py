@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.report.cell_details import word_of
-from harness.report.figures import CUDA, HOST, LOAD, delta, figure_name, human
 from harness.report.history_steps import steps
 from harness.report.model import Word
 from harness.store.history import Measured, Night, Track
 from harness.verdict.compare import result_of
+from harness.verdict.figures import CUDA, HOST, LOAD, delta, figure_title, human
 from harness.verdict.measures import OWN, moved, unit_of
 from harness.verdict.noise import Spread
 
@@ -34,7 +34,7 @@ class Turn:
     @property
     def sentence(self) -> str:
         """Say it in words."""
-        name = self.what if self.what in {"outcome", "signature"} else figure_words(self.what)
+        name = self.what if self.what in {"outcome", "signature"} else figure_title(self.what)
         return f"{name}: {self.before} → {self.after}"
 
 
@@ -190,9 +190,3 @@ def version_changes(before: Night, after: Night) -> tuple[str, ...]:
 def _changed(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     pairs = {name: (old.get(name, "not installed"), new.get(name, "not installed")) for name in {*old, *new}}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def figure_words(figure: str) -> str:
-    """Say a figure's name and phase: ``CUDA reserved, load``."""
-    head, _, tail = figure.partition(".")
-    return tail.replace("_", " ") if head == OWN else f"{figure_name(head)}{f' in {tail}' if tail else ''}"

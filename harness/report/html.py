@@ -15,10 +15,10 @@ from markupsafe import Markup
 
 from harness.report.cell_details import command_templates, test_of
 from harness.report.context import pinned_packages
-from harness.report.figures import delta, figure_name, human
 from harness.report.model import Box, Column, Figure, Known, MemoryLine, MemoryTable, Placed, ReportContext, Row, Word
 from harness.report.templates import environment, tracker_url
 from harness.verdict.compare import Change
+from harness.verdict.figures import delta, figure_name, human
 from harness.verdict.known_issues import State
 
 DENSE_FROM = 14  # columns; from here on a table cell shows its glyph and status alone

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.report.context import pinned_packages
-from harness.report.figures import human
 from harness.report.html import BADGES, mark, measure_name
 from harness.report.model import Column, Difference, Group, MemoryLine, MemoryTable, ReportContext, Row, Word
 from harness.report.templates import environment, tracker_url
+from harness.verdict.figures import human
 
 LIMIT = 65_000  # characters; GitHub refuses an issue body of 65,536
 CELL_LIMIT = 300  # characters of a text that comes from a scenario

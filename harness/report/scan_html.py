@@ -7,10 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.report.charts import Chart, answer, change_sentence, change_style, scan_chart
-from harness.report.figures import human
 from harness.report.templates import environment
 from harness.search.scan import Point, Scan
 from harness.store.records import RunRecord
+from harness.verdict.figures import human
 from harness.verdict.measures import unit_of
 
 ANSWERS = ("good", "bad", "measured", "undecided")

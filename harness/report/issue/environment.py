@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from packaging.version import InvalidVersion, Version
 
 from harness.matrix.git import DEFAULT_REPOSITORIES
-from harness.report.figures import figure_name, human, human_bytes
 from harness.report.issue.model import MemoryPhase
 from harness.report.issue.repository import COMPANIONS
 from harness.report.issue.wording import RAN_ON
 from harness.report.model import Box, Figure
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
+from harness.verdict.figures import figure_name, human, human_bytes
 
 NOTABLE = (*DEFAULT_REPOSITORIES, *COMPANIONS)  # packages that maintainers ask for first
 MEASURES = ("allocated", "allocated_peak", "reserved", "reserved_peak")
