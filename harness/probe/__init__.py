@@ -1,4 +1,4 @@
-"""The only code of ours that runs inside a cell: standard library, pytest, and the packages under test."""
+"""The code of the harness that runs inside a cell; it imports the standard library, pytest and packages under test."""
 
 from harness.probe.api import Probe, scenario
 

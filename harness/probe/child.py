@@ -16,11 +16,11 @@ INI = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytest.ini")
 
 
 def run(request: dict[str, Any]) -> int:
-    """Run one node id (``op: run``) or list the scenarios of some files (``op: collect``); return pytest's code."""
+    """Run one test (``op: run``) or collect the scenarios of some files (``op: collect``); return pytest's code."""
     os.environ.update(request.get("environment", {}))
     events = EventFile(os.path.join(request["folder"], "events.jsonl"))
     events.write("started", pid=os.getpid(), op=request["op"], isolation=request["isolation"])
-    if request["isolation"] == "spawn":  # a fork has paid for it
+    if request["isolation"] == "spawn":  # a fork server has imported them already
         failures = preload(request["preload"])["failures"]
         events.write("preloaded", failures={name: f"{why['type']}: {why['message']}" for name, why in failures.items()})
     plugin: object
@@ -54,7 +54,7 @@ def _selection(request: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Read the request named on the command line and run it in this interpreter."""
+    """Run the request of the command line in this interpreter."""
     return run(read_request(sys.argv[1]))
 
 

@@ -1,4 +1,4 @@
-"""Turn an exception into plain data: type, message, and frames whose paths name no machine."""
+"""Describe an exception as plain data: type, message, and frames with paths that are the same on every machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import traceback
 from types import TracebackType
 from typing import Any
 
-TEXT_LIMIT = 20_000  # characters of a printed traceback that are kept: the end, where the cause stands
+TEXT_LIMIT = 20_000  # characters of a printed traceback that are kept: its end, with the cause
 
 
 def describe(error: BaseException, when: str, root: str) -> dict[str, Any]:
@@ -28,12 +28,12 @@ def describe(error: BaseException, when: str, root: str) -> dict[str, Any]:
 
 
 def type_name(kind: type[BaseException]) -> str:
-    """Name an exception type with its module, builtins without."""
+    """Return the name of an exception type with its module; a builtin type has none."""
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def frames(trace: TracebackType | None, root: str) -> list[dict[str, Any]]:
-    """List the frames of a traceback, outermost first, without pytest's own and the probe's."""
+    """Return the frames of a traceback, outermost first, without those of pytest and the probe."""
     found = []
     for frame, line in traceback.walk_tb(trace):
         path, package = locate(frame.f_code.co_filename, root)
@@ -43,9 +43,9 @@ def frames(trace: TracebackType | None, root: str) -> list[dict[str, Any]]:
 
 
 def locate(filename: str, root: str) -> tuple[str, str | None]:
-    """Return a path without machine-specific parts, and the top-level package it lies in, if any.
+    """Return a path without machine-specific parts, and its top-level package, if any.
 
-    A working copy installed in place has no ``site-packages`` in its path: it is found through ``sys.modules``.
+    The path of an editable install has no ``site-packages``: its package is looked up in ``sys.modules``.
     """
     path = filename.replace(os.sep, "/")
     for marker in ("/site-packages/", "/dist-packages/"):

@@ -1,7 +1,7 @@
-"""The fork server of a cell: import once, promise a clean state, fork one child per request.
+"""The fork server of a cell: import once, check that the state is clean, fork one child per request.
 
-``python -m harness.probe.server REQUESTS REPLIES`` reads JSON lines from one inherited descriptor, answers on another;
-standard output and error belong to the children. When the harness is gone, however it ended, the server ends its
+``python -m harness.probe.fork_server REQUESTS REPLIES`` reads JSON lines from one inherited descriptor and answers on
+another; standard output and error belong to the children. If the harness ends, however it ends, the server kills its
 attempt and itself. POSIX only: elsewhere every attempt gets a fresh interpreter.
 """
 
@@ -18,16 +18,16 @@ from harness.probe.child import run
 from harness.probe.parent_watch import die_with, die_with_starter, kill, kill_group, outlive_starter, wait
 from harness.probe.preload import preload
 
-HOUSEKEEPING = frozenset({"jemalloc_bg_thd"})  # jemalloc has fork handlers of its own; pyarrow brings it
+FORK_SAFE_THREADS = frozenset({"jemalloc_bg_thd"})  # jemalloc, which pyarrow loads, has its own fork handlers
 
 
 def serve(requests: IO[str], replies: IO[str]) -> None:
-    """Preload what the first line asks for, say whether a fork is clean, then serve a request a line."""
+    """Import the modules that the first line names, reply whether a fork is clean, then serve one request a line."""
     settings = json.loads(requests.readline())
     ready = preload(settings["preload"], lambda: broken_promises(settings["never"]))
-    outlive_starter()  # there will be attempts to end; before we say so, for who hears it may end
+    outlive_starter()  # from now on there may be attempts to kill; before the reply, after which the starter may end
     _reply(replies, event="ready", **ready)
-    gc.freeze()  # what is imported stays shared between the children
+    gc.freeze()  # imported objects stay shared between the children
     for line in requests:
         request = json.loads(line)
         server, pid = os.getpid(), os.fork()
@@ -35,15 +35,15 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
             _child(request, server, (requests, replies))
         _reply(replies, event="started", pid=pid)
         status = wait(pid, requests.fileno())
-        if status is None:  # nobody waits for the attempt any more
+        if status is None:  # the harness is gone
             kill(pid)
             kill(server)
-        kill_group(pid)  # what the attempt left running
+        kill_group(pid)  # processes that the attempt left running
         _reply(replies, event="exited", status=status)
 
 
 def broken_promises(never: list[str]) -> list[str]:
-    """Say, in words, why a fork from this process would not be clean; empty when it is."""
+    """Return why a fork of this process would not be clean; empty if it would be."""
     broken = [f"{name} is imported" for name in never if name in sys.modules]
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
@@ -54,16 +54,16 @@ def broken_promises(never: list[str]) -> list[str]:
 
 
 def threads() -> list[str]:
-    """Return the names of this process's threads, less those that allocators keep and stop around a fork themselves."""
+    """Return the names of this process's threads, without those of allocators that handle a fork themselves."""
     found = []
     for task in os.listdir("/proc/self/task") if os.path.isdir("/proc/self/task") else []:
         with contextlib.suppress(OSError), open(f"/proc/self/task/{task}/comm", encoding="utf-8") as name:
             found.append(name.read().strip())
-    return [name for name in found if name not in HOUSEKEEPING]
+    return [name for name in found if name not in FORK_SAFE_THREADS]
 
 
 def _child(request: dict[str, Any], server: int, control: tuple[IO[str], IO[str]]) -> None:
-    code = 70  # what an attempt exits with when the probe itself fails
+    code = 70  # the exit code of an attempt in which the probe itself fails
     try:
         os.setsid()
         die_with(server)
@@ -73,7 +73,7 @@ def _child(request: dict[str, Any], server: int, control: tuple[IO[str], IO[str]
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        os._exit(code)  # never run the server's own exit handlers twice
+        os._exit(code)  # without the exit handlers of the server
 
 
 def _reply(replies: IO[str], **message: Any) -> None:
@@ -82,7 +82,7 @@ def _reply(replies: IO[str], **message: Any) -> None:
 
 
 def main() -> None:
-    """Serve on the two descriptors named on the command line."""
+    """Serve on the two descriptors of the command line."""
     die_with_starter(int(sys.argv[1]))
     with open(int(sys.argv[1]), encoding="utf-8") as requests, open(int(sys.argv[2]), "w", encoding="utf-8") as replies:
         serve(requests, replies)

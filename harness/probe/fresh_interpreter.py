@@ -1,8 +1,8 @@
-"""One request in a fresh interpreter that ends with the harness: ``python -m harness.probe.alone REQUEST.json PIPE``.
+"""Run one request in a fresh interpreter that ends with the harness.
 
-What runs the request is forked before pytest begins and before any package under test is imported, so that it is fresh.
-Its parent does nothing but wait for it and for the end of the harness, also while a C extension holds the child's
-interpreter. POSIX only: elsewhere :mod:`harness.probe.child` is started itself.
+``python -m harness.probe.fresh_interpreter REQUEST.json PIPE`` forks before pytest starts and before any package under
+test is imported. The child runs the request. The parent waits for the child and for the end of the harness, even while
+a C extension blocks the child's interpreter. POSIX only: elsewhere :mod:`harness.probe.child` is started directly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.probe.parent_watch import die_with, kill_group, wait
 
 
 def main() -> int:
-    """Run the request of the command line and end as it did; never return where a signal ended it."""
+    """Run the request of the command line and end as it ended; does not return if a signal ended it."""
     parent, pipe = os.getpid(), int(sys.argv[2])
     pid = os.fork()
     if pid == 0:
@@ -27,19 +27,19 @@ def main() -> int:
         return child.main()
     status = wait(pid, pipe)
     if status is None:
-        kill_group(os.getpgrp())  # the attempt, what it started, ourselves
+        kill_group(os.getpgrp())  # the attempt, its processes, this process
     code = os.waitstatus_to_exitcode(status or 0)
     return code if code >= 0 else _end_by(-code)
 
 
 def _end_by(number: int) -> int:
-    """Die of the signal that the attempt died of, without a second core file."""
+    """End this process by the signal that ended the attempt, without a second core file."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
-        signal.signal(number, signal.SIG_DFL)  # SIGKILL has no other
+        signal.signal(number, signal.SIG_DFL)  # SIGKILL has no handler
     os.kill(os.getpid(), number)
     return 128 + number
 

@@ -1,9 +1,9 @@
-"""Ask NVIDIA's management library what is in use on a card: through ctypes, for a cell need not hold its binding.
+"""Read the memory of a GPU from NVML through ctypes: a cell has no binding of the library.
 
 The calls and structures are those of NVML's C interface (``nvml.h``): ``nvmlDeviceGetMemoryInfo`` (total, free, used)
-and ``nvmlDeviceGetComputeRunningProcesses_v3`` (process id, bytes). All figures are bytes. Nothing here raises: what
-cannot be asked is None, and the caller says where its figure came from instead. In a container the process ids that the
-driver knows are often not those that the process itself sees; then there is no figure for the process.
+and ``nvmlDeviceGetComputeRunningProcesses_v3`` (process id, bytes). All figures are bytes. Nothing here raises: a value
+that cannot be read is None, and the caller names its other source. In a container the process ids of the driver often
+differ from those that the process sees; then there is no figure for the process.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import os
 from typing import Any
 
 LIBRARY = "libnvidia-ml.so.1"
-NOT_AVAILABLE = 2**64 - 1  # NVML's word for a process whose memory it does not know
-MOST_PROCESSES = 256
-ALIKE = 0.1  # share by which NVML's total may differ from CUDA's: it counts what the driver keeps for itself
+NOT_AVAILABLE = 2**64 - 1  # NVML's value for unknown memory of a process
+MAX_PROCESSES = 256
+TOTAL_TOLERANCE = 0.1  # NVML's total includes memory that the driver reserves, CUDA's does not
 
 
 class _Memory(ctypes.Structure):
@@ -33,27 +33,27 @@ class _Process(ctypes.Structure):
 
 
 def device_used(uuid: str, total: int) -> int | None:
-    """Return the bytes in use on the card with this UUID, by all processes; None where NVML does not tell.
+    """Return the bytes in use on the GPU with this UUID, by all processes; None where NVML does not report them.
 
-    ``total`` are the bytes of memory that CUDA sees there. NVML may know a part of a card (MIG) only by the UUID of the
-    whole card: then its figure is another's.
+    ``total`` is the memory in bytes that CUDA reports. A very different total of NVML means that it reports the whole
+    GPU for a part of it (MIG); that figure is not used.
     """
     library, handle, memory = _library(), _handle(uuid), _Memory()
     if library is None or handle is None or library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) != 0:
         return None
-    return int(memory.used) if abs(memory.total - total) <= ALIKE * total else None
+    return int(memory.used) if abs(memory.total - total) <= TOTAL_TOLERANCE * total else None
 
 
 def process_used(uuid: str, pid: int | None = None) -> int | None:
-    """Return the bytes that one process (this one by default) holds on the card, its CUDA context included.
+    """Return the bytes that one process (default: this one) uses on the GPU, its CUDA context included.
 
-    None where NVML does not tell or does not know the process by this id.
+    None where NVML does not report them, or does not know the process by this id.
     """
     handle = _handle(uuid)
     ask = getattr(_library(), "nvmlDeviceGetComputeRunningProcesses_v3", None)
     if handle is None or ask is None:
         return None
-    count, found = ctypes.c_uint(MOST_PROCESSES), (_Process * MOST_PROCESSES)()
+    count, found = ctypes.c_uint(MAX_PROCESSES), (_Process * MAX_PROCESSES)()
     if ask(handle, ctypes.byref(count), found) != 0:
         return None
     wanted = os.getpid() if pid is None else pid
@@ -77,7 +77,7 @@ def _handle(uuid: str) -> ctypes.c_void_p | None:
     library, handle = _library(), ctypes.c_void_p()
     if library is None or not uuid:
         return None
-    for name in (uuid, uuid.replace("GPU-", "MIG-", 1)):  # torch does not say which of the two it is
+    for name in (uuid, uuid.replace("GPU-", "MIG-", 1)):  # torch does not report which of the two it is
         if library.nvmlDeviceGetHandleByUUID(name.encode(), ctypes.byref(handle)) == 0:
             return handle
     return None

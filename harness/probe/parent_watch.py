@@ -1,7 +1,7 @@
-"""Let nothing outlive the harness: a pipe that it holds tells a waiting parent when it is gone, however it ended.
+"""End an attempt when the harness ends: the harness holds one end of a pipe, and the parent of the attempt polls it.
 
-An attempt that nobody asks for any more would go on holding its GPU. What has made a session of its own, as a daemon
-does, is not of the attempt's group and is left alone.
+Otherwise the attempt of a killed harness would keep its GPU. A process with a session of its own, such as a daemon, is
+not in the attempt's process group and is not killed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ PR_SET_PDEATHSIG = 1
 
 
 def is_gone(pipe: int) -> bool:
-    """Tell whether nobody holds the other end of ``pipe`` any more; what lies in it unread does not matter."""
+    """Return whether the other end of ``pipe`` is closed; unread content does not matter."""
     return _hung_up(pipe, 0)
 
 
 def wait(pid: int, pipe: int) -> int | None:
-    """Wait for the child ``pid`` and return its raw status; None when the harness went first.
+    """Wait for the child ``pid`` and return its raw status; None if the harness ended first.
 
-    It is asked for again and again instead of in a second thread: a fork server promises to have one alone.
+    Polls instead of waiting in a second thread: a fork server must have one thread only.
     """
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
@@ -36,35 +36,35 @@ def wait(pid: int, pipe: int) -> int | None:
 
 
 def kill(pid: int) -> None:
-    """Kill ``pid`` and its group; it may not have made its group yet."""
+    """Kill ``pid`` and its process group; the group may not exist yet."""
     kill_group(pid)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
 def kill_group(pid: int) -> None:
-    """Kill what is left of the group of ``pid``, which may be gone."""
+    """Kill the remaining processes in the group of ``pid``, if any."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when ``parent`` dies; it may be dead already. Does nothing outside Linux.
+    """Have the kernel kill this process when ``parent`` ends, also if it has ended already. Linux only.
 
-    Whoever waits for this process watches the pipe and ends its whole group; this is for one that is killed itself.
+    The parent polls the pipe and kills the whole group; this covers a parent that is killed itself.
     """
     if _at_parents_death(signal.SIGKILL) and os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_with_starter(pipe: int) -> None:
-    """Have the kernel kill this process when the thread that started it ends, which it may have done already."""
+    """Have the kernel kill this process when the thread that started it ends, also if it has ended already."""
     if _at_parents_death(signal.SIGKILL) and is_gone(pipe):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def outlive_starter() -> None:
-    """Take :func:`die_with_starter` back: from now on the pipe is watched, for there is more to end."""
+    """Undo :func:`die_with_starter`: from now on the pipe is polled, as there may be attempts to kill."""
     _at_parents_death(0)
 
 
@@ -76,5 +76,5 @@ def _at_parents_death(number: int) -> bool:
 
 def _hung_up(pipe: int, milliseconds: int) -> bool:
     watched = select.poll()
-    watched.register(pipe, 0)  # the end of the other side alone is always told
+    watched.register(pipe, 0)  # a hang-up is reported without being asked for
     return bool(watched.poll(milliseconds))

@@ -1,7 +1,7 @@
-"""Where a model lies: bytes by device and dtype, its largest parameters, its device map, the hooks on its modules.
+"""The placement of a model: bytes by device and dtype, largest parameters, device map, hooks on its modules.
 
-Asks the model through ``torch.nn.Module``'s own methods, so that nothing has to be imported here. Bytes are those that
-a tensor's elements take; what lies on ``meta`` is offloaded and takes none where the model is.
+Uses the methods of ``torch.nn.Module`` only, so that nothing has to be imported here. Bytes are those of a tensor's
+elements; tensors on ``meta`` are offloaded and take none.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-HOOK = "_hf_hook"  # where accelerate keeps what it attached to a module
+HOOK = "_hf_hook"  # the attribute in which accelerate stores the hook of a module
 LARGEST = 5
 
 
@@ -19,16 +19,16 @@ def placement(model: Any, keys: Iterable[str] = ()) -> dict[str, Any]:
 
     Args:
         model: the module.
-        keys: names given by the user (a device map's keys, a skip list) to look for among its modules.
+        keys: names passed by the user (keys of a device map, a skip list), to be matched with its modules.
 
     Returns:
-        ``bytes`` (device → dtype → bytes, parameters and buffers, tied ones once), ``largest`` (the five largest
-        parameters with dtype, device, bytes), ``hf_device_map`` as the model has it (None where it has none),
-        ``keys_without_module`` (of ``keys`` and of the map, those that name no module), ``hooks`` (class → count).
+        ``bytes`` (device → dtype → bytes of parameters and buffers, tied ones once), ``largest`` (the five largest
+        parameters with dtype, device, bytes), ``hf_device_map`` of the model (None without one),
+        ``keys_without_module`` (keys of ``keys`` and of the map that match no module), ``hooks`` (class → count).
     """
     named = dict(model.named_modules())
     found = getattr(model, "hf_device_map", None)
-    mapped = {str(key): str(place) for key, place in found.items()} if isinstance(found, Mapping) else None
+    mapped = {str(key): str(device) for key, device in found.items()} if isinstance(found, Mapping) else None
     wanted = dict.fromkeys([*keys, *(mapped or {})])
     parameters = {name for name, _ in model.named_parameters()}
     return {
@@ -41,7 +41,7 @@ def placement(model: Any, keys: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def histogram(model: Any) -> dict[str, dict[str, int]]:
-    """Return device → dtype → bytes over all parameters and buffers, tied ones counted once."""
+    """Return device → dtype → bytes of all parameters and buffers, tied ones counted once."""
     total: dict[str, Counter[str]] = {}
     for _, tensor in [*model.named_parameters(), *model.named_buffers()]:
         row = total.setdefault(str(tensor.device), Counter())
@@ -50,7 +50,7 @@ def histogram(model: Any) -> dict[str, dict[str, int]]:
 
 
 def largest_parameters(model: Any, count: int = LARGEST) -> list[dict[str, Any]]:
-    """Return name, dtype, device and bytes of the parameters that take most."""
+    """Return name, dtype, device and bytes of the largest parameters."""
     rows = [
         {
             "name": name,
@@ -64,7 +64,7 @@ def largest_parameters(model: Any, count: int = LARGEST) -> list[dict[str, Any]]
 
 
 def _hooks(hook: Any) -> list[str]:
-    """Name a hook, or the hooks that a sequence of them holds."""
+    """Return the class of a hook, or the classes of a sequence of hooks."""
     if hook is None:
         return []
     members = getattr(hook, "hooks", None)

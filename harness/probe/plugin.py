@@ -1,4 +1,4 @@
-"""The pytest plugin of an attempt: fixtures, skips for what is missing, failures written before pytest ends."""
+"""The pytest plugins of the probe: fixtures of scenarios, skips for unmet needs, events written as they happen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Generator
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
 import pytest
@@ -14,26 +14,26 @@ import pytest
 from harness.probe.api import Probe, unmet
 from harness.probe.events import EventFile
 from harness.probe.exceptions import describe
-from harness.probe.hf_hub import snapshot
 from harness.probe.memory import initialized_torch
 
-EXPLICIT_FOLDERS = ("/", ".", "~")  # a checkpoint named by one of these beginnings is a path of the user's own
+EXPLICIT_FOLDERS = ("/", ".", "~")  # a checkpoint with one of these prefixes is a path of the user
+HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")  # not the same weights in another format
 
 
 class CheckpointNotDeclared(Exception):
-    """The scenario asked for a checkpoint that its decorator does not name."""
+    """The scenario uses a checkpoint that its decorator does not declare."""
 
 
 class ProbePlugin:
     """One attempt's plugin; its ``checkpoints`` map names to folders, its ``root`` is the scenario's folder."""
 
     def __init__(self, events: EventFile, request: dict[str, Any]) -> None:
-        """Keep what the fixtures hand out; ``request`` is what the host wrote, see :func:`read_request`."""
+        """Take the request of the host, see :func:`read_request`."""
         self.events = events
         self.root = request["root"]
         self.checkpoints: dict[str, str] = request["checkpoints"]
         self._probe = Probe(events)
-        self._probe.cuda.remember_before(request.get("used_before", {}))
+        self._probe.cuda.set_used_before(request.get("used_before", {}))
 
     @pytest.fixture
     def probe(self) -> Probe:
@@ -46,22 +46,22 @@ class ProbePlugin:
 
         def find(name: str) -> str:
             if name in self.checkpoints:
-                place = self.checkpoints[name]
-                return place if os.path.isabs(place) else snapshot(place)
+                source = self.checkpoints[name]
+                return source if os.path.isabs(source) else hub_snapshot(source)
             if name.startswith(EXPLICIT_FOLDERS) and os.path.isdir(os.path.expanduser(name)):
                 return os.path.expanduser(name)
             known = ", ".join(sorted(self.checkpoints)) or "none"
-            raise CheckpointNotDeclared(f"{name!r} is not in this scenario's checkpoints=[…] (there: {known})")
+            raise CheckpointNotDeclared(f"{name!r} is not in this scenario's checkpoints=[…] (declared: {known})")
 
         return find
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Declare the marker, so that strict markers hold."""
+        """Register the marker, for strict markers."""
         config.addinivalue_line("markers", "scenario(**declared): set by harness.probe.scenario")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Skip, with a reason code, where a need is not met."""
+        """Skip the test with a reason code if a need is not met."""
         for need in declared(item)["needs"]:
             missing = unmet(need)
             if missing is not None:
@@ -70,7 +70,7 @@ class ProbePlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self) -> Generator[None, object, object]:
-        """Turn failed expectations into a failure once the test itself is through."""
+        """Fail the test at its end if an expectation failed."""
         result = yield
         self._probe.close()
         return result
@@ -79,7 +79,7 @@ class ProbePlugin:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Write what was raised, while it is known."""
+        """Record the exception of a failure."""
         report = yield
         error = call.excinfo.value if call.excinfo is not None else None
         if report.failed and error is not None:
@@ -91,21 +91,21 @@ class ProbePlugin:
         return report
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Write a collection that failed; the exception itself is written by :class:`CollectPlugin`."""
+        """Record a failed collection; its exception is recorded by :class:`CollectPlugin`."""
         if report.failed:
             self.events.write("collect_failed", nodeid=report.nodeid, text=str(report.longrepr)[-4000:])
 
     def pytest_sessionstart(self) -> None:
-        """Write the versions that this process really sees."""
+        """Record the versions of the packages in this process."""
         self.events.write("versions", versions=versions())
 
     def pytest_sessionfinish(self) -> None:
-        """Write whether the attempt ended up on CUDA: what torch has initialized, not what the scenario meant."""
+        """Record whether torch has initialized CUDA in this attempt."""
         self.events.write("ran_on", device="cpu" if initialized_torch() is None else "cuda")
 
 
 class CollectPlugin:
-    """Write one ``collected`` event per scenario, and a ``failure`` per file that cannot be collected."""
+    """Record a ``collected`` event per scenario, and a ``failure`` per file that cannot be collected."""
 
     def __init__(self, events: EventFile, root: str) -> None:
         """Write to ``events``; ``root`` is the folder that paths are relative to."""
@@ -113,14 +113,14 @@ class CollectPlugin:
         self.root = root
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Declare the marker, so that strict markers hold."""
+        """Register the marker, for strict markers."""
         config.addinivalue_line("markers", "scenario(**declared): set by harness.probe.scenario")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Describe the exception behind a collection that fails; pytest keeps only its text."""
+        """Record the exception of a failed collection; pytest keeps only its text."""
         report = yield
         call = getattr(report, "call", None)
         error = call.excinfo.value if call is not None and call.excinfo is not None else None
@@ -130,26 +130,38 @@ class CollectPlugin:
         return report
 
     def pytest_sessionstart(self) -> None:
-        """Write the versions that this process really sees."""
+        """Record the versions of the packages in this process."""
         self.events.write("versions", versions=versions())
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Write every selected scenario."""
+        """Record every selected scenario."""
         for item in session.items:
             title = (getattr(getattr(item, "function", None), "__doc__", None) or "").strip().split("\n", 1)[0]
             self.events.write("collected", nodeid=item.nodeid, path=str(item.path), title=title, **declared(item))
 
 
 def declared(item: pytest.Item) -> dict[str, Any]:
-    """Return what ``@scenario`` declares on a test, with empty values for one that has no decorator."""
+    """Return the arguments of ``@scenario`` on a test, with empty values for a test without it."""
     empty: dict[str, Any] = {"row": None, "tracker": None, "needs": (), "checkpoints": (), "timeout": None}
     marker = item.get_closest_marker("scenario")
     return {**empty, **marker.kwargs} if marker is not None else empty
 
 
+def hub_snapshot(name: str) -> str:
+    """Return the local folder of ``organisation/name`` from the hub, downloaded where it is not cached.
+
+    The user's settings apply: ``HF_HOME``, ``HF_HUB_CACHE``, ``HF_HUB_OFFLINE``, tokens.
+
+    Raises:
+        OSError: it is neither cached nor available.
+    """
+    library = import_module("huggingface_hub")  # installed in the cell only
+    return str(library.snapshot_download(name, allow_patterns=list(HUB_FILES)))
+
+
 @functools.cache
 def versions() -> dict[str, str]:
-    """Return name → version of every distribution that this interpreter sees, names normalized."""
+    """Return normalized name → version of every distribution in this interpreter."""
     found: dict[str, str] = {}
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
@@ -159,9 +171,9 @@ def versions() -> dict[str, str]:
 
 
 def read_request(path: str) -> dict[str, Any]:
-    """Read a request that the host wrote: ``nodeid``, ``folder``, ``root``, ``checkpoints``, ``environment``.
+    """Read a request of the host: ``nodeid``, ``folder``, ``root``, ``checkpoints``, ``environment``.
 
-    ``used_before`` maps GPU UUIDs to the bytes in use before the attempt, where there are GPUs.
+    ``used_before`` maps the UUIDs of GPUs to the bytes in use before the attempt.
     """
     with open(path, encoding="utf-8") as file:
         request: dict[str, Any] = json.load(file)

@@ -1,4 +1,4 @@
-"""Import before the attempt what every attempt imports, so that no phase pays for it."""
+"""Import modules before the attempt, so that no phase measures the import."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from harness.probe.plugin import versions
 
 
 def preload(modules: Sequence[str], broken: Callable[[], list[str]] = list) -> dict[str, Any]:
-    """Import ``modules``; one that fails is reported and left to the attempts, which fail with their own frames.
+    """Import ``modules``; a module that fails is reported, and the attempts fail by their own import of it.
 
-    ``broken`` is asked after each: the first module after which it answers is named as ``broken_by``, and no other is
-    imported.
+    ``broken`` is called after each import. The first module after which it returns a reason is ``broken_by``, and no
+    further module is imported.
     """
     seconds, failures = {}, {}
     broken_by, promises = "", broken()
@@ -23,7 +23,7 @@ def preload(modules: Sequence[str], broken: Callable[[], list[str]] = list) -> d
         started = time.perf_counter()
         try:
             importlib.import_module(module)
-        except Exception as error:  # noqa: BLE001  # whatever an import raises is a finding, not our error
+        except Exception as error:  # noqa: BLE001  # an import of a package under test may raise anything
             failures[module] = describe(error, "import", "")
         seconds[module] = round(time.perf_counter() - started, 3)
         promises = broken()

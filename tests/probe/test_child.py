@@ -66,7 +66,9 @@ def test_a_failure_shows_the_scenario_and_not_the_machinery(child):
 def test_a_checkpoint_must_be_declared(child):
     events, _ = run_one(child, "test_asks_for_an_undeclared_checkpoint", checkpoints={"declared": "/somewhere"})
     assert events.failures[0].type.endswith("CheckpointNotDeclared")
-    assert "'something-else' is not in this scenario's checkpoints=[…] (there: declared)" in events.failures[0].message
+    assert (
+        "'something-else' is not in this scenario's checkpoints=[…] (declared: declared)" in events.failures[0].message
+    )
 
 
 def test_collection_lists_what_decorators_declare_and_files_that_fail(child):

@@ -68,7 +68,7 @@ def test_without_cuda_there_are_no_devices(monkeypatch):
 
 def test_without_nvml_a_mocked_gpus_figures_say_where_they_come_from(mocked_gpu, no_nvml):
     cuda = memory.Cuda()
-    cuda.remember_before({"GPU-aa-bb": 15})
+    cuda.set_used_before({"GPU-aa-bb": 15})
     (row,) = cuda.devices()
     assert (row["device_used"], row["device_used_source"]) == (40, "cudaMemGetInfo")
     assert (row["process_used"], row["process_used_source"]) == (25, "cudaMemGetInfo minus what was in use before")
@@ -81,7 +81,7 @@ def read_with(monkeypatch, library, before=None):
     monkeypatch.setattr(nvml, "_library", lambda: library)
     nvml._handle.cache_clear()
     cuda = memory.Cuda()
-    cuda.remember_before({"GPU-aa-bb": 2} if before is None else before)
+    cuda.set_used_before({"GPU-aa-bb": 2} if before is None else before)
     (row,) = cuda.devices()
     nvml._handle.cache_clear()
     return row
@@ -141,7 +141,7 @@ def test_a_failure_stands_before_what_a_mocked_broken_gpu_says_afterwards(monkey
         raise RuntimeError("CUDA error: device-side assert triggered")
 
     def fail():
-        monkeypatch.setattr(probe.cuda, "settle", broken)
+        monkeypatch.setattr(probe.cuda, "synchronize", broken)
         raise ValueError("the first")
 
     with pytest.raises(ValueError, match="the first"), probe.phase("load"):
@@ -159,7 +159,7 @@ def test_a_mocked_gpu_that_breaks_at_the_end_of_a_phase_is_the_failure(monkeypat
         raise RuntimeError("CUDA error")
 
     with pytest.raises(RuntimeError, match="CUDA error"), probe.phase("load"):
-        monkeypatch.setattr(probe.cuda, "settle", broken)
+        monkeypatch.setattr(probe.cuda, "synchronize", broken)
 
 
 class Tensor:
