@@ -1,1 +1,1 @@
-"""Run attempts: fork servers, fresh interpreters, deadlines, process groups, slots."""
+"""Run attempts: fork servers, fresh interpreters, deadlines, process groups, GPUs."""

@@ -29,25 +29,28 @@ from harness.runner.process import (
 )
 
 READY_SECONDS = 300.0
-DYING_SECONDS = 2.0  # its pipes close before the system knows how it ended
+EXIT_SECONDS = 2.0  # its pipes close before its exit status is known
 
 
 class NoCleanFork(Exception):
-    """The server cannot promise a clean fork; the text says why, ``module`` whose import took the promise away."""
+    """The server cannot promise a clean fork.
+
+    The text is the reason; ``module`` is the preloaded module that causes it, empty if there is none.
+    """
 
     def __init__(self, text: str, module: str = "") -> None:
-        """Keep the module's name, empty where it was none of the preloaded ones."""
+        """Take the reason and the module."""
         super().__init__(text)
         self.module = module
 
 
 class ServerDied(NoCleanFork):
-    """It did not even get ready: an import may have killed it."""
+    """The server ended before it was ready: an import may have killed it."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """What the server said when it was ready: seconds per import, imports that failed, promises it cannot keep."""
+    """The state of a server that is ready: seconds per import, failed imports, reasons against a clean fork."""
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -57,12 +60,12 @@ class Ready:
 
 
 class ForkLauncher:
-    """Run each request in a child forked from a process that has paid the imports."""
+    """Run each request in a child forked from a process that has done the imports."""
 
     isolation = "fork"
 
     def __init__(self, python: Path, environment: dict[str, str], folder: Path) -> None:
-        """Start the server in ``python``; what it prints before the first request goes to ``folder/server.log``."""
+        """Start the server in ``python``; its output before the first request goes to ``folder/server.log``."""
         requests, self._requests_end = os.pipe()
         self._replies_end, replies = os.pipe()
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,17 +89,19 @@ class ForkLauncher:
         threading.Thread(target=self._listen, name="harness-replies", daemon=True).start()
 
     def prepare(self, preload: Sequence[str], never: Sequence[str], cancel: threading.Event) -> Ready:
-        """Have the server import ``preload`` and check its promise (nothing of ``never``, no CUDA, one thread).
+        """Have the server import ``preload`` and check that a fork is clean.
+
+        Clean means: no module of ``never`` is imported, CUDA is not initialized, and there is one thread.
 
         Raises:
-            NoCleanFork: it died, took longer than ``READY_SECONDS``, or cannot promise a clean fork.
+            NoCleanFork: the server ended, took longer than ``READY_SECONDS``, or cannot promise a clean fork.
         """
         self._send({"preload": list(preload), "never": list(never)})
         message, _ = self._receive(time.monotonic() + READY_SECONDS, cancel)
         self._pump.drain()
         self._pump.direct(None)
         if message is None:
-            raise ServerDied(f"the fork server did not get ready ({self._obituary()})")
+            raise ServerDied(f"the fork server did not get ready ({self._exit_description()})")
         del message["event"]
         ready = Ready(**message)
         if ready.broken_promises:
@@ -104,7 +109,7 @@ class ForkLauncher:
         return ready
 
     def run(self, request: Request, cancel: threading.Event) -> Finished:
-        """Run one request to its end, its deadline or ``cancel``; a server that is gone is an exit with a note."""
+        """Run one request to its end, its deadline or ``cancel``; if the server is gone, the exit has a note."""
         request.write(self.isolation)
         log = CappedLog(request.folder / "output.log")
         self._pump.direct(log)
@@ -122,24 +127,26 @@ class ForkLauncher:
         self._send(request.as_json(self.isolation))
         begun, _ = self._receive(deadline, cancel)
         if begun is None:
-            return ProcessExit(note=f"the fork server is gone ({self._obituary()})", interrupted=cancel.is_set())
+            note = f"the fork server is gone ({self._exit_description()})"
+            return ProcessExit(note=note, interrupted=cancel.is_set())
         ended, timed_out = self._receive(deadline, cancel)
         cancelled = ended is None and not timed_out and cancel.is_set()
         if ended is None:
             kill_group(begun["pid"])
             ended, _ = self._receive(time.monotonic() + 10.0, threading.Event())
         if ended is None:
-            return ProcessExit(timed_out=timed_out, interrupted=cancelled, note=f"server lost ({self._obituary()})")
-        grown = oom_kill_count() - kills
-        return from_wait_status(ended["status"], oom_kills=grown, timed_out=timed_out, cancelled=cancelled)
+            note = f"server lost ({self._exit_description()})"
+            return ProcessExit(timed_out=timed_out, interrupted=cancelled, note=note)
+        oom_kills = oom_kill_count() - kills
+        return from_wait_status(ended["status"], oom_kills=oom_kills, timed_out=timed_out, cancelled=cancelled)
 
     @property
     def alive(self) -> bool:
-        """Whether the server still runs."""
+        """Whether the server is running."""
         return self._process.poll() is None
 
     def close(self) -> None:
-        """End the server and whatever is left of its group."""
+        """End the server and the remaining processes of its group."""
         with contextlib.suppress(OSError):
             os.close(self._requests_end)
         try:
@@ -154,7 +161,7 @@ class ForkLauncher:
         self._log.close()
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        with contextlib.suppress(BrokenPipeError):  # the missing reply tells
+        with contextlib.suppress(BrokenPipeError):  # the reply will be missing
             os.write(self._requests_end, json.dumps(message).encode() + b"\n")
 
     def _listen(self) -> None:
@@ -173,9 +180,9 @@ class ForkLauncher:
                     return None, True
         return None, False
 
-    def _obituary(self) -> str:
+    def _exit_description(self) -> str:
         try:
-            returncode = self._process.wait(DYING_SECONDS)
+            returncode = self._process.wait(EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             return "it is still running"
         ended = from_returncode(returncode)

@@ -1,4 +1,4 @@
-"""Choose between fork server and fresh interpreters, and say why."""
+"""Choose between a fork server and fresh interpreters, and give the reason."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from harness.runner.spawn import SpawnLauncher
 
 
 class Isolation(StrEnum):
-    """How an attempt gets a process of its own."""
+    """How the process of an attempt is made."""
 
     FORK = "fork"
     SPAWN = "spawn"
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A launcher ready to run, and why it is not a fork server where that was wanted."""
+class OpenedLauncher:
+    """A launcher that is ready, and why it is not the fork server that was asked for."""
 
     launcher: Launcher
     ready: Ready | None = None
@@ -39,30 +39,30 @@ def open_launcher(
     preload: Sequence[str],
     never: Sequence[str],
     cancel: threading.Event,
-) -> Opened:
-    """Open what ``wanted`` names; a fork server that cannot keep its promise gives way to fresh interpreters.
+) -> OpenedLauncher:
+    """Open a launcher of the wanted isolation; fresh interpreters replace a server that cannot promise a clean fork.
 
-    A module whose import takes the promise away (PEFT from 0.21 on imports bitsandbytes, which initializes CUDA) is
-    left to the attempts, and the server is tried again without it. Fresh interpreters import ``preload`` before the
-    attempt, as the server does, so that phases measure the same; not where an import killed the server, for then only
-    the attempts that need that import shall die of it.
+    If one module is the reason (PEFT from 0.21 on imports bitsandbytes, which initializes CUDA), the attempts import it
+    and the server is started again without it. Fresh interpreters import ``preload`` before the attempt, as the server
+    does, so that phases are comparable. If an import killed the server, they do not: then only the attempts that need
+    that import fail.
     """
     fresh = SpawnLauncher(python, environment, preload)
     if wanted is Isolation.SPAWN:
-        return Opened(fresh)
+        return OpenedLauncher(fresh)
     if os.name == "nt":
-        return Opened(fresh, fallback="this platform has no fork")
+        return OpenedLauncher(fresh, fallback="this platform has no fork")
     modules, left_out = list(preload), list[str]()
     while True:
         server = ForkLauncher(python, environment, folder)
         try:
-            return Opened(server, server.prepare(modules, never, cancel), "; ".join(left_out))
+            return OpenedLauncher(server, server.prepare(modules, never, cancel), "; ".join(left_out))
         except ServerDied as why:
             server.close()
-            return Opened(SpawnLauncher(python, environment), fallback=str(why))
+            return OpenedLauncher(SpawnLauncher(python, environment), fallback=str(why))
         except NoCleanFork as why:
             server.close()
-            if why.module not in modules[1:]:  # without its first module, torch, a server would save nothing
-                return Opened(fresh, fallback=str(why))
+            if why.module not in modules[1:]:  # a server without the first module, torch, would save nothing
+                return OpenedLauncher(fresh, fallback=str(why))
             modules.remove(why.module)
-            left_out.append(f"{why.module} is left to the attempts, for with it {why}")
+            left_out.append(f"{why.module} is imported by each attempt instead: with it {why}")

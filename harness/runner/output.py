@@ -1,4 +1,4 @@
-"""Keep what an attempt prints: beginning and end, within a cap."""
+"""Store the output of an attempt: its beginning and end, up to a cap."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections import deque
 from pathlib import Path
 from typing import IO
 
-CAP = 2 * 1024 * 1024  # bytes of one attempt's output that are kept
+CAP = 2 * 1024 * 1024  # bytes of output that are stored for an attempt
 CHUNK = 64 * 1024
 IDLE_SECONDS = 0.05
 DRAIN_SECONDS = 2.0
 
 
 class CappedLog:
-    """Write the first half of the cap as it comes and the last half at the end, with a line for what was left out."""
+    """Write the first half of the cap at once and the last half at the end, with a line for what was left out."""
 
     def __init__(self, path: Path, cap: int = CAP) -> None:
         """Open ``path`` for writing; ``cap`` is in bytes."""
@@ -26,7 +26,7 @@ class CappedLog:
         self._left_out = 0
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Add output."""
         head, rest = data[: self._room], data[self._room :]
         if head:
             self._file.write(head)
@@ -49,10 +49,10 @@ class CappedLog:
 
 
 class Pump:
-    """Read a pipe in a thread into whichever log is the current one; what comes between attempts is dropped."""
+    """Read a pipe in a thread into the current log; output between attempts is dropped."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
-        """Start reading ``pipe`` at once, so that nobody ever blocks on it."""
+        """Start reading ``pipe`` at once, so that no writer blocks."""
         self._pipe = pipe
         self._log: CappedLog | None = None
         self._guard = threading.Lock()
@@ -61,18 +61,18 @@ class Pump:
         self._thread.start()
 
     def direct(self, log: CappedLog | None) -> None:
-        """Send what comes from now on to ``log``."""
+        """Make ``log`` the current one."""
         with self._guard:
             self._log = log
 
     def drain(self) -> None:
-        """Wait until the pipe is empty or at its end; a process that goes on printing cannot hold us for ever."""
+        """Wait until the pipe is empty or at its end, at most ``DRAIN_SECONDS``: a process may go on printing."""
         self._idle.clear()
         if self._thread.is_alive():
             self._idle.wait(timeout=DRAIN_SECONDS)
 
     def join(self) -> None:
-        """Wait for the end of the pipe; a process that keeps it open cannot hold us for ever."""
+        """Wait for the end of the pipe, at most ``DRAIN_SECONDS``: a process may keep it open."""
         self._thread.join(timeout=DRAIN_SECONDS)
 
     def _read(self) -> None:
@@ -91,7 +91,7 @@ class Pump:
 
 
 def _readable(descriptor: int) -> bool:
-    """Tell within ``IDLE_SECONDS`` whether there is something to read; where pipes cannot be polled, say yes."""
+    """Return within ``IDLE_SECONDS`` whether there is output to read; always true where pipes cannot be polled."""
     if os.name == "nt":
         return True
     import select

@@ -1,4 +1,4 @@
-"""A folder that holds nothing but the probe, so that a cell can import nothing else of ours."""
+"""A folder with the probe alone, so that a cell cannot import the rest of the harness."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOURCES = ("__init__.py", "probe")
 
 
 def probe_path(cache: Path) -> Path:
-    """Return a folder for a cell's ``PYTHONPATH`` with ``harness.probe`` alone in it, copied once per content."""
+    """Return a folder for a cell's ``PYTHONPATH`` with ``harness.probe`` only; one copy for each content."""
     package = Path(harness.__file__).parent
     files = sorted(
         path
@@ -39,5 +39,5 @@ def _copy(files: list[Path], package: Path, target: Path) -> None:
         shutil.copyfile(path, copy)
     try:
         scratch.rename(target)
-    except OSError:  # another process was quicker: its copy has the same content
+    except OSError:  # another process made the same copy meanwhile
         shutil.rmtree(scratch)

@@ -1,4 +1,4 @@
-"""What is asked of a cell's interpreter, and the environment it is asked in."""
+"""The process of an attempt: its request, its environment, its group and its exit."""
 
 from __future__ import annotations
 
@@ -14,36 +14,39 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-GROUP: dict[str, Any] = (
+GROUP: dict[str, Any] = (  # keywords for `Popen` that make the child the leader of a process group
     {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
     if os.name == "nt"
     else {"start_new_session": True}
 )
-
-
-"""Keywords for ``Popen`` that put the child at the head of its own group."""
+OOM_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
+LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONSTARTUP", "PYTEST_ADDOPTS", "VIRTUAL_ENV")
+POLL_SECONDS = 0.05
+SIGKILL = 9  # Windows has no `signal.SIGKILL`
 
 
 def kill_group(pid: int) -> None:
-    """Kill the process ``pid`` and everything in its group; one that is gone is no error."""
+    """Kill the process ``pid`` and its group; no error if it has ended."""
     if os.name == "nt":
         subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True, check=False)
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)  # it may not yet have made its group
-
-
-OOM_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
+        os.kill(pid, signal.SIGKILL)  # its group may not exist yet
 
 
 @dataclass(frozen=True)
 class ProcessExit:
-    """How the attempt's process ended, as its parent saw it.
+    """How the process of an attempt ended.
 
-    ``code`` is the exit status: None when a signal ended it or it never started. ``timed_out`` and ``interrupted`` say
-    that we ended it ourselves; ``host_oom`` that the kernel did, for want of memory.
+    Attributes:
+        code: the exit status; None if a signal ended the process or it never started.
+        signal: the number of that signal.
+        timed_out: the harness killed it at its deadline.
+        host_oom: the kernel killed it because memory ran out.
+        interrupted: the harness killed it because the run was interrupted.
+        note: what else is known, for the report.
     """
 
     code: int | None = None
@@ -57,14 +60,14 @@ class ProcessExit:
 def from_returncode(
     returncode: int, *, oom_kills: int = 0, timed_out: bool = False, cancelled: bool = False
 ) -> ProcessExit:
-    """Read a ``Popen.returncode``: negative numbers are signals. ``oom_kills`` counts the kernel's since the start."""
+    """Read a ``Popen.returncode``; ``oom_kills`` counts processes that the kernel killed since the start."""
     number = -returncode if returncode < 0 else None
-    ours = timed_out or cancelled
+    killed_by_harness = timed_out or cancelled
     return ProcessExit(
         code=None if number else returncode,
         signal=number,
         timed_out=timed_out,
-        host_oom=bool(number == 9 and not ours and oom_kills > 0),  # noqa: PLR2004  # SIGKILL, also where signal lacks it
+        host_oom=number == SIGKILL and not killed_by_harness and oom_kills > 0,
         interrupted=cancelled,
     )
 
@@ -78,7 +81,7 @@ def from_wait_status(
 
 
 def oom_kill_count(counters: tuple[Path, ...] = OOM_COUNTERS) -> int:
-    """Return how many processes the kernel has killed for want of memory so far, 0 where it does not tell."""
+    """Return how many processes the kernel has killed so far because memory ran out, 0 if it does not report it."""
     highest = 0
     for counter in counters:
         try:
@@ -89,15 +92,9 @@ def oom_kill_count(counters: tuple[Path, ...] = OOM_COUNTERS) -> int:
     return highest
 
 
-LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONSTARTUP", "PYTEST_ADDOPTS", "VIRTUAL_ENV")
-
-
-POLL_SECONDS = 0.05
-
-
 @dataclass(frozen=True)
 class Request:
-    """One thing for a child to do: ``run`` one node id, or ``collect`` the scenarios of some files.
+    """One task for a child: ``run`` one test, or ``collect`` the scenarios of some files.
 
     ``folder`` receives ``events.jsonl``, ``report.json`` and ``output.log``; ``root`` is the scenario file's folder;
     ``timeout`` is in seconds.
@@ -116,7 +113,7 @@ class Request:
     used_before: Mapping[str, int] = field(default_factory=dict)  # GPU UUID -> bytes in use before the attempt
 
     def as_json(self, isolation: str, preload: Sequence[str] = ()) -> dict[str, Any]:
-        """Return what the child reads; a fresh interpreter imports ``preload`` first."""
+        """Return the content of the request file; a fresh interpreter imports ``preload`` first."""
         return {
             "op": self.op,
             "folder": str(self.folder),
@@ -133,7 +130,7 @@ class Request:
         }
 
     def write(self, isolation: str, preload: Sequence[str] = ()) -> Path:
-        """Write the request into its folder, which is made; return the file."""
+        """Make the folder of the request, write the request file and return its path."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "request.json"
         path.write_text(json.dumps(self.as_json(isolation, preload), indent=1), encoding="utf-8")
@@ -142,7 +139,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Finished:
-    """What came of a request: how the process ended, when it began (UTC), how long it took, in which isolation."""
+    """A finished request: the exit of its process, its start (UTC), its seconds, and its isolation."""
 
     exit: ProcessExit
     started: datetime
@@ -151,7 +148,7 @@ class Finished:
 
 
 class Launcher(Protocol):
-    """Runs requests one after the other in one cell's interpreter."""
+    """Runs requests one after another in the interpreter of a cell."""
 
     isolation: str
 
@@ -160,14 +157,16 @@ class Launcher(Protocol):
         ...
 
     def close(self) -> None:
-        """Give everything back."""
+        """Release all resources."""
         ...
 
 
 def environment(probe: Path, variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a cell's processes: ours cleaned, only the probe on the path, pytest without strangers.
+    """Return the environment of a cell's processes, with the probe alone on ``PYTHONPATH``.
 
-    An empty variable is taken out of the environment.
+    Args:
+        probe: the folder of the probe.
+        variables: variables to set; an empty value removes the variable.
     """
     found = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
     found |= {
@@ -175,10 +174,10 @@ def environment(probe: Path, variables: Mapping[str, str]) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # lets `is_available()` answer without making a CUDA context
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # `is_available()` creates no CUDA context
         "TOKENIZERS_PARALLELISM": "false",
     }
-    # numpy and scipy start a pool of threads when they are imported; a server with threads promises no clean fork
+    # numpy and scipy start threads at import, and a process with threads cannot be forked safely
     found.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name, value in variables.items():
         if value:

@@ -1,4 +1,4 @@
-"""A fresh interpreter for every request: slow, and promises everything. Works on every platform."""
+"""A fresh interpreter for every request: slower than a fork, without its conditions, on every platform."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SpawnLauncher:
     isolation = "spawn"
 
     def __init__(self, python: Path, environment: dict[str, str], preload: Sequence[str] = ()) -> None:
-        """Keep the cell's interpreter, the environment of its processes, and what they import before the attempt."""
+        """Take the interpreter and the environment of a cell, and the modules to import before an attempt."""
         self._preload = tuple(preload)
         self._python = python
         self._environment = environment
@@ -36,7 +36,7 @@ class SpawnLauncher:
             pump = Pump(process.stdout)
             pump.direct(log)
             timed_out = _wait(process, begun + request.timeout, cancel)
-            kill_group(process.pid)  # the attempt, or what it left running
+            kill_group(process.pid)  # the attempt, or the processes that it left running
             returncode = process.wait()
             pump.join()
             pump.direct(None)
@@ -51,7 +51,7 @@ class SpawnLauncher:
 
     @contextlib.contextmanager
     def _started(self, request: Path) -> Iterator[subprocess.Popen[bytes]]:
-        """Start the interpreter with the end of a pipe; that we hold the other one tells it that we live."""
+        """Start the interpreter with one end of a pipe; it ends when the other end, held here, is closed."""
         watched, held = os.pipe()
         watching = os.name != "nt"
         module = (
@@ -79,11 +79,11 @@ class SpawnLauncher:
                     os.close(end)
 
     def close(self) -> None:
-        """Nothing outlives a request here."""
+        """Do nothing: no process outlives a request."""
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float, cancel: threading.Event) -> bool:
-    """Wait for the end, the deadline or ``cancel``; return whether it was the deadline."""
+    """Wait for the end, the deadline or ``cancel``; return whether the deadline came first."""
     while not cancel.is_set():
         try:
             process.wait(timeout=POLL_SECONDS)

@@ -25,7 +25,7 @@ def test_a_first_module_that_breaks_the_promise_gives_fresh_interpreters_and_the
 def test_a_later_module_that_breaks_the_promise_is_left_to_the_attempts(probe_folder, tmp_path, hostile):
     found = opened(probe_folder, tmp_path, preload=["pytest", "sqlite3.dbapi2", "csv"], never=["sqlite3"])
     assert found.launcher.isolation == "fork"
-    assert found.fallback == "sqlite3.dbapi2 is left to the attempts, for with it sqlite3 is imported"
+    assert found.fallback == "sqlite3.dbapi2 is imported by each attempt instead: with it sqlite3 is imported"
     assert list(found.ready.seconds) == ["pytest", "csv"]
     assert found.launcher.run(hostile("test_passes"), threading.Event()).exit.code == 0
     found.launcher.close()
