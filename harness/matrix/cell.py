@@ -1,4 +1,4 @@
-"""Cells and their pins: the values that the other rooms pass around."""
+"""Cells and their pins."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 class Pin:
     """One package at one version.
 
-    ``package`` is the normalized index name, ``label`` what a person reads (``5.0.0``, ``dev@1a2b3c4d``), and
-    ``requirement`` the PEP 508 text handed to the resolver (``transformers==5.0.0``, ``transformers @ git+https://…@<sha>``).
-    ``installed`` is true when the package is taken as the base interpreter has it. ``expression`` is what the matrix
-    says where that may mean another version another day (``latest``, ``latest~1``, ``dev``, ``pr:12``), else empty.
+    Attributes:
+        package: the normalized name on the index.
+        label: the version for display (``5.0.0``, ``dev@1a2b3c4d``).
+        requirement: the PEP 508 text for the resolver (``transformers==5.0.0``, ``transformers @ git+https://…@<sha>``).
+        installed: the package of the base interpreter is used.
+        expression: the expression of the matrix if it may mean another version on another day (``latest``,
+            ``latest~1``, ``dev``, ``pr:12``), else empty.
+        transitive: the package is not under test; it is pinned so that a search changes nothing else.
     """
 
     package: str
@@ -23,11 +27,11 @@ class Pin:
     requirement: str
     installed: bool = False
     expression: str = field(default="", compare=False)
-    transitive: bool = False  # held only so that nothing but what is searched moves: no package under test
+    transitive: bool = False
 
     @property
     def address(self) -> str:
-        """What it is built from (``git+https://…@<commit>``, ``file:///…``); empty for a release."""
+        """The source of the build (``git+https://…@<commit>``, ``file:///…``); empty for a release."""
         return self.requirement.partition(" @ ")[2]
 
 
@@ -35,7 +39,7 @@ class Pin:
 class Cell:
     """One full set of pins, with the Python and the environment variables of its attempts.
 
-    ``axes`` names what varies in the matrix (packages, ``python``, variables), in the order of the file.
+    ``axes`` lists the axes of the matrix (packages, ``python``, variables) in the order of the file.
     """
 
     python: str
@@ -48,11 +52,11 @@ class Cell:
     id: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        """Derive the id once, so that it can never disagree with the pins."""
+        """Derive the id from the pins."""
         object.__setattr__(self, "id", cell_id(self))
 
     def label(self, axis: str) -> str:
-        """Return what this cell has on one axis: a version label, a Python version or a variable's value."""
+        """Return the value of one axis: a version label, a Python version or the value of a variable."""
         if axis == "python":
             return self.python
         for pin in self.pins:
@@ -61,24 +65,24 @@ class Cell:
         return dict(self.variables).get(axis, "")
 
     def series(self) -> str:
-        """Return what the cell is over nights, whatever its expressions mean today; empty where nothing varies.
+        """Return the name under which results of several nightly runs are compared; empty without axes.
 
-        ``transformers=latest accelerate=1.13.0``: the axes in the matrix's order, each with its expression where that
-        moves and with its label where it does not.
+        ``transformers=latest accelerate=1.13.0``: each axis in the order of the matrix, with its expression if that may
+        mean another version on another day, else with its label.
         """
         moving = {pin.package: pin.expression for pin in self.pins if pin.expression}
-        return " ".join(f"{axis}={moving.get(axis) or lasting(self.label(axis))}" for axis in self.axes)
+        return " ".join(f"{axis}={moving.get(axis) or stable_label(self.label(axis))}" for axis in self.axes)
 
 
-def lasting(label: str) -> str:
-    """Return a label without the commit or version that it meant on its day: ``dev@1a2b3c4d`` → ``dev``."""
+def stable_label(label: str) -> str:
+    """Return a label without the commit or version that it resolved to: ``dev@1a2b3c4d`` → ``dev``."""
     expression = label.rpartition("@")[0]
     moves = expression in {"dev", "installed"} or expression.startswith(("git:", "pr:"))
     return expression if moves else label
 
 
-def readable(version: str) -> str:
-    """Return a version as a person reads it: ``git@1a2b3c4d`` for what is built from a commit, the name of a folder."""
+def display_version(version: str) -> str:
+    """Return a version for display: ``git@1a2b3c4d`` for a build of a commit, ``path:<name>`` for one of a folder."""
     address = version.partition("#")[0]
     commit = re.search(r"@([0-9a-f]{8})[0-9a-f]{32}$", address)
     if commit is not None:
@@ -87,7 +91,7 @@ def readable(version: str) -> str:
 
 
 def cell_id(cell: Cell) -> str:
-    """Name a cell by what varies, plus a digest over everything, safe as a folder name and as a nox session id."""
+    """Return an id of axis labels and a digest of all pins, valid as a folder name and as a nox session id."""
     content = {
         "python": cell.python,
         "base": cell.base_python,

@@ -1,4 +1,4 @@
-"""From a matrix to its cells: the product of what varies, less the excluded, plus the included."""
+"""Expand a matrix to its cells: the product of its axes, without the excluded cells, plus the included ones."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from harness.matrix.schema import Matrix, MatrixFile
 
 @dataclass(frozen=True)
 class PythonContext:
-    """What a matrix takes from the machine where it leaves it open: the Python, and the base of ``installed`` pins."""
+    """What a matrix takes from the machine if it does not say: the Python, and the base of ``installed`` pins."""
 
     python: str = f"{sys.version_info.major}.{sys.version_info.minor}"
     base_python: str | None = None
 
 
-HERE = PythonContext()
+THIS_PYTHON = PythonContext()
 
 
-def expand(matrix: MatrixFile, resolve: Resolve, ground: PythonContext = HERE) -> tuple[Cell, ...]:
+def expand(matrix: MatrixFile, resolve: Resolve, context: PythonContext = THIS_PYTHON) -> tuple[Cell, ...]:
     """Return the cells of a matrix, in the order of the file, each once.
 
-    The first axis turns slowest; the releases of a range ascend. Exclusions apply to the product and not to what an
-    ``include`` adds, for that is asked for by name.
+    The first axis varies slowest; the releases of a range ascend. Exclusions apply to the product, not to the cells of
+    an ``include``.
 
     Args:
         matrix: The validated matrix.
-        resolve: Turns a package and a version expression into pins.
-        ground: What the machine gives.
+        resolve: Returns the pins of a package and a version expression.
+        context: The Python of the machine.
 
     Raises:
         ConfigError: the reference matches no cell.
@@ -46,24 +46,24 @@ def expand(matrix: MatrixFile, resolve: Resolve, ground: PythonContext = HERE) -
     excluded = [_named(matrix, row) for row in matrix.exclude]
     kept = [
         cell
-        for cell in product_cells(matrix, resolve, ground)
+        for cell in product_cells(matrix, resolve, context)
         if not any(selector_matches(row, cell, resolve) for row in excluded)
     ]
-    added = [cell for row in matrix.include for cell in product_cells(matrix, resolve, ground, _named(matrix, row))]
+    added = [cell for row in matrix.include for cell in product_cells(matrix, resolve, context, _named(matrix, row))]
     cells: dict[str, Cell] = {}
     for cell in (*kept, *added):
-        if _moving(cell) > _moving(cells.setdefault(cell.id, cell)):
-            cells[cell.id] = cell  # the same cell, called by what moves
+        if _moving_pins(cell) > _moving_pins(cells.setdefault(cell.id, cell)):
+            cells[cell.id] = cell  # the same pins from expressions that may mean another version tomorrow
     if not cells:
         raise NothingSelectedError("[[exclude]] leaves no cell of this matrix")
     return _with_reference(matrix, tuple(cells.values()), resolve)
 
 
 def product_cells(
-    matrix: MatrixFile, resolve: Resolve, ground: PythonContext, row: Mapping[str, str] | None = None
+    matrix: MatrixFile, resolve: Resolve, context: PythonContext, row: Mapping[str, str] | None = None
 ) -> Iterator[Cell]:
-    """Yield every combination of what varies; a row of ``include`` replaces the values of the keys that it names."""
-    choices = _choices(matrix, resolve, ground, row or {})
+    """Yield every combination of the axes' values; a row of ``include`` replaces the values of its keys."""
+    choices = _choices(matrix, resolve, context, row or {})
     axes = varying(matrix)
     for values in product(*choices.values()):
         chosen = dict(zip(choices, values, strict=True))
@@ -74,33 +74,34 @@ def product_cells(
             variables=tuple((name, str(chosen[name])) for name in matrix.variables),
             axes=axes,
             as_of=matrix.as_of.isoformat() if matrix.as_of else None,
-            base_python=ground.base_python if any(pin.installed for pin in pins) else None,
+            base_python=context.base_python if any(pin.installed for pin in pins) else None,
         )
 
 
 def varying(matrix: MatrixFile) -> tuple[str, ...]:
-    """Name what tells cells apart: the axes, variables with several values, and what an ``include`` changes."""
+    """Return what distinguishes cells: the axes, variables with several values, and the keys of ``include``."""
     variables = (name for name, values in matrix.variables.items() if len(values) > 1)
     included = (key for row in matrix.include for key in _named(matrix, row))
     return tuple(dict.fromkeys((*matrix.axes, *variables, *included)))
 
 
 def _choices(
-    matrix: MatrixFile, resolve: Resolve, ground: PythonContext, row: Mapping[str, str]
+    matrix: MatrixFile, resolve: Resolve, context: PythonContext, row: Mapping[str, str]
 ) -> dict[str, tuple[Pin | str, ...]]:
-    """Return what each key of a cell may be, in the order in which the keys turn."""
-    python = (matrix.python or ground.python,)
-    held = {package: (text,) for package, text in matrix.pins.items()}
-    texts = {**matrix.axes, **matrix.variables, **held, "python": matrix.axes.get("python", python)}
+    """Return the possible values of each key of a cell, the slowest varying key first."""
+    python = (matrix.python or context.python,)
+    pinned = {package: (text,) for package, text in matrix.pins.items()}
+    texts = {**matrix.axes, **matrix.variables, **pinned, "python": matrix.axes.get("python", python)}
     texts |= {key: (value,) for key, value in row.items()}
     packages = set(matrix.packages)
     return {key: _pins(key, values, resolve) if key in packages else values for key, values in texts.items()}
 
 
 def _pins(package: str, texts: tuple[str, ...], resolve: Resolve) -> tuple[Pin | str, ...]:
-    """Return the pins of all expressions of an axis, each once, under the label that comes first.
+    """Return the pins of all expressions of an axis, each once, with the label that comes first.
 
-    What moves gives it its name over nights: in ``[">=5.0", "latest"]`` the newest release is the line ``latest``.
+    An expression that may mean another version tomorrow names the series: in ``[">=5.0", "latest"]`` the newest release
+    belongs to the series ``latest``.
     """
     found: dict[tuple[str, bool], Pin | str] = {}
     for text in texts:
@@ -111,7 +112,7 @@ def _pins(package: str, texts: tuple[str, ...], resolve: Resolve) -> tuple[Pin |
     return tuple(found.values())
 
 
-def _moving(cell: Cell) -> int:
+def _moving_pins(cell: Cell) -> int:
     return sum(bool(pin.expression) for pin in cell.pins)
 
 
@@ -126,8 +127,8 @@ def _with_reference(matrix: MatrixFile, cells: tuple[Cell, ...], resolve: Resolv
     marked = tuple(replace(cell, reference=selector_matches(row, cell, resolve)) for cell in cells)
     if not any(cell.reference for cell in marked):
         wanted = ", ".join(f'{key} = "{value}"' for key, value in row.items())
-        there = "; ".join(f"{key}: {', '.join(dict.fromkeys(_label(cell, key) for cell in cells))}" for key in row)
-        raise ConfigError(f"reference {{ {wanted} }} matches no cell; there are {there}")
+        labels = "; ".join(f"{key}: {', '.join(dict.fromkeys(_label(cell, key) for cell in cells))}" for key in row)
+        raise ConfigError(f"reference {{ {wanted} }} matches no cell; there are {labels}")
     return marked
 
 
@@ -136,18 +137,18 @@ def _label(cell: Cell, key: str) -> str:
 
 
 def override_versions(matrix: Matrix, words: Sequence[str]) -> Matrix:
-    """Return the matrix with ``PACKAGE=EXPRESSION`` in place of what its file says; a package named again is an axis.
+    """Return the matrix with the versions of ``PACKAGE=EXPRESSION``; a package given several times becomes an axis.
 
-    What the reference cell has of a replaced axis stays on that axis: without it nothing could be compared. A package
-    that the matrix does not name is added.
+    An axis keeps the value of the reference cell, so that there is something to compare with. A package that the matrix
+    does not name is added.
 
     Raises:
-        ConfigError: a word is not of that form, or its expression is none.
+        ConfigError: a word does not have that form, or its expression is invalid.
     """
     if not words:
         return matrix
     raw: dict[str, Any] = copy.deepcopy(matrix.raw)
-    for package, values in _grouped(words).items():
+    for package, values in _overrides(words).items():
         axes, pins = raw.setdefault("axes", {}), raw.setdefault("pins", {})
         axis = next((key for key in axes if canonicalize_name(key) == package), None)
         pin = next((key for key in pins if canonicalize_name(key) == package), None)
@@ -158,10 +159,10 @@ def override_versions(matrix: Matrix, words: Sequence[str]) -> Matrix:
             axes[package] = values
         else:
             pins[pin or package] = values[0]
-    return Matrix.model_validate({**raw, "raw": raw, "path": matrix.path, "instead": tuple(words)})
+    return Matrix.model_validate({**raw, "raw": raw, "path": matrix.path, "overrides": tuple(words)})
 
 
-def _grouped(words: Sequence[str]) -> dict[str, list[str]]:
+def _overrides(words: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for word in words:
         name, _, text = word.partition("=")

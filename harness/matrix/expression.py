@@ -1,4 +1,4 @@
-"""What the text of a version expression means, without asking anybody."""
+"""Version expressions and selectors: parsed and matched without the network."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ class Exact:
 
 @dataclass(frozen=True)
 class Range:
-    """Every release in a specifier set: ``>=5.0,<5.7``, ``5.1.x``; or each minor's newest patch in it: ``5.x.x``."""
+    """All releases in a specifier set (``>=5.0,<5.7``, ``5.1.x``), or the newest patch of each minor (``5.x.x``)."""
 
     specifiers: SpecifierSet
     newest_patches: bool = False
 
     @property
     def prereleases(self) -> bool:
-        """Say whether the text names a pre-release, which lets pre-releases in."""
+        """Whether the text names a pre-release, and so includes pre-releases."""
         return bool(self.specifiers.prereleases)
 
-    def holds(self, version: Version, *, prereleases: bool | None = None) -> bool:
-        """Say whether a release is in the set."""
+    def contains(self, version: Version, *, prereleases: bool | None = None) -> bool:
+        """Return whether a release is in the set."""
         return self.specifiers.contains(version, prereleases=self.prereleases if prereleases is None else prereleases)
 
 
 @dataclass(frozen=True)
 class Latest:
-    """The newest patch of each of the last so many minors: ``latest``, ``latest:6``."""
+    """The newest patch of each of the last ``minors`` minors: ``latest``, ``latest:6``."""
 
     minors: int = 1
 
 
 @dataclass(frozen=True)
 class GitRef:
-    """A state of the package's repository: ``dev`` (no ref: the default branch), ``git:<ref>``, ``pr:<number>``."""
+    """A commit of the package's repository: ``dev`` (the default branch), ``git:<ref>``, ``pr:<number>``."""
 
     text: str
     ref: str | None = None
@@ -66,17 +66,17 @@ class Folder:
 
 @dataclass(frozen=True)
 class Installed:
-    """What the base interpreter has."""
+    """The version in the base interpreter."""
 
 
 Expression = Exact | Range | Latest | GitRef | Folder | Installed
 
 
 def parse(text: str) -> Expression:  # noqa: PLR0911 - one return a form
-    """Read a version expression.
+    """Parse a version expression.
 
     Raises:
-        ValueError: the text is none of the forms; the message is half a sentence for the user.
+        ValueError: the text has none of the forms; the message is the predicate of a sentence.
     """
     word, colon, rest = text.partition(":")
     match word, bool(colon):
@@ -114,8 +114,8 @@ def _release(text: str) -> Expression:
         raise ValueError(f"is not a version expression ({FORMS})") from None
 
 
-def written_version(label: str) -> Version | None:
-    """Read the release number in a pin's label (``5.1.0``, ``installed@2.13.0+cpu``); None for a commit or folder."""
+def label_version(label: str) -> Version | None:
+    """Return the version in a pin's label (``5.1.0``, ``installed@2.13.0+cpu``); None for a commit or a folder."""
     try:
         return Version(label.removeprefix("installed@"))
     except InvalidVersion:
@@ -126,20 +126,20 @@ Resolve = Callable[[str, str], Sequence[Pin]]
 
 
 def selector_matches(row: Mapping[str, str], cell: Cell, resolve: Resolve) -> bool:
-    """Say whether every key of the row matches the cell.
+    """Return whether every key of a selector matches the cell.
 
     ========================  =====================================================================
     value for a package       matches
     ========================  =====================================================================
-    a label                   the pin that is shown so (``dev@1a2b3c4d``, ``path:work``)
-    an exact version          the release, and a local build of it (``2.13.0`` has ``2.13.0+cpu``)
-    a specifier, ``5.1.x``    every release in it, pre-releases too; never a commit or a folder
-    ``latest``, ``latest:6``  what the expression means today
-    ``dev``, ``git:``, ``pr:``  the pin that the same expression made
-    ``path:…``, ``installed``  the working copy; whatever the base interpreter has
+    a label                   the pin with this label (``dev@1a2b3c4d``, ``path:work``)
+    an exact version          the release, and a local build of it (``2.13.0`` matches ``2.13.0+cpu``)
+    a specifier, ``5.1.x``    every release in it, pre-releases included; never a commit or a folder
+    ``latest``, ``latest:6``  the releases to which the expression resolves today
+    ``dev``, ``git:``, ``pr:``  the pin of the same expression
+    ``path:…``, ``installed``  the working copy; any version of the base interpreter
     ========================  =====================================================================
 
-    For ``python`` a version (``3.11`` has ``3.11.7``) or a specifier; for a variable its value.
+    For ``python`` a version (``3.11`` matches ``3.11.7``) or a specifier; for a variable its value.
     """
     return all(_matches(key, value, cell, resolve) for key, value in row.items())
 
@@ -154,26 +154,26 @@ def _matches(key: str, value: str, cell: Cell, resolve: Resolve) -> bool:
 
 
 def python_matches(value: str, python: str) -> bool:
-    """Compare a Python version with an exact one, to as many parts as that has, or with a specifier."""
+    """Return whether a Python version has the parts of an exact version, or is in a specifier."""
     wanted = parse(value)
     if isinstance(wanted, Range):
-        return wanted.holds(Version(python), prereleases=True)
+        return wanted.contains(Version(python), prereleases=True)
     parts = value.split(".")
     return python.split(".")[: len(parts)] == parts
 
 
 def pin_matches(value: str, pin: Pin, resolve: Resolve) -> bool:  # noqa: PLR0911 - one return a form
-    """Say whether a value of a row means this pin; see :func:`row_holds`."""
+    """Return whether a value of a selector matches this pin; see :func:`selector_matches`."""
     if value == pin.label:
         return True
     if "@" in value:
         return False
-    version = written_version(pin.label)
+    version = label_version(pin.label)
     match parse(value):
         case Exact(wanted):
             return version is not None and wanted in {version, Version(version.public)}
         case Range() as wanted:
-            return version is not None and wanted.holds(version, prereleases=True)
+            return version is not None and wanted.contains(version, prereleases=True)
         case GitRef(text):
             return pin.label.rpartition("@")[0] == text
         case Latest() | Folder():

@@ -1,4 +1,4 @@
-"""Run git in a folder, without its prompts and without what a calling git has set."""
+"""Commits of the repositories under test: references resolved, histories read, copies kept; all by running git."""
 
 from __future__ import annotations
 
@@ -18,23 +18,35 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.expression import GitRef
-from harness.matrix.index import AnswerCache, age
+from harness.matrix.index import AnswerCache, format_age
 from harness.matrix.paths import nearest
 
 READ_SECONDS = 120.0
-SHORT_SHA = 10  # characters of a commit, as a person reads it
+LS_REMOTE_SECONDS = 60
+CLONE_SECONDS = 1800.0  # a long history over a slow connection
+SHORT_SHA = 10  # characters of a commit for display
+COMMIT_FIELDS = "--format=%H%x1f%P%x1f%aI%x1f%s"
+URL = re.compile(r"[a-z][a-z+]*://")
+SCP = re.compile(r"([\w.-]+@[\w.-]+):(?!//)(.+)")  # git@github.com:owner/name, which no installer reads
+DEFAULT_REPOSITORIES: Mapping[str, str] = {  # for `dev`, `git:` and `pr:` of packages without a [repositories] entry
+    "accelerate": "https://github.com/huggingface/accelerate",
+    "bitsandbytes": "https://github.com/bitsandbytes-foundation/bitsandbytes",
+    "peft": "https://github.com/huggingface/peft",
+    "torch": "https://github.com/pytorch/pytorch",
+    "transformers": "https://github.com/huggingface/transformers",
+}
 
 
 class GitFailed(Exception):
-    """git said no; the text is its first line."""
+    """git failed; the text is the first line of its message."""
 
 
 def git(folder: Path, *arguments: str, seconds: float = READ_SECONDS) -> str:
-    """Run git in a folder and return what it printed.
+    """Run git in a folder and return its output.
 
     Raises:
-        GitFailed: it said no.
-        InfrastructureError: it is missing, or not finished in time.
+        GitFailed: git failed.
+        InfrastructureError: git is missing, or not finished in time.
     """
     command = ["git", "-c", "log.showSignature=false", "-C", str(folder), *arguments]
     try:
@@ -53,51 +65,38 @@ def git(folder: Path, *arguments: str, seconds: float = READ_SECONDS) -> str:
     except subprocess.TimeoutExpired:
         raise InfrastructureError(f"`git {shlex.join(arguments)}` was not finished after {seconds:.0f} s.") from None
     if done.returncode:
-        said = [line for line in done.stderr.strip().splitlines() if not line.startswith("warning:")]
-        raise GitFailed(said[0] if said else f"exit status {done.returncode}")
+        messages = [line for line in done.stderr.strip().splitlines() if not line.startswith("warning:")]
+        raise GitFailed(messages[0] if messages else f"exit status {done.returncode}")
     return done.stdout
 
 
 def clean_environment() -> dict[str, str]:
-    """Return our variables without those by which git, when it calls us, means its own repository."""
+    """Return the environment without the variables that point git to the repository of a calling git."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("GIT_DIR", "GIT_WORK", "GIT_IND"))
     }
     return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
-LS_REMOTE_SECONDS = 60
-
-
-# Where `dev`, `git:` and `pr:` look when the matrix has no [repositories] entry for a package.
-DEFAULT_REPOSITORIES: Mapping[str, str] = {
-    "accelerate": "https://github.com/huggingface/accelerate",
-    "bitsandbytes": "https://github.com/bitsandbytes-foundation/bitsandbytes",
-    "peft": "https://github.com/huggingface/peft",
-    "torch": "https://github.com/pytorch/pytorch",
-    "transformers": "https://github.com/huggingface/transformers",
-}
-
-
 @dataclass(frozen=True)
 class ResolvedRef:
-    """A commit, as its full 40 characters, and what to tell the user about it."""
+    """A commit in 40 characters, and a warning for the user."""
 
     commit: str
     warning: str | None = None
 
 
 def repository_address(repository: str, beside: Path) -> str:
-    """Return what git is given: an address as it is, or a local folder made absolute as a ``file:`` address."""
+    """Return the address of a repository for git: a URL unchanged, a local folder as an absolute ``file:`` URL."""
     if re.match(r"[a-z+]+://|[\w.-]+@[\w.-]+:", repository):
         return repository
     return (beside / Path(repository).expanduser()).resolve().as_uri()
 
 
 def resolve_ref(wanted: GitRef, address: str, cache: Path) -> ResolvedRef:
-    """Ask a repository which commit an expression means today.
+    """Resolve an expression to a commit of a repository.
 
-    An answer of a remote repository is kept for an hour, so that a cell keeps its id between listing and running it.
+    The answer of a remote repository is cached for an hour, so that a cell keeps its id between plan and run.
 
     Raises:
         ConfigError: the repository has no such branch, tag or pull request.
@@ -110,7 +109,9 @@ def resolve_ref(wanted: GitRef, address: str, cache: Path) -> ResolvedRef:
     answer = AnswerCache(cache).ask(f"commit {wanted.text} {address}", lambda: _resolve(wanted, address))
     if answer.stale is None:
         return ResolvedRef(answer.value)
-    return ResolvedRef(answer.value, f"{address} does not answer; what {wanted.text} means is {age(answer.stale)} old")
+    return ResolvedRef(
+        answer.value, f"{address} does not answer; what {wanted.text} means is {format_age(answer.stale)} old"
+    )
 
 
 def _resolve(wanted: GitRef, address: str) -> str:
@@ -123,7 +124,7 @@ def _resolve(wanted: GitRef, address: str) -> str:
 
 
 def _names(wanted: GitRef) -> tuple[str, ...]:
-    """Return the references to try, the best first; an annotated tag stands for the commit behind it (``^{}``)."""
+    """Return the references to try, the best first; ``^{}`` is the commit of an annotated tag."""
     if wanted.pull is not None:
         return (f"refs/pull/{wanted.pull}/head",)
     if wanted.ref is None:
@@ -146,27 +147,15 @@ def _absent(wanted: GitRef, address: str) -> str:
 def _ls_remote(address: str, *patterns: str) -> dict[str, str]:
     """Return the matching references and their commits."""
     try:
-        said = git(Path(), "ls-remote", "--quiet", "--", address, *patterns, seconds=LS_REMOTE_SECONDS)
+        listed = git(Path(), "ls-remote", "--quiet", "--", address, *patterns, seconds=LS_REMOTE_SECONDS)
     except GitFailed as error:
-        raise InfrastructureError(f"git cannot ask {address}: {error}.") from None
-    rows = (line.split("\t", 1) for line in said.splitlines() if "\t" in line)
+        raise InfrastructureError(f"git cannot read the references of {address}: {error}.") from None
+    rows = (line.split("\t", 1) for line in listed.splitlines() if "\t" in line)
     return {name: commit for commit, name in rows}
 
 
-CLONE_SECONDS = 1800.0  # a long history over a slow line
-
-
-FIELDS = "--format=%H%x1f%P%x1f%aI%x1f%s"
-
-
-URL = re.compile(r"[a-z][a-z+]*://")
-
-
-SCP = re.compile(r"([\w.-]+@[\w.-]+):(?!//)(.+)")  # git@github.com:owner/name, which no installer reads
-
-
 class Commit(BaseModel):
-    """One commit; ``date`` is the author's, ISO 8601."""
+    """One commit; ``date`` is the author date in ISO 8601."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -177,21 +166,21 @@ class Commit(BaseModel):
 
     @property
     def short(self) -> str:
-        """The beginning of its name."""
+        """The abbreviated commit."""
         return self.sha[:SHORT_SHA]
 
     @property
     def pull(self) -> int | None:
-        """The pull request that its subject names, as GitHub writes it: ``(#123)``."""
+        """The number of the pull request in its subject, as GitHub writes it: ``(#123)``."""
         found = re.findall(r"\(#(\d+)\)", self.subject)
         return int(found[-1]) if found else None
 
     def summary(self) -> str:
-        """Name it with its date, its pull request and its subject in one line."""
+        """Return one line: abbreviated commit, date, pull request and subject."""
         return f"{self.short} ({self._facts()})"
 
     def full_summary(self) -> str:
-        """Name it so with all characters of its name."""
+        """Return the same line with the full commit."""
         return f"{self.sha} ({self._facts()})"
 
     def _facts(self) -> str:
@@ -201,10 +190,10 @@ class Commit(BaseModel):
 
 @dataclass(frozen=True)
 class CommitRange:
-    """Commits in a row, oldest first: the first stands before the change, the last after it.
+    """A range of commits, oldest first, from the commit before a change to the commit after it.
 
-    With ``fork`` the first does not lie on the row: its branch left the row at the second, which is asked first,
-    because what holds for the first need not hold there.
+    With ``fork`` the first commit is on another branch, and the second is the merge base. A search has to probe the
+    merge base first: its result may differ from that of the first commit.
     """
 
     commits: tuple[Commit, ...]
@@ -212,12 +201,12 @@ class CommitRange:
 
     @property
     def shas(self) -> tuple[str, ...]:
-        """The commits by name."""
+        """The commits in 40 characters."""
         return tuple(one.sha for one in self.commits)
 
 
 def commit_range(older: Commit, chain: Sequence[Commit], base: Commit) -> CommitRange:
-    """Return the row from ``older`` over ``chain``; ``base`` is the commit on which the chain stands."""
+    """Return the range from ``older`` over ``chain``; ``base`` is the parent of the first commit of the chain."""
     if base.sha == older.sha:
         return CommitRange((older, *chain))
     return CommitRange((older, base, *chain), fork=True)
@@ -225,9 +214,9 @@ def commit_range(older: Commit, chain: Sequence[Commit], base: Commit) -> Commit
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository: git reads it in ``folder``, an installer gets ``address``; ``subfolder`` holds the package.
+    """A repository: git reads ``folder``, an installer gets ``address``; the package is in ``subfolder``.
 
-    Nothing is ever checked out in ``folder``: an installer makes its own copy of a commit.
+    Nothing is checked out in ``folder``: an installer makes its own copy of a commit.
     """
 
     folder: Path
@@ -240,42 +229,42 @@ class Repository:
         return tuple(git(self.folder, "tag", "--list", "--sort=creatordate").splitlines())
 
     def commit(self, ref: str) -> Commit:
-        """Return the commit that a tag, a branch or a name means.
+        """Return the commit of a tag, a branch or an abbreviated commit.
 
         Raises:
             ConfigError: there is none.
         """
         try:
-            return _read_commits(git(self.folder, "log", "--max-count=1", FIELDS, f"{ref}^{{commit}}", "--"))[0]
+            return _read_commits(git(self.folder, "log", "--max-count=1", COMMIT_FIELDS, f"{ref}^{{commit}}", "--"))[0]
         except GitFailed as error:
             raise ConfigError(f"{self.address} has no commit {ref} ({error})") from None
 
     def commits_between(self, older: str, newer: str) -> CommitRange:
-        """Return the row of commits that ``newer`` has and ``older`` lacks, along first parents.
+        """Return the commits that ``newer`` has and ``older`` has not, along first parents.
 
         Raises:
             ConfigError: there are none, or the two have no common history.
         """
         limits = ("--first-parent", "--reverse", f"{older}..{newer}", "--")
-        chain = _read_commits(git(self.folder, "log", FIELDS, *limits, seconds=CLONE_SECONDS))
+        chain = _read_commits(git(self.folder, "log", COMMIT_FIELDS, *limits, seconds=CLONE_SECONDS))
         if not chain:
-            raise ConfigError(f"{newer} has no commit that {older} has not: they stand in the wrong order")
+            raise ConfigError(f"{newer} has no commit that {older} has not: the order is wrong")
         if not chain[0].parents:
             raise ConfigError(f"{older} and {newer} have no common commit (is {self.address} a shallow clone?)")
         return commit_range(self.commit(older), chain, self.commit(chain[0].parents[0]))
 
     def origin(self) -> str:
-        """Return the address that people know it by: the one it was cloned from, else its own."""
+        """Return the address that the repository was cloned from, else its own."""
         try:
             return git(self.folder, "config", "--get", "remote.origin.url").strip() or self.address
         except GitFailed:
             return self.address
 
     def fetch(self) -> None:
-        """Bring the copy of a remote repository up to date; a local one is as its owner wants it.
+        """Update the copy of a remote repository; a local one is left unchanged.
 
         Raises:
-            InfrastructureError: it does not answer.
+            InfrastructureError: the repository does not answer.
         """
         if not self.remote:
             return
@@ -288,30 +277,30 @@ class Repository:
 
 
 def open_repository(text: str, cache: Path) -> Repository:
-    """Open what ``--into`` names: ``git:<url or folder>``, with ``#subdirectory=…`` where the package lies deeper.
+    """Open the repository of ``--into``: ``git:<url or folder>``, with ``#subdirectory=…`` for a package deeper in it.
 
     Args:
-        text: An ``https``, ``ssh`` or ``file`` address is copied (bare, without file contents) and kept; a folder is
-            used as it is.
+        text: A folder is used directly; of an ``https``, ``ssh`` or ``file`` URL a copy is made (bare, without file
+            contents) and kept.
         cache: The folder of the copies.
 
     Raises:
-        ConfigError: it does not begin with ``git:``, or the folder is no repository.
-        InfrastructureError: git is missing, or the address does not answer.
+        ConfigError: the text does not begin with ``git:``, or the folder is not a repository.
+        InfrastructureError: git is missing, or the URL does not answer.
     """
     kind, colon, rest = text.partition(":")
-    place, _, fragment = rest.partition("#")
-    if kind != "git" or not colon or not place:
+    address, _, fragment = rest.partition("#")
+    if kind != "git" or not colon or not address:
         raise ConfigError(f"--into {text} must be git:URL or git:FOLDER")
     subfolder = fragment.removeprefix("subdirectory=").strip("/")
-    place = _as_url(place)
-    if URL.match(place):
-        return Repository(_clone(place, cache), place, subfolder, remote=True)
-    return _local(place, subfolder)
+    address = _as_url(address)
+    if URL.match(address):
+        return Repository(_clone(address, cache), address, subfolder, remote=True)
+    return _local(address, subfolder)
 
 
-def _local(place: str, subfolder: str) -> Repository:
-    folder = Path(place).expanduser().absolute()
+def _local(text: str, subfolder: str) -> Repository:
+    folder = Path(text).expanduser().absolute()
     try:
         bare = git(folder, "rev-parse", "--is-bare-repository").strip() == "true"
         if bare:
@@ -319,15 +308,14 @@ def _local(place: str, subfolder: str) -> Repository:
         top = Path(git(folder, "rev-parse", "--show-toplevel").strip())
         inside = git(folder, "rev-parse", "--show-prefix").strip().strip("/")
     except (GitFailed, NotADirectoryError) as error:
-        raise ConfigError(f"--into git:{place} is no git repository ({error})") from None
+        raise ConfigError(f"--into git:{text} is not a git repository ({error})") from None
     return Repository(top, installer_address(top), subfolder or inside)
 
 
 def installer_address(folder: Path) -> str:
-    """Return where an installer gets the commits of a local repository.
+    """Return the address from which an installer gets the commits of a local repository.
 
-    That is the repository itself; or, where it is a partial clone (``--filter=blob:none``), the remote that has what it
-    lacks, for git serves no commit whose contents are not there.
+    For a partial clone (``--filter=blob:none``) it is the remote: git does not serve a commit without its contents.
     """
     try:
         remote = git(folder, "config", "--get-regexp", r"^remote\..*\.promisor$").split()[0].removesuffix(".promisor")
@@ -338,26 +326,26 @@ def installer_address(folder: Path) -> str:
 
 
 def _as_url(address: str) -> str:
-    """Return an address as installers read it: what is written as for scp gets its ``ssh://``."""
+    """Return an address for installers: the form of scp (``git@host:path``) becomes an ``ssh://`` URL."""
     scp = SCP.fullmatch(address)
     return f"ssh://{scp[1]}/{scp[2]}" if scp else address
 
 
 def _clone(address: str, cache: Path) -> Path:
-    """Return the bare copy of a remote repository, made now if there is none."""
+    """Return the bare copy of a remote repository; the first call makes it."""
     folder = cache.absolute() / hashlib.sha256(address.encode()).hexdigest()[:16]
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if (folder / "HEAD").exists():
             return folder
-        half = Path(tempfile.mkdtemp(dir=cache, prefix="cloning-"))
+        scratch = Path(tempfile.mkdtemp(dir=cache, prefix="cloning-"))
         try:
-            git(cache, "clone", "--quiet", "--bare", "--filter=blob:none", address, str(half), seconds=CLONE_SECONDS)
-            half.rename(folder)
+            git(cache, "clone", "--quiet", "--bare", "--filter=blob:none", address, str(scratch), seconds=CLONE_SECONDS)
+            scratch.rename(folder)
         except GitFailed as error:
             raise InfrastructureError(f"git cannot clone {address}: {error}") from None
         finally:
-            shutil.rmtree(half, ignore_errors=True)
+            shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The releases of a package, as the user's pip sees them, with dates and yanked marks where the index tells."""
+"""The releases of a package according to the user's pip, with upload times and yanked marks of the index."""
 
 from __future__ import annotations
 
@@ -39,30 +39,28 @@ from harness.matrix.pip import INDEX_SECTIONS, read_settings, run_pip
 # mirrors shorten, leaves out their upload times, and reads certificates of certifi instead of the system's, so that an
 # index that pip reaches would have no dates. With requests and Beautiful Soup it also takes half a second to import.
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
-
-
 TIMEOUT_SECONDS = 15.0
-
-
 SIZE_LIMIT_BYTES = 64 << 20
+FRESH_SECONDS = 3600.0
+DEFAULT_INDEX = "https://pypi.org/simple"
 
 
 @dataclass(frozen=True)
 class IndexFile:
-    """One file of a release: when it was uploaded, and why it was yanked (empty when no reason was given)."""
+    """One file of a release: its upload time, and why it was yanked (empty: without a reason; None: not yanked)."""
 
     version: Version
     uploaded: datetime | None
     yanked: str | None
 
 
-def fetch(index_url: str, package: str, cert: str | None) -> tuple[IndexFile, ...]:
-    """Read one package's page; empty when the index does not answer in a form that is known.
+def fetch_page(index_url: str, package: str, cert: str | None) -> tuple[IndexFile, ...]:
+    """Return the files of a package's page; empty if the page cannot be read.
 
     Args:
-        index_url: Base of a simple index (PEP 503, PEP 691); a user and password in it are sent as basic authorization.
+        index_url: URL of a simple index (PEP 503, PEP 691); its user and password are sent as basic authorization.
         package: Normalized name.
-        cert: File of certificates to trust; None for what the TLS library finds (``SSL_CERT_FILE``).
+        cert: File of trusted certificates; None for those of the TLS library (``SSL_CERT_FILE``, the system's store).
     """
     parts = urlsplit(index_url)
     if parts.scheme not in {"http", "https"}:
@@ -77,13 +75,13 @@ def fetch(index_url: str, package: str, cert: str | None) -> tuple[IndexFile, ..
         trust = ssl.create_default_context(cafile=cert)
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=trust) as answer:  # noqa: S310 - as above
             text = answer.read(SIZE_LIMIT_BYTES).decode()
-            return parse(text, as_json="json" in answer.headers.get_content_type())
+            return parse_page(text, as_json="json" in answer.headers.get_content_type())
     except (OSError, http.client.HTTPException, ValueError, AttributeError):
-        return ()  # the list of versions comes from pip; the page only adds to it
+        return ()  # the versions come from pip; the page only adds upload times and yanked marks
 
 
-def parse(text: str, *, as_json: bool) -> tuple[IndexFile, ...]:
-    """Read the page: PEP 691 JSON, or PEP 503 HTML, where some mirrors add the upload time.
+def parse_page(text: str, *, as_json: bool) -> tuple[IndexFile, ...]:
+    """Read a page in JSON (PEP 691) or HTML (PEP 503), to which some mirrors add upload times.
 
     Raises:
         ValueError: the text is not JSON.
@@ -97,18 +95,18 @@ def _json_files(text: str) -> Iterator[IndexFile]:
     for entry in files if isinstance(files, list) else ():
         yanked = entry.get("yanked", False)
         reason = None if yanked is False else "" if yanked is True else str(yanked)
-        yield from _file(str(entry.get("filename")), entry.get("upload-time"), reason)
+        yield from _index_file(str(entry.get("filename")), entry.get("upload-time"), reason)
 
 
 class _Links(HTMLParser):
-    """Collects the links of a page as (file name, attributes)."""
+    """Collect the links of a page as (file name, attributes)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep the file that a link points to; its text may be shortened by a mirror."""
+        """Take the name of the file from the address of a link; a mirror may shorten its text."""
         values = dict(attrs)
         if tag == "a" and (href := values.get("href")):
             self.found.append((unquote(urlsplit(href).path.rpartition("/")[2]), values))
@@ -119,18 +117,18 @@ def _html_files(text: str) -> Iterator[IndexFile]:
     links.feed(text)
     for name, attributes in links.found:
         reason = (attributes["data-yanked"] or "") if "data-yanked" in attributes else None
-        yield from _file(name, attributes.get("data-upload-time"), reason)
+        yield from _index_file(name, attributes.get("data-upload-time"), reason)
 
 
-def _file(name: str, uploaded: str | None, yanked: str | None) -> Iterator[IndexFile]:
+def _index_file(name: str, uploaded: str | None, yanked: str | None) -> Iterator[IndexFile]:
     try:
         version = parse_wheel_filename(name)[1] if name.endswith(".whl") else parse_sdist_filename(name)[1]
     except (InvalidWheelFilename, InvalidSdistFilename):
-        return  # eggs and installers of old days
-    yield IndexFile(version, _time(uploaded), yanked)
+        return  # an egg or an installer
+    yield IndexFile(version, _upload_time(uploaded), yanked)
 
 
-def _time(text: str | None) -> datetime | None:
+def _upload_time(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
@@ -138,12 +136,9 @@ def _time(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-FRESH_SECONDS = 3600.0
-
-
 @dataclass(frozen=True)
 class Answer:
-    """A JSON value, and how many seconds ago it was asked for when it is older than it should be."""
+    """A JSON value, and its age in seconds if it is older than it should be."""
 
     value: Any
     stale: float | None = None
@@ -151,32 +146,32 @@ class Answer:
 
 @dataclass(frozen=True)
 class AnswerCache:
-    """A folder of answers, one small JSON file each; writing is atomic, so that several processes may share it."""
+    """A folder of answers, one small JSON file each; writing is atomic, so that processes can share it."""
 
     folder: Path
     fresh_seconds: float = FRESH_SECONDS
     clock: Callable[[], float] = time.time
 
     def ask(self, key: str, fetch: Callable[[], Any]) -> Answer:
-        """Return the kept answer while it is fresh, else a new one, else the old one.
+        """Return the cached answer while it is fresh, else a new one, else the old one.
 
         Args:
-            key: What is asked, for example ``releases torch``.
+            key: The question, for example ``releases torch``.
             fetch: Asks the network; returns a JSON value.
 
         Raises:
-            InfrastructureError: ``fetch`` raised it, and nothing is kept.
+            InfrastructureError: ``fetch`` raised it, and no answer is cached.
         """
         file = self.folder / _file_name(key)
-        kept = self._read(file)
-        if kept is not None and 0 <= self.clock() - kept[0] < self.fresh_seconds:
-            return Answer(kept[1])
+        cached = self._read(file)
+        if cached is not None and 0 <= self.clock() - cached[0] < self.fresh_seconds:
+            return Answer(cached[1])
         try:
             value = fetch()
         except InfrastructureError:
-            if kept is None:
+            if cached is None:
                 raise
-            return Answer(kept[1], stale=self.clock() - kept[0])
+            return Answer(cached[1], stale=self.clock() - cached[0])
         self._write(file, value)
         return Answer(value)
 
@@ -185,7 +180,7 @@ class AnswerCache:
             content = json.loads(file.read_text(encoding="utf-8"))
             return float(content["asked"]), content["value"]
         except (OSError, ValueError, KeyError, TypeError):
-            return None  # absent, torn or of another make: ask again
+            return None  # missing, truncated or in another form: ask again
 
     def _write(self, file: Path, value: object) -> None:
         try:
@@ -194,7 +189,7 @@ class AnswerCache:
             part.write_text(json.dumps({"asked": self.clock(), "value": value}), encoding="utf-8")
             part.replace(file)
         except OSError:
-            return  # a cache that cannot be written only costs time
+            return  # without a cache every question costs time, no more
 
 
 def _file_name(key: str) -> str:
@@ -202,18 +197,15 @@ def _file_name(key: str) -> str:
     return f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.json"
 
 
-def age(seconds: float) -> str:
-    """Write an age for a person: ``3 h``, ``2 days``."""
+def format_age(seconds: float) -> str:
+    """Return an age for display: ``3 h``, ``2 days``."""
     hours = seconds / 3600
     return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004 - two days
 
 
-DEFAULT_INDEX = "https://pypi.org/simple"
-
-
 @dataclass(frozen=True)
 class Release:
-    """One release: its version, when its first file was uploaded (None: unknown), and why it was yanked (None: not)."""
+    """One release: its version, the upload time of its first file (None: unknown), why it was yanked (None: not)."""
 
     version: Version
     uploaded: datetime | None = None
@@ -222,33 +214,33 @@ class Release:
 
 @dataclass(frozen=True)
 class Listing:
-    """Releases by package, ascending by version (which is not the order of their dates), and what to tell the user."""
+    """Releases by package, ascending by version (not by date), and warnings for the user."""
 
     releases: Mapping[str, tuple[Release, ...]]
     warnings: tuple[str, ...] = ()
 
 
 def list_releases(packages: Iterable[str], folder: Path, known: Iterable[str] = ()) -> Listing:
-    """List the releases of several packages at once, from answers less than an hour old where there are any.
+    """Return the releases of several packages, asked at once; answers are cached for an hour.
 
     Args:
-        packages: Names as the index has them.
-        folder: Where answers are kept.
-        known: Names to suggest from when a package does not exist.
+        packages: Names on the index.
+        folder: The folder of the cache.
+        known: Names from which the nearest is suggested if a package does not exist.
 
     Raises:
         ConfigError: no index has a package of this name.
-        InfrastructureError: the index cannot be reached and nothing is kept.
+        InfrastructureError: the index cannot be reached and no answer is cached.
     """
     names = tuple(dict.fromkeys(canonicalize_name(package) for package in packages))
     answers = AnswerCache(folder)
     suggestions = tuple(known)
 
     def ask(name: str) -> tuple[tuple[Release, ...], str | None]:
-        answer = answers.ask(_question(name), lambda: _encode(fetch_releases(name, suggestions)))
+        answer = answers.ask(_cache_key(name), lambda: _encode(fetch_releases(name, suggestions)))
         if answer.stale is None:
             return _decode(answer.value), None
-        warning = f"the package index does not answer; the list of {name} releases is {age(answer.stale)} old"
+        warning = f"the package index does not answer; the list of {name} releases is {format_age(answer.stale)} old"
         return _decode(answer.value), warning
 
     with ThreadPoolExecutor(max_workers=max(1, min(8, len(names)))) as pool:
@@ -259,30 +251,30 @@ def list_releases(packages: Iterable[str], folder: Path, known: Iterable[str] = 
     )
 
 
-def kept_releases(package: str, folder: Path) -> tuple[tuple[Release, ...], float] | None:
-    """Return the releases of a kept answer and, past its hour, its age in seconds (else 0); None where none is kept."""
+def cached_releases(package: str, folder: Path) -> tuple[tuple[Release, ...], float] | None:
+    """Return the releases of a cached answer, and its age in seconds (0 within the first hour); None without one."""
     try:
-        answer = AnswerCache(folder).ask(_question(package), _nobody)
+        answer = AnswerCache(folder).ask(_cache_key(package), _no_question)
     except InfrastructureError:
         return None
     return _decode(answer.value), answer.stale or 0.0
 
 
-def _nobody() -> NoReturn:
+def _no_question() -> NoReturn:
     raise InfrastructureError("the index is not asked")
 
 
-def _question(package: str) -> str:
-    """Name what is asked, with what else decides the answer: this Python, and an index set by the environment."""
+def _cache_key(package: str) -> str:
+    """Return the key of a question: the package, this Python, and the indexes of the environment."""
     sources = [os.environ.get(name, "") for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")]
     return " ".join(("releases", package, *map(str, sys.version_info[:2]), *sources))
 
 
 def fetch_releases(package: str, known: Iterable[str] = ()) -> tuple[Release, ...]:
-    """Ask the index for one package's releases, ascending by version.
+    """Return one package's releases from the index, ascending by version.
 
-    pip says which releases there are for this user (its indexes, mirrors, find-links); it hides the yanked ones, so
-    these come, with the dates, from the index's page.
+    The releases come from pip with the user's settings (indexes, mirrors, find-links). pip hides yanked releases: these
+    and the upload times come from the page of the index.
 
     Raises:
         ConfigError: no index has a package of this name.
@@ -290,12 +282,12 @@ def fetch_releases(package: str, known: Iterable[str] = ()) -> tuple[Release, ..
     """
     settings = read_settings(INDEX_SECTIONS)
     versions = _pip_versions(package, known)
-    files = fetch(settings.get("index-url", DEFAULT_INDEX), package, settings.get("cert"))
+    files = fetch_page(settings.get("index-url", DEFAULT_INDEX), package, settings.get("cert"))
     return combine(versions, files)
 
 
 def combine(versions: Iterable[Version], files: Iterable[IndexFile]) -> tuple[Release, ...]:
-    """Join what pip lists with what the page tells; a release is yanked when all its files are."""
+    """Join the versions of pip with the files of the page; a release is yanked if all its files are."""
     by_version: dict[Version, list[IndexFile]] = {}
     for file in files:
         by_version.setdefault(file.version, []).append(file)
@@ -318,12 +310,12 @@ def _pip_versions(package: str, known: Iterable[str]) -> tuple[Version, ...]:
         done = run_pip(*arguments)
         unreachable = _unreachable(log)
     if unreachable:
-        # pip carries on with the sources that did answer, and its list may then lack releases without a word
+        # pip continues with the other sources, and its list may lack releases without a message
         raise InfrastructureError(f"the package index does not answer for {package} ({unreachable}).")
     if done.returncode:
         near = nearest(package, (name for name in known if name != package))
         hint = f'; did you mean "{near}"?' if near else "."
-        raise ConfigError(f'no index that pip is set to use has a release of "{package}" for this Python{hint}')
+        raise ConfigError(f'no index in pip\'s configuration has a release of "{package}" for this Python{hint}')
     found = json.loads(done.stdout)["versions"]
     return tuple(version for text in found if (version := _version(text)) is not None)
 
@@ -336,7 +328,7 @@ def _version(text: str) -> Version | None:
 
 
 def _unreachable(log: Path) -> str | None:
-    """Return the reason why pip left a source out, read from its log; a source that lacks the package is no reason."""
+    """Return why pip left a source out, from its log; None if every source answered, with or without the package."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     for line in text.splitlines():
         _, found, rest = line.partition("Could not fetch URL ")

@@ -1,4 +1,4 @@
-"""Where a path of a matrix is looked up: beside its file, in the current folder, among the harness's own."""
+"""Look up the paths of a matrix: in the folder of its file, in the current folder, in the harness."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from harness.errors import ConfigError
 
 @dataclass(frozen=True)
 class ScenarioFile:
-    """One file of scenarios, and the test in it when the matrix names one (``::test_name``)."""
+    """One file of scenarios, and one test of it if the matrix selects one (``::test_name``)."""
 
     path: Path
     test: str | None = None
 
 
 def install_root() -> Path:
-    """Return the folder of the harness's own ``scenarios/`` and ``matrices/``: the wheel's copy, or the checkout."""
+    """Return the folder with the ``scenarios/`` and ``matrices/`` of the harness: in the wheel, or the checkout."""
     package = Path(harness.__file__).resolve().parent
     shipped = package / "_shipped"
     return shipped if shipped.is_dir() else package.parent
 
 
-def find(entry: str, beside: Path, suffix: str = "") -> Path | None:
-    """Look one relative path up in the three places, first as written, then with the suffix; None if in none.
+def find(entry: str, matrix_folder: Path, suffix: str = "") -> Path | None:
+    """Look up one path in three folders, each time as written and with the suffix; None if there is no such path.
 
     Args:
-        entry: The path as the matrix has it; an absolute one, or one from ``~``, is taken as it is.
-        beside: The folder of the matrix file, which is the first place.
-        suffix: An ending that may be left out (``.py``, ``.toml``).
+        entry: The path in the matrix; an absolute path, or one below ``~``, is not looked up.
+        matrix_folder: The folder of the matrix file, which comes first.
+        suffix: A suffix that may be left out (``.py``, ``.toml``).
     """
-    for place in (beside, Path.cwd(), install_root()):
+    for folder in (matrix_folder, Path.cwd(), install_root()):
         for name in dict.fromkeys((entry, entry + suffix)):
-            found = (place / Path(name).expanduser()).absolute()
+            found = (folder / Path(name).expanduser()).absolute()
             if found.exists():
                 return found
     return None
 
 
 def find_matrix(name: str | Path) -> Path:
-    """Return the matrix file for a path or for a bare name (``quickstart`` is ``matrices/quickstart.toml``).
+    """Return the matrix file of a path or a name (``quickstart`` is ``matrices/quickstart.toml``).
 
     Raises:
-        ConfigError: there is no such file; the nearest name is in the sentence.
+        ConfigError: there is no such file; the sentence names the nearest.
     """
     text = str(name)
     for entry in (text, f"matrices/{text}"):
@@ -61,10 +61,10 @@ def find_matrix(name: str | Path) -> Path:
 
 
 def find_scenarios(entries: Iterable[str], matrix_file: Path) -> tuple[ScenarioFile, ...]:
-    """Turn scenario entries into files: ``folder``, ``folder/name``, ``folder/name.py``, ``folder/name::test``.
+    """Return the files of scenario entries: ``folder``, ``folder/name``, ``folder/name.py``, ``folder/name::test``.
 
     Raises:
-        ConfigError: an entry leads nowhere; the nearest name is in the sentence.
+        ConfigError: there is no such file; the sentence names the nearest.
     """
     return tuple(dict.fromkeys(file for entry in entries for file in _scenario_files(entry, matrix_file)))
 
@@ -81,27 +81,27 @@ def _scenario_files(entry: str, matrix_file: Path) -> tuple[ScenarioFile, ...]:
     files = tuple(file for file in sorted(found.glob("*.py")) if not file.name.startswith(("_", "conftest")))
     if not files:
         raise ConfigError(
-            f'{short_path(matrix_file)}: scenarios has "{entry}", but {short_path(found)} holds no scenario files.'
+            f'{short_path(matrix_file)}: scenarios has "{entry}", but {short_path(found)} has no scenario files.'
         )
     return tuple(ScenarioFile(file) for file in files)
 
 
 def _missing(name: str, matrix_file: Path) -> str:
     folder = Path(name).parent
-    beside = (place / folder for place in (matrix_file.parent, Path.cwd(), install_root()))
-    known = [file.stem for place in beside for file in sorted(place.glob("*.py"))]
+    candidates = (parent / folder for parent in (matrix_file.parent, Path.cwd(), install_root()))
+    known = [file.stem for candidate in candidates for file in sorted(candidate.glob("*.py"))]
     near = nearest(Path(name).stem, known)
     hint = f'; the nearest is "{(folder / near).as_posix()}"' if near else ""
-    return f"there is no such file beside the matrix, in the current folder or in the harness{hint}"
+    return f"there is no such file in its folder, in the current folder or in the harness{hint}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like the word, or None when nothing is like it."""
+    """Return the known name nearest to the word, None if none is near."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return found[0] if found else None
 
 
 def short_path(path: Path) -> str:
-    """Write a path as a person would: from the current folder when it lies below it."""
+    """Return a path for display: relative to the current folder if it is below it."""
     absolute = path.absolute()
     return absolute.relative_to(Path.cwd()).as_posix() if absolute.is_relative_to(Path.cwd()) else str(path)

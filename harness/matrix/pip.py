@@ -56,7 +56,7 @@ def list_configuration() -> str:
 
 
 def parse_settings(listing: str, sections: Iterable[str]) -> dict[str, str]:
-    """Read what ``pip config list`` printed; a later one of the sections wins, other sections are left out."""
+    """Read the output of ``pip config list``; a later one of the sections wins, other sections are left out."""
     found: dict[str, dict[str, str]] = {section: {} for section in sections}
     for line in listing.splitlines():
         setting = SETTING.fullmatch(line)  # other lines are warnings

@@ -1,4 +1,4 @@
-"""The front door of the room: from a matrix to its cells, asking the network only for what needs it."""
+"""Plan the cells of a matrix; the network is asked only for expressions that need it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.errors import ConfigError, HarnessError
 from harness.matrix import git
 from harness.matrix.base import BaseInterpreter, ask_interpreter
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.expand import HERE, PythonContext, expand, product_cells
+from harness.matrix.expand import THIS_PYTHON, PythonContext, expand, product_cells
 from harness.matrix.expression import GitRef, Latest, Range, parse, selector_matches
 from harness.matrix.index import Listing, list_releases
 from harness.matrix.paths import find, short_path
@@ -22,7 +22,7 @@ from harness.matrix.versions import Resolver
 
 @dataclass(frozen=True)
 class Expansion:
-    """The cells of a matrix, and what the user should know about how they were found."""
+    """The cells of a matrix, and warnings for the user."""
 
     cells: tuple[Cell, ...]
     warnings: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Expansion:
 
 @dataclass(frozen=True)
 class Entry:
-    """One version expression of a matrix, and where it stands."""
+    """One version expression of a matrix, and its position in the file."""
 
     where: str
     package: str
@@ -38,43 +38,43 @@ class Entry:
 
 
 def plan_cells(matrix: Matrix, *, cache: Path, base: BaseInterpreter | None = None) -> Expansion:
-    """Expand a matrix.
+    """Return the cells of a matrix.
 
     Exact pins need no network; ranges and ``latest`` need the index, ``dev``, ``git:`` and ``pr:`` their repository.
 
     Args:
-        matrix: The matrix as read.
-        cache: Folder where answers of the network are kept for an hour.
-        base: What the base interpreter has, where it cannot be asked; by default it is asked.
+        matrix: The matrix.
+        cache: Folder in which answers of the network are cached for an hour.
+        base: The base interpreter, if it is on another machine; by default it is asked.
 
     Raises:
-        ConfigError: an expression means nothing; file, key and value are in the sentence.
+        ConfigError: an expression cannot be resolved; the sentence has file, key and value.
         NothingSelectedError: everything is excluded.
-        InfrastructureError: the index or a repository cannot be reached and no older answer is kept.
+        InfrastructureError: the index or a repository cannot be reached and no answer is cached.
     """
-    outside = Outside(matrix, cache, base)
-    resolve = Located(matrix, outside.resolver())
+    sources = Sources(matrix, cache, base)
+    resolve = LocatedResolver(matrix, sources.resolver())
     try:
-        ground = _ground(matrix, outside, resolve)
-        cells = expand(matrix, resolve, ground)
+        context = _python_context(matrix, sources, resolve)
+        cells = expand(matrix, resolve, context)
     except HarnessError as error:
         text = str(error).rstrip(".")
         name = short_path(matrix.path)
         raise type(error)(f"{text}." if text.startswith(name) else f"{name}: {text}.") from error
-    warnings = (*outside.listing.warnings, *resolve.resolver.warnings, *_idle(matrix, resolve, ground))
+    warnings = (*sources.listing.warnings, *resolve.resolver.warnings, *_unused_exclusions(matrix, resolve, context))
     return Expansion(cells, tuple(dict.fromkeys(warnings)))
 
 
 @dataclass(frozen=True)
-class Outside:
-    """What a matrix may ask of the machine and of the network; each is asked once, and only when needed."""
+class Sources:
+    """The machine and the network as sources of versions; each is asked once, when it is needed."""
 
     matrix: Matrix
     cache: Path
-    told: BaseInterpreter | None = None
+    known_base: BaseInterpreter | None = None
 
     def resolver(self) -> Resolver:
-        """Return a resolver that asks these sources."""
+        """Return a resolver over these sources."""
         return Resolver(
             releases=lambda package: self.listing.releases[package],
             commit=self._commit,
@@ -85,7 +85,7 @@ class Outside:
 
     @cached_property
     def listing(self) -> Listing:
-        """The releases of every package for which an expression needs them, asked for at once."""
+        """The releases of all packages whose expressions need them, asked at once."""
         packages = {entry.package for entry in entries(self.matrix) if _needs_releases(entry)}
         if not packages:
             return Listing({})
@@ -95,10 +95,10 @@ class Outside:
     @cached_property
     def base(self) -> BaseInterpreter:
         """The base interpreter of ``installed`` pins."""
-        if self.told is not None:
-            return self.told
+        if self.known_base is not None:
+            return self.known_base
         if self.matrix.base is None:
-            raise ConfigError('needs the key base, the interpreter that has the package (base = "python3")')
+            raise ConfigError('needs the key base, an interpreter with the package (base = "python3")')
         return ask_interpreter(self.matrix.base, self.matrix.path.parent)
 
     def _commit(self, package: str, wanted: GitRef) -> tuple[str, git.ResolvedRef]:
@@ -115,8 +115,8 @@ class Outside:
         return found.resolve()
 
 
-class Located:
-    """A resolver that remembers its answers, and whose errors name the place in the file."""
+class LocatedResolver:
+    """A resolver that caches its answers and adds the position in the file to its errors."""
 
     def __init__(self, matrix: Matrix, resolver: Resolver) -> None:
         """Wrap a resolver for one matrix."""
@@ -135,12 +135,12 @@ class Located:
         return self._answers[key]
 
     def _where(self, package: str, text: str) -> str:
-        places = (entry.where for entry in entries(self._matrix) if (entry.package, entry.text) == (package, text))
-        return next(places, "")
+        same = (entry.where for entry in entries(self._matrix) if (entry.package, entry.text) == (package, text))
+        return next(same, "")
 
 
 def entries(matrix: Matrix) -> Iterator[Entry]:
-    """Yield every version expression of the matrix that is about a package."""
+    """Yield every version expression of a package in the matrix."""
     rows = [(f"[[include]] {index}", row) for index, row in enumerate(matrix.include, 1)]
     rows += [(f"[[exclude]] {index}", row) for index, row in enumerate(matrix.exclude, 1)]
     for package, texts in matrix.axes.items():
@@ -154,25 +154,25 @@ def entries(matrix: Matrix) -> Iterator[Entry]:
 
 
 def _needs_releases(entry: Entry) -> bool:
-    if _compares(entry):
+    if _is_selector(entry):
         return "@" not in entry.text and isinstance(parse(entry.text), Latest)
     return isinstance(parse(entry.text), Latest | Range)
 
 
-def _compares(entry: Entry) -> bool:
-    """Say whether the entry is only held against pins that others made."""
+def _is_selector(entry: Entry) -> bool:
+    """Return whether the entry selects cells instead of adding pins."""
     return entry.where.startswith(("[[exclude]]", "[reference]"))
 
 
-def _ground(matrix: Matrix, outside: Outside, resolve: Located) -> PythonContext:
-    """Take Python from the base interpreter when a pin is installed there, for they cannot differ."""
-    from_base = [entry for entry in entries(matrix) if entry.text == "installed" and not _compares(entry)]
+def _python_context(matrix: Matrix, sources: Sources, resolve: LocatedResolver) -> PythonContext:
+    """Return the Python of the base interpreter if a pin is ``installed`` there, else the running one."""
+    from_base = [entry for entry in entries(matrix) if entry.text == "installed" and not _is_selector(entry)]
     if not from_base:
-        return HERE
+        return THIS_PYTHON
     resolve(
         from_base[0].package, from_base[0].text
     )  # first, so that what is wrong with the base is said with its place
-    base = outside.base
+    base = sources.base
     minor = ".".join(base.python.split(".")[:2])
     for wanted in matrix.axes.get("python", (matrix.python or minor,)):
         if not re.match(rf"{re.escape(wanted)}(\.|$)", base.python):
@@ -180,9 +180,9 @@ def _ground(matrix: Matrix, outside: Outside, resolve: Located) -> PythonContext
     return PythonContext(minor, str(base.executable))
 
 
-def _idle(matrix: Matrix, resolve: Located, ground: PythonContext) -> Iterator[str]:
-    """Yield a warning for every exclusion that excludes nothing, which a version that moved on makes easily."""
-    cells = tuple(product_cells(matrix, resolve, ground)) if matrix.exclude else ()
+def _unused_exclusions(matrix: Matrix, resolve: LocatedResolver, context: PythonContext) -> Iterator[str]:
+    """Yield a warning for every exclusion that matches no cell, as after a release that ``latest`` no longer means."""
+    cells = tuple(product_cells(matrix, resolve, context)) if matrix.exclude else ()
     for index, row in enumerate(matrix.exclude, 1):
         named = {matrix.key(key): value for key, value in row.items()}
         if not any(selector_matches(named, cell, resolve) for cell in cells):

@@ -1,4 +1,4 @@
-"""The keys of a matrix file and what may stand in them."""
+"""The matrix file: its keys, their validation, and the sentences about mistakes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,18 @@ from harness.errors import ConfigError
 from harness.matrix import paths
 from harness.matrix.expression import WORDS, parse
 
-_ROWS = ("reference", "include", "exclude")
+SELECTOR_TABLES = ("reference", "include", "exclude")
+IMPORTED_KEYS = ("modules", "without_gpu")
+WEIGHTS = ("synthetic", "hub")
+
+Loc = tuple[str | int, ...]
 
 
 class Problem(ValueError):
-    """One wrong entry that only shows beside others: where it stands, its value, and what is wrong."""
+    """One entry that is wrong in combination with others: its location, its value, and what is wrong."""
 
     def __init__(self, loc: tuple[str | int, ...], value: object, text: str, known: tuple[str, ...] = ()) -> None:
-        """Keep the parts, from which the sentence for the user is made."""
+        """Take the parts of the sentence for the user."""
         super().__init__(text)
         self.loc = loc
         self.value = value
@@ -68,7 +72,7 @@ def _variable(text: str) -> str:
 
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", text):
-        raise ValueError("must be of letters, digits, dots, dashes and underscores, for it names folders")
+        raise ValueError("must have only letters, digits, dots, dashes and underscores: it names folders")
     return text
 
 
@@ -77,41 +81,31 @@ def _one_or_many(value: object) -> object:
 
 
 PackageName = Annotated[str, AfterValidator(_package)]
-
-
 ExpressionText = Annotated[str, AfterValidator(_expression)]
-
-
 PythonText = Annotated[str, AfterValidator(_python)]
-
-
 VariableName = Annotated[str, AfterValidator(_variable)]
-
-
 Values = Annotated[tuple[ExpressionText, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
-
-
 Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
 
 
 class Table(BaseModel):
-    """A frozen table of the file; a key that it does not know is an error."""
+    """A frozen table of the file; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Checkpoints(Table):
-    """What the scenarios load: its size, and where the weights come from (``synthetic``, ``hub`` or a path)."""
+    """The checkpoints of the scenarios: their size, and the source of the weights (``synthetic``, ``hub``, a path)."""
 
     size: Literal["tiny", "full"] = "tiny"
     weights: str = "synthetic"
 
 
 class Preload(Table):
-    """What the fork server imports before it forks, and what it must never import (an import that touches the GPU).
+    """The modules that the fork server imports before it forks, and those that it must never import.
 
-    ``without_gpu`` is imported too where there is no GPU: ``torch._inductor.compile_fx`` is more than half of what
-    importing bitsandbytes costs, but it wakes the CUDA driver where there is one.
+    ``without_gpu`` is imported on machines without a GPU only: ``torch._inductor.compile_fx`` takes more than half of
+    the import time of bitsandbytes, but initializes the CUDA driver.
     """
 
     modules: Annotated[tuple[str, ...], Field(strict=False)] = ("torch", "transformers", "accelerate", "peft", "pytest")
@@ -144,7 +138,7 @@ class MatrixFile(Table):
     @field_validator("as_of", mode="before")
     @classmethod
     def _read_date(cls, value: object) -> object:
-        """Take ``"2026-03-01"`` as well as TOML's own date."""
+        """Accept ``"2026-03-01"`` besides a date of TOML."""
         try:
             return dt.date.fromisoformat(value) if isinstance(value, str) else value
         except ValueError:
@@ -153,7 +147,7 @@ class MatrixFile(Table):
     @model_validator(mode="before")
     @classmethod
     def _one_spelling(cls, raw: Any) -> Any:
-        """Refuse one package under two spellings, which the normalized names would silently merge."""
+        """Refuse one package under two spellings: the normalized names would be merged silently."""
         tables = raw if isinstance(raw, Mapping) else {}
         for table in ("axes", "pins", "repositories"):
             seen: dict[str, str] = {}
@@ -165,8 +159,8 @@ class MatrixFile(Table):
         return raw
 
     @model_validator(mode="after")
-    def _agree(self) -> MatrixFile:
-        """Check what only shows across tables."""
+    def _check_tables(self) -> MatrixFile:
+        """Check the tables against each other."""
         if not self.packages:
             raise Problem(("axes",), {}, "names no package, and neither does [pins]")
         for key in self.pins:
@@ -176,7 +170,7 @@ class MatrixFile(Table):
                 raise Problem(("variables", key), values, "has the name of an axis or a pin")
         for index, version in enumerate(self.axes.get("python", ())):
             self._check_python(("axes", "python", index), version)
-        for table in _ROWS:
+        for table in SELECTOR_TABLES:
             value = getattr(self, table)
             for index, row in enumerate((value,) if isinstance(value, dict) else value):
                 self._check_row((table,) if isinstance(value, dict) else (table, index), table, row)
@@ -190,7 +184,7 @@ class MatrixFile(Table):
 
     def _check_python(self, loc: tuple[str | int, ...], version: str) -> None:
         if self.python is not None:
-            raise Problem(("python",), self.python, "stands at the top and under [axes]; keep one of the two")
+            raise Problem(("python",), self.python, "is at the top and under [axes]; keep one of the two")
         try:
             _python(version)
         except ValueError as error:
@@ -198,7 +192,7 @@ class MatrixFile(Table):
 
     def _check_row(self, loc: tuple[str | int, ...], table: str, row: dict[str, str]) -> None:
         if not row and table != "reference":
-            raise Problem(loc, row, "is empty, so it would mean every cell")
+            raise Problem(loc, row, "is empty and would match every cell")
         known = ("python", *self.packages, *self.variables)
         for key, value in row.items():
             name = key if key in self.variables else canonicalize_name(key)
@@ -218,65 +212,56 @@ class MatrixFile(Table):
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Name every package of the matrix: axes first, then held pins, in the order of the file."""
+        """The packages of the matrix: axes first, then pins, in the order of the file."""
         return tuple(key for key in (*self.axes, *self.pins) if key != "python")
 
     def key(self, name: str) -> str:
-        """Return the name a row of include, exclude or reference means: a variable as it stands, else normalized."""
+        """Return the key of an include, exclude or reference entry: a variable unchanged, a package normalized."""
         return name if name in self.variables else canonicalize_name(name)
 
 
-IMPORTED = ("modules", "without_gpu")
-
-
 def named_modules(raw: Mapping[str, Any], file: str) -> dict[str, str]:
-    """Map each module that a matrix, as read, names itself to where it stands: ``m.toml: [preload] modules = "x"``.
+    """Return each module that the file itself preloads with its location: ``m.toml: [preload] modules = "x"``.
 
-    A usual module that a cell lacks (PEFT, in a matrix without it) is no mistake; one that the file names may be, and
-    only the cell knows: what no pin names may be brought by a package that is pinned.
+    A default module that a cell lacks (PEFT, in a matrix without it) is no mistake. A module of the file may be one,
+    which only shows in the cell: a pinned package may depend on it.
     """
     table = raw.get("preload", {})
-    return {module: _place(file, key, module) for key in IMPORTED for module in table.get(key, ())}
+    return {module: _location(file, key, module) for key in IMPORTED_KEYS for module in table.get(key, ())}
 
 
 def check_modules(preload: Preload, file: str) -> None:
-    """Refuse what cannot be the name of a module, such as a package's name with a dash.
+    """Refuse names that are not modules, such as the name of a package with a dash.
 
     Raises:
-        ConfigError: one sentence with file, key, value and what may have been meant.
+        ConfigError: one sentence with file, key, value and the nearest name.
     """
     for key in Preload.model_fields:
         for module in getattr(preload, key):
             if not _is_name(module):
                 meant = module.replace("-", "_")
                 hint = f'; the nearest is "{meant}"' if _is_name(meant) else ""
-                raise ConfigError(f"{_place(file, key, module)} is not the name of a module{hint}.")
+                raise ConfigError(f"{_location(file, key, module)} is not the name of a module{hint}.")
 
 
 def _is_name(text: str) -> bool:
     return all(part.isidentifier() for part in text.split("."))
 
 
-def _place(file: str, key: str, module: str) -> str:
+def _location(file: str, key: str, module: str) -> str:
     return f"{file}: [preload] {key} = {json.dumps(module, ensure_ascii=False)}"
 
 
-WEIGHTS = ("synthetic", "hub")
-
-
-Loc = tuple[str | int, ...]
-
-
 class Matrix(MatrixFile):
-    """A matrix file that was read: its keys, the TOML as it stood or as ``--with`` made it, and where."""
+    """A matrix file: its keys, its TOML content with the overrides of ``--with``, and its path."""
 
     raw: dict[str, Any]
     path: Path
-    instead: tuple[str, ...] = ()  # what ``--with`` put in place of what the file says
+    overrides: tuple[str, ...] = ()  # as given to ``--with``
 
 
 def load_matrix(path: Path | str) -> Matrix:
-    """Read and validate a matrix file, given by its path or by its bare name (``quickstart``).
+    """Read and validate a matrix file, given by its path or its name (``quickstart``).
 
     Raises:
         ConfigError: one sentence with file, table, key, value and the nearest valid name.
@@ -300,10 +285,10 @@ def load_matrix(path: Path | str) -> Matrix:
 
 
 def weights_folder(matrix: Matrix) -> Path | None:
-    """Return the folder named by ``checkpoints.weights``; None for ``synthetic`` and ``hub``.
+    """Return the folder of ``checkpoints.weights``; None for ``synthetic`` and ``hub``.
 
     Raises:
-        ConfigError: the value is neither of the two words nor a folder.
+        ConfigError: the value is none of these.
     """
     weights = matrix.checkpoints.weights
     if weights in WEIGHTS:
@@ -318,7 +303,7 @@ def weights_folder(matrix: Matrix) -> Path | None:
 
 
 def _sentence(file: str, raw: Mapping[str, Any], error: ValidationError) -> str:
-    """Make one sentence of the first thing pydantic found, and count the others."""
+    """Return one sentence about the first error of pydantic, with the number of others."""
     found = error.errors(include_url=False)
     first, others = found[0], len(found) - 1
     cause = first.get("ctx", {}).get("error")
@@ -339,7 +324,7 @@ def _hint(word: str, known: tuple[str, ...]) -> str:
 
 
 def _known(kind: str, loc: Loc, error: Any) -> tuple[str, ...]:
-    """Name what would be valid in this place, where that is a short list."""
+    """Return what would be valid at this location, if it is a short list."""
     if kind == "literal_error":
         return tuple(word.strip("' ") for word in error["ctx"]["expected"].replace(" or ", ",").split(","))
     if kind == "value_error" and loc[0] in {"axes", "pins"}:
@@ -352,14 +337,14 @@ def _known(kind: str, loc: Loc, error: Any) -> tuple[str, ...]:
 
 def _reason(kind: str, message: str, value: object, loc: Loc, cause: object) -> str:  # noqa: PLR0911 - one return a kind
     if len(loc) > 1 and loc[0] in {"axes", "pins", "variables", "checkpoints"} and loc[1] in MatrixFile.model_fields:
-        return "is a key of the top of the file and must stand above the first [table]"
+        return "is a key of the top of the file and must be above the first [table]"
     match kind:
         case "extra_forbidden":
             return "is not a key of a matrix file" if len(loc) == 1 else "is not a key of this table"
         case "missing":
             return "is missing"
         case "string_type" if isinstance(value, int | float) and not isinstance(value, bool):
-            return f'is a number; versions and other texts are written in quotes ("{value}")'
+            return f'is a number; write versions and other texts in quotes ("{value}")'
         case "value_error":
             return str(cause)
         case "too_short":
@@ -369,13 +354,13 @@ def _reason(kind: str, message: str, value: object, loc: Loc, cause: object) -> 
         case "tuple_type" if loc[0] in {"include", "exclude"}:
             return f"must be a list of tables, each under [[{loc[0]}]]"
         case "literal_error":
-            return "is not one of the words that may stand there"
+            return "is not one of the valid values"
         case _:
             return f"is not valid: {_lower(message)}"
 
 
 def _where(loc: Loc, raw: Mapping[str, Any]) -> str:
-    """Write a place of the file: ``[axes] transformers``, ``[[exclude]] 2, accelerate``, ``name``."""
+    """Return a location in the file: ``[axes] transformers``, ``[[exclude]] 2, accelerate``, ``name``."""
     head, *rest = loc or ("the file",)
     match raw.get(str(head)), rest:
         case _, []:

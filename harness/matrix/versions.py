@@ -1,4 +1,4 @@
-"""From a version expression to pins, with everything that must be asked injected."""
+"""Resolve version expressions to pins; the sources of releases and commits are injected."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from packaging.version import Version
 from harness.errors import ConfigError
 from harness.matrix.base import BaseInterpreter
 from harness.matrix.cell import Pin
-from harness.matrix.expression import Exact, Folder, GitRef, Installed, Latest, Range, parse, written_version
+from harness.matrix.expression import Exact, Folder, GitRef, Installed, Latest, Range, label_version, parse
 from harness.matrix.git import ResolvedRef
 from harness.matrix.index import Release
 
 
 @dataclass
 class Resolver:
-    """Turns expressions into pins and notes what the user should know.
+    """Resolves expressions to pins, and collects warnings for the user.
 
     Attributes:
-        releases: The releases of a package, ascending by version; asked only by expressions that need them.
-        commit: The commit that an expression means in a package's repository.
-        base: The base interpreter, asked only for ``installed``.
-        folder: The folder that ``path:`` means.
-        as_of: Ranges and ``latest`` see the index as it stood at the end of this day (UTC).
-        warnings: What was found on the way, each once.
+        releases: Returns the releases of a package, ascending by version; called for expressions that need them.
+        commit: Returns address and commit of an expression in a package's repository.
+        base: Returns the base interpreter; called for ``installed``.
+        folder: Returns the folder of ``path:``.
+        as_of: Ranges and ``latest`` are resolved against the index as of the end of this day (UTC).
+        warnings: The warnings, each once.
     """
 
     releases: Callable[[str], Sequence[Release]]
@@ -41,7 +41,7 @@ class Resolver:
         """Return the pins of one expression, ascending by version.
 
         Raises:
-            ConfigError: the expression is wrong or means nothing for this package.
+            ConfigError: the expression is invalid, or matches nothing for this package.
             InfrastructureError: the index or the repository cannot be reached.
         """
         match parse(text):
@@ -59,19 +59,18 @@ class Resolver:
                 return (self._installed_pin(package),)
 
     def _pick(self, package: str, text: str, wanted: Range | Latest) -> tuple[Pin, ...]:
-        known = one_per_version(self.releases(package))
-        stood = tuple(release for release in known if not self._too_new(release))
-        offered = tuple(release for release in stood if release.yanked is None)
+        known = without_local_builds(self.releases(package))
+        uploaded = tuple(release for release in known if not self._too_new(release))
+        offered = tuple(release for release in uploaded if release.yanked is None)
         chosen = in_range(offered, wanted) if isinstance(wanted, Range) else newest_patches(offered, wanted.minors)
         if isinstance(wanted, Range) and wanted.newest_patches:
             chosen = newest_patches(chosen, len(chosen))
         if not chosen:
-            raise ConfigError(
-                f"no release of {package} matches{self._day()}{_near(known, wanted, dated=self.as_of is not None)}"
-            )
-        self._note(package, text, wanted, stood, chosen)
+            near = _nearest_releases(known, wanted, dated=self.as_of is not None)
+            raise ConfigError(f"no release of {package} matches{self._day()}{near}")
+        self._add_warnings(package, text, wanted, uploaded, chosen)
         pins = tuple(release_pin(package, release.version) for release in chosen)
-        return counted(pins, text) if isinstance(wanted, Latest) else pins
+        return with_expressions(pins, text) if isinstance(wanted, Latest) else pins
 
     def _too_new(self, release: Release) -> bool:
         if self.as_of is None or release.uploaded is None:
@@ -81,19 +80,19 @@ class Resolver:
     def _day(self) -> str:
         return f" as of {self.as_of}" if self.as_of else ""
 
-    def _note(
-        self, package: str, text: str, wanted: Range | Latest, stood: Sequence[Release], chosen: Sequence[Release]
+    def _add_warnings(
+        self, package: str, text: str, wanted: Range | Latest, uploaded: Sequence[Release], chosen: Sequence[Release]
     ) -> None:
         lowest = chosen[0].version
-        for release in stood:
-            concerned = wanted.holds(release.version) if isinstance(wanted, Range) else release.version > lowest
-            if release.yanked is not None and concerned:
-                words = " ".join(release.yanked.split()).rstrip(".")
-                reason = f": {words}" if words else ""
+        for release in uploaded:
+            matches = wanted.contains(release.version) if isinstance(wanted, Range) else release.version > lowest
+            if release.yanked is not None and matches:
+                stated = " ".join(release.yanked.split()).rstrip(".")
+                reason = f": {stated}" if stated else ""
                 self._warn(f"{package} {release.version} was yanked and is skipped{reason}")
         undated = [str(release.version) for release in chosen if release.uploaded is None]
         if self.as_of and undated:
-            self._warn(f"{package} {', '.join(undated)}: date unknown, so as_of = {self.as_of} cannot judge it")
+            self._warn(f"{package} {', '.join(undated)}: upload date unknown, so as_of = {self.as_of} is not applied")
         if isinstance(wanted, Latest) and len(chosen) < wanted.minors:
             self._warn(f"{package} = {text}: there are only {len(chosen)} minors")
 
@@ -106,7 +105,7 @@ class Resolver:
         if found.warning:
             self._warn(found.warning)
         if self.as_of and found.commit != wanted.ref:
-            self._warn(f"{package} = {wanted.text} is the commit of today; as_of does not reach into repositories")
+            self._warn(f"{package} = {wanted.text} is the commit of today: as_of does not apply to repositories")
         requirement = f"{package} @ git+{address}@{found.commit}"
         return Pin(package, f"{wanted.text}@{found.commit[:8]}", requirement, expression=wanted.text)
 
@@ -123,17 +122,17 @@ def release_pin(package: str, version: Version) -> Pin:
     return Pin(package, str(version), f"{package}=={version}")
 
 
-def counted(pins: Sequence[Pin], text: str) -> tuple[Pin, ...]:
-    """Give each pin what it is called on any day: ``latest``, or of ``latest:N`` ``latest~0`` the newest."""
+def with_expressions(pins: Sequence[Pin], text: str) -> tuple[Pin, ...]:
+    """Set the expression of each pin: ``latest``, or for ``latest:N`` ``latest~0`` for the newest, ``latest~1``, …."""
     if text == "latest":
         return tuple(replace(pin, expression=text) for pin in pins)
-    return tuple(replace(pin, expression=f"latest~{len(pins) - place}") for place, pin in enumerate(pins, 1))
+    return tuple(replace(pin, expression=f"latest~{len(pins) - number}") for number, pin in enumerate(pins, 1))
 
 
-def one_per_version(releases: Iterable[Release]) -> tuple[Release, ...]:
-    """Leave out local builds: ``2.13.0+cpu`` is ``2.13.0`` for one kind of machine, and the installer takes what fits.
+def without_local_builds(releases: Iterable[Release]) -> tuple[Release, ...]:
+    """Return one release for each public version: of ``2.13.0`` and ``2.13.0+cpu`` the installer takes what fits.
 
-    A version that is there only as a local build stays, without its local part.
+    A version with local builds only stays, without its local part.
     """
     found: dict[Version, Release] = {}
     for release in sorted(releases, key=lambda one: one.version):
@@ -143,12 +142,12 @@ def one_per_version(releases: Iterable[Release]) -> tuple[Release, ...]:
 
 
 def in_range(releases: Iterable[Release], wanted: Range) -> tuple[Release, ...]:
-    """Return the releases in a specifier set, pre-releases only where its text names one."""
-    return tuple(release for release in releases if wanted.holds(release.version))
+    """Return the releases in a specifier set, with pre-releases only if its text names one."""
+    return tuple(release for release in releases if wanted.contains(release.version))
 
 
 def newest_patches(releases: Iterable[Release], minors: int) -> tuple[Release, ...]:
-    """Return the newest final release of each of the last so many minors, ascending."""
+    """Return the newest final release of each of the last ``minors`` minors, ascending."""
     newest: dict[tuple[int, int, int], Release] = {}
     for release in releases:
         version = release.version
@@ -157,13 +156,13 @@ def newest_patches(releases: Iterable[Release], minors: int) -> tuple[Release, .
     return tuple(newest.values())[-minors:]
 
 
-def _near(releases: Sequence[Release], wanted: Range | Latest, *, dated: bool) -> str:
-    """Name the releases around the versions that a specifier names, with their dates where a date is asked for."""
+def _nearest_releases(releases: Sequence[Release], wanted: Range | Latest, *, dated: bool) -> str:
+    """Describe the releases next to the versions of a specifier, with their dates if a date matters."""
     final = {one.version: one for one in releases if not one.version.is_prerelease and one.yanked is None}
     if not final:
         return "; the index lists none"
     texts = [one.version.removesuffix(".*") for one in wanted.specifiers] if isinstance(wanted, Range) else []
-    bounds = [version for text in texts if (version := written_version(text)) is not None]
+    bounds = [version for text in texts if (version := label_version(text)) is not None]
     below = [max((version for version in final if version <= bound), default=min(final)) for bound in bounds]
     above = [min((version for version in final if version >= bound), default=max(final)) for bound in bounds]
     near = sorted({*below, *above}) or sorted(final)[-3:]

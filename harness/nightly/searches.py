@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.envs.cache_dir import CacheDir
 from harness.envs.requirements import is_implicit
 from harness.errors import HarnessError
-from harness.matrix.cell import Cell, readable
+from harness.matrix.cell import Cell, display_version
 from harness.matrix.git import Repository, open_repository
 from harness.matrix.paths import short_path
 from harness.nightly.claim import Claim, Kind
@@ -126,14 +126,15 @@ def _no_history(name: str, pair: tuple[str, str]) -> str:
     """Say why there are no commits between two states, of which one at least is no release; empty where there are."""
     older, newer = map(built_from, pair)
     if older is None or newer is None:
-        return f"{name} moved from {readable(pair[0])} to {readable(pair[1])}, neither two releases nor two commits"
+        before, after = map(display_version, pair)
+        return f"{name} moved from {before} to {after}, neither two releases nor two commits"
     if (older.address, older.subfolder) != (newer.address, newer.subfolder):
         return f"{name} moved from one repository to another: {older.address} → {newer.address}"
     return ""
 
 
 def _pair(versions: tuple[str, str]) -> str:
-    return " → ".join(readable(version) or "none" for version in versions)
+    return " → ".join(display_version(version) or "none" for version in versions)
 
 
 Begun = Callable[[str, str], None]  # a suspect's key, the name of its search's run folder: kept, to go on with

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from harness.matrix.cell import readable
+from harness.matrix.cell import display_version
 from harness.nightly.claim import LOUD, OPEN, STANDING, STRICT, Claim, Kind
 from harness.nightly.record import Ended, Searched
 from harness.report.markdown import code as as_code
@@ -113,7 +113,7 @@ def _row(claim: Claim, night: Ended, hand: Hand = PLAIN) -> str:
     since = f" (since {claim.since})" if claim.since else ""
     tested = night.resolved.get(claim.line, {})
     ordered = sorted(claim.changed.items(), key=lambda one: (one[0] not in tested, one[0]))
-    changed = [f"{name} {' → '.join(readable(text) or 'none' for text in pair)}" for name, pair in ordered]
+    changed = [f"{name} {' → '.join(display_version(text) or 'none' for text in pair)}" for name, pair in ordered]
     more = f"; changed: {', '.join(changed[:3])}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"  # noqa: PLR2004
     told = more if changed and claim.kind in SHOWS_CHANGES else ""
     return f"{where}{': ' if where else ''}{hand.text(f'{claim.detail}{since}{told}')}"
@@ -149,7 +149,7 @@ def _carried_lines(night: Ended) -> list[str]:
 
 
 def _versions(night: Ended, line: str) -> str:
-    return ", ".join(f"{name} {readable(version)}" for name, version in night.resolved.get(line, {}).items())
+    return ", ".join(f"{name} {display_version(version)}" for name, version in night.resolved.get(line, {}).items())
 
 
 def _texts(*many: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from harness.envs.lock import NO_VERSION, Lock, Unsolvable, base_layer, packages
 from harness.envs.requirements import exact_pin, is_implicit, read_pinned
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.expand import HERE
+from harness.matrix.expand import THIS_PYTHON
 from harness.matrix.paths import nearest, short_path
 from harness.matrix.plan import plan_cells
 from harness.matrix.schema import Matrix
@@ -69,7 +69,7 @@ class Asked:
     @property
     def default_python(self) -> str:
         """The Python of a file: as the user says, else the matrix, else the running one."""
-        return self.python or self.matrix.python or HERE.python
+        return self.python or self.matrix.python or THIS_PYTHON.python
 
     def side(self, text: str) -> Side:
         """Return what ``--good`` or ``--bad`` names.

@@ -17,7 +17,7 @@ from harness.matrix.cell import Cell, Pin
 from harness.matrix.expression import Folder, parse
 from harness.matrix.git import GitFailed, git, installer_address
 from harness.matrix.index import list_releases
-from harness.matrix.plan import Outside
+from harness.matrix.plan import Sources
 from harness.matrix.schema import Matrix
 from harness.search.commits import commit_pin
 from harness.search.reuse import reuse_query, take_over
@@ -163,7 +163,7 @@ def _pin(package: str, expression: str, matrix: Matrix, cache_dir: CacheDir, not
         if isinstance(kind, Folder):
             return _folder_pin(package, Path(kind.folder).expanduser().absolute(), notes)
         resolver = replace(
-            Outside(matrix, cache_dir.releases).resolver(),
+            Sources(matrix, cache_dir.releases).resolver(),
             releases=lambda name: list_releases([name], cache_dir.releases).releases[name],
         )
         pins = resolver(package, expression)

@@ -17,9 +17,9 @@ from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.index import Listing, Release, list_releases
 from harness.matrix.paths import short_path
-from harness.matrix.plan import Outside
+from harness.matrix.plan import Sources
 from harness.matrix.schema import Matrix
-from harness.matrix.versions import one_per_version
+from harness.matrix.versions import without_local_builds
 
 Known = Mapping[Version, Release]
 
@@ -51,7 +51,7 @@ def between(
     Raises:
         ConfigError: an end is no release, the index tells no dates, or the ends stand in the wrong order.
     """
-    known = {one.version: one for one in one_per_version(listed)}
+    known = {one.version: one for one in without_local_builds(listed)}
     final = [one for one in known.values() if one.yanked is None and not one.version.is_prerelease]
     if not final:
         raise ConfigError(f"the index lists no final release of {package}")
@@ -178,7 +178,7 @@ def _offered(pin: Pin, where: str, matrix: Matrix, cache_dir: CacheDir) -> None:
         ConfigError: it has none of this number.
     """
     resolver = replace(
-        Outside(matrix, cache_dir.releases).resolver(),
+        Sources(matrix, cache_dir.releases).resolver(),
         releases=lambda name: list_releases([name], cache_dir.releases, matrix.packages).releases[name],
     )
     try:

@@ -68,7 +68,7 @@ def begin(
     digest = hashlib.sha256(json.dumps([cell.id for cell in cells]).encode()).hexdigest()
     folder = create(reports, plan.matrix.name, started, digest)
     file = short_path(plan.matrix.path)
-    chosen = [word for entry in plan.matrix.instead for word in ("--with", entry)]
+    chosen = [word for entry in plan.matrix.overrides for word in ("--with", entry)]
     chosen += [word for entry in selection for word in ("--scenarios", entry)]
     chosen += [word for flag, value in (("-k", keyword), ("-m", markers)) if value for word in (flag, value)]
     folder.write_record(

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
-from harness.matrix.cell import Cell, lasting
+from harness.matrix.cell import Cell, stable_label
 from harness.runner.process import ProcessExit
 
 
@@ -311,7 +311,7 @@ def series_name(cell: CellRecord, matrix: str = "") -> str:
     Runs from before series were kept have their labels instead, without commits; there ``latest`` is the version of
     its day. A cell in which nothing varies bears the name of its ``matrix``, else its id.
     """
-    kept = cell.series or " ".join(f"{axis}={lasting(label)}" for axis, label in cell.labels.items())
+    kept = cell.series or " ".join(f"{axis}={stable_label(label)}" for axis, label in cell.labels.items())
     return kept or matrix or cell.id
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from harness.errors import ConfigError
-from harness.matrix.cell import readable
+from harness.matrix.cell import display_version
 from harness.store.records import SCHEMA_VERSION, CellRecord, RunRecord
 from harness.store.run_folder import RunFolder
 from harness.store.runboxes import BoxRow, Raw, boxes
@@ -101,7 +101,7 @@ def _lines(folder: RunFolder) -> Iterator[bytes]:
 
 def _built(cell: CellRecord) -> dict[str, str]:
     """Name the commits and folders of what was installed; an unsolvable cell has nothing installed."""
-    return {name: readable(address) for name, address in cell.built.items()} if cell.versions else {}
+    return {name: display_version(address) for name, address in cell.built.items()} if cell.versions else {}
 
 
 def _versions(cell: CellRecord, seen: Mapping[str, str]) -> dict[str, str]:

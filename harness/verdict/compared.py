@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.matrix.cell import readable
+from harness.matrix.cell import display_version
 from harness.store.baseline import Acceptance
 from harness.store.records import WHOLE_CELL
 from harness.verdict.acceptance import with_accepted
@@ -86,7 +86,7 @@ def _changes(line: str, old: Mapping[str, str], new: Mapping[str, str]) -> tuple
     names = sorted(old.keys() | new.keys(), key=lambda name: (name not in named, name))
     both = [(name, old.get(name), new.get(name)) for name in names]
     return tuple(
-        VersionChange(name, one and readable(one), other and readable(other))
+        VersionChange(name, one and display_version(one), other and display_version(other))
         for name, one, other in both
         if one != other
     )

@@ -18,7 +18,7 @@ ASKED = ("--scenario", "x.py", "--matrix", "m.toml", "--good", "1.0", "--bad", "
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--into", "git:nowhere"), "--into git:nowhere is no git repository"),
+        (("--into", "git:nowhere"), "--into git:nowhere is not a git repository"),
         (("--into", "nowhere"), "--into nowhere must be git:URL or git:FOLDER"),
         (("--into", "git:.", "--tags", "v1"), "--tags v1 must hold {} once"),
         (("--tags", "v{}"), "--tags, --all-parents and --commits belong to --into"),

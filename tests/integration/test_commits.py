@@ -293,7 +293,7 @@ def test_between_two_commits_no_release_is_probed(gadget, found):
     [
         (("--good", "v1.0.0", "--bad", "nowhere"), "has no commit nowhere"),
         (("--good", "v1.0.0"), "--commits searches from one commit to another: name both, --good and --bad"),
-        (("--good", "main", "--bad", "v1.0.0"), "they stand in the wrong order"),
+        (("--good", "main", "--bad", "v1.0.0"), "the order is wrong"),
         (("--good", "v1.0.0", "--bad", "main", "--metric", "allocated", "--above", "2x"), "give --above 6GiB"),
     ],
 )

@@ -20,7 +20,7 @@ def resolve(package, text):
     if text == "installed":
         return (Pin(package, "installed@5.0.0", f"{package}==5.0.0", installed=True),)
     if isinstance(wanted, Range):
-        return tuple(pin for known in KNOWN if wanted.holds(Version(known)) for pin in resolve(package, known))
+        return tuple(pin for known in KNOWN if wanted.contains(Version(known)) for pin in resolve(package, known))
     return (Pin(package, text, f"{package}=={text}"),)
 
 

@@ -84,7 +84,7 @@ def test_an_empty_repository_has_no_head(repository, tmp_path):
 
 
 def test_a_repository_that_is_not_there_is_no_mistake_of_the_version(tmp_path):
-    with pytest.raises(InfrastructureError, match=r"git cannot ask .*nothing\.git"):
+    with pytest.raises(InfrastructureError, match=r"git cannot read the references of .*nothing\.git"):
         resolve_ref(GitRef("dev"), (tmp_path / "nothing.git").as_uri(), tmp_path)
 
 

@@ -70,7 +70,7 @@ def test_installed_takes_version_and_python_from_the_base(cells):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[pins]\ntorch = "installed"', '[pins] torch = "installed": needs the key base, the interpreter that has the'),
+        ('[pins]\ntorch = "installed"', '[pins] torch = "installed": needs the key base, an interpreter with the'),
         ('base = "none"\n[pins]\ntorch = "installed"', '[pins] torch = "installed": base = "none" is neither a file'),
         (f'base = "{sys.executable}"\n[pins]\nno-such = "installed"', f"{sys.executable} has no no-such."),
         (
@@ -108,7 +108,7 @@ def test_excluding_everything_names_the_file(read, tmp_path):
 
 def test_a_silent_repository_names_the_file(write, tmp_path):
     file = write('[axes]\ntried = "dev"\n[repositories]\ntried = "gone.git"\n')
-    with pytest.raises(InfrastructureError, match=r"tried\.toml: git cannot ask file:.*gone\.git"):
+    with pytest.raises(InfrastructureError, match=r"tried\.toml: git cannot read the references of file:.*gone\.git"):
         plan_cells(load_matrix(file), cache=tmp_path / "cache")
 
 

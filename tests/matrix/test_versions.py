@@ -11,7 +11,7 @@ from harness.matrix.base import BaseInterpreter, BasePackage
 from harness.matrix.cell import Pin
 from harness.matrix.git import ResolvedRef
 from harness.matrix.index import Release
-from harness.matrix.versions import Resolver, newest_patches, one_per_version
+from harness.matrix.versions import Resolver, newest_patches, without_local_builds
 
 SHA = "1a2b3c4d" * 5
 
@@ -126,13 +126,13 @@ def test_as_of_goes_by_date_and_not_by_version():
 def test_a_release_of_unknown_date_stays_with_a_warning():
     resolve = resolver((released("1.0", "2026-01-01"), released("1.1")), as_of=dt.date(2026, 2, 1))
     assert labels(resolve("x", ">=1")) == ["1.0", "1.1"]
-    assert resolve.warnings == ["x 1.1: date unknown, so as_of = 2026-02-01 cannot judge it"]
+    assert resolve.warnings == ["x 1.1: upload date unknown, so as_of = 2026-02-01 is not applied"]
 
 
 def test_as_of_does_not_reach_into_repositories_and_says_so():
     resolve = resolver(as_of=dt.date(2026, 2, 1))
     resolve("transformers", "dev")
-    assert resolve.warnings == ["transformers = dev is the commit of today; as_of does not reach into repositories"]
+    assert resolve.warnings == ["transformers = dev is the commit of today: as_of does not apply to repositories"]
 
 
 def test_an_old_answer_about_a_commit_is_passed_on():
@@ -185,7 +185,7 @@ VERSIONS = st.builds(
 
 @given(st.lists(VERSIONS, max_size=40), st.integers(1, 6))
 def test_newest_patches_are_one_per_minor_and_the_highest(texts, minors):
-    known = one_per_version(Release(Version(text)) for text in texts)
+    known = without_local_builds(Release(Version(text)) for text in texts)
     assert len({release.version.public for release in known}) == len(known) == len({Version(t).public for t in texts})
     found = [release.version for release in newest_patches(known, minors)]
     assert found == sorted(found)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.matrix.cell import Pin, readable
+from harness.matrix.cell import Pin, display_version
 from harness.matrix.git import Commit
 from harness.nightly.claim import Claim, ClaimInput, Kind, claim_of
 from harness.nightly.ledger import Seen, seen
@@ -82,7 +82,7 @@ def test_one_regression_of_one_move_in_two_lines_is_searched_once():
 def test_what_a_commits_pin_is_built_from_is_read_back(address, subfolder):
     pin = commit_pin("gadget", address, "c" * 40, subfolder)
     assert built_from(pin.address) == Built(address, "c" * 40, subfolder)
-    assert readable(pin.address) == "git@cccccccc"
+    assert display_version(pin.address) == "git@cccccccc"
 
 
 @pytest.mark.parametrize("text", ["", "1.0", "file:///some/where", "git+https://x/y@main", f"https://x/y@{'c' * 40}"])
@@ -91,7 +91,7 @@ def test_anything_else_is_no_commit(text):
 
 
 def test_a_release_has_no_address_and_reads_as_it_stands():
-    assert (Pin("a", "1", "a==1").address, readable("2.13.0+cpu")) == ("", "2.13.0+cpu")
+    assert (Pin("a", "1", "a==1").address, display_version("2.13.0+cpu")) == ("", "2.13.0+cpu")
 
 
 @pytest.mark.parametrize(

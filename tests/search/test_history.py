@@ -159,8 +159,8 @@ def test_a_release_without_a_tag_is_answered_with_the_nearest_and_the_way_out(gi
 def test_what_is_no_repository_is_one_sentence(tmp_path):
     (tmp_path / "plain").mkdir()
     for text, sentence in (
-        (f"git:{tmp_path}/nowhere", "is no git repository"),
-        (f"git:{tmp_path}/plain", "is no git repository"),
+        (f"git:{tmp_path}/nowhere", "is not a git repository"),
+        (f"git:{tmp_path}/plain", "is not a git repository"),
         (f"{tmp_path}/plain", "must be git:URL or git:FOLDER"),
         ("git:", "must be git:URL or git:FOLDER"),
     ):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from harness.matrix.index import kept_releases
+from harness.matrix.index import cached_releases
 from harness.report.issue.comparison import Example
 from harness.report.issue.environment import gpu_names, host_of, installed, notable_versions
 from harness.report.issue.evidence import checkpoints_of
@@ -33,7 +33,7 @@ def known_newest(packages: Iterable[str], folder: Path) -> dict[str, Newest]:
     """Return package → its newest release, from the listings cached in ``folder``; no network is used."""
     found = dict[str, Newest]()
     for package in packages:
-        releases, age = kept_releases(package, folder) or ((), 0.0)
+        releases, age = cached_releases(package, folder) or ((), 0.0)
         final = [one.version for one in releases if one.yanked is None and not one.version.is_prerelease]
         if final:
             found[package] = Newest(Version(max(final).public), old=age > DAY)

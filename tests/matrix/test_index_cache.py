@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import InfrastructureError
-from harness.matrix.index import AnswerCache, age
+from harness.matrix.index import AnswerCache, format_age
 
 
 class Clock:
@@ -74,4 +74,4 @@ def test_a_folder_that_cannot_be_written_only_costs_time(tmp_path):
 
 @pytest.mark.parametrize(("seconds", "text"), [(7200, "2 h"), (3600 * 72, "3 days")])
 def test_an_age_is_written_for_a_person(seconds, text):
-    assert age(seconds) == text
+    assert format_age(seconds) == text

@@ -58,7 +58,7 @@ def test_a_folder_has_no_single_test_and_must_not_be_empty(layout):
     with pytest.raises(ConfigError, match=r"is a folder\.$"):
         find_scenarios(["scenarios::test_one"], matrix)
     (layout / "beside/empty").mkdir()
-    with pytest.raises(ConfigError, match="holds no scenario files"):
+    with pytest.raises(ConfigError, match="has no scenario files"):
         find_scenarios(["empty"], matrix)
 
 

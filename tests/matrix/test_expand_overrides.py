@@ -45,7 +45,7 @@ def test_versions_take_the_place_of_the_file_s(matrix, words, axes, pins):
     found = override_versions(matrix, words)
     assert found.axes == (axes if axes is not None else matrix.axes)
     assert found.pins == (pins if pins is not None else matrix.pins)
-    assert found.instead == tuple(words)
+    assert found.overrides == tuple(words)
     assert matrix.axes == {"transformers": ("4.57.6", "latest")}
 
 

@@ -83,17 +83,17 @@ ONE = '[pins]\ntorch = "2.13.0"\n'
     [
         ("tilte = 'x'\n" + ONE, 'tilte = "x" is not a key of a matrix file; the nearest is "title".'),
         (ONE + "[checkpoints]\nsise = 'tiny'", 's] sise = "tiny" is not a key of this table; the nearest is "size"'),
-        (ONE + "[checkpoints]\nsize = 'tinny'", '[checkpoints] size = "tinny" is not one of the words'),
+        (ONE + "[checkpoints]\nsize = 'tinny'", '[checkpoints] size = "tinny" is not one of the valid values'),
         (ONE + "[checkpoints]\nsize = 'tinny'", 'the nearest is "tiny".'),
         (ONE + "[checkpoints]\nweights = 'synthetc'", 'weights = "synthetc" is neither synthetic, nor hub, nor a'),
         (ONE + "[preload]\nmodule = []", '[preload] module = [] is not a key of this table; the nearest is "modules".'),
         ("[axes]\ntransformers = ['5.0.0', 'lates']", '[axes] transformers, entry 2 = "lates" is not a version'),
         ("[axes]\ntransformers = ['5.0.0', 'lates']", 'the nearest is "latest".'),
         ("[axes]\ntransformers = [5.0]", "[axes] transformers, entry 1 = 5.0 is a number; "),
-        ("python = 3.11\n" + ONE, "python = 3.11 is a number; versions and other texts are written in quotes"),
+        ("python = 3.11\n" + ONE, "python = 3.11 is a number; write versions and other texts in quotes"),
         ("python = 'three'\n" + ONE, 'python = "three" is not a Python version (for example 3.11).'),
         ("[axes]\ntorch = '2'\npython = ['3.11', '2.7']", '[axes] python, entry 2 = "2.7" is not a Python version'),
-        ("python = '3.11'\n[axes]\ntorch = '2'\npython = '3.12'", 'python = "3.11" stands at the top and under [axes]'),
+        ("python = '3.11'\n[axes]\ntorch = '2'\npython = '3.12'", 'python = "3.11" is at the top and under [axes]'),
         ("[pins]\ntorch = '2'\npython = '3.11'", '[pins] python = "3.11" is not a package'),
         ("[axes]\ntorch = []", "[axes] torch = [] needs at least one entry."),
         ("[pins]\ntorch = '>=2,<x'", '[pins] torch = ">=2,<x" is not a valid specifier'),
@@ -101,13 +101,13 @@ ONE = '[pins]\ntorch = "2.13.0"\n'
         ("[axes]\na_b = '1'\na-b = '2'", '[axes] a-b = "2" is the same package as "a_b".'),
         ("[pins]\n'to rch' = '2'", "[pins] to rch"),
         (ONE + "reference = { torch = '2.13.0' }", "[pins] reference = {"),
-        (ONE + "reference = { torch = '2.13.0' }", "must stand above the first [table]."),
+        (ONE + "reference = { torch = '2.13.0' }", "must be above the first [table]."),
         ("reference = { troch = '2' }\n" + ONE, '[reference] troch = "2" is neither an axis, nor a pin'),
         (ONE + "[[exclude]]\ntorch = '2'\n[[exclude]]\ntroch = '2'", '[[exclude]] 2, troch = "2" is neither'),
         (ONE + "[[exclude]]\ntorch = '2'\n[[exclude]]\ntroch = '2'", 'the nearest is "torch".'),
         (ONE + "[[exclude]]\ntorch = 'nope'", '[[exclude]] 1, torch = "nope" is not a version expression'),
         (ONE + "[[include]]\npython = '>=3.12'", '[[include]] 1, python = ">=3.12" is not a Python version'),
-        (ONE + "[[exclude]]\n", "[[exclude]] 1 = {} is empty, so it would mean every cell."),
+        (ONE + "[[exclude]]\n", "[[exclude]] 1 = {} is empty and would match every cell."),
         (ONE + "[exclude]\ntorch = '2'", 'exclude = {"torch": "2"} must be a list of tables, each under [[exclude]].'),
         (ONE + "[variables]\n'A B' = '1'", "is not the name of an environment variable."),
         (ONE + "[variables]\ntorch = '1'", '[variables] torch = ["1"] has the name of an axis or a pin.'),
@@ -138,7 +138,7 @@ def test_a_missing_key_is_named(write):
 
 
 def test_a_name_that_cannot_name_a_folder_is_refused(write):
-    with pytest.raises(ConfigError, match=r'name = "a/b" must be of letters'):
+    with pytest.raises(ConfigError, match=r'name = "a/b" must have only letters'):
         load_matrix(write(ONE, head='name = "a/b"\nscenarios = "x"\n'))
 
 

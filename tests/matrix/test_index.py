@@ -38,7 +38,7 @@ HTML_PAGE = """<!DOCTYPE html><html><body>
 
 
 def test_a_json_page_tells_dates_and_yanked_marks():
-    assert index_module.parse(JSON_PAGE, as_json=True) == (
+    assert index_module.parse_page(JSON_PAGE, as_json=True) == (
         IndexFile(Version("1.0"), DAY, None),
         IndexFile(Version("1.0"), DAY.replace(hour=11, microsecond=500_000), None),
         IndexFile(Version("1.1"), DAY.replace(day=2), "broken"),
@@ -47,7 +47,7 @@ def test_a_json_page_tells_dates_and_yanked_marks():
 
 
 def test_an_html_page_tells_yanked_marks_and_what_dates_a_mirror_adds():
-    assert index_module.parse(HTML_PAGE, as_json=False) == (
+    assert index_module.parse_page(HTML_PAGE, as_json=False) == (
         IndexFile(Version("1.0"), DAY, None),
         IndexFile(Version("1.0"), None, None),
         IndexFile(Version("1.1+cpu"), None, "broken & bad"),
@@ -133,7 +133,7 @@ def test_a_mirror_without_json_still_lists(index):
 
 
 def test_a_user_and_password_in_the_address_are_sent_and_not_shown(index):
-    files = index_module.fetch(index.address.replace("http://", "http://me:pass%21@"), "tried", None)
+    files = index_module.fetch_page(index.address.replace("http://", "http://me:pass%21@"), "tried", None)
     assert files
     assert index.seen[-1]["Authorization"] == "Basic bWU6cGFzcyE="
     assert "pass" not in index.seen[-1]["Host"]
@@ -142,12 +142,12 @@ def test_a_user_and_password_in_the_address_are_sent_and_not_shown(index):
 @pytest.mark.parametrize("page", ["{", "[]", '{"files": [{}]}', '{"files": [3]}', '{"files": 3}', '"x"'])
 def test_a_page_of_another_kind_means_unknown(index, page):
     index.page = page
-    assert index_module.fetch(index.address, "tried", None) == ()
+    assert index_module.fetch_page(index.address, "tried", None) == ()
 
 
 def test_an_index_on_disk_or_a_missing_certificate_means_unknown(tmp_path):
-    assert index_module.fetch(tmp_path.as_uri(), "tried", None) == ()
-    assert index_module.fetch("https://127.0.0.1:1/simple", "tried", str(tmp_path / "none.pem")) == ()
+    assert index_module.fetch_page(tmp_path.as_uri(), "tried", None) == ()
+    assert index_module.fetch_page("https://127.0.0.1:1/simple", "tried", str(tmp_path / "none.pem")) == ()
 
 
 def test_a_package_that_no_index_has_is_a_mistake_with_a_suggestion(index, tmp_path):
