@@ -86,7 +86,7 @@ def test_tags_in_the_wrong_order_are_said(git_repository, tmp_path):
     git_repository.commit("release 1.1", tag="v1.1")
     repository = opened(git_repository, tmp_path)
     for older, newer in (("v1.1", "v1.0"), ("v1.0", "v1.0")):
-        with pytest.raises(ConfigError, match="stand in the wrong order"):
+        with pytest.raises(ConfigError, match="the order is wrong"):
             repository.commits_between(older, newer)
 
 
