@@ -166,13 +166,13 @@ def install_ways(lock: Lock, scratch: Path) -> tuple[tuple[Way, ...], Environmen
     Returns:
         The ways, and the last environment that the harness built.
     """
-    carried, log = pip_config.read(), scratch / "install.log"
+    uv_settings, log = pip_config.read_uv_settings(), scratch / "install.log"
     python = find_interpreter(lock.python).path
     (scratch / "lock.txt").write_text(lock.text, encoding="utf-8")
     ways: dict[str, list[tuple[float, int]]] = {"uv (harness)": [], "pip": [], "pip --no-compile": []}
     for turn in range(INSTALLS + 1):  # the first turn fills the caches
         flush()
-        built = build(lock, scratch / f"uv-{turn}", log, carried=carried)
+        built = build(lock, scratch / f"uv-{turn}", log, uv_settings=uv_settings)
         ways["uv (harness)"].append((built.seconds, env_size(built.folder)))
         for way, options in (("pip", ()), ("pip --no-compile", ("--no-compile",))):
             flush()

@@ -118,7 +118,7 @@ def build(options: argparse.Namespace) -> ExitCode:
     given = named_python(options.python, store.builder, "--python") if options.python else None
     install = cache_dir.root / "checkpoints-install.log"
     with UsageLocks() as usage_locks:
-        usage_locks.take(*map(store.folder, store.with_bases(names)))
+        usage_locks.acquire(*map(store.folder, store.with_bases(names)))
         found = store.provide(
             names,
             lambda: given or builder_python(store.builder, cache_dir, install, usage_locks=usage_locks),

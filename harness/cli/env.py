@@ -43,7 +43,7 @@ def enter(options: argparse.Namespace) -> int:
     if not isinstance(lock, Lock):
         raise ConfigError(f"{cell.id} cannot be resolved: {lock.sentence}")
     with UsageLocks() as usage_locks:
-        usage_locks.take(cache_dir.envs / lock.hash)
+        usage_locks.acquire(cache_dir.envs / lock.hash)
         return _enter(options, build(lock, cache_dir.envs, cache_dir.root / "env.log"), cell, cache_dir)
 
 

@@ -13,7 +13,14 @@ from rich.table import Table
 
 from harness.cli.arguments import add_json, age, size
 from harness.envs.cache_dir import CacheDir
-from harness.envs.disk_usage import Stored, list_checkpoints, list_environments, list_locks, list_repositories, remove
+from harness.envs.disk_usage import (
+    CacheEntry,
+    list_checkpoints,
+    list_environments,
+    list_locks,
+    list_repositories,
+    remove,
+)
 from harness.errors import ExitCode, InfrastructureError
 
 DAY = 86_400.0
@@ -58,7 +65,7 @@ def collect(options: argparse.Namespace) -> ExitCode:
     return ExitCode.COMPLETE
 
 
-def _removed(one: Stored) -> bool:
+def _removed(one: CacheEntry) -> bool:
     """Remove one thing; tell whether it is gone, for a harness may have begun to use it since it was listed."""
     try:
         remove(one)
@@ -69,8 +76,8 @@ def _removed(one: Stored) -> bool:
 
 
 def choose(
-    stored: Sequence[Stored], *, now: float, older_than: float | None = None, keep: int | None = None
-) -> list[Stored]:
+    stored: Sequence[CacheEntry], *, now: float, older_than: float | None = None, keep: int | None = None
+) -> list[CacheEntry]:
     """Return what to remove, the longest unused first.
 
     Args:
@@ -96,7 +103,7 @@ def choose(
     return doomed
 
 
-def _print(stored: Sequence[Stored], doomed: Sequence[Stored], *, dry: bool) -> None:
+def _print(stored: Sequence[CacheEntry], doomed: Sequence[CacheEntry], *, dry: bool) -> None:
     console = Console()
     table = Table("what", "size", "unused for", "", box=None)
     for one in stored:

@@ -1,1 +1,1 @@
-"""From cells to environments: lock with uv, build through Nox, share what is the same. Windows is untested."""
+"""From cells to environments: lock with uv, build through Nox, share equal environments. Windows is untested."""

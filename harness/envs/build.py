@@ -1,4 +1,4 @@
-"""Build the environment of a lock through Nox, once, whoever asks and however often."""
+"""Build the environment of a lock through Nox; processes that need the same environment share one build."""
 
 from __future__ import annotations
 
@@ -18,21 +18,26 @@ from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.envs import pip_config, uv
-from harness.envs.interpreters import Interpreter, ask, find_interpreter, unmet, write_pth
+from harness.envs.interpreters import Interpreter, ask_version, find_interpreter, unmet_requirements, write_pth
 from harness.envs.lock import Lock, base_layer
-from harness.envs.pip_config import Carried
+from harness.envs.pip_config import UvSettings
 from harness.envs.uv import explain_log, is_network
 from harness.errors import HarnessError
 from harness.matrix.base import InterpreterMissing, list_packages, read_base
 
-BUILDER_VERSION = 1  # raise it when environments built by an older harness must not be used any more
-
-
+BUILDER_VERSION = 1  # to be raised when older environments must not be used any more
 STAMP, LAST_USED = "stamp.json", "last-used"
+BYTECODE_FOLDER = "__pycache__"
+SOURCES = 3  # the number of last used environments whose byte code is linked: 0.1 s each
+NOXFILE = Path(__file__).with_name("nox_build.py")
+BACKEND = "HARNESS_VENV_BACKEND"
+BUILD_SECONDS = 3600.0  # a CUDA torch is a download of 3 GB
+LOCK_TEXT = "lock.txt"
+LOCATION = "location.json"
 
 
 class BuildStamp(BaseModel):
-    """What an environment was built from; ``python`` is its interpreter, relative to the environment's folder."""
+    """The inputs of an environment; ``python`` is its interpreter, relative to its folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,7 +48,7 @@ class BuildStamp(BaseModel):
 
 
 def write_stamp(folder: Path, lock_hash: str, interpreter: Interpreter, python: Path) -> None:
-    """Declare the environment in ``folder`` finished."""
+    """Write the stamp of a finished environment."""
     stamp = BuildStamp(
         lock=lock_hash,
         python_version=interpreter.version,
@@ -53,8 +58,8 @@ def write_stamp(folder: Path, lock_hash: str, interpreter: Interpreter, python: 
     (folder / STAMP).write_text(stamp.model_dump_json(), encoding="utf-8")
 
 
-def usable(folder: Path, lock_hash: str, interpreter: Interpreter) -> Path | None:
-    """Return the interpreter inside ``folder`` when the stamp there is the one that would be written today."""
+def usable_python(folder: Path, lock_hash: str, interpreter: Interpreter) -> Path | None:
+    """Return the interpreter of the environment in ``folder`` if its stamp has these inputs, else None."""
     try:
         stamp = BuildStamp.model_validate_json((folder / STAMP).read_bytes())
     except (OSError, ValidationError):
@@ -64,17 +69,17 @@ def usable(folder: Path, lock_hash: str, interpreter: Interpreter) -> Path | Non
     return python if (stamp.lock, stamp.python_version, stamp.builder) == wanted and python.exists() else None
 
 
-def finished(root: Path) -> list[Path]:
+def finished_environments(root: Path) -> list[Path]:
     """Return the finished environments below ``root``, the last used first."""
     found = [stamp.parent for stamp in root.glob(f"*/{STAMP}")]
     used = [path for path in found if (path / LAST_USED).exists()]
     return sorted(used, key=lambda path: (path / LAST_USED).stat().st_mtime, reverse=True)
 
 
-def disagreements(python: Path, packages: Mapping[str, str]) -> list[str]:
-    """List, in words, every locked package that is missing or of another version.
+def mismatches(python: Path, packages: Mapping[str, str]) -> list[str]:
+    """Return a sentence for every locked package that is missing or has another version.
 
-    Of commits and folders it is enough that they are there: their version is not in the lock.
+    The version of a commit or a folder is not in the lock and is not checked.
     """
     try:
         found = list_packages(str(python), isolated=True).packages
@@ -96,38 +101,31 @@ def _same(found: str, locked: str) -> bool:
         return found == locked
 
 
-CACHE = "__pycache__"
+def link_bytecode(folder: Path) -> int:
+    """Link byte code of other environments into ``folder`` for files that they share; return the number of files.
 
-
-NEIGHBOURS = 3  # the last used environments that are looked at: 0.1 s each
-
-
-def borrow_bytecode(folder: Path) -> int:
-    """Link into the environment ``folder`` what its neighbours have compiled from the same files; return how many.
-
-    Worth calling before the first process of a cell starts: it takes a fraction of a second and does nothing where
-    there is nothing to borrow (other Python, environments that are copies and not links).
+    Takes a fraction of a second. Links nothing if Pythons differ or files were copied instead of linked.
     """
     linked = 0
-    for neighbour in [path for path in finished(folder.parent) if path != folder][:NEIGHBOURS]:
-        for compiled in _compiled(neighbour):
-            linked += _borrow(compiled, neighbour, folder)
+    for source in [path for path in finished_environments(folder.parent) if path != folder][:SOURCES]:
+        for compiled in _compiled(source):
+            linked += _link(compiled, source, folder)
     return linked
 
 
 def _compiled(folder: Path) -> Iterator[Path]:
     for directory, names, files in os.walk(folder):
-        if os.path.basename(directory) == CACHE:
+        if os.path.basename(directory) == BYTECODE_FOLDER:
             names.clear()
             yield from (Path(directory, name) for name in files if name.endswith(".pyc") and "-pytest-" not in name)
 
 
-def _borrow(compiled: Path, neighbour: Path, folder: Path) -> bool:
-    """Link one file if both environments hold the same source, not merely an equal looking one.
+def _link(compiled: Path, source_environment: Path, folder: Path) -> bool:
+    """Link one file if its source is the same file in both environments.
 
-    A ``.pyc`` knows its source by time (in seconds) and size, which two releases can have in common.
+    A ``.pyc`` identifies its source by time (in seconds) and size, which may be equal in two releases.
     """
-    target = folder / compiled.relative_to(neighbour)
+    target = folder / compiled.relative_to(source_environment)
     source = f"{compiled.name.split('.', 1)[0]}.py"
     try:
         same = os.path.samefile(compiled.parent.parent / source, target.parent.parent / source)
@@ -135,28 +133,16 @@ def _borrow(compiled: Path, neighbour: Path, folder: Path) -> bool:
             return False
         target.parent.mkdir(exist_ok=True)
         os.link(compiled, target)
-    except OSError:  # no such module there, no links on this file system, or another process was first
+    except OSError:  # no such module, a file system without links, or another process was first
         return False
     return True
 
 
-NOXFILE = Path(__file__).with_name("nox_build.py")
-
-
-BACKEND = "HARNESS_VENV_BACKEND"
-
-
-BUILD_SECONDS = 3600.0  # a CUDA torch is 3 GB to download
-
-
-LOCK_TEXT = "lock.txt"
-
-
 class InstallFailed(HarnessError):
-    """An environment could not be built; ``network`` when the index could not be reached."""
+    """An environment could not be built; ``network`` if the index could not be reached."""
 
     def __init__(self, sentence: str, log: Path, *, network: bool = False) -> None:
-        """Say why, and where the installer's own words are."""
+        """Take the reason and the log of the installer."""
         super().__init__(f"{sentence} (log: {log})")
         self.sentence = sentence
         self.log = log
@@ -165,7 +151,7 @@ class InstallFailed(HarnessError):
 
 @dataclass(frozen=True)
 class Environment:
-    """A built environment: its interpreter, its folder, and what it took (seconds) to have it now."""
+    """A built environment: its interpreter, its folder, whether it was reused, and the seconds of this call."""
 
     python: Path
     folder: Path
@@ -175,77 +161,77 @@ class Environment:
 
 
 def build(
-    lock: Lock, root: Path, log: Path, *, python: Path | None = None, carried: Carried | None = None
+    lock: Lock, root: Path, log: Path, *, python: Path | None = None, uv_settings: UvSettings | None = None
 ) -> Environment:
-    """Return the environment of ``lock`` below ``root``, built now if need be.
+    """Return the environment of ``lock`` below ``root``; build it if it is not there.
 
-    A second caller, in this process or another, waits for the first and then reuses what it built.
+    A second caller, in this process or another, waits for the first and reuses its environment.
 
     Args:
-        lock: what to install.
+        lock: the packages to install.
         root: the folder of all environments (:attr:`harness.envs.cache_dir.CacheDir.envs`).
-        log: file for the installer's output; appended to.
-        python: the interpreter to build with; by default the one that the lock's Python or base asks for.
-        carried: index settings; by default those of pip's configuration.
+        log: the file to which the installer's output is appended.
+        python: the interpreter to build with; by default that of the lock's Python or base.
+        uv_settings: index settings; by default those of pip's configuration.
 
     Raises:
-        InstallFailed: a package could not be installed, or is not what the lock says.
-        InterpreterMissing: there is no such Python here.
+        InstallFailed: a package could not be installed, or differs from the lock.
+        InterpreterMissing: there is no such Python on this machine.
     """
     started = time.monotonic()
     folder = (root / lock.hash).absolute()
-    interpreter = ask(str(python)) if python is not None else find_interpreter(lock.python, lock.base)
+    interpreter = ask_version(str(python)) if python is not None else find_interpreter(lock.python, lock.base)
     for needed in (root, log.parent):
         needed.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
-        found = usable(folder, lock.hash, interpreter)
+        found = usable_python(folder, lock.hash, interpreter)
         if found is None:
-            settings = pip_config.read() if carried is None else carried
+            settings = pip_config.read_uv_settings() if uv_settings is None else uv_settings
             made = _make(lock, folder, log.absolute(), interpreter, settings)
         else:
-            _note(log, f"reused {folder}")
+            _append(log, f"reused {folder}")
         (folder / LAST_USED).touch()
     return Environment(found or made, folder, lock.hash, found is not None, time.monotonic() - started)
 
 
-def _make(lock: Lock, folder: Path, log: Path, interpreter: Interpreter, carried: Carried) -> Path:
+def _make(lock: Lock, folder: Path, log: Path, interpreter: Interpreter, uv_settings: UvSettings) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / LOCK_TEXT).write_text(lock.text, encoding="utf-8")
-    request = _write_request(lock, folder, interpreter, carried)
-    _run_nox(request, folder, log, carried)
-    place = Path(json.loads((folder / "place.json").read_text(encoding="utf-8")))
-    python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    wrong = [] if lock.base is None else _put_on_base(python, lock.base, base_layer(lock.text))
-    wrong += disagreements(python, lock.packages)
+    request = _write_request(lock, folder, interpreter, uv_settings)
+    _run_nox(request, folder, log, uv_settings)
+    location = Path(json.loads((folder / LOCATION).read_text(encoding="utf-8")))
+    python = location / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    wrong = [] if lock.base is None else _add_base(python, lock.base, base_layer(lock.text))
+    wrong += mismatches(python, lock.packages)
     if wrong:
         raise InstallFailed(f"installed, but not as locked: {'; '.join(wrong)}", log)
     write_stamp(folder, lock.hash, interpreter, python)
-    borrow_bytecode(folder)
+    link_bytecode(folder)
     return python
 
 
-def _write_request(lock: Lock, folder: Path, interpreter: Interpreter, carried: Carried) -> Path:
-    hashed, direct = split(lock.text)
+def _write_request(lock: Lock, folder: Path, interpreter: Interpreter, uv_settings: UvSettings) -> Path:
+    hashed, direct = split_lock(lock.text)
     files = {"hashed.txt": hashed, "direct.txt": direct}
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     content = {
         "python": str(interpreter.path),
         "backend": os.environ.get(BACKEND) or "uv|virtualenv",
-        "arguments": list(carried.args),
+        "arguments": list(uv_settings.args),
         "binary": [str(folder / "hashed.txt")] if hashed else [],
         "direct": [str(folder / "direct.txt")] if direct else [],
         "refresh": [line.split()[2] for line in lock.text.splitlines() if line.startswith("# content: ")],
-        "result": str(folder / "place.json"),
+        "result": str(folder / LOCATION),
     }
     request = folder / "request.json"
     request.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return request
 
 
-def split(text: str) -> tuple[str, str]:
-    """Split a lock into what has hashes and what has none (commits and folders); installers refuse a mixture."""
+def split_lock(text: str) -> tuple[str, str]:
+    """Split a lock into entries with hashes and without (commits and folders); installers refuse a mixture."""
     hashed: list[str] = []
     direct: list[str] = []
     for line in text.splitlines(keepends=True):
@@ -254,10 +240,10 @@ def split(text: str) -> tuple[str, str]:
     return "".join(hashed), "".join(direct)
 
 
-def _run_nox(request: Path, folder: Path, log: Path, carried: Carried) -> None:
+def _run_nox(request: Path, folder: Path, log: Path, uv_settings: UvSettings) -> None:
     command = [sys.executable, "-m", "nox", "-f", str(NOXFILE), "--envdir", str(folder), "-s", "env", "-v"]
     command += ["--no-reuse-existing-virtualenvs", "--error-on-missing-interpreters", "--download-python", "never"]
-    variables = {**uv.environment(carried), "HARNESS_BUILD_REQUEST": str(request)}
+    variables = {**uv.environment(uv_settings), "HARNESS_BUILD_REQUEST": str(request)}
     start = log.stat().st_size if log.exists() else 0
     code = _run(command, variables, log)
     if code == 0:
@@ -270,23 +256,23 @@ def _run_nox(request: Path, folder: Path, log: Path, carried: Carried) -> None:
 
 
 def _run(command: Sequence[str], variables: dict[str, str], log: Path) -> int | None:
-    """Run to the end or the deadline and return the code, None when it was late; leave no process behind."""
+    """Run a command to its end or the deadline; return its exit code, None at the deadline. No process is left."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, env=variables
         )
-        try:  # that its input is open tells it that we live
+        try:  # its open input tells it that this process is running
             return process.wait(BUILD_SECONDS)
         except subprocess.TimeoutExpired:
             return None
         finally:
             if process.poll() is None:
-                _end(process)
+                _kill(process)
             if process.stdin is not None:
                 process.stdin.close()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     try:
         parent = psutil.Process(process.pid)
         family = [parent, *parent.children(recursive=True)]
@@ -300,15 +286,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _put_on_base(python: Path, base: str, layer: dict[str, str]) -> list[str]:
-    """Make the child see its base, and list what its packages miss in what the base gives it."""
+def _add_base(python: Path, base: str, layer: dict[str, str]) -> list[str]:
+    """Add the base to the child, and return the child's requirements that the layer of the base does not meet."""
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     done = subprocess.run([str(python), "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    own = list_packages(str(python))  # before it sees the base: what the base's packages miss is not the cell's fault
+    own = list_packages(str(python))  # before the base is added: unmet requirements of its packages do not count
     write_pth(Path(done.stdout.strip()), read_base(base))
-    return unmet(own, layer)
+    return unmet_requirements(own, layer)
 
 
-def _note(log: Path, line: str) -> None:
+def _append(log: Path, line: str) -> None:
     with log.open("a", encoding="utf-8") as output:
         output.write(f"{line}\n")

@@ -1,4 +1,4 @@
-"""Where the harness keeps what it may build again: environments, locks, releases, checkpoints."""
+"""The cache directory: environments, locks, lists of releases, checkpoints; all can be made again."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ APPLICATION = "hf-regression-matrix"
 
 @dataclass(frozen=True)
 class CacheDir:
-    """The cache folder and its rooms; nothing in it is precious."""
+    """The cache directory and its folders."""
 
     root: Path
 
     @classmethod
     def of_user(cls, environ: Mapping[str, str] | None = None) -> CacheDir:
-        """Take the folder that ``HARNESS_CACHE`` names, else the operating system's cache folder of the user."""
+        """Return the folder of ``HARNESS_CACHE``, else the user's cache folder of the operating system."""
         chosen = (os.environ if environ is None else environ).get(VARIABLE)
         return cls(Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path(APPLICATION))
 
     @property
     def envs(self) -> Path:
-        """Built environments, one folder a lock."""
+        """Environments, one folder a lock."""
         return self.root / "envs"
 
     @property
     def locks(self) -> Path:
-        """Resolutions, one file a set of inputs."""
+        """Resolutions, one file an input."""
         return self.root / "locks"
 
     @property
     def releases(self) -> Path:
-        """Lists of releases as the index gave them."""
+        """Lists of releases from the index."""
         return self.root / "releases"
 
     @property
@@ -47,10 +47,10 @@ class CacheDir:
 
     @property
     def repositories(self) -> Path:
-        """Copies of the repositories whose commits were searched."""
+        """Copies of searched repositories."""
         return self.root / "repositories"
 
     @property
     def probe(self) -> Path:
-        """Copies of the probe, as the cells import it."""
+        """Copies of the probe, for the cells."""
         return self.root / "probe"

@@ -1,4 +1,4 @@
-"""List, measure and remove what lies in the cache: environments, checkpoints, repositories and locks."""
+"""List, measure and remove the content of the cache: environments, checkpoints, repositories and locks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ from harness.errors import InfrastructureError
 
 
 @dataclass(frozen=True)
-class Stored:
-    """One thing in the cache: ``size`` in bytes, ``last_used`` in seconds since 1970, ``whole`` unless half-built.
+class CacheEntry:
+    """One folder or file of the cache.
 
-    ``in_use`` says that a running harness holds it.
+    Attributes:
+        path: where it is.
+        size: the bytes that its removal frees.
+        last_used: seconds since 1970.
+        whole: its build was completed.
+        in_use: a running harness uses it.
     """
 
     path: Path
@@ -30,17 +35,17 @@ class Stored:
 
 
 def env_size(folder: Path) -> int:
-    """Return the bytes that removing ``folder`` would free.
+    """Return the bytes that the removal of ``folder`` frees.
 
-    Files that uv linked from its cache have a second name there and cost nothing. Where uv clones instead of
-    linking (APFS, btrfs, XFS with reflinks) every file counts, though its blocks are shared.
+    Files that uv linked from its cache stay there and count nothing. If uv clones files instead (APFS, btrfs, XFS with
+    reflinks), every file counts, although its blocks are shared.
     """
     files = _files(folder)
     return sum(status.st_size for status in files if status.st_nlink == 1)
 
 
 def _files(folder: Path | str) -> Iterator[os.stat_result]:
-    """Yield the status of every file below a folder; there are tens of thousands in an environment."""
+    """Yield the status of every file below a folder; an environment has tens of thousands."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -48,48 +53,50 @@ def _files(folder: Path | str) -> Iterator[os.stat_result]:
                     yield from _files(entry.path)
                 else:
                     yield entry.stat(follow_symlinks=False)
-    except FileNotFoundError:  # it is being removed by somebody else
+    except FileNotFoundError:  # another process is removing it
         return
 
 
-def list_environments(root: Path) -> list[Stored]:
-    """List the environments below ``root``, the longest unused first."""
+def list_environments(root: Path) -> list[CacheEntry]:
+    """Return the environments below ``root``, the longest unused first."""
     folders = [path for path in root.glob("*") if path.is_dir()]
-    found = [_stored(folder, whole=(folder / STAMP).exists()) for folder in folders]
+    found = [_entry(folder, whole=(folder / STAMP).exists()) for folder in folders]
     return sorted(found, key=lambda stored: stored.last_used)
 
 
-def list_checkpoints(root: Path) -> list[Stored]:
-    """List the built checkpoints below ``root``, the longest unused first."""
+def list_checkpoints(root: Path) -> list[CacheEntry]:
+    """Return the checkpoints below ``root``, the longest unused first."""
     folders = [path for path in root.glob("*") if path.is_dir()]
-    found = [_stored(folder, whole=(folder / LAST_USED).exists()) for folder in folders]
+    found = [_entry(folder, whole=(folder / LAST_USED).exists()) for folder in folders]
     return sorted(found, key=lambda stored: stored.last_used)
 
 
-def list_repositories(root: Path) -> list[Stored]:
-    """List the copies of repositories below ``root``, the longest untouched first."""
+def list_repositories(root: Path) -> list[CacheEntry]:
+    """Return the copies of repositories below ``root``, the longest unchanged first."""
     folders = [path for path in root.glob("*") if path.is_dir()]
-    found = [_stored(folder, whole=(folder / "HEAD").exists() and "cloning-" not in folder.name) for folder in folders]
+    found = [_entry(folder, whole=(folder / "HEAD").exists() and "cloning-" not in folder.name) for folder in folders]
     return sorted(found, key=lambda stored: stored.last_used)
 
 
-def list_locks(cache: Path) -> list[Stored]:
-    """List the resolutions in ``cache``, the oldest first."""
+def list_locks(cache: Path) -> list[CacheEntry]:
+    """Return the resolutions in ``cache``, the oldest first."""
     files = [(path, path.stat()) for path in cache.glob("*.json")]
-    return sorted((Stored(path, stat.st_size, stat.st_mtime) for path, stat in files), key=lambda one: one.last_used)
+    return sorted(
+        (CacheEntry(path, stat.st_size, stat.st_mtime) for path, stat in files), key=lambda one: one.last_used
+    )
 
 
-def _stored(folder: Path, *, whole: bool) -> Stored:
+def _entry(folder: Path, *, whole: bool) -> CacheEntry:
     used = folder / LAST_USED
     moment = (used if used.exists() else folder).stat().st_mtime
-    return Stored(folder, env_size(folder), moment, whole, in_use(folder))
+    return CacheEntry(folder, env_size(folder), moment, whole, in_use(folder))
 
 
-def remove(stored: Stored) -> None:
-    """Remove one stored thing; a half-removed environment has no stamp and is not used any more.
+def remove(stored: CacheEntry) -> None:
+    """Remove one entry; its stamp goes first, so that an incomplete removal is not taken for an environment.
 
     Raises:
-        InfrastructureError: it is being built at this moment, or a running harness holds it.
+        InfrastructureError: it is being built, or a running harness uses it.
     """
     if not stored.path.is_dir():
         stored.path.unlink(missing_ok=True)
@@ -97,14 +104,14 @@ def remove(stored: Stored) -> None:
     try:
         with FileLock(f"{stored.path}.lock", timeout=0), exclusive(stored.path) as free:
             if free:
-                _take_apart(stored.path)
+                _remove_folder(stored.path)
     except Timeout:
         free = False
     if not free:
-        raise InfrastructureError(f"{stored.path.name} is in use by another process: it was not removed")
+        raise InfrastructureError(f"{stored.path.name} is in use by another process and was not removed")
 
 
-def _take_apart(folder: Path) -> None:
+def _remove_folder(folder: Path) -> None:
     for mark in (STAMP, LAST_USED):
         (folder / mark).unlink(missing_ok=True)
     shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""Find the Python interpreter a cell asks for."""
+"""Find the Python interpreter of a cell, and connect an environment to its base interpreter."""
 
 from __future__ import annotations
 
@@ -23,40 +23,39 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Interpreter:
-    """One Python: where it is and its full version (``3.11.7``)."""
+    """One Python interpreter: its path and its full version (``3.11.7``)."""
 
     path: Path
     version: str
 
 
 def find_interpreter(wanted: str, base: str | None = None) -> Interpreter:
-    """Return the interpreter for a Python version (``3.11``, ``3.11.7``), or ``base`` itself where one is named.
+    """Return the interpreter of a Python version (``3.11``, ``3.11.7``), or ``base`` if it is given.
 
-    The one that runs the harness is taken when its version fits, else what uv finds. Nothing is downloaded.
+    The interpreter of the harness is used if its version matches, else the one that uv finds. Nothing is downloaded.
 
     Raises:
         InterpreterMissing: there is none, or it does not start.
     """
     if base is not None:
-        return ask(base)
-    if fits(platform.python_version(), wanted):
+        return ask_version(base)
+    if is_version(platform.python_version(), wanted):
         return Interpreter(Path(sys.executable), platform.python_version())
     found = _from_uv(wanted)
     if found is None:
         raise InterpreterMissing(
-            f"Python {wanted} is asked for and not on this machine: "
-            f"install it, for example with `uv python install {wanted}`"
+            f"Python {wanted} is not on this machine: install it, for example with `uv python install {wanted}`"
         )
-    return ask(found)
+    return ask_version(found)
 
 
-def fits(version: str, wanted: str) -> bool:
-    """Tell whether a full version is one of ``wanted`` (``3.11.7`` is one of ``3.11``)."""
+def is_version(version: str, wanted: str) -> bool:
+    """Return whether a full version is one of ``wanted`` (``3.11.7`` is one of ``3.11``)."""
     return f"{version}.".startswith(f"{wanted}.")
 
 
 @functools.cache
-def ask(program: str) -> Interpreter:
+def ask_version(program: str) -> Interpreter:
     """Ask an interpreter for its path and version.
 
     Raises:
@@ -80,10 +79,10 @@ def _from_uv(wanted: str) -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
-def unmet(child: BaseInterpreter, layer: Mapping[str, str]) -> list[str]:
-    """List, in words, every requirement of the child's packages that its base's ``layer`` does not meet.
+def unmet_requirements(child: BaseInterpreter, layer: Mapping[str, str]) -> list[str]:
+    """Return a sentence for every requirement of the child's packages that the ``layer`` of its base does not meet.
 
-    The resolver cannot see this where the base's packages are on no index; ``uv pip check`` sees the child alone.
+    The resolver does not check packages of the base that are on no index, and ``uv pip check`` sees the child only.
     """
     return [
         f"{package.name} needs {requirement}, the base has {layer[name]}"
@@ -95,9 +94,9 @@ def unmet(child: BaseInterpreter, layer: Mapping[str, str]) -> list[str]:
 
 
 def write_pth(site_packages: Path, base: BaseInterpreter) -> None:
-    """Make a child environment see the packages of its base, behind its own.
+    """Add the packages of a base to a child environment, behind its own packages.
 
-    ``addsitedir`` rather than plain lines: it also follows the base's own ``.pth`` files.
+    ``addsitedir`` also processes the ``.pth`` files of the base, which a plain line would not.
     """
     lines = [f"import site; site.addsitedir({path!r})\n" for path in base.paths]
     (site_packages / PTH).write_text("".join(lines), encoding="utf-8")

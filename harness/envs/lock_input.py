@@ -1,4 +1,4 @@
-"""What a resolution depends on, gathered into one value with one digest."""
+"""The input of a resolution, as one value with a digest."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from harness.envs.interpreters import find_interpreter
-from harness.envs.pip_config import Carried, local_folder
+from harness.envs.pip_config import UvSettings, local_folder
 from harness.errors import ConfigError
 from harness.matrix.base import InterpreterMissing, read_base
 from harness.matrix.cell import Cell
 
-PROBE_REQUIREMENTS = ("pytest>=8", "pytest-json-report>=1.5")  # what the probe imports inside a cell
-INPUT_VERSION = 1  # raise it when a cached resolution must not be used any more
-UNIMPORTANT = {  # uv's variables that change how it works, not what it finds
+PROBE_REQUIREMENTS = ("pytest>=8", "pytest-json-report>=1.5")  # imported by the probe inside a cell
+INPUT_VERSION = 1  # to be raised when cached resolutions must not be used any more
+IRRELEVANT_VARIABLES = {  # variables of uv that do not change its resolutions
     "UV",
     "UV_CACHE_DIR",
     "UV_COMPILE_BYTECODE",
@@ -40,15 +40,15 @@ UNIMPORTANT = {  # uv's variables that change how it works, not what it finds
     "UV_PYTHON",
     "UV_PYTHON_DOWNLOADS",
 }
-LEFT_OUT = {".git", "__pycache__", "build", "dist", ".venv", ".nox", ".tox", ".mypy_cache", ".pytest_cache"}
+IGNORED = {".git", "__pycache__", "build", "dist", ".venv", ".nox", ".tox", ".mypy_cache", ".pytest_cache"}
 
 
 @dataclass(frozen=True)
 class LockInput:
-    """Everything that decides how a cell is resolved.
+    """Everything that a resolution of a cell depends on.
 
-    ``layer`` is the name → version of what the base keeps, ``contents`` a digest for each folder a pin names,
-    ``settings`` what uv is told about indexes.
+    ``layer`` is name → version of the packages taken from the base, ``contents`` a digest of each folder of a pin,
+    ``settings`` are the index settings of uv.
     """
 
     requirements: tuple[str, ...]
@@ -65,24 +65,24 @@ class LockInput:
 
     @property
     def digest(self) -> str:
-        """Name this input; the interpreter's place does not matter, its version does."""
+        """Identify this input; the version of the interpreter counts, its path does not."""
         content = {**asdict(self), "program": None, "version": INPUT_VERSION}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def gather(cell: Cell, carried: Carried, environ: Mapping[str, str]) -> LockInput:
-    """Gather the input of one cell's resolution.
+def read_lock_input(cell: Cell, uv_settings: UvSettings, environ: Mapping[str, str]) -> LockInput:
+    """Return the input of a cell's resolution.
 
     Raises:
-        ConfigError: a pin is not a requirement, ``as_of`` no date, a folder or a base package is not there.
+        ConfigError: a pin is not a requirement, ``as_of`` is not a date, a folder or a base package does not exist.
         InterpreterMissing: the base interpreter does not start.
     """
     own = [pin for pin in cell.pins if not pin.installed]
-    kept = [pin.package for pin in cell.pins if pin.installed]
-    base = cell.base_python if kept else None  # a cell that takes nothing from the base is built without it
-    if kept and base is None:
-        raise ConfigError(f'{kept[0]} = "installed" needs a base interpreter, and this matrix names none')
-    layer = {} if base is None else read_base(base).layer(kept)
+    from_base = [pin.package for pin in cell.pins if pin.installed]
+    base = cell.base_python if from_base else None  # a cell that takes nothing from the base is built without it
+    if from_base and base is None:
+        raise ConfigError(f'{from_base[0]} = "installed" needs a base interpreter, and this matrix names none')
+    layer = {} if base is None else read_base(base).layer(from_base)
     full, program = _interpreter(cell.python, base)
     return LockInput(
         requirements=tuple(sorted(pin.requirement for pin in own)) + PROBE_REQUIREMENTS,
@@ -91,16 +91,16 @@ def gather(cell: Cell, carried: Carried, environ: Mapping[str, str]) -> LockInpu
         full_python=full,
         program=program,
         platform=sysconfig.get_platform(),
-        as_of=until(cell.as_of),
+        as_of=cutoff(cell.as_of),
         base=base,
         layer=tuple(layer.items()),
         contents=tuple(_contents(pin.requirement) for pin in own if _folder(pin.requirement)),
-        settings=index_settings(carried, environ),
+        settings=index_settings(uv_settings, environ),
     )
 
 
 def _interpreter(python: str, base: str | None) -> tuple[str | None, str | None]:
-    """Resolve with the interpreter that will be used; without one a plan is still possible."""
+    """Return version and path of the cell's interpreter; None if it is missing, as a plan does not need it."""
     try:
         found = find_interpreter(python, base)
     except InterpreterMissing:
@@ -110,11 +110,11 @@ def _interpreter(python: str, base: str | None) -> tuple[str | None, str | None]
     return found.version, str(found.path)
 
 
-def until(as_of: str | None) -> str | None:
-    """Return the first moment (UTC, RFC 3339) that is too late: a day counts whole, a time stands as it is.
+def cutoff(as_of: str | None) -> str | None:
+    """Return the first moment (UTC, RFC 3339) that is too late: the end of a day, or the time itself.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither a date nor a time.
     """
     if as_of is None:
         return None
@@ -130,7 +130,7 @@ def until(as_of: str | None) -> str | None:
 
 
 def _folder(requirement: str) -> Path | None:
-    """Return the folder that ``name @ file:///…`` names, None for everything else."""
+    """Return the folder of ``name @ file:///…``, None for any other requirement."""
     try:
         url = Requirement(requirement).url
     except InvalidRequirement as error:
@@ -149,7 +149,7 @@ def _contents(requirement: str) -> tuple[str, str]:
 
 
 def content_digest(folder: Path) -> str:
-    """Digest the files of a working copy: what git tracks or would track, else all but caches and build results."""
+    """Return a digest of a working copy: the files that git tracks or would track, else all but caches and builds."""
     digest = hashlib.sha256()
     for path in _files(folder):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
@@ -162,25 +162,29 @@ def _files(folder: Path) -> list[Path]:
     try:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split("\0")
         found = [folder / name for name in listed if name]
-    except (OSError, subprocess.SubprocessError):  # no git here, or no repository: look at everything
-        found = [path for path in folder.rglob("*") if not _is_left_out(path.relative_to(folder))]
+    except (OSError, subprocess.SubprocessError):  # no git, or not a repository
+        found = [path for path in folder.rglob("*") if not _is_ignored(path.relative_to(folder))]
     return sorted(path for path in found if path.is_file())
 
 
-def _is_left_out(path: Path) -> bool:
-    return any(part in LEFT_OUT or part.endswith((".egg-info", ".pyc")) for part in path.parts)
+def _is_ignored(path: Path) -> bool:
+    return any(part in IGNORED or part.endswith((".egg-info", ".pyc")) for part in path.parts)
 
 
-def index_settings(carried: Carried, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """List the index settings, and the wheels that local folders offer: a new wheel there is a new input."""
-    own = [f"{name}={value}" for name, value in environ.items() if name.startswith("UV_") and name not in UNIMPORTANT]
-    added = [f"{name}={value}" for name, value in carried.env if name not in UNIMPORTANT]
-    wheels = [name for argument in carried.args for name in _listing(argument)]
-    return tuple(sorted({*own, *added, *carried.args, *wheels}))
+def index_settings(uv_settings: UvSettings, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the index settings, and the names of wheels in local folders: a new wheel there is a new input."""
+    own = [
+        f"{name}={value}"
+        for name, value in environ.items()
+        if name.startswith("UV_") and name not in IRRELEVANT_VARIABLES
+    ]
+    added = [f"{name}={value}" for name, value in uv_settings.env if name not in IRRELEVANT_VARIABLES]
+    wheels = [name for argument in uv_settings.args for name in _local_wheels(argument)]
+    return tuple(sorted({*own, *added, *uv_settings.args, *wheels}))
 
 
-def _listing(place: str) -> list[str]:
-    folder = None if place.startswith("--") else local_folder(place)
+def _local_wheels(argument: str) -> list[str]:
+    folder = None if argument.startswith("--") else local_folder(argument)
     if folder is None or not os.path.isdir(folder):
         return []
     return [name for name in os.listdir(folder) if name.endswith((".whl", ".tar.gz", ".zip"))]

@@ -1,9 +1,9 @@
-"""A noxfile of the harness's own: one session that makes an environment and installs a lock into it.
+"""A noxfile with one session that makes an environment and installs a lock into it.
 
-Called by :mod:`harness.envs.build` as ``python -m nox -f nox_build.py``; ``HARNESS_BUILD_REQUEST`` names the JSON file
-with what to do, and the session writes the place of the environment into the file that the request names. Standard
-input is a pipe that the harness holds: at its end the harness is gone, and with it whoever keeps others from here. The
-installers get an empty one, for what asks a question there must fail and not wait for an answer.
+Run by :mod:`harness.envs.build` as ``python -m nox -f nox_build.py``. ``HARNESS_BUILD_REQUEST`` names the JSON file of
+the request; the session writes the path of the environment to the file that the request names. Standard input is a pipe
+held by the harness: when the harness ends, this process and its installers end too. The standard input of the
+installers is empty, so that one that asks a question fails instead of waiting.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import nox
 import psutil
 
 
-def take_pipe() -> int:
-    """Return the pipe that standard input was, which no child inherits, and put nothing in its place."""
-    pipe, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+def replace_standard_input() -> int:
+    """Return the pipe of standard input, which no child inherits, and make standard input empty."""
+    pipe, empty = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
     return pipe
 
 
@@ -35,14 +35,14 @@ def end_with_the_harness(pipe: int) -> None:
     os._exit(1)
 
 
-threading.Thread(target=end_with_the_harness, args=(take_pipe(),), daemon=True).start()
+threading.Thread(target=end_with_the_harness, args=(replace_standard_input(),), daemon=True).start()
 REQUEST = json.loads(Path(os.environ["HARNESS_BUILD_REQUEST"]).read_text(encoding="utf-8"))
 nox.needs_version = ">=2025.5.1"
 
 
 @nox.session(python=REQUEST["python"], venv_backend=REQUEST["backend"])
 def env(session: nox.Session) -> None:
-    """Install the lock: what has hashes with hashes, then commits and folders, nothing that the lock does not name."""
+    """Install the lock without dependencies: packages with hashes, then commits and folders."""
     uv = session.venv_backend == "uv"
     arguments = REQUEST["arguments"] if uv else []  # pip reads its own configuration
     for packages in REQUEST["binary"]:

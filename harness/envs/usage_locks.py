@@ -1,8 +1,8 @@
-"""Say that something in the cache is in use: a shared lock that the kernel takes back when its process dies.
+"""Mark folders of the cache as in use, by shared file locks that the kernel releases when the process ends.
 
-Many may hold a thing; who removes it must be alone with it. A lock asks no process id, so that it holds between
-containers too, and nothing stale is left. Where the file system or the platform (Windows) has no such locks, nothing is
-held.
+Any number of processes can use a folder; a process that removes it needs an exclusive lock. The locks need no process
+ids, so they work between containers and are never stale. If the file system or the platform (Windows) has no such
+locks, nothing is locked.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ from typing import Self
 
 
 class UsageLocks:
-    """What one run holds of the cache, until it is left; threads may share it."""
+    """The locks of one run on folders of the cache, until it ends; shared by its threads."""
 
     def __init__(self) -> None:
-        """Hold nothing yet."""
+        """Start without locks."""
         self._held: dict[Path, int] = {}
         self._guard = threading.Lock()
 
-    def take(self, *folders: Path) -> None:
-        """Hold folders, which need not be there yet; wait where one is being removed at this moment."""
+    def acquire(self, *folders: Path) -> None:
+        """Lock folders, which need not exist yet; wait for the end of a removal."""
         for folder in folders:
-            self._take(folder)
+            self._acquire(folder)
 
-    def _take(self, folder: Path) -> None:
+    def _acquire(self, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with self._guard:
             if folder not in self._held and (descriptor := _locked(folder, exclusive=False)) is not None:
                 self._held[folder] = descriptor
 
     def __enter__(self) -> Self:
-        """Begin to hold."""
+        """Return the locks."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give everything back."""
+        """Release all locks."""
         self.release()
 
     def release(self) -> None:
-        """Give everything back."""
+        """Release all locks."""
         while self._held:
             os.close(self._held.popitem()[1])
 
 
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[bool]:
-    """Keep others from taking a folder, and tell whether nobody has it."""
+    """Lock a folder exclusively; yield False if another process uses it."""
     try:
         descriptor = _locked(folder, exclusive=True)
     except BlockingIOError:
@@ -67,37 +67,37 @@ def exclusive(folder: Path) -> Iterator[bool]:
 
 
 def in_use(folder: Path) -> bool:
-    """Tell whether somebody holds a folder."""
-    if not _mark(folder).exists():
+    """Return whether a process uses a folder."""
+    if not _lock_file(folder).exists():
         return False
     with exclusive(folder) as free:
         return not free
 
 
-def _mark(folder: Path) -> Path:
+def _lock_file(folder: Path) -> Path:
     return Path(f"{folder}.used")
 
 
-def _opened(mark: Path) -> int:
+def _open(path: Path) -> int:
     try:
-        return os.open(mark, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:  # another user's, who may remove what we use
-        return os.open(mark, os.O_RDONLY)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:  # a file of another user, whose lock can be shared
+        return os.open(path, os.O_RDONLY)
 
 
 def _locked(folder: Path, *, exclusive: bool) -> int | None:
-    """Return a descriptor whose lock ends with it; None where there are no such locks.
+    """Return a locked descriptor, whose lock ends when it is closed; None if there are no such locks.
 
     Raises:
-        BlockingIOError: ``exclusive`` was asked for, and somebody holds the folder.
+        BlockingIOError: the lock is to be exclusive, and another process uses the folder.
     """
     try:
         import fcntl
     except ImportError:
         return None
     try:
-        descriptor = _opened(_mark(folder))
-    except OSError:  # a cache that we may only read, and nobody has held this before
+        descriptor = _open(_lock_file(folder))
+    except OSError:  # a read-only cache without a lock file
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
@@ -109,17 +109,15 @@ def _locked(folder: Path, *, exclusive: bool) -> int | None:
     return descriptor
 
 
-# torch.utils.cpp_extension takes a file as its lock (torch/utils/file_baton.py), and only who made it removes it.
-# quanto has torch build its extensions at their first use, beside their sources.
-BUILT = "optimum/quanto/library/extensions/*/build/lock"
-
-
-PLACES = ("env/lib/python*/site-packages", "env/Lib/site-packages")  # the second on Windows
+# torch.utils.cpp_extension uses a file as a lock (torch/utils/file_baton.py), which only the process that made it
+# removes. quanto has torch build its extensions at their first use, next to their sources.
+QUANTO_LOCK = "optimum/quanto/library/extensions/*/build/lock"
+SITE_PACKAGES = ("env/lib/python*/site-packages", "env/Lib/site-packages")  # the second on Windows
 
 
 def remove_stale_locks(folder: Path) -> tuple[Path, ...]:
-    """Remove them from the environment in ``folder``, and return which; none where somebody uses it at this moment."""
-    found = [path for place in PLACES for path in folder.glob(f"{place}/{BUILT}")]
+    """Remove stale locks of torch's compiler from an environment and return them; none while it is in use."""
+    found = [path for packages in SITE_PACKAGES for path in folder.glob(f"{packages}/{QUANTO_LOCK}")]
     if not found:
         return ()
     with exclusive(folder) as free:

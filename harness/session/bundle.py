@@ -12,8 +12,8 @@ from pathlib import Path
 from harness.envs import pip_config
 from harness.envs.bundle import manifest
 from harness.envs.bundle.archive import copy_program, own_requirements, safe_name, write_archive
-from harness.envs.bundle.manifest import Manifest, Stored, installed_pin
-from harness.envs.bundle.resolve import Resolver, left_to_base
+from harness.envs.bundle.manifest import Manifest, StoredCell, installed_pin
+from harness.envs.bundle.resolve import Resolver, packages_of_base
 from harness.envs.bundle.target import Target
 from harness.envs.bundle.wheels import Wheelhouse, make_wheelhouse
 from harness.envs.cache_dir import CacheDir
@@ -79,7 +79,7 @@ def copy_checkpoints(
     """Build the checkpoints here, as a run would, and copy them."""
     install, log = cache_dir.root / "checkpoints-install.log", cache_dir.root / "checkpoints.log"
     with UsageLocks() as usage_locks:
-        usage_locks.take(*map(store.folder, store.with_bases(names)))
+        usage_locks.acquire(*map(store.folder, store.with_bases(names)))
         store.provide(
             names, lambda: builder_python(store.builder, cache_dir, install, usage_locks=usage_locks), log, said
         )
@@ -124,8 +124,8 @@ class Made:
 class _Locked:
     """Every lock of a bundle: of the cells, of the environment that builds checkpoints, of the harness itself."""
 
-    cells: tuple[Stored, ...]
-    builder: Stored | None
+    cells: tuple[StoredCell, ...]
+    builder: StoredCell | None
     host: str
 
     @property
@@ -182,7 +182,7 @@ def make_bundle(matrix: Matrix, order: Order, out: Path, cache_dir: CacheDir, sa
 
 def _lock(cells: Sequence[Cell], order: Order, cache_dir: CacheDir, builder: Path | None) -> _Locked:
     """Lock everything that travels; ``builder`` is the folder of the program that writes checkpoints there."""
-    resolver = Resolver(order.target, order.base, cache_dir.locks, pip_config.read())
+    resolver = Resolver(order.target, order.base, cache_dir.locks, pip_config.read_uv_settings())
     return _Locked(
         cells=_locked(cells, resolver, order),
         builder=None if builder is None else _builder(builder, resolver, order, cells),
@@ -234,19 +234,19 @@ def plan_for(matrix: Matrix, order: Order, cache_dir: CacheDir) -> tuple[tuple[C
     return cells, (*expansion.warnings, *notes)
 
 
-def _locked(cells: Sequence[Cell], resolver: Resolver, order: Order) -> tuple[Stored, ...]:
+def _locked(cells: Sequence[Cell], resolver: Resolver, order: Order) -> tuple[StoredCell, ...]:
     answers = resolver.cells(cells)
     for cell in cells:
         _refuse(cell.id, answers[cell.id], order)
     if not any(isinstance(answer, str) for answer in answers.values()):
         raise ConfigError(f"no cell has a resolution; {cells[0].id}: {getattr(answers[cells[0].id], 'sentence', '')}")
-    return tuple(_stored(cell, answers[cell.id], left_to_base(cell)) for cell in cells)
+    return tuple(_stored(cell, answers[cell.id], packages_of_base(cell)) for cell in cells)
 
 
-def _stored(cell: Cell, answer: str | Unsolvable, from_base: tuple[str, ...]) -> Stored:
+def _stored(cell: Cell, answer: str | Unsolvable, from_base: tuple[str, ...]) -> StoredCell:
     if isinstance(answer, Unsolvable):
-        return Stored(cell=cell, sentence=answer.sentence, from_base=from_base)
-    return Stored(cell=cell, text=answer, from_base=from_base)
+        return StoredCell(cell=cell, sentence=answer.sentence, from_base=from_base)
+    return StoredCell(cell=cell, text=answer, from_base=from_base)
 
 
 def _refuse(name: str, answer: str | Unsolvable, order: Order) -> None:
@@ -267,17 +267,17 @@ def _refuse(name: str, answer: str | Unsolvable, order: Order) -> None:
         )
 
 
-def _builder(folder: Path, resolver: Resolver, order: Order, cells: Sequence[Cell]) -> Stored:
+def _builder(folder: Path, resolver: Resolver, order: Order, cells: Sequence[Cell]) -> StoredCell:
     """Lock the environment that builds checkpoints, on the base's torch where the cells stand on it."""
     cell = replace(builder_cell(folder), python=order.target.python)
-    left = sorted({name for one in cells for name in left_to_base(one)})
+    left = sorted({name for one in cells for name in packages_of_base(one)})
     kept = [pin for pin in cell.pins if pin.package not in left]
     pins = (*kept, *(installed_pin(name, UNKNOWN) for name in left))
     standing = replace(cell, pins=pins)
     answer = resolver.cells([standing])[standing.id]
     _refuse("the environment that builds checkpoints", answer, order)
-    return Stored(
-        cell=cell, text=_must(answer, "the environment that builds checkpoints"), from_base=left_to_base(standing)
+    return StoredCell(
+        cell=cell, text=_must(answer, "the environment that builds checkpoints"), from_base=packages_of_base(standing)
     )
 
 
@@ -287,7 +287,7 @@ def _must(answer: str | Unsolvable, what: str) -> str:
     return answer
 
 
-def _relocked(stored: Stored, wheels: Wheelhouse) -> Stored:
+def _relocked(stored: StoredCell, wheels: Wheelhouse) -> StoredCell:
     return stored if stored.text is None else stored.model_copy(update={"text": wheels.relock(stored.text)})
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.envs.build import Environment, borrow_bytecode
+from harness.envs.build import Environment, link_bytecode
 from harness.envs.lock import Unsolvable
 from harness.errors import HarnessError
 from harness.runner.gpus import Gpu, read_gpus, read_processes
@@ -118,7 +118,7 @@ def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
         context.journal.attempt(not_started(cell, "*", NOT_BUILT, str(broken), folder=f"cells/{cell}"))
         return
     if not built.reused:
-        borrow_bytecode(built.folder)  # what neighbours have compiled since it was built
+        link_bytecode(built.folder)  # what neighbours have compiled since it was built
     for isolation in _isolations(context):
         if not context.cancel.is_set():
             _CellRun(context, job.planned, built, slot, isolation).run()

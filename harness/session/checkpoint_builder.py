@@ -88,7 +88,7 @@ def builder_python(
             f"the environment that builds checkpoints cannot be resolved: {lock.sentence.rstrip('.')}{advice}"
         )
     if usage_locks is not None:
-        usage_locks.take(cache_dir.envs / lock.hash)
+        usage_locks.acquire(cache_dir.envs / lock.hash)
     return build(lock, cache_dir.envs, log).python
 
 

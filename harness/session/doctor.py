@@ -13,8 +13,8 @@ from pathlib import Path
 
 from harness.envs import pip_config, uv
 from harness.envs.interpreters import find_interpreter
-from harness.envs.pip_config import Carried
-from harness.envs.uv import paragraph
+from harness.envs.pip_config import UvSettings
+from harness.envs.uv import error_paragraph
 from harness.errors import HarnessError
 from harness.matrix.base import InterpreterMissing
 from harness.runner.gpus import Gpu, UnreadableGpu, list_gpus
@@ -49,15 +49,18 @@ def examine(cache: Path) -> list[Finding]:
     """Look at everything a run needs: uv, index, pip's configuration, disk, Pythons, git, GPUs."""
     program = uv.find_uv()
     try:
-        carried = pip_config.read()
-        configuration = configuration_findings(carried)
+        uv_settings = pip_config.read_uv_settings()
+        configuration = configuration_findings(uv_settings)
     except HarnessError as error:
-        carried, configuration = Carried(), [Finding(Level.BAD, str(error), "python -m pip install --upgrade pip")]
+        uv_settings, configuration = (
+            UvSettings(),
+            [Finding(Level.BAD, str(error), "python -m pip install --upgrade pip")],
+        )
     return [
         uv_finding(None if program is None else uv.uv_version(program)),
         *configuration,
         _pip_index(),
-        *([] if program is None else [_uv_index(carried), *_links(program, cache)]),
+        *([] if program is None else [_uv_index(uv_settings), *_links(program, cache)]),
         disk_finding(_nearest(cache), shutil.disk_usage(_nearest(cache)).free),
         *(_python(version) for version in PYTHONS),
         git_finding(shutil.which("git")),
@@ -72,10 +75,12 @@ def uv_finding(version: str | None) -> Finding:
     return Finding(Level.OK, f"uv {version}")
 
 
-def configuration_findings(carried: Carried) -> list[Finding]:
+def configuration_findings(uv_settings: UvSettings) -> list[Finding]:
     """Say what of pip's configuration reaches uv."""
-    kept = [Finding(Level.OK, f"carried from pip's configuration: {sentence}") for sentence in carried.carried]
-    return kept + [Finding(Level.WARN, sentence, "set uv's own variable if it matters") for sentence in carried.dropped]
+    kept = [Finding(Level.OK, f"carried from pip's configuration: {sentence}") for sentence in uv_settings.applied]
+    return kept + [
+        Finding(Level.WARN, sentence, "set uv's own variable if it matters") for sentence in uv_settings.dropped
+    ]
 
 
 def index_finding(tool: str, error: str | None) -> Finding:
@@ -84,7 +89,7 @@ def index_finding(tool: str, error: str | None) -> Finding:
         return Finding(Level.OK, f"{tool} reaches the package index")
     return Finding(
         Level.BAD,
-        f"{tool} does not reach the package index: {paragraph(error)}",
+        f"{tool} does not reach the package index: {error_paragraph(error)}",
         "see the mirror section of docs/environments.md",
     )
 
@@ -143,12 +148,12 @@ def _pip_index() -> Finding:
     return index_finding("pip", None if done.returncode == 0 else done.stderr)
 
 
-def _uv_index(carried: Carried) -> Finding:
+def _uv_index(uv_settings: UvSettings) -> Finding:
     with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
         (Path(folder) / "one.in").write_text(f"{PROBE_PACKAGE}\n", encoding="utf-8")
-        arguments = ["pip", "compile", "one.in", "--quiet", "--refresh-package", PROBE_PACKAGE, *carried.args]
+        arguments = ["pip", "compile", "one.in", "--quiet", "--refresh-package", PROBE_PACKAGE, *uv_settings.args]
         arguments += ["--python", sys.executable]
-        answer = uv.run_uv(arguments, uv.environment(carried), Path(folder), SECONDS)
+        answer = uv.run_uv(arguments, uv.environment(uv_settings), Path(folder), SECONDS)
     return index_finding("uv", None if answer.code == 0 else answer.errors)
 
 

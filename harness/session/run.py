@@ -102,7 +102,7 @@ class _Maker:
         """Build or reuse one environment and journal it."""
         self.journal.write("environment_started", cell=cell, lock=lock.hash)
         remove_stale_locks(self.cache_dir.envs / lock.hash)
-        self.usage_locks.take(self.cache_dir.envs / lock.hash)
+        self.usage_locks.acquire(self.cache_dir.envs / lock.hash)
         built = build(lock, self.cache_dir.envs, self.folder.cell(cell) / "install.log")
         self.journal.write(
             "environment", cell=cell, lock=lock.hash, reused=built.reused, seconds=round(built.seconds, 3)
@@ -119,7 +119,7 @@ class _Maker:
         given = of_weights(matrix.checkpoints.weights, weights_folder(matrix), names, store)
         if given is not None:
             return given
-        self.usage_locks.take(*map(store.folder, store.with_bases(names)))
+        self.usage_locks.acquire(*map(store.folder, store.with_bases(names)))
         missing = store.missing(names)
         if missing:
             self.journal.write("checkpoints_started", names=missing)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.cli import main as main_module
 from harness.cli.gc import choose
 from harness.cli.main import GROUPS, VERBS, main
-from harness.envs.disk_usage import Stored
+from harness.envs.disk_usage import CacheEntry
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[2]
@@ -118,7 +118,7 @@ def test_the_help_is_as_agreed(verb, monkeypatch, capsys):
 
 STORED = st.lists(
     st.builds(
-        Stored,
+        CacheEntry,
         path=st.integers(0, 10**9).map(lambda number: Path(f"thing-{number}")),
         size=st.integers(0, 1000),
         last_used=st.floats(0, 100 * DAY),

@@ -1,136 +1,58 @@
-"""Real locks and real environments of small packages: built once, reused by their stamp, never half-built."""
+"""Parts of a build: stamps, byte code, the two halves of a lock."""
 
-import json
 import os
-import re
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import pytest
+from harness.envs.build import LAST_USED, STAMP, link_bytecode, split_lock, usable_python, write_stamp
+from harness.envs.interpreters import Interpreter
 
-from harness.envs.build import STAMP, InstallFailed, build
-from harness.envs.disk_usage import env_size, list_environments, remove
-from harness.envs.lock import Lock, Unsolvable, resolve_cells
-from harness.matrix.cell import Cell, Pin
-
-pytestmark = pytest.mark.integration
-
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-ROOT = Path(__file__).parents[2]
+HERE = Interpreter(path=sys.executable, version="3.11.7")
 
 
-def cell(*requirements, **facts):
-    pins = tuple(
-        Pin(name, version, f"{name}=={version}") for name, version in (one.split("==") for one in requirements)
-    )
-    return Cell(python=PYTHON, pins=pins, axes=tuple(pin.package for pin in pins), **facts)
+def make_environment(root, name, used=0.0):
+    python = root / name / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("an interpreter")
+    write_stamp(root / name, name, HERE, python)
+    (root / name / LAST_USED).touch()
+    os.utime(root / name / LAST_USED, (used, used))
+    return root / name
 
 
-@pytest.fixture(scope="module")
-def lock(tmp_path_factory):
-    wanted = cell("six==1.16.0")
-    found = resolve_cells([wanted], cache=tmp_path_factory.mktemp("locks"), jobs=1)[wanted.id]
-    assert isinstance(found, Lock), found
-    return found
+def test_a_stamp_counts_only_for_its_lock_python_and_builder(tmp_path, monkeypatch):
+    folder = make_environment(tmp_path, "abc")
+    assert usable_python(folder, "abc", HERE) == folder / "env" / "bin" / "python"
+    assert usable_python(folder, "other", HERE) is None
+    assert usable_python(folder, "abc", Interpreter(HERE.path, "3.11.8")) is None
+    monkeypatch.setattr("harness.envs.build.BUILDER_VERSION", 999)
+    assert usable_python(folder, "abc", HERE) is None
 
 
-def six_of(environment):
-    command = [str(environment.python), "-c", "import six, sys; print(six.__version__, sys.prefix != sys.base_prefix)"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+def test_no_stamp_a_torn_stamp_and_a_lost_interpreter_are_no_environment(tmp_path):
+    folder = make_environment(tmp_path, "abc")
+    text = (folder / STAMP).read_text()
+    (folder / STAMP).write_text(text[:20])
+    assert usable_python(folder, "abc", HERE) is None
+    (folder / STAMP).unlink()
+    assert usable_python(folder, "abc", HERE) is None
+    (folder / STAMP).write_text(text)
+    (folder / "env" / "bin" / "python").unlink()
+    assert usable_python(folder, "abc", HERE) is None
 
 
-def test_a_lock_has_hashes_and_everything_that_the_probe_needs(lock):
-    assert "--hash=sha256:" in lock.text
-    assert {"six", "pytest", "pytest-json-report", "pluggy"} <= lock.packages.keys()
-    assert lock.packages["six"] == "1.16.0"
+def test_bytecode_is_borrowed_only_for_the_same_file(tmp_path):
+    one, two = make_environment(tmp_path, "one"), make_environment(tmp_path, "two")
+    for name in ("shared", "equal"):
+        (one / f"{name}.py").write_text("x = 1\n")
+        (one / "__pycache__").mkdir(exist_ok=True)
+        (one / "__pycache__" / f"{name}.cpython-311.pyc").write_bytes(b"compiled")
+    os.link(one / "shared.py", two / "shared.py")
+    (two / "equal.py").write_text("x = 2\n")  # same size and, to the second, same time: a .pyc could not tell
+    assert link_bytecode(two) == 1
+    assert [path.name for path in (two / "__pycache__").iterdir()] == ["shared.cpython-311.pyc"]
+    assert link_bytecode(two) == 0
 
 
-def test_the_same_cell_has_the_same_lock_from_the_cache(tmp_path):
-    wanted = cell("six==1.16.0")
-    first, second = (resolve_cells([wanted], cache=tmp_path, jobs=1)[wanted.id] for _ in range(2))
-    assert first == second
-    assert len(list(tmp_path.glob("*.json"))) == 1
-
-
-def test_what_is_not_pinned_is_resolved_as_of_a_day_and_pins_stay(tmp_path):
-    then = cell("packaging==25.0", as_of="2024-06-01")
-    found = resolve_cells([then], cache=tmp_path, jobs=1)[then.id]
-    assert found.packages["packaging"] == "25.0", "released in 2025, and pinned"
-    assert found.packages["pytest"].startswith("8.2"), "the newest of that day"
-
-
-def test_an_unsolvable_cell_spoils_no_other(tmp_path):
-    good, bad = cell("six==1.16.0"), cell("transformers==5.2.0", "huggingface-hub==0.36.2")
-    found = resolve_cells([good, bad], cache=tmp_path, jobs=2)
-    assert isinstance(found[good.id], Lock)
-    assert isinstance(found[bad.id], Unsolvable)
-    assert "huggingface-hub" in found[bad.id].sentence
-    assert not found[bad.id].network
-
-
-def test_an_environment_is_built_then_reused_then_built_again_when_its_stamp_is_gone(lock, tmp_path):
-    first = build(lock, tmp_path / "envs", tmp_path / "log")
-    assert six_of(first) == ["1.16.0", "True"]
-    again = build(lock, tmp_path / "envs", tmp_path / "log")
-    assert (first.reused, again.reused) == (False, True)
-    (first.folder / STAMP).unlink()
-    (first.folder / "leftover").write_text("of a build that was killed")
-    third = build(lock, tmp_path / "envs", tmp_path / "log")
-    assert not third.reused
-    assert not (third.folder / "leftover").exists()
-
-
-def test_a_stamp_of_another_builder_does_not_count(lock, tmp_path):
-    built = build(lock, tmp_path / "envs", tmp_path / "log")
-    stamp = json.loads((built.folder / STAMP).read_text())
-    (built.folder / STAMP).write_text(json.dumps({**stamp, "builder": -1}))
-    assert not build(lock, tmp_path / "envs", tmp_path / "log").reused
-
-
-def test_six_that_start_at_once_build_once(lock, tmp_path):
-    with ThreadPoolExecutor(6) as pool:
-        built = list(pool.map(lambda n: build(lock, tmp_path / "envs", tmp_path / f"log{n}"), range(6)))
-    assert sorted(environment.reused for environment in built) == [False] + [True] * 5
-    assert len({environment.python for environment in built}) == 1
-
-
-def test_without_uv_virtualenv_builds_the_same(lock, tmp_path, monkeypatch):
-    monkeypatch.setenv("HARNESS_VENV_BACKEND", "virtualenv")
-    built = build(lock, tmp_path / "envs", tmp_path / "log")
-    assert six_of(built) == ["1.16.0", "True"]
-
-
-def test_a_wrong_hash_is_a_failed_install_with_its_log(lock, tmp_path):
-    text = re.sub(r"sha256:([0-9a-f]{64})", lambda match: f"sha256:{match[1][::-1]}", lock.text)
-    spoiled = Lock("spoiled", text, lock.packages, lock.python, lock.base)
-    with pytest.raises(InstallFailed, match="log: "):
-        build(spoiled, tmp_path / "envs", tmp_path / "log")
-    assert "hash" in (tmp_path / "log").read_text().lower()
-    assert not (tmp_path / "envs" / "spoiled" / STAMP).exists()
-
-
-def test_environments_are_listed_with_their_size_and_removed(lock, tmp_path):
-    built = build(lock, tmp_path / "envs", tmp_path / "log")
-    (listed,) = list_environments(tmp_path / "envs")
-    assert listed.whole
-    assert listed.size == env_size(built.folder) > 0
-    remove(listed)
-    assert list_environments(tmp_path / "envs") == []
-
-
-def test_a_base_interpreters_package_is_used_and_not_installed_again(tmp_path):
-    base = tmp_path / "base"
-    subprocess.run([sys.executable, "-m", "venv", str(base)], check=True)
-    python = base / "bin" / "python"
-    subprocess.run([str(python), "-m", "pip", "install", "-q", "six==1.15.0"], check=True, env=os.environ)
-    pin = Pin("six", "installed@1.15.0", "six==1.15.0", installed=True)
-    child = Cell(python=PYTHON, pins=(pin,), base_python=str(python))
-    found = resolve_cells([child], cache=tmp_path / "locks", jobs=1)[child.id]
-    assert isinstance(found, Lock), found
-    built = build(found, tmp_path / "envs", tmp_path / "log")
-    assert six_of(built)[0] == "1.15.0"
-    where = "import six; print(six.__file__)"
-    place = subprocess.run([str(built.python), "-c", where], capture_output=True, text=True, check=True).stdout
-    assert place.startswith(str(base))
+def test_a_lock_is_split_where_installers_need_it():
+    text = "# base: a==1\nb==1 \\\n    --hash=sha256:00\nc @ git+https://example.org/c@0123\n"
+    assert split_lock(text) == ("b==1 \\\n    --hash=sha256:00\n", "c @ git+https://example.org/c@0123\n")

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from harness.envs.bundle import launcher, manifest
-from harness.envs.bundle.archive import dictionary, order, own_requirements, safe_name, write_archive
-from harness.envs.bundle.manifest import Manifest, Stored, opened_bundle, read_freeze, read_manifest
+from harness.envs.bundle.archive import archive_order, dictionary_size, own_requirements, safe_name, write_archive
+from harness.envs.bundle.manifest import Manifest, StoredCell, opened_bundle, read_freeze, read_manifest
 from harness.envs.bundle.target import Target
-from harness.envs.bundle.wheels import Wheelhouse, cuda_version, fetch, one_cuda, requirements, store_wheel
+from harness.envs.bundle.wheels import Wheelhouse, cuda_version, fetch_wheels, keep_one_cuda, requirements, store_wheel
 from harness.envs.lock import Lock, Unsolvable
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cell import Cell, Pin
@@ -118,7 +118,7 @@ def test_storing_forgets_order_and_times(tmp_path):
 
 def test_thinning_keeps_one_cuda_library_and_the_cpus_and_a_true_record(tmp_path):
     wheel = bitsandbytes(tmp_path)
-    store_wheel(wheel, tmp_path / "thin.whl", one_cuda(wheel, "130"))
+    store_wheel(wheel, tmp_path / "thin.whl", keep_one_cuda(wheel, "130"))
     with zipfile.ZipFile(tmp_path / "thin.whl") as thin:
         names = thin.namelist()
     assert sorted(name for name in names if name.endswith(".so")) == [
@@ -130,7 +130,7 @@ def test_thinning_keeps_one_cuda_library_and_the_cpus_and_a_true_record(tmp_path
 
 def test_a_cuda_version_that_the_wheel_lacks_is_refused_with_those_it_has(tmp_path):
     with pytest.raises(ConfigError, match=r"--cuda 124: bitsandbytes.* it has 118, 129, 130"):
-        one_cuda(bitsandbytes(tmp_path), "124")
+        keep_one_cuda(bitsandbytes(tmp_path), "124")
 
 
 def test_what_is_no_wheel_is_one_sentence(tmp_path):
@@ -161,7 +161,7 @@ def test_a_lock_names_the_wheel_of_the_index_and_the_stored_one():
 
 def test_a_commit_cannot_be_bundled(tmp_path):
     with pytest.raises(ConfigError, match="transformers is a commit or a folder"):
-        fetch(["transformers @ git+https://x/y@abc"], LINUX, tmp_path, lambda text: None)
+        fetch_wheels(["transformers @ git+https://x/y@abc"], LINUX, tmp_path, lambda text: None)
 
 
 def test_a_kept_wheel_that_changed_is_noticed(tmp_path):
@@ -170,7 +170,7 @@ def test_a_kept_wheel_that_changed_is_noticed(tmp_path):
     (tmp_path / key).mkdir()
     make_wheel(tmp_path / key / "a-1.0-py3-none-any.whl", {"a.py": b""})
     with pytest.raises(InfrastructureError, match=r"is not what the lock of a==1\.0 names"):
-        fetch([entry], LINUX, tmp_path, lambda text: None)
+        fetch_wheels([entry], LINUX, tmp_path, lambda text: None)
 
 
 def test_wheels_of_one_package_lie_side_by_side_behind_the_small_files():
@@ -180,7 +180,7 @@ def test_wheels_of_one_package_lie_side_by_side_behind_the_small_files():
         "wheels/transformers-5.2.0-py3-none-any.whl",
         "run.py",
     ]
-    assert [name.split("/")[-1].rsplit("-py3")[0] for name in sorted(names, key=order)] == [
+    assert [name.split("/")[-1].rsplit("-py3")[0] for name in sorted(names, key=archive_order)] == [
         "run.py",
         "numpy-2.4.0-cp312-cp312-linux_x86_64.whl",
         "transformers-5.2.0",
@@ -221,7 +221,7 @@ def test_an_archive_has_regular_files_below_its_folder_and_nothing_else(tmp_path
 
 @pytest.mark.parametrize(("size", "found"), [(0, 2**20), (2**20 + 1, 2**21), (2**22, 2**22), (10**12, 2**28)])
 def test_the_dictionary_is_no_larger_than_it_has_to_be(size, found):
-    assert dictionary(size) == found
+    assert dictionary_size(size) == found
 
 
 def test_the_second_of_two_like_wheels_costs_almost_nothing(tmp_path):
@@ -251,7 +251,7 @@ TORCH = Pin("torch", "installed@unknown", "torch==unknown", installed=True)
 SMALL = Pin("iniconfig", "2.1.0", "iniconfig==2.1.0")
 
 
-def make_manifest(folder: Path, *cells: Stored, base=None) -> Manifest:
+def make_manifest(folder: Path, *cells: StoredCell, base=None) -> Manifest:
     manifest = Manifest(
         harness_version="checkout",
         python="3.11",
@@ -282,7 +282,9 @@ def base(monkeypatch):
 
 def test_a_stored_cell_stands_on_what_the_base_really_has(tmp_path, base):
     cell = Cell(python="3.11", pins=(SMALL, TORCH), base_python="python3")
-    make_manifest(tmp_path, Stored(cell=cell, text="iniconfig==2.1.0 \\\n    --hash=sha256:aa\n", from_base=("torch",)))
+    make_manifest(
+        tmp_path, StoredCell(cell=cell, text="iniconfig==2.1.0 \\\n    --hash=sha256:aa\n", from_base=("torch",))
+    )
     bundle = opened_bundle({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base})
     (placed,) = bundle.cells()
     assert placed.label("torch") == "installed@2.11.0"
@@ -295,7 +297,7 @@ def test_a_stored_cell_stands_on_what_the_base_really_has(tmp_path, base):
 def test_what_the_lock_installs_is_not_asked_of_the_base(tmp_path, base):
     cell = Cell(python="3.11", pins=(TORCH,), base_python="python3")
     text = "filelock==4.2.0 \\\n    --hash=sha256:aa\n"
-    make_manifest(tmp_path, Stored(cell=cell, text=text, from_base=("torch",)))
+    make_manifest(tmp_path, StoredCell(cell=cell, text=text, from_base=("torch",)))
     bundle = opened_bundle({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base})
     (placed,) = bundle.cells()
     assert bundle.locks([placed])[placed.id].packages == {"filelock": "4.2.0", "torch": "2.11.0"}
@@ -303,14 +305,14 @@ def test_what_the_lock_installs_is_not_asked_of_the_base(tmp_path, base):
 
 def test_another_torch_than_the_bundle_was_made_for_is_refused(tmp_path, base):
     cell = Cell(python="3.11", pins=(TORCH,), base_python="python3")
-    make_manifest(tmp_path, Stored(cell=cell, text="", from_base=("torch",)), base={"torch": "2.10.0"})
+    make_manifest(tmp_path, StoredCell(cell=cell, text="", from_base=("torch",)), base={"torch": "2.10.0"})
     with pytest.raises(ConfigError, match=r"made for torch 2\.10\.0, and .* has 2\.11\.0"):
         opened_bundle({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base}).cells()
 
 
 def test_a_cell_without_a_resolution_keeps_its_sentence(tmp_path):
     cell = Cell(python="3.11", pins=(SMALL,))
-    make_manifest(tmp_path, Stored(cell=cell, sentence="because"))
+    make_manifest(tmp_path, StoredCell(cell=cell, sentence="because"))
     assert opened_bundle({"HARNESS_BUNDLE": str(tmp_path)}).locks([cell]) == {cell.id: Unsolvable("because")}
 
 
@@ -323,7 +325,7 @@ def test_a_cell_that_the_bundle_lacks_is_one_sentence(tmp_path):
 def test_a_search_finds_a_stored_lock_by_its_pins_and_knows_when_there_is_none(tmp_path, base):
     varied = Cell(python="3.11", pins=(SMALL, TORCH), axes=("iniconfig",), base_python="python3")
     make_manifest(
-        tmp_path, Stored(cell=varied, text="iniconfig==2.1.0 \\\n    --hash=sha256:aa\n", from_base=("torch",))
+        tmp_path, StoredCell(cell=varied, text="iniconfig==2.1.0 \\\n    --hash=sha256:aa\n", from_base=("torch",))
     )
     bundle = opened_bundle({"HARNESS_BUNDLE": str(tmp_path), "HARNESS_BUNDLE_BASE": base})
     (placed,) = bundle.cells()

@@ -4,31 +4,31 @@ from dataclasses import replace
 import pytest
 
 from harness.envs.lock import base_layer, compile_arguments, packages_of, read_lock
-from harness.envs.lock_input import PROBE_REQUIREMENTS, content_digest, gather, until
-from harness.envs.pip_config import Carried
+from harness.envs.lock_input import PROBE_REQUIREMENTS, content_digest, cutoff, read_lock_input
+from harness.envs.pip_config import UvSettings
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 
 SIX = Pin("six", "1.17.0", "six==1.17.0")
 
 
-def digest(cell, carried=None, environ=None):
-    return gather(cell, carried or Carried(), environ or {}).digest
+def digest(cell, uv_settings=None, environ=None):
+    return read_lock_input(cell, uv_settings or UvSettings(), environ or {}).digest
 
 
 def test_a_day_counts_whole_and_in_utc():
-    assert until("2026-03-01") == "2026-03-02T00:00:00Z"
-    assert until("2026-03-01T12:00:00+02:00") == "2026-03-01T10:00:00Z"
-    assert until(None) is None
+    assert cutoff("2026-03-01") == "2026-03-02T00:00:00Z"
+    assert cutoff("2026-03-01T12:00:00+02:00") == "2026-03-01T10:00:00Z"
+    assert cutoff(None) is None
 
 
 def test_what_is_no_date_is_a_mistake_of_the_matrix():
     with pytest.raises(ConfigError, match="as_of = 'yesterday'"):
-        until("yesterday")
+        cutoff("yesterday")
 
 
 def test_the_probe_is_part_of_every_resolution():
-    question = gather(Cell("3.11", (SIX,)), Carried(), {})
+    question = read_lock_input(Cell("3.11", (SIX,)), UvSettings(), {})
     assert question.requirements == ("six==1.17.0", *PROBE_REQUIREMENTS)
 
 
@@ -39,8 +39,8 @@ def test_variables_do_not_change_an_input_and_everything_else_does():
     others = [
         digest(replace(cell, as_of="2026-01-01")),
         digest(replace(cell, pins=(Pin("six", "1.16.0", "six==1.16.0"),))),
-        digest(cell, Carried(env=(("UV_INDEX", "https://a.example/simple"),))),
-        digest(cell, Carried(args=("--no-index",))),
+        digest(cell, UvSettings(env=(("UV_INDEX", "https://a.example/simple"),))),
+        digest(cell, UvSettings(args=("--no-index",))),
         digest(cell, environ={"UV_INDEX_STRATEGY": "first-index"}),
     ]
     assert len({digest(cell), *others}) == 1 + len(others)
@@ -52,10 +52,10 @@ def test_being_offline_is_no_other_input():
 
 
 def test_a_new_wheel_in_a_local_folder_is_another_input(tmp_path):
-    carried = Carried(args=("--find-links", str(tmp_path)))
-    before = digest(Cell("3.11", (SIX,)), carried)
+    uv_settings = UvSettings(args=("--find-links", str(tmp_path)))
+    before = digest(Cell("3.11", (SIX,)), uv_settings)
     (tmp_path / "six-1.17.0+local-py3-none-any.whl").touch()
-    assert digest(Cell("3.11", (SIX,)), carried) != before
+    assert digest(Cell("3.11", (SIX,)), uv_settings) != before
 
 
 def test_a_changed_working_copy_is_another_input(tmp_path):
@@ -82,11 +82,11 @@ def test_git_ignored_files_are_no_content(tmp_path):
 
 def test_installed_without_a_base_is_a_mistake_of_the_matrix():
     with pytest.raises(ConfigError, match="needs a base interpreter"):
-        gather(Cell("3.11", (Pin("torch", "installed", "torch", installed=True),)), Carried(), {})
+        read_lock_input(Cell("3.11", (Pin("torch", "installed", "torch", installed=True),)), UvSettings(), {})
 
 
 def test_pinned_packages_stay_available_after_as_of():
-    arguments = compile_arguments(gather(Cell("3.11", (SIX,), as_of="2020-01-01"), Carried(), {}))
+    arguments = compile_arguments(read_lock_input(Cell("3.11", (SIX,), as_of="2020-01-01"), UvSettings(), {}))
     assert arguments[arguments.index("--exclude-newer") + 1] == "2020-01-02T00:00:00Z"
     assert arguments[arguments.index("--exclude-newer-package") + 1] == "six=false"
 

@@ -6,8 +6,10 @@ from harness.matrix.pip import list_configuration
 
 
 def test_extra_indexes_are_equal_to_the_main_one():
-    carried = translate({"index-url": "https://a.example/simple", "extra-index-url": "https://b.example/simple"}, {})
-    env = dict(carried.env)
+    uv_settings = translate(
+        {"index-url": "https://a.example/simple", "extra-index-url": "https://b.example/simple"}, {}
+    )
+    env = dict(uv_settings.env)
     assert env["UV_DEFAULT_INDEX"] == "https://a.example/simple"
     assert env["UV_INDEX"] == "https://b.example/simple"
     assert env["UV_INDEX_STRATEGY"] == "unsafe-best-match"
@@ -15,16 +17,16 @@ def test_extra_indexes_are_equal_to_the_main_one():
 
 def test_a_local_index_is_carried_and_a_missing_one_reported():
     settings = {"extra-index-url": "file:///there/simple file:///gone/simple"}
-    carried = translate(settings, {}, exists=lambda place: place == "/there/simple")
-    assert dict(carried.env)["UV_INDEX"] == "file:///there/simple"
-    assert carried.dropped == ("the extra index file:///gone/simple is not carried: there is no such folder",)
+    uv_settings = translate(settings, {}, exists=lambda place: place == "/there/simple")
+    assert dict(uv_settings.env)["UV_INDEX"] == "file:///there/simple"
+    assert uv_settings.dropped == ("the extra index file:///gone/simple is not applied: there is no such folder",)
 
 
 def test_find_links_are_arguments_and_missing_folders_are_left_out():
     settings = {"find-links": "/wheels https://w.example/list.html /gone"}
-    carried = translate(settings, {}, exists=lambda place: place == "/wheels")
-    assert carried.args == ("--find-links", "/wheels", "--find-links", "https://w.example/list.html")
-    assert carried.dropped == ("find-links /gone is not carried: there is no such folder",)
+    uv_settings = translate(settings, {}, exists=lambda place: place == "/wheels")
+    assert uv_settings.args == ("--find-links", "/wheels", "--find-links", "https://w.example/list.html")
+    assert uv_settings.dropped == ("find-links /gone is not applied: there is no such folder",)
 
 
 def test_a_password_reaches_uv_but_no_sentence_and_no_argument():
@@ -33,10 +35,10 @@ def test_a_password_reaches_uv_but_no_sentence_and_no_argument():
         "extra-index-url": "https://me:secret@b.example/simple",
         "proxy": "http://me:secret@proxy.example:8080",
     }
-    carried = translate(settings, {})
-    assert "secret" not in " ".join((*carried.carried, *carried.dropped, *carried.args))
-    assert "https://***@a.example/simple" in " ".join(carried.carried)
-    assert dict(carried.env)["UV_DEFAULT_INDEX"] == "https://me:secret@a.example/simple"
+    uv_settings = translate(settings, {})
+    assert "secret" not in " ".join((*uv_settings.applied, *uv_settings.dropped, *uv_settings.args))
+    assert "https://***@a.example/simple" in " ".join(uv_settings.applied)
+    assert dict(uv_settings.env)["UV_DEFAULT_INDEX"] == "https://me:secret@a.example/simple"
 
 
 @pytest.mark.parametrize(
@@ -51,22 +53,22 @@ def test_a_password_reaches_uv_but_no_sentence_and_no_argument():
     ],
 )
 def test_what_uv_takes_as_a_variable(setting, value, variable, expected):
-    carried = translate({setting: value}, {})
-    assert dict(carried.env)[variable] == expected
-    assert carried.dropped == ()
+    uv_settings = translate({setting: value}, {})
+    assert dict(uv_settings.env)[variable] == expected
+    assert uv_settings.dropped == ()
 
 
 def test_the_users_own_uv_setting_wins_and_is_reported():
     own = {"UV_DEFAULT_INDEX": "https://own.example/simple"}
-    carried = translate({"index-url": "https://pip.example/simple"}, own)
-    assert "UV_DEFAULT_INDEX" not in dict(carried.env)
-    assert carried.dropped == ("pip's index-url gives way to UV_DEFAULT_INDEX, which is set for uv",)
+    uv_settings = translate({"index-url": "https://pip.example/simple"}, own)
+    assert "UV_DEFAULT_INDEX" not in dict(uv_settings.env)
+    assert uv_settings.dropped == ("pip's index-url is not applied: UV_DEFAULT_INDEX is set",)
 
 
 def test_an_index_strategy_of_the_users_own_stays():
     own = {"UV_INDEX_STRATEGY": "first-index"}
-    carried = translate({"extra-index-url": "https://b.example/simple"}, own)
-    assert "UV_INDEX_STRATEGY" not in dict(carried.env)
+    uv_settings = translate({"extra-index-url": "https://b.example/simple"}, own)
+    assert "UV_INDEX_STRATEGY" not in dict(uv_settings.env)
 
 
 def test_certificates_of_the_system_are_trusted_as_pip_trusts_them():
@@ -75,16 +77,16 @@ def test_certificates_of_the_system_are_trusted_as_pip_trusts_them():
 
 
 def test_what_has_no_counterpart_is_named_and_what_does_not_matter_is_not():
-    carried = translate({"pre": "true", "use-feature": "fast-deps", "progress-bar": "off", "no-index": "false"}, {})
-    assert carried.dropped == (
-        "pip's pre is not carried: a matrix names its pre-releases",
-        "pip's use-feature is not carried: uv has nothing that means the same",
+    uv_settings = translate({"pre": "true", "use-feature": "fast-deps", "progress-bar": "off", "no-index": "false"}, {})
+    assert uv_settings.dropped == (
+        "pip's pre is not applied: a matrix names its pre-releases",
+        "pip's use-feature is not applied: uv has no such setting",
     )
 
 
 def test_only_binary_and_no_index_mean_the_same():
-    carried = translate({"only-binary": ":all:", "no-binary": "a,b", "no-index": "yes"}, {})
-    assert carried.args == ("--no-binary", "a", "--no-binary", "b", "--no-index", "--only-binary", ":all:")
+    uv_settings = translate({"only-binary": ":all:", "no-binary": "a,b", "no-index": "yes"}, {})
+    assert uv_settings.args == ("--no-binary", "a", "--no-binary", "b", "--no-index", "--only-binary", ":all:")
 
 
 def test_pips_configuration_is_read_with_its_variables(monkeypatch, tmp_path):
@@ -94,6 +96,6 @@ def test_pips_configuration_is_read_with_its_variables(monkeypatch, tmp_path):
     monkeypatch.delenv("UV_INDEX_URL", raising=False)
     list_configuration.cache_clear()
     try:
-        assert dict(pip_config.read().env)["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+        assert dict(pip_config.read_uv_settings().env)["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
     finally:
         list_configuration.cache_clear()

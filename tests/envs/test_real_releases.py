@@ -11,14 +11,14 @@ import pytest
 
 from harness.envs import pip_config
 from harness.envs.build import build
-from harness.envs.lock import Unsolvable, load_answer, resolve_cells
-from harness.envs.pip_config import Carried
+from harness.envs.lock import Unsolvable, load_resolution, resolve_cells
+from harness.envs.pip_config import UvSettings
 from harness.matrix.cell import Cell, Pin
 
 pytestmark = pytest.mark.integration
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 ROOT = Path(__file__).parents[2]
-NOWHERE = Carried(env=(("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple"), ("UV_HTTP_RETRIES", "0")))
+NOWHERE = UvSettings(env=(("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple"), ("UV_HTTP_RETRIES", "0")))
 
 
 def pins(*requirements):
@@ -49,13 +49,13 @@ def test_cells_are_solved_each_for_itself(tmp_path):
 
 def test_a_dead_index_is_a_network_failure_and_an_old_resolution_helps(tmp_path):
     cell = Cell(PYTHON, pins("six==1.17.0"))
-    refused = lock_one(cell, tmp_path, carried=NOWHERE)
+    refused = lock_one(cell, tmp_path, uv_settings=NOWHERE)
     assert refused.network
     assert "127.0.0.1" in refused.sentence
     assert list(tmp_path.iterdir()) == []
     lock = lock_one(cell, tmp_path)
     [file] = tmp_path.glob("*.json")
-    stale = load_answer(file).model_copy(update={"created": 0.0})
+    stale = load_resolution(file).model_copy(update={"created": 0.0})
     file.write_text(stale.model_dump_json())
     assert offline_hash(tmp_path) == lock.hash
 
@@ -178,7 +178,7 @@ STACK = ("accelerate==1.13.0", "bitsandbytes==0.49.2", "peft==0.19.1")
 
 def offers_cpu_torch():
     """Tell whether the user's find-links hold a CPU build of this torch."""
-    folders = [Path(place) for place in pip_config.read().args if not place.startswith("--")]
+    folders = [Path(place) for place in pip_config.read_uv_settings().args if not place.startswith("--")]
     return any(list(folder.glob("torch-2.13.0+cpu-*.whl")) for folder in folders)
 
 

@@ -22,7 +22,7 @@ def test_a_lock_that_was_left_is_removed_and_nothing_else(baton, tmp_path):
 
 def test_while_somebody_uses_the_environment_the_lock_may_be_his(baton, tmp_path):
     with UsageLocks() as usage_locks:
-        usage_locks.take(tmp_path / "abc")
+        usage_locks.acquire(tmp_path / "abc")
         assert remove_stale_locks(tmp_path / "abc") == ()
         assert baton.exists()
     assert remove_stale_locks(tmp_path / "abc") == (baton,)

@@ -1,4 +1,4 @@
-from harness.envs.uv import LIMIT, explain_log, is_network, paragraph
+from harness.envs.uv import LIMIT, error_paragraph, explain_log, is_network
 
 UNSOLVABLE = """warning: something harmless
 error: No solution found when resolving dependencies
@@ -24,14 +24,14 @@ hint: Packages were unavailable because the network was disabled.
 
 
 def test_the_resolvers_sentences_become_one_paragraph():
-    assert paragraph(UNSOLVABLE) == (
+    assert error_paragraph(UNSOLVABLE) == (
         "Because a==1 depends on b>=1.3.0,<2.0 and you require a==1, we can conclude that you require b>=1.3.0,<2.0. "
         "And because you require b==0.36.2, we can conclude that your requirements are unsatisfiable."
     )
 
 
 def test_drawing_around_the_text_goes_away():
-    assert paragraph(OLDER_FORM) == (
+    assert error_paragraph(OLDER_FORM) == (
         "Because there is no version of six==99.0 and you require six==99.0, we can conclude that your requirements "
         "are unsatisfiable."
     )
@@ -40,7 +40,7 @@ def test_drawing_around_the_text_goes_away():
 def test_the_hint_about_dates_stays():
     text = f"{OLDER_FORM}\nhint: `six` was filtered by `exclude-newer` to packages before 2026-02-02. "
     text += "Consider using `exclude-newer-package` to override the cutoff for this package.\n\nhint: other\n"
-    assert paragraph(text).endswith(
+    assert error_paragraph(text).endswith(
         "unsatisfiable. `six` was filtered by `exclude-newer` to packages before 2026-02-02."
     )
 
@@ -54,7 +54,7 @@ def test_a_dead_index_is_told_from_a_contradiction():
 
 def test_a_build_log_is_cut_to_its_error():
     log = f"nox > Running session env\nUsing Python 3.11.7\n{OLDER_FORM}nox > Command uv failed with exit code 1\n"
-    assert explain_log(log) == paragraph(OLDER_FORM)
+    assert explain_log(log) == error_paragraph(OLDER_FORM)
 
 
 def test_a_log_without_an_error_gives_its_end():
@@ -63,4 +63,4 @@ def test_a_log_without_an_error_gives_its_end():
 
 
 def test_a_sentence_has_an_end():
-    assert len(paragraph("error: " + "word " * 1000)) <= LIMIT
+    assert len(error_paragraph("error: " + "word " * 1000)) <= LIMIT

@@ -186,9 +186,9 @@ def torch_base(tmp_path_factory):
     """Make a virtual environment with a torch, as an image has it; uv links what it has unpacked for other tests."""
     folder = tmp_path_factory.mktemp("image")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "base")], check=True)
-    carried = pip_config.read()
-    install = ["pip", "install", "--python", str(folder / "base" / "bin" / "python"), *carried.args]
-    done = uv.run_uv([*install, "torch==2.13.0", "numpy"], uv.environment(carried), folder, 600)
+    uv_settings = pip_config.read_uv_settings()
+    install = ["pip", "install", "--python", str(folder / "base" / "bin" / "python"), *uv_settings.args]
+    done = uv.run_uv([*install, "torch==2.13.0", "numpy"], uv.environment(uv_settings), folder, 600)
     assert done.code == 0, done.errors
     return folder
 

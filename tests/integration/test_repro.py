@@ -58,10 +58,10 @@ def made(folder, release, scenario):
 
 def run_by_uv(script, folder):
     """Run a script as a maintainer does; uv is told where pip looks, since it reads no pip configuration."""
-    carried = pip_config.read()
-    command = [need_uv(), "run", "--no-project", *carried.args, str(script)]
+    uv_settings = pip_config.read_uv_settings()
+    command = [need_uv(), "run", "--no-project", *uv_settings.args, str(script)]
     done = subprocess.run(
-        command, cwd=folder, env=environment(carried), capture_output=True, text=True, check=False, timeout=600
+        command, cwd=folder, env=environment(uv_settings), capture_output=True, text=True, check=False, timeout=600
     )
     last = done.stdout.strip().splitlines()[-1:] or [done.stderr[-3000:]]
     return done.returncode, last[0]

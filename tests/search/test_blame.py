@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.envs.bundle.manifest import Manifest, Stored
+from harness.envs.bundle.manifest import Manifest, StoredCell
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Unsolvable, read_lock
 from harness.errors import ConfigError, InfrastructureError
@@ -428,7 +428,7 @@ def bundle_of(folder, cells, monkeypatch):
     stored = []
     for app, lib in cells:
         cell = Cell("3.11", (Pin("app", app, f"app=={app}"), Pin("lib", lib, f"lib=={lib}")), axes=("app", "lib"))
-        stored.append(Stored(cell=cell, text=f"app=={app}\ndeep=={app}\nlib=={lib}\n"))
+        stored.append(StoredCell(cell=cell, text=f"app=={app}\ndeep=={app}\nlib=={lib}\n"))
     Manifest(
         harness_version="1", python="3.11", platform="here", matrix="m.toml", needs_base=False, cells=tuple(stored)
     ).write(folder)

@@ -157,7 +157,7 @@ def test_an_unknown_cuda_version_is_a_usage_error(tmp_path, capsys):
 
 def test_a_plan_reads_cells_and_locks_from_the_bundle(tmp_path, monkeypatch):
     """No index is asked: the stored lock is taken although such a release does not exist."""
-    from harness.envs.bundle.manifest import Manifest, Stored
+    from harness.envs.bundle.manifest import Manifest, StoredCell
     from harness.matrix.cell import Cell, Pin
     from harness.session.plan import make_plan
 
@@ -168,7 +168,7 @@ def test_a_plan_reads_cells_and_locks_from_the_bundle(tmp_path, monkeypatch):
         platform="linux-x86_64",
         matrix="mine.toml",
         needs_base=False,
-        cells=(Stored(cell=cell, text="iniconfig==99.0 \\\n    --hash=sha256:aa\n"),),
+        cells=(StoredCell(cell=cell, text="iniconfig==99.0 \\\n    --hash=sha256:aa\n"),),
     )
     manifest.write(tmp_path)
     monkeypatch.setenv("HARNESS_BUNDLE", str(tmp_path))

@@ -10,7 +10,7 @@ import pytest
 from harness.cli import checkpoint
 from harness.cli.main import main
 from harness.envs.cache_dir import CacheDir
-from harness.envs.disk_usage import Stored, remove
+from harness.envs.disk_usage import CacheEntry, remove
 from harness.envs.usage_locks import UsageLocks, exclusive, in_use
 from harness.errors import InfrastructureError
 from harness.session.bundle import copy_checkpoints
@@ -78,16 +78,16 @@ def test_many_may_hold_and_the_last_one_frees(tmp_path):
     folder.mkdir()
     assert not in_use(folder)
     with UsageLocks() as one:
-        one.take(folder)
+        one.acquire(folder)
         with UsageLocks() as other:
-            other.take(folder)
+            other.acquire(folder)
             assert in_use(folder)
         assert in_use(folder)
-        with pytest.raises(InfrastructureError, match="thing is in use by another process: it was not removed"):
-            remove(Stored(folder, 0, 0.0))
+        with pytest.raises(InfrastructureError, match="thing is in use by another process and was not removed"):
+            remove(CacheEntry(folder, 0, 0.0))
         assert folder.is_dir()
     assert not in_use(folder)
-    remove(Stored(folder, 0, 0.0))
+    remove(CacheEntry(folder, 0, 0.0))
     assert not folder.exists()
 
 
@@ -100,7 +100,7 @@ def test_threads_that_take_one_thing_at_once_hold_it_once(tmp_path):
 
             def take(usage_locks=usage_locks, folder=folder):
                 start.wait()
-                usage_locks.take(folder)
+                usage_locks.acquire(folder)
 
             threads = [threading.Thread(target=take) for _ in range(16)]
             for thread in threads:
@@ -113,7 +113,7 @@ def test_threads_that_take_one_thing_at_once_hold_it_once(tmp_path):
 
 def test_what_another_user_has_held_before_can_be_held_too(tmp_path, monkeypatch):
     with UsageLocks() as one:
-        one.take(tmp_path / "thing")
+        one.acquire(tmp_path / "thing")
     opened = os.open
 
     def refused(path, flags, *mode):
@@ -124,7 +124,7 @@ def test_what_another_user_has_held_before_can_be_held_too(tmp_path, monkeypatch
     with UsageLocks() as other:
         with monkeypatch.context() as patch:
             patch.setattr(os, "open", refused)
-            other.take(tmp_path / "thing")
+            other.acquire(tmp_path / "thing")
         assert in_use(tmp_path / "thing")
 
 

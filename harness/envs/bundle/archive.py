@@ -28,10 +28,10 @@ DICTIONARY = 256 * 2**20  # bytes: six stored transformers wheels, so that a rel
 BLOCK = 4 * 2**20
 
 
-Place = tuple[int, str, Version, str]
+ArchivePosition = tuple[int, str, Version, str]
 
 
-def order(path: str) -> Place:
+def archive_order(path: str) -> ArchivePosition:
     """Sort small files first, then wheels by package and version, so that likeness lies near."""
     name = path.rpartition("/")[2]
     try:
@@ -41,7 +41,7 @@ def order(path: str) -> Place:
     return 1, str(package), version, path
 
 
-def dictionary(size: int) -> int:
+def dictionary_size(size: int) -> int:
     """Return the size of the dictionary (bytes) for so many bytes: not more, for packing takes 12 times it."""
     return min(DICTIONARY, max(2**20, 1 << (size - 1).bit_length()))
 
@@ -51,9 +51,11 @@ def write_archive(folder: Path, target: Path, said: Callable[[int], None] = lamb
 
     ``said`` hears, after each file, how many bytes went in. A half-written archive never bears the name ``target``.
     """
-    names = sorted((path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()), key=order)
+    names = sorted(
+        (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()), key=archive_order
+    )
     total = sum((folder / name).stat().st_size for name in names)
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": dictionary(total)}]
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": dictionary_size(total)}]
     scratch = target.with_name(f"{target.name}.part")
     done = 0
     with (
@@ -76,7 +78,7 @@ def write_archive(folder: Path, target: Path, said: Callable[[int], None] = lamb
 TABLES = {"pandas", "pyarrow"}  # only the two tables need them
 
 
-START = '#!/bin/sh\nexec python3 "$(dirname "$0")/run.py" "$@"\n'
+START_SCRIPT = '#!/bin/sh\nexec python3 "$(dirname "$0")/run.py" "$@"\n'
 
 
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
@@ -90,12 +92,12 @@ def own_requirements(*, tables: bool) -> list[str]:
     Raises:
         ConfigError: the harness is neither a checkout nor installed.
     """
-    found = [Requirement(line) for line in _declared()]
+    found = [Requirement(line) for line in _declared_requirements()]
     kept = [one for one in found if one.name not in TABLES or tables]
     return sorted(f"{one.name}{one.specifier}" for one in kept if not (one.marker and "extra" in str(one.marker)))
 
 
-def _declared() -> list[str]:
+def _declared_requirements() -> list[str]:
     project = install_root() / "pyproject.toml"
     if project.is_file():
         return list(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"])
@@ -115,7 +117,7 @@ def copy_program(folder: Path) -> None:
             shutil.copytree(install_root() / name, target / name, ignore=LEFT_OUT)
     shutil.copyfile(launcher.__file__, folder / "run.py")
     start = folder / "run"
-    start.write_text(START, encoding="utf-8")
+    start.write_text(START_SCRIPT, encoding="utf-8")
     start.chmod(0o755)
 
 

@@ -27,7 +27,7 @@ FILE = "bundle.json"
 WHEELS, CHECKPOINTS, PROGRAM, HOST_LOCK = "wheels", "checkpoints", "app", "host.txt"
 
 
-class Stored(BaseModel):
+class StoredCell(BaseModel):
     """One cell with its lock, or with the sentence that says why it has none.
 
     ``from_base`` names what is taken as the base of the other machine has it; the lock leaves it out.
@@ -59,8 +59,8 @@ class Manifest(BaseModel):
     selection: tuple[str, ...] = ()
     needs_base: bool
     base: dict[str, str] = {}
-    cells: tuple[Stored, ...]
-    builder: Stored | None = None
+    cells: tuple[StoredCell, ...]
+    builder: StoredCell | None = None
 
     def write(self, folder: Path) -> None:
         """Write ``bundle.json``."""
@@ -101,7 +101,7 @@ class Bundle:
     program: str | None
 
     @cached_property
-    def _entries(self) -> dict[str, Stored]:
+    def _entries(self) -> dict[str, StoredCell]:
         builder = () if self.manifest.builder is None else (self.manifest.builder,)
         return {self._on_base(stored).id: stored for stored in (*self.manifest.cells, *builder)}
 
@@ -150,7 +150,7 @@ class Bundle:
         text = "".join(f"# base: {name}=={version}\n" for name, version in layer.items()) + stored.text
         return read_lock(text, cell.python, self.program, sysconfig.get_platform())
 
-    def _on_base(self, stored: Stored) -> Cell:
+    def _on_base(self, stored: StoredCell) -> Cell:
         return replace(stored.cell, pins=tuple(self._pin(pin) for pin in stored.cell.pins))
 
     def _pin(self, pin: Pin) -> Pin:

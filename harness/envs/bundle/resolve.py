@@ -14,9 +14,9 @@ from packaging.version import Version
 from harness.envs import lock
 from harness.envs.bundle.target import Target
 from harness.envs.lock import RESOLVE_SECONDS, Unsolvable, compile_arguments
-from harness.envs.lock_input import PROBE_REQUIREMENTS, LockInput, index_settings, until
-from harness.envs.pip_config import Carried
-from harness.envs.uv import environment, is_network, need_uv, paragraph, run_uv
+from harness.envs.lock_input import PROBE_REQUIREMENTS, LockInput, cutoff, index_settings
+from harness.envs.pip_config import UvSettings
+from harness.envs.uv import environment, error_paragraph, is_network, need_uv, run_uv
 from harness.matrix.cell import Cell
 
 JOBS = 4
@@ -29,7 +29,7 @@ class Resolver:
     target: Target
     base: Mapping[str, str]
     cache: Path
-    carried: Carried
+    uv_settings: UvSettings
 
     def cells(self, cells: Iterable[Cell]) -> dict[str, str | Unsolvable]:
         """Return cell id → requirements file with hashes, or why there is none.
@@ -39,7 +39,7 @@ class Resolver:
             InfrastructureError: uv is missing.
         """
         need_uv()
-        questions = {cell.id: (self._question(cell), left_to_base(cell)) for cell in cells}
+        questions = {cell.id: (self._question(cell), packages_of_base(cell)) for cell in cells}
         with ThreadPoolExecutor(JOBS) as pool:
             answers = pool.map(lambda item: self._cached(*item), questions.values())
             return dict(zip(questions, answers, strict=True))
@@ -52,13 +52,13 @@ class Resolver:
         own = [pin for pin in cell.pins if not pin.installed]
         wanted = (*sorted(pin.requirement for pin in own), *PROBE_REQUIREMENTS)
         pinned = tuple(sorted(pin.package for pin in own))
-        return self._input(wanted, pinned, until(cell.as_of), left_to_base(cell))
+        return self._input(wanted, pinned, cutoff(cell.as_of), packages_of_base(cell))
 
     def _input(
         self, wanted: tuple[str, ...], pinned: tuple[str, ...], as_of: str | None, left: tuple[str, ...]
     ) -> LockInput:
         settings = (
-            *index_settings(self.carried, os.environ),
+            *index_settings(self.uv_settings, os.environ),
             *self.target.uv_arguments(),
             *(f"left to base: {name}=={self.base.get(name, '')}" for name in left),
         )
@@ -79,18 +79,18 @@ class Resolver:
     def _cached(self, question: LockInput, left: Sequence[str]) -> str | Unsolvable:
         self.cache.mkdir(parents=True, exist_ok=True)
         path = self.cache / f"{question.digest}.json"
-        entry = lock.load_answer(path)
+        entry = lock.load_resolution(path)
         if entry is not None and entry.fresh(forever=question.as_of is not None):
             return Unsolvable(entry.sentence or "") if entry.text is None else entry.text
         with tempfile.TemporaryDirectory(prefix="harness-lock-") as folder:
             answer = self._ask(question, left, Path(folder))
         if isinstance(answer, Unsolvable) and answer.network:
             return answer
-        lock.save_answer(path, answer if isinstance(answer, str) else None, getattr(answer, "sentence", None))
+        lock.save_resolution(path, answer if isinstance(answer, str) else None, getattr(answer, "sentence", None))
         return answer
 
     def _ask(self, question: LockInput, left: Sequence[str], folder: Path) -> str | Unsolvable:
-        arguments = [*compile_arguments(question), *self.target.uv_arguments(), *self.carried.args]
+        arguments = [*compile_arguments(question), *self.target.uv_arguments(), *self.uv_settings.args]
         (folder / "cell.in").write_text("".join(f"{line}\n" for line in question.requirements), encoding="utf-8")
         known = {name: self.base[name] for name in left if _on_an_index(name, self.base.get(name, ""))}
         constraints = "".join(f"{name}=={version}\n" for name, version in known.items())
@@ -98,13 +98,13 @@ class Resolver:
         (folder / "left.txt").write_text("".join(f"{name}\n" for name in left if name not in known), encoding="utf-8")
         arguments += ["--constraints", "base.txt", "--excludes", "left.txt"]
         arguments += [word for name in known for word in ("--no-emit-package", name)]
-        answer = run_uv(arguments, environment(self.carried), folder, RESOLVE_SECONDS)
+        answer = run_uv(arguments, environment(self.uv_settings), folder, RESOLVE_SECONDS)
         if answer.code == 0:
             return answer.output
-        return Unsolvable(paragraph(answer.errors), network=is_network(answer.errors))
+        return Unsolvable(error_paragraph(answer.errors), network=is_network(answer.errors))
 
 
-def left_to_base(cell: Cell) -> tuple[str, ...]:
+def packages_of_base(cell: Cell) -> tuple[str, ...]:
     """Return which packages a cell takes from the other machine's base."""
     return tuple(sorted(pin.package for pin in cell.pins if pin.installed))
 

@@ -37,7 +37,7 @@ def requirements(text: str) -> list[str]:
     return [line.strip() for line in joined.splitlines() if line.strip() and not line.startswith("#")]
 
 
-def fetch(entries: Iterable[str], target: Target, cache: Path, said: Reporter) -> dict[str, Path]:
+def fetch_wheels(entries: Iterable[str], target: Target, cache: Path, said: Reporter) -> dict[str, Path]:
     """Return entry → wheel for every entry of the locks, downloaded now or before; the hash of each is checked.
 
     Raises:
@@ -50,7 +50,7 @@ def fetch(entries: Iterable[str], target: Target, cache: Path, said: Reporter) -
             raise ConfigError(f"a bundle holds released wheels; {entry.split()[0]} is a commit or a folder")
     found = {entry: wheel for entry in wanted if (wheel := _cached_wheel(_folder(entry, target, cache))) is not None}
     missing = [entry for entry in wanted if entry not in found]
-    for round_ in _rounds(missing):
+    for round_ in _batches(missing):
         said(f"downloading {len(round_)} wheels")
         _download(round_, target, cache)
     found |= {entry: wheel for entry in missing if (wheel := _cached_wheel(_folder(entry, target, cache))) is not None}
@@ -68,7 +68,7 @@ def _cached_wheel(folder: Path) -> Path | None:
     return next(iter(sorted(folder.glob("*.whl"))), None)
 
 
-def _rounds(entries: Sequence[str]) -> list[list[str]]:
+def _batches(entries: Sequence[str]) -> list[list[str]]:
     """Share the entries out so that none of the lists has two versions of a package: pip takes one at a time."""
     rounds: list[dict[str, str]] = []
     for entry in entries:
@@ -156,7 +156,7 @@ def store_wheel(wheel: Path, target: Path, keep: Callable[[str], bool] = lambda 
                 for name in [*(name for name in names if name != record), record]:  # RECORD last, as wheels have it
                     content = source.read(name)
                     mode = source.getinfo(name).external_attr >> 16 & 0o111
-                    sink.writestr(_entry(name, mode), _kept_lines(content, set(names)) if name == record else content)
+                    sink.writestr(_entry(name, mode), _record_of(content, set(names)) if name == record else content)
     except (zipfile.BadZipFile, StopIteration) as error:
         raise ConfigError(f"{wheel.name} is not a wheel: {error or 'it has no RECORD'}") from error
 
@@ -168,7 +168,7 @@ def _entry(name: str, executable: int) -> zipfile.ZipInfo:
     return entry
 
 
-def _kept_lines(record: bytes, names: set[str]) -> bytes:
+def _record_of(record: bytes, names: set[str]) -> bytes:
     """Take lines of members that are gone out of ``RECORD``; the bytes stay where none is."""
     rows = list(csv.reader(io.StringIO(record.decode("utf-8"))))
     left = [row for row in rows if row and row[0] in names]
@@ -179,7 +179,7 @@ def _kept_lines(record: bytes, names: set[str]) -> bytes:
     return text.getvalue().encode("utf-8")
 
 
-def one_cuda(wheel: Path, cuda: str) -> Callable[[str], bool]:
+def keep_one_cuda(wheel: Path, cuda: str) -> Callable[[str], bool]:
     """Return what to keep of a bitsandbytes wheel for one CUDA version (``130``): that library and the CPU's.
 
     Raises:
@@ -199,7 +199,7 @@ def one_cuda(wheel: Path, cuda: str) -> Callable[[str], bool]:
     return keep
 
 
-THINNED = "bitsandbytes"
+THINNED_PACKAGE = "bitsandbytes"
 
 
 @dataclass(frozen=True)
@@ -236,14 +236,14 @@ def make_wheelhouse(
         InfrastructureError: the index cannot be reached, or a wheel is not what the lock says.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = fetch((entry for text in texts for entry in requirements(text)), target, cache, said)
+    found = fetch_wheels((entry for text in texts for entry in requirements(text)), target, cache, said)
     said(f"storing {len(set(found.values()))} wheels")
     hashes = {}
     for entry, wheel in found.items():
         stored = folder / wheel.name
         if not stored.exists():
-            thin = cuda is not None and str(parse_wheel_filename(wheel.name)[0]) == THINNED
-            store_wheel(wheel, stored, *([one_cuda(wheel, cuda)] if thin and cuda else []))
+            thin = cuda is not None and str(parse_wheel_filename(wheel.name)[0]) == THINNED_PACKAGE
+            store_wheel(wheel, stored, *([keep_one_cuda(wheel, cuda)] if thin and cuda else []))
         hashes[entry] = (sha256(wheel), sha256(stored))
     return Wheelhouse(folder, hashes)
 
