@@ -142,10 +142,9 @@ class Harness:
         events = [json.loads(line) for line in (run / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
         ended = [event["record"] for event in events if event["event"] == "attempt"]
         red = [one for one in ended if one["outcome"].startswith("fail:") and one["attempt"]]
-        blamed = run / "blame-result.json"
-        if blamed.exists():  # some failures are not the one that was asked for
-            probes = json.loads(blamed.read_text(encoding="utf-8"))["probes"]
-            bad = {probe["cell"] for probe in probes if probe["bad"]}
+        result = json.loads((run / "search.json").read_text(encoding="utf-8"))["result"]
+        if "probes" in result:  # of a blame: some failures are not the one that was asked for
+            bad = {probe["cell"] for probe in result["probes"] if probe["bad"]}
             red = [one for one in red if one["cell"] in bad]
         green = [one for one in ended if one["outcome"].startswith("pass:")]
         return {

@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from harness.errors import ConfigError
 from harness.matrix.expand import override_versions
@@ -80,13 +81,13 @@ def add_timeout(verb: argparse.ArgumentParser) -> None:
 
 
 def add_gpu_busy(verb: argparse.ArgumentParser) -> None:
-    """Add what makes a card busy."""
+    """Add when a GPU counts as busy."""
     verb.add_argument(
         "--gpu-busy",
         type=size,
         default=BUSY_BYTES,
         metavar="SIZE",
-        help="a card with more than this in use before an attempt is busy: its memory results count for nothing (1GiB)",
+        help="ignore memory results if the GPU already uses more than SIZE before an attempt (default: 1GiB)",
     )
 
 
@@ -149,24 +150,79 @@ def default_jobs() -> int:
 
 
 def add_criterion(verb: argparse.ArgumentParser, *, factor: bool = True) -> None:
-    """Add the arguments; ``factor``: there is a good end to take a multiple of."""
-    times = "times the figure of the good end, or an absolute size" if factor else "an absolute size"
-    verb.add_argument("--signature", metavar="S", help="only this failure is bad (a rule's name or a whole signature)")
-    verb.add_argument("--good-signature", metavar="S", help="this failure counts as good: another one stands behind it")
-    verb.add_argument("--metric", metavar="FIGURE", help="bad is what has more of this figure than --above")
-    verb.add_argument("--above", metavar="1.5x|8GiB" if factor else "8GiB", help=times)
+    """Add what counts as bad; ``factor``: a bound may be a multiple of the metric at the good end."""
+    bound = "the bound: a multiple of the metric at the good end, or a size" if factor else "the bound: a size"
+    verb.add_argument("--signature", metavar="S", help="only this failure is bad: a rule's name or a whole signature")
+    verb.add_argument(
+        "--good-signature", metavar="S", help="treat this failure as good (use when it masks a different bug)"
+    )
+    verb.add_argument("--metric", metavar="FIGURE", help="judge by this metric: bad if it exceeds --above")
+    verb.add_argument("--above", metavar="1.5x|8GiB" if factor else "8GiB", help=bound)
+
+
+def add_search(verb: argparse.ArgumentParser, name: str, candidates: str, confirm: str) -> None:
+    """Add what the searches share: the question, how it is run, and how to resume.
+
+    Args:
+        verb: The parser.
+        name: The verb.
+        candidates: What is probed, as its help names them.
+        confirm: What ``--confirm`` re-runs.
+    """
+    verb.add_argument("--scenario", metavar="FILE::TEST", help="the test that is good or bad")
+    add_criterion(verb)
+    verb.add_argument("--assume-ends", action="store_true", help="do not run the good and the bad end first")
+    verb.add_argument("--confirm", type=positive, default=1, metavar="N", help=confirm)
+    verb.add_argument("--jobs", type=positive, default=1, metavar="K", help=f"{candidates} to run at once (default: 1)")
+    add_timeout(verb)
+    add_gpu_busy(verb)
+    verb.add_argument("--no-reuse", action="store_true", help="run again what an earlier run below --reports answers")
+    verb.add_argument("--resume", metavar="RUN", help=f"continue an interrupted {name}; no other argument is needed")
+    add_reports(verb)
+    add_json(verb)
+
+
+def read_search_options(options: argparse.Namespace, *, bound: bool = True) -> dict[str, Any]:
+    """Return the fields of a search's question that all searches share; ``bound``: a metric needs a bound.
+
+    Raises:
+        ConfigError: Two options exclude each other, or one means nothing.
+    """
+    return {
+        "scenario": options.scenario,
+        "matrix": options.matrix,
+        **read_criterion(options, bound=bound, ends=not options.assume_ends).model_dump(),
+        "assume_ends": options.assume_ends,
+        "confirm": options.confirm,
+        "jobs": options.jobs,
+        "timeout": options.timeout,
+        "busy_bytes": options.gpu_busy,
+        "reuse": not options.no_reuse,
+    }
+
+
+def require(options: argparse.Namespace, verb: str, *names: str) -> None:
+    """Refuse a command line without these arguments.
+
+    Raises:
+        ConfigError: One is missing.
+    """
+    missing = [name for name in names if getattr(options, name) is None]
+    if missing:
+        flags = ", ".join("PACKAGE" if name == "package" else f"--{name}" for name in missing)
+        raise ConfigError(f"{verb} needs {flags}")
 
 
 def read_criterion(options: argparse.Namespace, *, bound: bool = True, ends: bool = True) -> Criterion:
-    """Read the arguments.
+    """Return what counts as bad.
 
     Args:
-        options: the command line.
-        bound: a figure needs a bound; a scan goes without.
-        ends: the good end is run, so that a multiple of its figure can be asked for.
+        options: The command line.
+        bound: A metric needs a bound; a scan does without.
+        ends: The good end is run, so that the bound may be a multiple of its metric.
 
     Raises:
-        ConfigError: two of them exclude each other, or one means nothing.
+        ConfigError: Two options exclude each other, or one means nothing.
     """
     metric, above = options.metric, options.above
     if (above is not None and metric is None) or (metric is not None and above is None and bound):

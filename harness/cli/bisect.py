@@ -1,4 +1,4 @@
-"""``harness bisect``: which release of a package is the first bad one, or the first that is good again."""
+"""``harness bisect``: the first bad release or commit of a package, or the first one that is good again."""
 
 from __future__ import annotations
 
@@ -6,191 +6,270 @@ import argparse
 import json
 
 from packaging.utils import canonicalize_name
-from rich.console import Console
 
-from harness.cli.among import among_commits, search_among
-from harness.cli.answers import CODES, answer_lines, closing_lines
-from harness.cli.arguments import (
-    add_criterion,
-    add_gpu_busy,
-    add_json,
-    add_reports,
-    add_timeout,
-    default_matrix,
-    positive,
-    read_criterion,
-)
-from harness.cli.commits import Source, add_into, asked_source, descend, kept_source, last_lines
+from harness.cli.arguments import add_search, default_matrix, read_search_options, require
 from harness.cli.progress import Show
+from harness.cli.search_summary import answer_lines, closing_lines, open_screen, resume_command
+from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
-from harness.errors import ConfigError, ExitCode
+from harness.errors import ConfigError, ExitCode, HarnessError
+from harness.matrix.git import Repository, open_repository
 from harness.matrix.paths import short_path
-from harness.matrix.schema import load_matrix
-from harness.report.charts import change_sentence
+from harness.matrix.schema import Matrix, load_matrix
 from harness.report.write import write_scan, write_views
 from harness.reporter import Reporter
 from harness.runner.isolation import Isolation
 from harness.search.bisection import Search
-from harness.search.drive import start, take_up
-from harness.search.narrowing import Bisect
-from harness.search.question import Question
-from harness.search.releases import between, list_known_releases
+from harness.search.commits import Commits, commits_of_question, commits_of_releases, find_commits, resume_commits
+from harness.search.conclusions import change_sentence, conclude
+from harness.search.driver import Driver, begin_search, reference_cell
+from harness.search.prober import Prober
+from harness.search.records import (
+    CommitQuestion,
+    CommitResult,
+    CommitSource,
+    PackageQuestion,
+    ReleaseQuestion,
+    SearchRecord,
+    read_search,
+)
+from harness.search.releases import Releases, between, list_known_releases, resume_releases
+from harness.search.scan import Scan
+from harness.store.journal import Listener
+from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run
 
 EPILOG = """\
-exit codes: 0 found · 1 not reproduced at the bad end · 2 usage or configuration · 4 inconclusive, the releases that are
-left are named · 130 interrupted"""
+exit codes: 0 found · 1 not reproduced at the bad end · 2 usage or configuration · 4 inconclusive, the candidates that
+are left are named · 130 interrupted"""
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     verb.epilog = EPILOG
-    verb.add_argument("package", nargs="?", metavar="PACKAGE", help="whose releases to search")
-    end = "a release where the scenario is {}, or the newest on a day (2026-01-10); left out: {}"
-    sought = "the search goes back until it finds one"
-    verb.add_argument("--good", metavar="VERSION|DAY", help=end.format("green", sought))
-    verb.add_argument("--bad", metavar="VERSION|DAY", help=end.format("red", "the newest release"))
-    verb.add_argument("--scenario", metavar="FILE::TEST", help="what tells good from bad")
+    verb.add_argument("package", nargs="?", metavar="PACKAGE", help="the package to bisect")
+    end = "a release that is {}, or a day: the newest release of that day (default: {})"
+    verb.add_argument("--good", metavar="VERSION|DAY", help=end.format("good", "search backwards for one"))
+    verb.add_argument("--bad", metavar="VERSION|DAY", help=end.format("bad", "the newest release"))
     verb.add_argument(
         "--matrix",
         default=default_matrix(),
-        help="what the other packages are pinned to: its reference cell, else its first (quickstart)",
+        help="the versions of all other packages: its reference cell, else its first cell (default: quickstart)",
     )
-    add_criterion(verb)
-    verb.add_argument("--find-fix", action="store_true", help="the good release is the newer one: find the fix")
-    verb.add_argument("--scan", action="store_true", help="run every release, name every change, draw a line chart")
-    verb.add_argument("--assume-ends", action="store_true", help="do not run the two ends first")
-    verb.add_argument("--confirm", type=positive, default=1, metavar="N", help="attempts at the two releases found")
-    verb.add_argument("--jobs", type=positive, default=1, metavar="K", help="releases at once (1)")
-    add_into(verb)
-    _add_how(verb)
-    verb.add_argument("--resume", metavar="RUN", help="go on with an interrupted bisect; needs nothing else")
-    add_reports(verb)
-    add_json(verb)
+    verb.add_argument("--find-fix", action="store_true", help="find the first good release after a bad one")
+    verb.add_argument("--scan", action="store_true", help="run every release, report every change, draw a chart")
+    verb.add_argument("--into", metavar="git:URL|FOLDER", help="continue among the commits between the releases found")
+    verb.add_argument("--tags", metavar="PATTERN", help="how that repository tags its releases, such as rel-{}")
+    verb.add_argument("--all-parents", action="store_true", help="if the answer is a merge, search what it brought")
+    verb.add_argument("--commits", action="store_true", help="--good and --bad are commits: search no releases")
+    verb.add_argument(
+        "--isolation", type=Isolation, choices=list(Isolation), default=Isolation.FORK, help="(default: fork)"
+    )
+    confirm = "re-run the first bad and last good candidate N times before reporting"
+    add_search(verb, "bisect", "candidates", confirm)
     verb.set_defaults(verb=bisect)
 
 
-def _add_how(verb: argparse.ArgumentParser) -> None:
-    """Add how attempts are run, as ``harness run`` has it."""
-    add_timeout(verb)
-    add_gpu_busy(verb)
-    verb.add_argument("--isolation", type=Isolation, choices=list(Isolation), default=Isolation.FORK)
-    verb.add_argument("--no-reuse", action="store_true", help="run again what an earlier run below --reports answered")
-
-
 def bisect(options: argparse.Namespace) -> ExitCode:
-    """Search, saying each step; the last line is the answer or how to go on."""
-    console = Console(stderr=True) if options.json else Console()
+    """Search, printing each step; the last line is the answer, or the command that continues."""
+    console, report = open_screen(options)
     cache_dir = CacheDir.of_user()
+    begin = _resume if options.resume else _begin
+    axis, prober, repository = begin(options, cache_dir, report)
+    folder = prober.folder
+    report(f"{_describe(axis)}, {axis.question.scenario} → {short_path(folder.path)}")
+    scan = None
+    with Show(console, _expected_probes(axis)) as show:
+        try:
+            if isinstance(axis, Releases):
+                scan = _search_releases(axis, prober, repository, show, report)
+            else:
+                Driver(axis, prober).run(show, report)
+        except HarnessError:
+            report(f"continue with: {resume_command('bisect', folder)}")
+            raise
+    return _finish(options, folder, scan, cache_dir, report)
 
-    def echo(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    alone = among_commits(options, cache_dir, lambda ends: _about(options, ends))
-    if alone is not None:
-        return search_among(alone, options, console, echo)
-    search, source = _begun(options, cache_dir, echo)
-    asked = search.question
-    back = f"back from {asked.releases[-1]}, over up to " if asked.open_end else ""
-    echo(
-        f"{back}{len(asked.releases)} releases of {asked.package}, {asked.scenario} → {short_path(search.folder.path)}"
-    )
-    with Show(console, _probes(asked)) as show:
-        result = search.run(show, echo)
-        commits = descend(search, result, source, show, echo) if source is not None else None
-    views = write_views(search.folder)
-    scan = search.seen.scan() if asked.scan else None
-    chart = write_scan(search.folder, scan) if scan else None
-    code, answer = CODES[result.ending], answer_lines(search, result, scan)
-    if source is not None and commits is not None:
-        code, answer = CODES[commits.ending], [*answer, *last_lines(search, result, source, commits)]
+def _search_releases(
+    axis: Releases, prober: Prober, repository: Repository | None, listener: Listener, report: Reporter
+) -> Scan | None:
+    """Search releases, then the commits between the two that were found; return the scan if one was asked for.
+
+    Raises:
+        ConfigError: A release has no tag, or no commit lies between the two.
+    """
+    search, question = Driver(axis, prober), axis.question
+    result = search.run(listener, report)
+    commits = None
+    if repository is not None and question.source is not None:
+        commits = commits_of_releases(axis, result, search.known().bound, repository)
+    if commits is not None:
+        older, newer = f"{result.before} is {question.before}", f"{result.suspects[-1]} is {question.after}"
+        report(f"{question.package} {older} and {newer}: searching the commits between")
+        Driver(commits, prober).run(listener, report)
+    return axis.scan(search.known()) if question.scan else None
+
+
+def _finish(
+    options: argparse.Namespace, folder: RunFolder, scan: Scan | None, cache_dir: CacheDir, report: Reporter
+) -> ExitCode:
+    """Write the views and print the conclusion.
+
+    Raises:
+        ConfigError: The search has not ended.
+    """
+    search = read_search(folder)
+    conclusion = conclude(search) if search is not None else None
+    if search is None or conclusion is None:
+        raise ConfigError(f"{folder.path} has no result")
+    views = write_views(folder)
+    chart = write_scan(folder, scan) if scan is not None else None
+    changes = [change_sentence(scan.question, one) for one in scan.changes] if scan is not None else []
+    code = conclusion.ending.exit_code
+    answers = answer_lines(search, resume_command("bisect", folder))
+    if changes and code is not ExitCode.INTERRUPTED:
+        answers = changes  # one line each
     if options.json:
-        paths = {"run": str(search.folder.path), "html": str(views.html), "chart": str(chart) if chart else None}
-        changes = [change_sentence(scan, one) for one in scan.changes] if scan else []
-        inside = commits.model_dump() if commits is not None else None
-        more = {"commits": inside, "changes": changes, "answer": answer[-1]}
-        print(json.dumps({**paths, "exit_code": code, **result.model_dump(), **more}, indent=1))
+        paths = {"run": str(folder.path), "html": str(views.html), "exit_code": code}
+        content = _json(search, chart=str(chart) if chart is not None else None, changes=changes)
+        print(json.dumps({**paths, **content, "answer": answers[-1]}, indent=1))
         return code
-    echo(f"HTML  {short_path(views.html)}")
+    report(f"HTML  {short_path(views.html)}")
     if chart is not None:
-        echo(f"Chart {short_path(chart)}")
-    for line in (*closing_lines(search, result, cache_dir, into=source is not None), *answer):
-        echo(line)
+        report(f"Chart {short_path(chart)}")
+    for line in (*closing_lines(search, folder, cache_dir), *answers):
+        report(line)
     return code
 
 
-def _begun(options: argparse.Namespace, cache_dir: CacheDir, echo: Reporter) -> tuple[Bisect, Source | None]:
-    """Return the search over releases that is asked for or gone on with, and where it goes on to commits.
-
-    Raises:
-        ConfigError: something is missing, or two things that were asked for exclude each other.
-    """
-    if options.resume:
-        search = take_up(find_run(options.resume, options.reports), cache_dir)
-        return search, kept_source(options, search.folder, cache_dir)
-    source = asked_source(options, cache_dir)
-    question, notes = _question(options, cache_dir)
-    for note in notes:
-        echo(f"note: {note}")
-    return start(question, load_matrix(options.matrix), cache_dir, options.reports), source
+def _json(search: SearchRecord, **more: object) -> dict[str, object]:
+    """Return what ``--json`` has of a search."""
+    if isinstance(search.result, CommitResult):
+        return {"commits": search.result.model_dump(mode="json")}
+    result = search.result.model_dump(mode="json") if search.result is not None else {}
+    commits = search.commits.model_dump(mode="json") if search.commits is not None else None
+    return {**result, "commits": commits, **more}
 
 
-def _probes(asked: Question) -> int:
-    """Return how many probes a search takes at most, where every answer is known."""
-    count = len(asked.releases)
-    if asked.scan:
+def _describe(axis: Releases | Commits) -> str:
+    question = axis.question
+    if isinstance(axis, Commits):
+        return f"commits of {question.package} in {axis.source.repository}"
+    releases = axis.question.releases
+    back = f"back from {releases[-1]}, over up to " if axis.question.open_end else ""
+    return f"{back}{len(releases)} releases of {question.package}"
+
+
+def _expected_probes(axis: Releases | Commits) -> int:
+    """Return the largest number of probes of a search, if every candidate is decided; 0 if that is not known."""
+    if isinstance(axis, Commits):
+        return 0
+    question, count = axis.question, len(axis.question.releases)
+    if question.scan:
         return count
-    ends = 0 if asked.assume_ends else 1 if asked.open_end else 2
-    return ends + (1 + asked.open_end) * Search(count).rounds_left(asked.jobs) * asked.jobs
+    ends = 0 if question.assume_ends else 1 if question.open_end else 2
+    return ends + (1 + question.open_end) * Search(count).rounds_left(question.jobs) * question.jobs
 
 
-def _question(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Question, tuple[str, ...]]:
-    """Read the arguments and ask the index for the releases between the ends.
-
-    Raises:
-        ConfigError: something is missing, or two things that were asked for exclude each other.
-    """
-    asked = _about(options, ())  # before the index is asked, for a mistake is none of its business
-    listing = list_known_releases(asked.package, cache_dir)
-    found = between(asked.package, listing.releases[asked.package], options.good, options.bad, find_fix=asked.find_fix)
-    end = "bad" if asked.find_fix else "good"
-    if found.open_end and asked.scan:
-        raise ConfigError(f"--scan runs every release between two ends: name the older one with --{end}")
-    if found.open_end and asked.factor is not None:
-        raise ConfigError(f"--above {options.above} is measured at the good end: name it with --good, or give a size")
-    question = asked.model_copy(update={"releases": found.releases, "open_end": found.open_end})
-    return question, (*listing.warnings, *found.notes)
+Begun = tuple[Releases | Commits, Prober, Repository | None]
 
 
-def _about(options: argparse.Namespace, releases: tuple[str, ...]) -> Question:
-    """Return the question that the arguments ask about releases, or about two commits.
+def _begin(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -> Begun:
+    """Return what is searched, its prober, and the repository of its commits.
 
     Raises:
-        ConfigError: as above.
+        ConfigError: An argument is missing, or two exclude each other.
+        InfrastructureError: The index or the repository does not answer.
     """
-    _check(options)
-    return Question(
-        package=canonicalize_name(options.package),
-        releases=releases,
-        scenario=options.scenario,
-        matrix=options.matrix,
-        find_fix=options.find_fix,
-        scan=options.scan,
-        **read_criterion(options, bound=not options.scan, ends=not options.assume_ends).model_dump(),
-        assume_ends=options.assume_ends,
-        confirm=options.confirm,
-        jobs=options.jobs,
-        timeout=options.timeout,
-        busy_bytes=options.gpu_busy,
-        isolation=options.isolation,
-        reuse=not options.no_reuse,
-    )
-
-
-def _check(options: argparse.Namespace) -> None:
-    missing = [name for name in ("package", "scenario") if getattr(options, name) is None]
-    if missing:
-        flags = ", ".join("PACKAGE" if name == "package" else f"--{name}" for name in missing)
-        raise ConfigError(f"bisect needs {flags}")
+    require(options, "bisect", "package", "scenario")
     if options.scan and options.confirm > 1:
         raise ConfigError("--confirm repeats the two releases that a search finds; --scan runs every release once")
+    source = _read_source(options)
+    repository = open_repository(source.repository, cache_dir.repositories) if source is not None else None
+    asked = {
+        "package": canonicalize_name(options.package),
+        "find_fix": options.find_fix,
+        "isolation": options.isolation,
+        "source": source,
+        **read_search_options(options, bound=not options.scan),
+    }
+    matrix = load_matrix(options.matrix)
+    axis: Releases | Commits
+    if options.commits and repository is not None:
+        if options.good is None or options.bad is None:
+            raise ConfigError("--commits needs both ends: --good and --bad")
+        ends = (options.bad, options.good) if options.find_fix else (options.good, options.bad)
+        older, newer = find_commits(repository, *ends)
+        commits = CommitQuestion(**asked, older=older.sha, newer=newer.sha)
+        axis = commits_of_question(commits, reference_cell(matrix, cache_dir), repository)
+    else:
+        releases = _read_releases(options, matrix, cache_dir, report)
+        question = ReleaseQuestion(**asked, scan=options.scan, **releases)
+        axis = Releases(question, reference_cell(matrix, cache_dir))
+    return axis, begin_search(axis, matrix, cache_dir, options.reports, report), repository
+
+
+def _read_releases(
+    options: argparse.Namespace, matrix: Matrix, cache_dir: CacheDir, report: Reporter
+) -> dict[str, object]:
+    """Return the releases between the ends as the fields of a question.
+
+    Raises:
+        ConfigError: The index has no such package or release.
+        InfrastructureError: The index does not answer.
+    """
+    package = canonicalize_name(options.package)
+    listing = list_known_releases(package, cache_dir, matrix.packages)
+    found = between(package, listing.releases[package], options.good, options.bad, find_fix=options.find_fix)
+    end = "bad" if options.find_fix else "good"
+    if found.open_end and options.scan:
+        raise ConfigError(f"--scan runs every release between two ends: name the older one with --{end}")
+    if found.open_end and options.above is not None and options.above.endswith("x"):
+        raise ConfigError(f"--above {options.above} is measured at the good end: name it with --good, or give a size")
+    for note in (*listing.warnings, *found.notes):
+        report(f"note: {note}")
+    return {"releases": found.releases, "open_end": found.open_end}
+
+
+def _resume(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -> Begun:
+    """Return what was searched before; ``--into`` and its options may be added now.
+
+    Raises:
+        ConfigError: The run is no bisect, its scenario is not what it was, or options exclude each other.
+        InfrastructureError: The repository does not answer.
+    """
+    folder = find_run(options.resume, options.reports)
+    search = read_search(folder)
+    if search is None or not isinstance(search.question, PackageQuestion):
+        raise ConfigError(f"{folder.path.name} is not a bisect")
+    source = _read_source(options, search.question.source)
+    question = search.question.model_copy(update={"source": source})
+    search.model_copy(update={"question": question}).write(folder)
+    folder.write_record(folder.read_record().model_copy(update={"command": question.command()}))
+    repository = open_repository(source.repository, cache_dir.repositories) if source is not None else None
+    if isinstance(question, CommitQuestion) and repository is not None:
+        return *resume_commits(folder, repository, cache_dir, report), repository
+    return *resume_releases(folder, cache_dir, report), repository
+
+
+def _read_source(options: argparse.Namespace, kept: CommitSource | None = None) -> CommitSource | None:
+    """Return where commits are searched: as asked for now, else as ``kept`` in a run that is resumed.
+
+    Raises:
+        ConfigError: Options do not belong together.
+    """
+    if options.into is None and kept is None:
+        if options.tags is not None or options.all_parents or options.commits:
+            raise ConfigError("--tags, --all-parents and --commits belong to --into")
+        return None
+    if options.scan:
+        raise ConfigError("--scan reports every change and --into follows one; keep one of the two")
+    if options.tags is not None and options.tags.count("{}") != 1:
+        raise ConfigError(f"--tags {options.tags} must hold {{}} once, where the version stands")
+    if opened_bundle() is not None:
+        raise ConfigError("--into builds commits, and a bundle holds only releases")
+    if options.into is not None or kept is None:
+        return CommitSource(repository=options.into, tags=options.tags, all_parents=options.all_parents)
+    changed = {"tags": options.tags or kept.tags, "all_parents": options.all_parents or kept.all_parents}
+    return kept.model_copy(update=changed)

@@ -19,7 +19,7 @@ from harness.matrix.plan import plan_cells
 from harness.matrix.schema import load_matrix
 from harness.runner.probe_path import probe_path
 from harness.runner.process import environment
-from harness.search.prober import locked
+from harness.search.prober import lock_cells
 from harness.session.plan import PlannedCell, select_cells
 from harness.session.resume import plan_again
 from harness.store.runs import find_run
@@ -72,7 +72,7 @@ def _planned(options: argparse.Namespace, cache_dir: CacheDir) -> PlannedCell:
         cells = plan_cells(matrix, cache=cache_dir.releases).cells if bundle is None else bundle.cells()
         chosen = select_cells(cells, [options.cell])
         ids = [cell.id for cell in chosen]
-        known = locked(chosen, cache_dir) if len(ids) == 1 else ()
+        known = lock_cells(chosen, cache_dir) if len(ids) == 1 else ()
     if len(ids) > 1:
         raise ConfigError(f"{options.cell} matches {len(ids)} cells: {', '.join(ids)}")
     return next(one for one in known if one.cell.id == ids[0])

@@ -27,9 +27,9 @@ from harness.matrix.paths import short_path
 from harness.matrix.schema import Matrix, load_matrix
 from harness.report.write import write_views
 from harness.search.criterion import Evaluation, evaluate, whole_file
-from harness.search.drive import held_cell
-from harness.search.prober import Prober, locked, override_pins
-from harness.search.releases import require_releases
+from harness.search.driver import reference_cell
+from harness.search.pins import override_pins, require_releases
+from harness.search.prober import Prober, lock_cells
 from harness.session.begin import begin
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan, read_scenarios
@@ -93,7 +93,7 @@ def _probe(options: argparse.Namespace) -> int:
     found = override_pins(_cell(options, matrix, cache_dir), options.instead, matrix, cache_dir)
     for note in (*found.notes, *whole_file(options.scenario, infos, criterion)):
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    cell, planned = found.cell, locked((found.cell,), cache_dir)
+    cell, planned = found.cell, lock_cells((found.cell,), cache_dir)
     require_releases(cell, planned[0].lock, matrix, cache_dir, options.instead)
     plan = Plan(matrix, planned, files, infos)
     folder = begin(plan, options.reports, kind=RunKind.PROBE, selection=(options.scenario,))
@@ -121,7 +121,7 @@ def _probe(options: argparse.Namespace) -> int:
 def _cell(options: argparse.Namespace, matrix: Matrix, cache_dir: CacheDir) -> Cell:
     """Return the cell that is named, else the one that the others are compared with."""
     if options.cell is None:
-        return held_cell(matrix, cache_dir)
+        return reference_cell(matrix, cache_dir)
     planned = make_plan(matrix, cache_dir, scenarios=(options.scenario,), cells=(options.cell,)).cells
     if len(planned) > 1:
         raise ConfigError(f"--cell {options.cell} fits {len(planned)} cells; name one")

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from harness.envs.cache_dir import CacheDir
 from harness.envs.requirements import is_implicit
 from harness.errors import HarnessError
 from harness.matrix.cell import Cell, display_version
-from harness.matrix.git import Repository, open_repository
+from harness.matrix.git import open_repository
 from harness.matrix.paths import short_path
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.look import Place
@@ -20,19 +21,24 @@ from harness.nightly.stages import Interrupted
 from harness.report.issue.draft import draft
 from harness.report.write import write_views
 from harness.reporter import Reporter
-from harness.search import among, blame_start, drive
-from harness.search.among import Among
-from harness.search.blame import Blame
-from harness.search.blame_words import sentence
-from harness.search.blamed import BlameQuestion
-from harness.search.commits import Built, built_from
-from harness.search.descent import CommitResult, Into
-from harness.search.ends import bad_end_untold, commit_ends_failed, good_end_failed
-from harness.search.environments import Asked
-from harness.search.narrowing import Bisect
-from harness.search.question import Question
-from harness.search.releases import between, list_known_releases
-from harness.search.result import Ending, Result
+from harness.search.blame import Changes, learn_dependencies, resume_blame
+from harness.search.commits import Commits, commits_of_question, find_commits, resume_commits
+from harness.search.conclusions import sentence
+from harness.search.driver import Axis, Deadline, Driver, begin_search
+from harness.search.environments import EnvironmentQuery
+from harness.search.pins import Built, built_from
+from harness.search.prober import Prober
+from harness.search.records import (
+    BisectResult,
+    BlameQuestion,
+    BlameResult,
+    CommitQuestion,
+    CommitSource,
+    Ending,
+    OrderedResult,
+    ReleaseQuestion,
+)
+from harness.search.releases import Releases, between, list_known_releases, resume_releases
 from harness.session.context import Options
 from harness.session.plan import Plan
 from harness.store.journal import Listener
@@ -137,12 +143,39 @@ def _pair(versions: tuple[str, str]) -> str:
     return " → ".join(display_version(version) or "none" for version in versions)
 
 
-Begun = Callable[[str, str], None]  # a suspect's key, the name of its search's run folder: kept, to go on with
+AnyAxis = TypeVar("AnyAxis", bound=Axis[Any, Any])
+Begun = Callable[[str, str], None]  # a suspect's key, the name of the run folder of its search
+
+
+@dataclass
+class Budget:
+    """Seconds for all searches, counted from now on; a probe that has begun is finished, no other one begins."""
+
+    seconds: float
+    clock: Callable[[], float] = time.monotonic
+    deadline: Deadline = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self.deadline = Deadline(self.clock() + self.seconds, self.clock)
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.deadline.passed
 
 
 @dataclass(frozen=True)
 class SearchContext:
-    """What the searches of one night stand on; ``earlier`` has those that an interrupted night began, by suspect."""
+    """What all searches of a nightly run share.
+
+    Attributes:
+        plan: Of the nightly run.
+        night: The name of its run folder.
+        options: How attempts are run.
+        begun: Called for each search that begins, so that an interrupted nightly run can resume it.
+        earlier: Suspect → run folder, of the searches that an interrupted nightly run began.
+    """
 
     plan: Plan
     cache_dir: CacheDir
@@ -153,155 +186,102 @@ class SearchContext:
     begun: Begun = lambda _key, _run: None
     earlier: Mapping[str, str] = field(default_factory=dict)
 
-    def bisect(self, suspect: Suspect) -> Bisect:
-        """Return the search over the releases of one package, everything else as in tonight's cell.
+    def releases(self, suspect: Suspect, report: Reporter) -> tuple[Releases, Prober]:
+        """Begin or resume a search over the releases of one package; all others are as in tonight's cell.
 
         Raises:
-            HarnessError: what stands in the way of it.
+            HarnessError: The search cannot begin.
         """
-        earlier = self.earlier.get(suspect.key)
-        if earlier is not None:
-            return drive.take_up(find_run(earlier, self.reports), self.cache_dir)
+        if suspect.key in self.earlier:
+            return resume_releases(self._earlier(suspect.key), self.cache_dir, report)
         listing = list_known_releases(suspect.package, self.cache_dir)
         found = between(suspect.package, listing.releases[suspect.package], *suspect.versions)
         for note in (*listing.warnings, *found.notes):
-            self.echo(f"note: {note}")
-        asked = self._question(suspect, found.releases)
-        search = drive.start(asked, self.plan.matrix, self.cache_dir, self.reports, base=self._cell(suspect))
-        self.begun(suspect.key, search.folder.path.name)
-        return search
+            report(f"note: {note}")
+        question = ReleaseQuestion(package=suspect.package, releases=found.releases, **self._asked(suspect))
+        return self._begin(Releases(question, self._cell(suspect)), suspect.key, report)
 
-    def among(self, suspect: Suspect, commits: tuple[Built, Built]) -> Among:
-        """Return the search over the commits of one package, everything else as in tonight's cell.
+    def commits(self, suspect: Suspect, older: Built, newer: Built, report: Reporter) -> tuple[Commits, Prober]:
+        """Begin or resume a search over the commits of one package; all others are as in tonight's cell.
 
         Raises:
-            HarnessError: what stands in the way of it.
+            HarnessError: The search cannot begin.
         """
-        into, repository = self._repository(commits[1])
-        earlier = self.earlier.get(suspect.key)
-        if earlier is not None:
-            return among.take_up(find_run(earlier, self.reports), repository, self.cache_dir)
-        older, newer = among.ends(repository, *(one.commit for one in commits))
-        asked = self._question(suspect, (older.sha, newer.sha))
-        base = self._cell(suspect)
-        search = among.start(asked, into, repository, self.plan.matrix, self.cache_dir, self.reports, base=base)
-        self.begun(suspect.key, search.folder.path.name)
-        return search
+        inside = f"#subdirectory={newer.subfolder}" if newer.subfolder else ""
+        source = CommitSource(repository=f"git:{newer.address}{inside}")
+        repository = open_repository(source.repository, self.cache_dir.repositories)
+        if suspect.key in self.earlier:
+            return resume_commits(self._earlier(suspect.key), repository, self.cache_dir, report)
+        first, last = find_commits(repository, older.commit, newer.commit)
+        ends = {"older": first.sha, "newer": last.sha, "source": source}
+        question = CommitQuestion(package=suspect.package, **ends, **self._asked(suspect))
+        return self._begin(commits_of_question(question, self._cell(suspect), repository), suspect.key, report)
 
-    def blame(self, suspect: Suspect, echo: Reporter) -> Blame:
-        """Return the search for which of several changes it was, from the cell that was green to tonight's.
+    def changes(self, suspect: Suspect, report: Reporter) -> tuple[Changes, Prober]:
+        """Begin or resume a blame from the cell that was green to tonight's.
 
         Raises:
-            HarnessError: what stands in the way of it.
+            HarnessError: The search cannot begin.
         """
         key = f"{suspect.key} blame"
-        earlier = self.earlier.get(key)
-        if earlier is not None:
-            return blame_start.take_up(find_run(earlier, self.reports), self.cache_dir, echo)
-        asked, claim = Asked(self.plan.matrix, self.cache_dir, self.reports), suspect.claim
-        ends = (f"{claim.was}:{claim.was_cell}", f"{self.night}:{claim.cell}")
-        compared = blame_start.compare(asked, *ends)
-        question = BlameQuestion(
-            good=ends[0],
-            bad=ends[1],
-            scenario=self._scenario(suspect),
-            matrix=short_path(self.plan.matrix.path),
-            shared=compared.shared,
-            changes=compared.changes,
-            timeout=self.options.timeout,
-            busy_bytes=self.options.busy_bytes,
-            **_criterion(suspect),
-        )
-        search = blame_start.start(question, asked, echo)
-        self.begun(key, search.prober.folder.path.name)
-        return search
+        if key in self.earlier:
+            return resume_blame(self._earlier(key), self.cache_dir, report)
+        claim = suspect.claim
+        good, bad = f"{claim.was}:{claim.was_cell}", f"{self.night}:{claim.cell}"
+        found = EnvironmentQuery(self.plan.matrix, self.cache_dir, self.reports).compare(good, bad)
+        difference = {"shared": found.shared, "changes": found.changes}
+        question = BlameQuestion(good=good, bad=bad, **difference, **self._asked(suspect))
+        return self._begin(learn_dependencies(question, self.cache_dir, report), key, report)
 
-    def _question(self, suspect: Suspect, releases: tuple[str, ...]) -> Question:
-        return Question(
-            package=suspect.package,
-            releases=releases,
-            scenario=self._scenario(suspect),
-            matrix=short_path(self.plan.matrix.path),
-            timeout=self.options.timeout,
-            busy_bytes=self.options.busy_bytes,
-            **_criterion(suspect),
-        )
+    def _begin(self, axis: AnyAxis, key: str, report: Reporter) -> tuple[AnyAxis, Prober]:
+        prober = begin_search(axis, self.plan.matrix, self.cache_dir, self.reports, report)
+        self.begun(key, prober.folder.path.name)
+        return axis, prober
 
-    def _repository(self, built: Built) -> tuple[Into, Repository]:
-        inside = f"#subdirectory={built.subfolder}" if built.subfolder else ""
-        text = f"git:{built.address}{inside}"
-        return Into(repository=text, commits=True), open_repository(text, self.cache_dir.repositories)
+    def _earlier(self, key: str) -> RunFolder:
+        return find_run(self.earlier[key], self.reports)
+
+    def _asked(self, suspect: Suspect) -> dict[str, Any]:
+        """Return the fields of a question that all searches share.
+
+        Bad is tonight's failure, or more memory than the geometric mean of before and now.
+        """
+        claim = suspect.claim
+        stem, _, test = claim.scenario.partition("::")
+        path = short_path(next(file.path for file in self.plan.files if file.path.stem == stem))
+        criterion: dict[str, str | int | None] = {"signature": claim.signature or None}
+        if claim.bounds is not None:
+            criterion = {"metric": claim.figure, "limit": int((claim.bounds[0] * claim.bounds[1]) ** 0.5)}
+        return {
+            "scenario": f"{path}::{test}" if test else path,  # with its parameter: others are not asked about
+            "matrix": short_path(self.plan.matrix.path),
+            "timeout": self.options.timeout,
+            "busy_bytes": self.options.busy_bytes,
+            **criterion,
+        }
 
     def _cell(self, suspect: Suspect) -> Cell:
         return next(one.cell for one in self.plan.cells if one.cell.id == suspect.claim.cell)
 
-    def _scenario(self, suspect: Suspect) -> str:
-        """Return ``FILE::TEST[PARAMETER]``: what other parameters answer is no part of the question."""
-        stem, _, test = suspect.claim.scenario.partition("::")
-        path = next(file.path for file in self.plan.files if file.path.stem == stem)
-        return f"{short_path(path)}::{test}" if test else short_path(path)
-
-
-def _criterion(suspect: Suspect) -> dict[str, str | int | None]:
-    """Say what is bad: tonight's failure, or more memory than halfway (in factors) from before to now."""
-    claim = suspect.claim
-    if claim.bounds is not None:
-        return {"metric": claim.figure, "limit": int((claim.bounds[0] * claim.bounds[1]) ** 0.5)}
-    return {"signature": claim.signature or None}
-
-
-class OutOfTime(KeyboardInterrupt):
-    """The time for searches is over: it stops a search as the user does, which every search knows how to end."""
-
-
-@dataclass
-class Budget:
-    """``seconds`` from now on; a probe that has begun is ended, the next one is not begun."""
-
-    seconds: float
-    clock: Callable[[], float] = time.monotonic
-    begun: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Begin to count."""
-        self.begun = self.clock()
-
-    @property
-    def left(self) -> float:
-        """Return the seconds that are left, never less than none."""
-        return max(0.0, self.seconds - (self.clock() - self.begun))
-
-    def check(self) -> None:
-        """Raise where nothing is left.
-
-        Raises:
-            OutOfTime: the time is over.
-        """
-        if not self.left:
-            raise OutOfTime
-
-
-Border = tuple[str, str] | None  # the last good and the first bad version
-
 
 @dataclass(frozen=True)
 class Searcher:
-    """Searches on the ground of one night."""
+    """Runs the searches of one nightly run."""
 
     ground: SearchContext
     listener: Listener
 
     def all(self, suspects: Iterable[Suspect], budget: Budget) -> tuple[Searched, ...]:
-        """Search one after the other until the time is over, and say of the others that it was.
+        """Search one suspect after the other until the budget is spent.
 
         Raises:
-            Interrupted: the user stopped a search.
+            Interrupted: The user stopped a search.
         """
         return tuple(self.one(suspect, budget) for suspect in suspects)
 
     def one(self, suspect: Suspect, budget: Budget) -> Searched:
-        """Search one suspect; what stands in the way is an answer too."""
-        if suspect.why_not or not budget.left:
+        """Search one suspect; an error is an answer, too."""
+        if suspect.why_not or budget.spent:
             return not_searched(suspect, f"the budget of {budget.seconds / 60:g} minutes was spent")
         self.ground.echo(f"searching {suspect.claim.scenario}: {suspect.words}")
         try:
@@ -310,98 +290,51 @@ class Searcher:
             return not_searched(suspect, str(error))
 
     def _one_package(self, suspect: Suspect, budget: Budget) -> Searched:
-        """Search the package under test; where that tells nothing and others changed too, ask which of all it was."""
-        commits = suspect.commits
-        found = self._among(suspect, commits, budget) if commits else self._bisect(suspect, budget)
-        if found.ending == Ending.FOUND or len(suspect.claim.changed) == 1 or not budget.left:
+        """Search the package under test; without an answer, and if others changed, too, blame all changes."""
+        if suspect.commits is not None:
+            found = self._run(suspect, *self.ground.commits(suspect, *suspect.commits, self._report), budget)
+        else:
+            found = self._run(suspect, *self.ground.releases(suspect, self._report), budget)
+        if found.ending == Ending.FOUND or len(suspect.claim.changed) == 1 or budget.spent:
             return found
         self.ground.echo(f"{found.answer}; asking which of {len(suspect.claim.changed)} changes it was")
         blamed = self._blame(suspect, budget)
         return blamed.model_copy(update={"answer": f"{found.answer}; {blamed.answer}"})
 
-    def _bisect(self, suspect: Suspect, budget: Budget) -> Searched:
-        search = self.ground.bisect(suspect)
-        result = search.run(self.listener, self._timed(budget))
-        self._interrupted(result.ending, budget)
-        border = (result.before, result.suspects[0]) if result.ending is Ending.FOUND else None
-        return _searched(suspect, result.ending, _answer(search.question, result), search.folder, border)
-
-    def _among(self, suspect: Suspect, commits: tuple[Built, Built], budget: Budget) -> Searched:
-        search = self.ground.among(suspect, commits)
-        result = search.run(self.listener, self._timed(budget))
-        self._interrupted(result.ending, budget)
-        border = (result.before, result.suspects[0]) if result.ending is Ending.FOUND else None
-        return _searched(suspect, result.ending, commit_answer(result), search.folder, border)
-
     def _blame(self, suspect: Suspect, budget: Budget) -> Searched:
-        search = self.ground.blame(suspect, self._timed(budget))
-        result = search.run(self.listener)
-        self._interrupted(result.ending, budget)
-        return _searched(suspect, result.ending, sentence(result), search.prober.folder, None)
+        return self._run(suspect, *self.ground.changes(suspect, self._report), budget)
 
-    def _timed(self, budget: Budget) -> Reporter:
-        """Say a line, and end the search there when the time is over: what was probed is kept."""
+    def _run(self, suspect: Suspect, axis: Releases | Commits | Changes, prober: Prober, budget: Budget) -> Searched:
+        """Run a search, render its own views, and return what came of it.
 
-        def echo(text: str) -> None:
-            self.ground.echo(f"  {text}")
-            budget.check()
-
-        return echo
-
-    def _interrupted(self, ending: Ending, budget: Budget) -> None:
-        if ending is Ending.INTERRUPTED and budget.left:
+        Raises:
+            Interrupted: The user stopped it.
+        """
+        driver: Driver[Any, Any] = Driver(axis, prober)
+        result: BisectResult | BlameResult = driver.run(self.listener, self._report, budget.deadline)
+        if result.ending is Ending.INTERRUPTED and not result.deadline_passed:
             raise Interrupted
+        write_views(prober.folder)
+        border = None
+        if isinstance(result, OrderedResult) and result.ending is Ending.FOUND:
+            border = (result.before, result.suspects[0])
+        return Searched(
+            places=suspect.places,
+            what=suspect.words,
+            answer=sentence(axis.question, result),
+            ending=result.ending.value,
+            run=prober.folder.path.name,
+            package=suspect.package,
+            versions=border,
+        )
+
+    def _report(self, line: str) -> None:
+        self.ground.echo(f"  {line}")
 
 
 def not_searched(suspect: Suspect, why_not: str) -> Searched:
     """Say why nothing was searched; that there is nothing to search comes before what stood in the way."""
     return Searched(places=suspect.places, what=suspect.words, answer=f"not searched: {suspect.why_not or why_not}")
-
-
-def _searched(suspect: Suspect, ending: Ending, answer: str, folder: RunFolder, border: Border) -> Searched:
-    """Render the search's own views, and say what came of it."""
-    write_views(folder)
-    late = "the budget was spent; " if ending is Ending.INTERRUPTED else ""
-    return Searched(
-        places=suspect.places,
-        what=suspect.words,
-        answer=f"{late}{answer}",
-        ending=ending.value,
-        run=folder.path.name,
-        package=suspect.package,
-        versions=border,
-    )
-
-
-def _answer(asked: Question, result: Result) -> str:
-    names = ", ".join(result.suspects)
-    if bad_end_untold(asked, result):
-        return f"a search cannot judge {result.package} {asked.bad}: {result.reason}"
-    if good_end_failed(asked, result):
-        return f"a search did not find {result.package} {asked.good} good, as it was: {result.reason}"
-    match result.ending:
-        case Ending.FOUND:
-            return f"{result.package} {names} is the first bad release, {result.before} the last good one"
-        case Ending.NOT_REPRODUCED:
-            return f"not reproduced by a search: {result.reason}"
-        case _:
-            return f"the first bad {result.package} is one of {names}{': ' if result.reason else ''}{result.reason}"
-
-
-def commit_answer(result: CommitResult) -> str:
-    """Say in one line what a search among commits found."""
-    named = [result.commits[sha].summary() for sha in result.suspects if sha in result.commits]
-    why = f": {result.reason}" if result.reason else ""
-    match result.ending:
-        case Ending.FOUND:
-            last = result.commits[result.before].short
-            return f"{named[0]} is the first bad commit of {result.package}, {last} the last good one"
-        case Ending.NOT_REPRODUCED:
-            return f"not reproduced by a search{why}"
-        case Ending.INCONCLUSIVE if commit_ends_failed(result):
-            return f"the commits of {result.package} gave no answer{why}"
-        case _:
-            return f"the first bad commit of {result.package} is one of {len(result.suspects)}, up to {named[-1]}{why}"
 
 
 def write_drafts(

@@ -11,7 +11,9 @@ from itertools import groupby, pairwise
 
 from harness.report.history_trend import SECONDS, Trend, Turn
 from harness.report.model import Word
-from harness.search.scan import Change, Point, Scan
+from harness.search.conclusions import change_sentence
+from harness.search.records import ReleaseChange
+from harness.search.scan import Point, Scan
 from harness.verdict.figures import KIB, figure_name, human
 from harness.verdict.measures import unit_of
 
@@ -230,7 +232,7 @@ def scan_chart(scan: Scan) -> Chart:
         lines=tuple(_segments(dots)),
         dots=dots,
         bands=tuple(
-            Band(centres[each.before], centres[each.after], change_style(each), change_sentence(scan, each))
+            Band(centres[each.before], centres[each.after], change_style(each), change_sentence(scan.question, each))
             for each in scan.changes
         ),
         bound=bound,
@@ -244,9 +246,9 @@ def _scan_values(scan: Scan) -> list[float]:
 
 
 def _dot(scan: Scan, point: Point, x: float, scale: Scale) -> Dot:
-    metric, figure, bad = scan.question.metric, point.figure, point.judged.bad
+    metric, figure, bad = scan.question.metric, point.figure, point.evaluation.bad
     style = answer(scan, point)
-    title = f"{point.release}: {style} ({point.judged.reason})"
+    title = f"{point.release}: {style} ({point.evaluation.reason})"
     if metric is None:
         return Dot(x, point.release, style, title, None if bad is None else scale(float(bad)))
     if figure is None:
@@ -266,29 +268,15 @@ def _segments(dots: Sequence[Dot]) -> Iterator[Line]:
         yield Line("gap" if after - before > 1 else "segment", path([start, end]))
 
 
-def change_style(change: Change) -> str:
+def change_style(change: ReleaseChange) -> str:
     """Return the style of a change: what the releases after it are, or ``moved`` for a figure."""
     return {True: "bad", False: "good", None: "moved"}[change.bad]
-
-
-def change_sentence(scan: Scan, change: Change) -> str:
-    """Describe a change in one line, with the figures on both sides."""
-    unit = unit_of(scan.question.metric or "")
-    subject = scan.question.package if change.bad is not None else scan.question.metric
-    verb = {True: "turns bad", False: "turns good", None: "moves"}[change.bad]
-    text = f"{subject} {verb} at {change.after}, {change.before} is the last before"
-    if change.between:
-        text = f"{subject} {verb} between {change.before} and {change.after} ({', '.join(change.between)} undecided)"
-    if change.figures is None:
-        return text
-    before, after = (human(each, unit) for each in change.figures)
-    return f"{text}: {before} → {after}"
 
 
 def answer(scan: Scan, point: Point) -> str:
     """Return ``good``, ``bad``, ``undecided`` or, for a metric without a bound, ``measured``."""
     only_measured = scan.question.metric is not None and scan.bound is None and point.figure is not None
-    return "measured" if only_measured else point.judged.word
+    return "measured" if only_measured else point.evaluation.word
 
 
 # Trends

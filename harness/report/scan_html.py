@@ -6,8 +6,9 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 
-from harness.report.charts import Chart, answer, change_sentence, change_style, scan_chart
+from harness.report.charts import Chart, answer, change_style, scan_chart
 from harness.report.templates import environment
+from harness.search.conclusions import change_sentence
 from harness.search.scan import Point, Scan
 from harness.store.records import RunRecord
 from harness.verdict.figures import human
@@ -60,7 +61,7 @@ def page(scan: Scan, run: RunRecord) -> Page:
         command=shlex.join(run.command),
         metric=question.metric or "",
         chart=scan_chart(scan),
-        changes=tuple((change_style(each), change_sentence(scan, each)) for each in scan.changes),
+        changes=tuple((change_style(each), change_sentence(scan.question, each)) for each in scan.changes),
         releases=tuple(_release(scan, point) for point in scan.points),
         counts=tuple((each, counts[each]) for each in ANSWERS if each in counts),
     )
@@ -90,6 +91,6 @@ def _release(scan: Scan, point: Point) -> Release:
         answer=answer(scan, point),
         figure=human(figure.median, unit) if figure else "",
         spread=spread,
-        reason=point.judged.reason,
+        reason=point.evaluation.reason,
         changes=tuple(change_style(each) for each in scan.changes if each.after == point.release),
     )

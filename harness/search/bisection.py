@@ -1,4 +1,4 @@
-"""Where an answer changes in an ordered list, asked for as few items as can be: pure."""
+"""Bisection and exponential search over an ordered list, in as few probes as possible: pure."""
 
 from __future__ import annotations
 
@@ -10,48 +10,50 @@ from itertools import pairwise
 
 
 class Answer(StrEnum):
-    """What probing one item said about "is it as the last item is?"."""
+    """The answer to "is this item like the last one?"."""
 
     YES = "yes"
     NO = "no"
-    UNKNOWN = "cannot tell"
+    UNKNOWN = "undecided"
 
 
 @dataclass(frozen=True)
 class Search:
-    """A search over items 0 … ``size - 1``, of which the first is no and the last is yes, as far as it has come.
+    """The state of a bisection over items 0 … ``size - 1``, of which the first is no and the last is yes.
 
-    The driver asks what to probe next, probes it, and goes on with :meth:`told`. Nothing is kept but the answers, so
-    a search can be taken up again from them. Without unknown answers it takes at most ⌈log2 size⌉ probes between the
-    ends. Where the answer changes several times, some true change from no to yes is found.
+    The driver asks for the next items, probes them, and continues with :meth:`with_answers`. The answers are the whole
+    state, so a search can be resumed from them. Without unknown answers it takes at most ⌈log2 size⌉ probes between
+    the ends. If the answer changes several times, one true change from no to yes is found.
     """
 
     size: int
-    answers: Mapping[int, Answer] = field(default_factory=dict)  # of what lies between the ends
+    answers: Mapping[int, Answer] = field(default_factory=dict)  # of the items between the ends
 
-    def told(self, answers: Mapping[int, Answer]) -> Search:
+    def with_answers(self, answers: Mapping[int, Answer]) -> Search:
         """Return the search with more answers."""
         return Search(self.size, {**self.answers, **answers})
 
     @property
     def bracket(self) -> tuple[int, int]:
-        """The first no and yes that have no other known answer between them."""
+        """The first no and yes without another known answer between them."""
         known = {0: Answer.NO, **self.answers, self.size - 1: Answer.YES}
-        told = [(item, known[item]) for item in sorted(known) if known[item] is not Answer.UNKNOWN]
+        decided = [(item, known[item]) for item in sorted(known) if known[item] is not Answer.UNKNOWN]
         return next(
-            (low, high) for (low, before), (high, after) in pairwise(told) if (before, after) == (Answer.NO, Answer.YES)
+            (low, high)
+            for (low, before), (high, after) in pairwise(decided)
+            if (before, after) == (Answer.NO, Answer.YES)
         )
 
     @property
     def open(self) -> tuple[int, ...]:
-        """What lies between the bracket's ends and was not probed yet."""
+        """The items inside the bracket that were not probed yet."""
         low, high = self.bracket
         return tuple(item for item in range(low + 1, high) if item not in self.answers)
 
     def next(self, slots: int = 1) -> tuple[int, ...]:
-        """Return up to ``slots`` items that cut what is open into parts of one size; nothing when it is over.
+        """Return up to ``slots`` items that cut the open ones into parts of equal size; nothing when it is over.
 
-        What could not be told divides what is open: its neighbours are as a rule no better, so that the longest piece
+        Unknown items divide the open ones into pieces. Their neighbours are usually unknown, too, so the longest piece
         is cut first.
         """
         pieces = _pieces(self.open)
@@ -62,7 +64,7 @@ class Search:
         return tuple(item for piece, share in zip(pieces, shares, strict=True) for item in cuts(piece, share))
 
     def rounds_left(self, slots: int = 1) -> int:
-        """Return how many rounds are left at most, if no answer is unknown."""
+        """Return the largest number of rounds left, if no answer is unknown."""
         gaps, rounds = len(self.open) + 1, 0
         while gaps > 1:
             gaps, rounds = math.ceil(gaps / (slots + 1)), rounds + 1
@@ -70,19 +72,19 @@ class Search:
 
     @property
     def suspects(self) -> tuple[int, ...]:
-        """The items of which one is the first yes; a single one is the answer."""
+        """The items of which one is the first yes; a single item is the answer."""
         low, high = self.bracket
         return tuple(range(low + 1, high + 1))
 
 
 def cuts(items: Sequence[int], count: int) -> tuple[int, ...]:
-    """Return ``count`` of the items that cut them into parts of one size; fewer where there are not so many."""
+    """Return up to ``count`` of the items that cut them into parts of equal size."""
     places = (((len(items) + 1) * part) // (count + 1) for part in range(1, count + 1))
     return tuple(dict.fromkeys(items[place - 1] for place in places if place > 0))
 
 
 def _pieces(items: Sequence[int]) -> list[list[int]]:
-    """Divide ascending items where one is missing between two."""
+    """Divide ascending items into runs without a gap."""
     pieces: list[list[int]] = []
     for item in items:
         if pieces and pieces[-1][-1] == item - 1:
@@ -92,33 +94,33 @@ def _pieces(items: Sequence[int]) -> list[list[int]]:
     return pieces
 
 
-PATIENCE = 2  # items in a row that cannot be told, before what was strode over is looked at
+PATIENCE = 2  # unknown items in a row, before the items that were skipped are searched
 
 
 @dataclass(frozen=True)
-class Strides:
-    """A search for some no among items 0 … ``size - 1``, of which the last is yes, as far as it has come.
+class ExponentialSearch:
+    """The state of a search backwards for some no among items 0 … ``size - 1``, of which the last is yes.
 
-    The strides are 1, 2, 4, 8 … items, the last one ends at item 0: at most ⌈log2 size⌉ probes where every answer is
-    known. What cannot be told is stepped over. Two such items in a row may be the beginning of all that lacks what is
-    asked for, so that the items strode over before them are halved first; then the strides go on.
+    The strides are 1, 2, 4, 8 … items, the last one ends at item 0: at most ⌈log2 size⌉ probes if every answer is
+    known. Unknown items are skipped. Two of them in a row may be the end of what can be tested at all, so the items
+    skipped before them are halved first; then the strides continue.
     """
 
     size: int
     answers: Mapping[int, Answer] = field(default_factory=dict)  # of all but the last
 
-    def told(self, answers: Mapping[int, Answer]) -> Strides:
+    def with_answers(self, answers: Mapping[int, Answer]) -> ExponentialSearch:
         """Return the search with more answers."""
-        return Strides(self.size, {**self.answers, **answers})
+        return ExponentialSearch(self.size, {**self.answers, **answers})
 
     @property
     def found(self) -> int | None:
-        """The newest item that is known to be no; None until there is one."""
+        """The newest item known to be no; None until there is one."""
         return max((item for item, answer in self.answers.items() if answer is Answer.NO), default=None)
 
     @property
     def reached(self) -> int:
-        """The oldest item that is known to be yes."""
+        """The oldest item known to be yes."""
         return min((item for item, answer in self.answers.items() if answer is Answer.YES), default=self.size - 1)
 
     def next(self, slots: int = 1) -> tuple[int, ...]:
@@ -126,7 +128,7 @@ class Strides:
         if self.found is not None:
             return ()
         ahead = tuple(item for item in self._stops() if item not in self.answers)
-        past = [item for item in self.answers if item < self.reached]  # none of these could be told
+        past = [item for item in self.answers if item < self.reached]  # all unknown
         if past and (len(past) >= PATIENCE or not ahead):
             skipped = range(max(past) + 1, self.reached)
             if skipped:
@@ -134,7 +136,7 @@ class Strides:
         return ahead[:slots]
 
     def _stops(self) -> Iterator[int]:
-        """Yield where the strides end: 1, 3, 7 … items before the last, and item 0."""
+        """Yield the ends of the strides: 1, 3, 7 … items before the last, and item 0."""
         back = 1
         while back < self.size - 1:
             yield self.size - 1 - back

@@ -1,4 +1,4 @@
-"""The smallest set of changes that turns no into yes, asked for as few subsets as can be: pure."""
+"""Delta debugging: the smallest set of changes that turns no into yes, in as few probes as possible: pure."""
 
 from __future__ import annotations
 
@@ -12,27 +12,34 @@ from harness.search.bisection import Answer, Search
 Subset = frozenset[int]
 
 
-PAIRS = 4  # so many members that cannot be told may be taken away two by two; more of them only all at once
+PAIRS = 4  # up to this many undecided members are removed in pairs, more of them only all at once
 
 
 @dataclass(frozen=True)
 class MinimalSubset:
-    """A set that is yes, and what was seen without its members.
+    """A set that is yes, and the answers without its members.
 
-    ``proven``: groups without each of which it is no; several changes are a group where they only move together.
-    ``untold``: members without which nobody can tell, alone taken away.
+    Attributes:
+        members: The set.
+        proven: Groups without which it is no. Changes that only move together are one group.
+        undecided: Members that leave an unknown answer when they are removed alone.
     """
 
     members: Subset
     proven: tuple[Subset, ...]
-    untold: Subset
+    undecided: Subset
 
 
 @dataclass(frozen=True)
 class Stage:
-    """How far a search has come: what it asks now, what it keeps already, and among what the answer turns.
+    """The state of a search.
 
-    ``red`` is the smallest set that is known to be yes: the answer is part of it.
+    Attributes:
+        wanted: The subsets to probe now.
+        needed: The changes that are part of the answer already.
+        suspects: The changes among which the answer turns.
+        red: The smallest set known to be yes; the answer is part of it.
+        found: The answer.
     """
 
     wanted: tuple[Subset, ...]
@@ -46,34 +53,34 @@ class Stage:
 class MinimalSet:
     """A search for a smallest set among changes 0 … ``size - 1``: none of them applied is no, all of them yes.
 
-    The driver asks which subsets to probe next, probes them, and goes on with :meth:`told`. Nothing is kept but the
-    answers, so a search can be taken up again from them, and no subset is asked for twice.
+    The driver asks for the next subsets, probes them, and continues with :meth:`with_answers`. The answers are the
+    whole state, so a search can be resumed from them, and no subset is asked for twice.
 
-    Changes are applied in their order until the answer turns: halving finds the one that turns it. It is kept, and
-    what stands before it is searched in the same way until the kept ones are enough. Then each member is taken away
-    once more, so that the set is proven whatever the answers were. One cause takes ⌈log2 size⌉ + 1 probes at most,
-    k changes that are needed together k · (⌈log2 size⌉ + 2), if every answer is known and more changes never turn yes
-    back into no. Of several causes the one whose last change comes first is found.
+    Changes are applied in their order until the answer turns: bisection finds the one that turns it. It is kept, and
+    the changes before it are searched in the same way until the kept ones are enough. Then each member is removed once
+    more, so that the set is proven whatever the answers were. One cause takes at most ⌈log2 size⌉ + 1 probes, k changes
+    that are needed together k · (⌈log2 size⌉ + 2), if every answer is known and more changes never turn yes back into
+    no. Of several causes the one whose last change comes first is found.
 
-    ``needs`` says what cannot be applied without what (change → changes). Until the set is found only subsets that keep
-    to it are asked for; changes that need each other are one step.
+    ``needs`` maps a change to the changes that it cannot be applied without. Until the set is found, only subsets that
+    respect it are asked for; changes that need each other are one step.
     """
 
     size: int
     needs: Mapping[int, Subset] = field(default_factory=dict)
     answers: Mapping[Subset, Answer] = field(default_factory=dict)
 
-    def told(self, answers: Mapping[Subset, Answer]) -> MinimalSet:
+    def with_answers(self, answers: Mapping[Subset, Answer]) -> MinimalSet:
         """Return the search with more answers."""
         return MinimalSet(self.size, self.needs, {**self.answers, **answers})
 
     def stage(self, slots: int = 1) -> Stage:
-        """Return where the search stands; with ``slots`` up to so many subsets are wanted at once."""
+        """Return the state of the search; up to ``slots`` subsets are wanted at once."""
         needed, rest, blocks = frozenset[int](), self._steps, list[tuple[Subset, ...]]()
         while rest and not (needed and self._answer(needed) is Answer.YES):
             sets = list(accumulate(rest, lambda one, other: one | other, initial=needed))
-            known = {at: told for at, one in enumerate(sets) if (told := self._answer(one)) is not None}
-            search = Search(len(sets), {at: told for at, told in known.items() if 0 < at < len(rest)})
+            known = {at: answer for at, one in enumerate(sets) if (answer := self._answer(one)) is not None}
+            search = Search(len(sets), {at: answer for at, answer in known.items() if 0 < at < len(rest)})
             first = () if 0 in known else (needed,)
             low, high = search.bracket
             if wanted := (*first, *(sets[at] for at in search.next(max(slots - len(first), 0)))):
@@ -93,7 +100,7 @@ class MinimalSet:
         return self.stage().found
 
     def _prove(self, red: Subset, unsure: Subset, slots: int) -> Stage:
-        """Take parts away from a set that is yes until no member can go; ``unsure`` could not be halved."""
+        """Remove parts from a set that is yes until no member can go; ``unsure`` could not be bisected."""
         parts = 2
         while True:
             doubtful = [step for step in self._steps if step <= red & unsure]
@@ -112,23 +119,23 @@ class MinimalSet:
                 return Stage((), red, frozenset(), red, self._outcome(red))
 
     def _last_rounds(self, red: Subset) -> Iterator[list[Subset]]:
-        """Yield what to take away in turn: what nothing needs, then several of these, then every member alone."""
+        """Yield the removals in turn: what nothing needs, then several of these, then every member alone."""
         tops = [step for step in self._steps if step <= red and self._needing(step, red) == step]
         yield [red - step for step in tops]
-        untold = [step for step in tops if self._answer(red - step) is Answer.UNKNOWN]
-        pairs = combinations(untold, 2) if len(untold) <= PAIRS else ()
+        unknown = [step for step in tops if self._answer(red - step) is Answer.UNKNOWN]
+        pairs = combinations(unknown, 2) if len(unknown) <= PAIRS else ()
         yield [red - one - other for one, other in pairs]
-        yield [red - _union(untold)] if untold else []
+        yield [red - _union(unknown)] if unknown else []
         yield [red - {item} for item in sorted(red)]
 
     def _without(self, subsets: Iterable[Subset], slots: int) -> tuple[tuple[Subset, ...], Subset | None]:
-        """Return the first of some subsets that is yes, or what to probe before that can be said."""
+        """Return the first of some subsets that is yes, or what to probe before that is known."""
         wanted: list[Subset] = []
         for subset in subsets:
-            told = self._answer(subset)
-            if told is Answer.YES and not wanted:
+            answer = self._answer(subset)
+            if answer is Answer.YES and not wanted:
                 return (), subset
-            if told is None and subset not in wanted:
+            if answer is None and subset not in wanted:
                 wanted.append(subset)
             if len(wanted) == slots:
                 break
@@ -140,7 +147,7 @@ class MinimalSet:
         return MinimalSubset(
             members=red,
             proven=tuple(one for one in groups if self._answer(red - one) is Answer.NO),
-            untold=frozenset(item for item in red if self._answer(red - {item}) is Answer.UNKNOWN),
+            undecided=frozenset(item for item in red if self._answer(red - {item}) is Answer.UNKNOWN),
         )
 
     def _answer(self, subset: Subset) -> Answer | None:
@@ -149,7 +156,7 @@ class MinimalSet:
         return Answer.YES if len(subset) == self.size else self.answers.get(subset)
 
     def _needing(self, chunk: Subset, red: Subset) -> Subset:
-        """Return a part of a set with all that cannot stay without it."""
+        """Return a part of a set with everything that cannot stay without it."""
         return chunk | frozenset(item for item in red if self._reach[item] & chunk)
 
     def _with_needs(self, items: Subset) -> Subset:
@@ -157,7 +164,7 @@ class MinimalSet:
 
     @cached_property
     def _reach(self) -> dict[int, Subset]:
-        """All that each change needs, directly or by what it needs, and itself."""
+        """Everything that each change needs, directly or indirectly, and itself."""
         reach = {item: self.needs.get(item, frozenset()) | {item} for item in range(self.size)}
         while (wider := {item: _union(reach[one] for one in found) for item, found in reach.items()}) != reach:
             reach = wider
@@ -165,7 +172,7 @@ class MinimalSet:
 
     @cached_property
     def _steps(self) -> tuple[Subset, ...]:
-        """What moves together, what is needed before what needs it, else in the order of the changes."""
+        """Changes that move together, each after what it needs, else in the order of the changes."""
         steps: dict[Subset, None] = {}
 
         def place(item: int) -> None:
@@ -185,32 +192,32 @@ def _union(subsets: Iterable[Subset]) -> Subset:
 
 
 def _parts(steps: Sequence[Subset], count: int) -> list[Subset]:
-    """Cut steps into parts of nearly one size."""
+    """Cut steps into parts of nearly equal size."""
     cuts = [len(steps) * part // count for part in range(count + 1)]
     return [_union(steps[low:high]) for low, high in pairwise(cuts) if low < high]
 
 
-CYCLE = 3  # so many changes that need each other in a circle are told from those that have nothing to do with them
+CYCLE = 3  # cycles of up to this many changes are separated from unrelated changes
 
 
-FEW = 8  # more are not tried in pairs and threes: too many resolutions
+FEW = 8  # larger sets are not tried in pairs and triples: too many resolutions
 
 
 @dataclass(frozen=True)
 class DependencyGroups:
-    """What ``size`` changes need of each other, as far as resolutions told; none and all of them can be resolved.
+    """The dependencies among ``size`` changes, learnt from resolutions; none and all of the changes can be resolved.
 
-    A requirement between two packages of which each has an old and a new version can only say that one change needs
-    another: the new version wants the new one of the other, or the old one refuses it. So each change has one smallest
-    set that can be resolved with it. It is found from the changes that can be applied alone, those that all others
-    can be applied without, and a few sets between: about twice ``size`` resolutions, and none is installed. A set may
-    come out too large where more than three changes need each other, never too small.
+    A requirement between two packages, each with an old and a new version, can only say that one change needs the
+    other: the new version requires the other's new one, or the old version excludes it. So each change has one smallest
+    set that can be resolved with it. It is found from the changes that can be applied alone, those that all others can
+    be applied without, and a few sets between: about twice ``size`` resolutions, without an installation. A set may be
+    too large if more than three changes need each other, never too small.
     """
 
     size: int
     answers: Mapping[Subset, bool] = field(default_factory=dict)
 
-    def told(self, answers: Mapping[Subset, bool]) -> DependencyGroups:
+    def with_answers(self, answers: Mapping[Subset, bool]) -> DependencyGroups:
         """Return the search with more answers."""
         return DependencyGroups(self.size, {**self.answers, **answers})
 
@@ -245,7 +252,7 @@ class DependencyGroups:
         return tuple(dict.fromkeys(one for one in subsets if self._solvable(one) is None))
 
     def _closing(self, item: int) -> tuple[Subset, tuple[Subset, ...]]:
-        """Return the smallest set known to be solvable with a change, and what would tell of a smaller one."""
+        """Return the smallest set known to be solvable with a change, and the sets that may yield a smaller one."""
         needed = {one for one in range(self.size) if self._solvable(self._all - {one}) is False}
         around = frozenset({item} | needed)
         if self._solvable(around) is None:

@@ -1,27 +1,31 @@
-"""The releases between two ends, as the index lists them; an end is a version, a day, or left out: pure."""
+"""Releases as candidates: those between two ends as the index lists them, and their search."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
-from harness.envs.lock import NO_VERSION, Lock, Unsolvable
 from harness.errors import ConfigError
-from harness.matrix.cell import Cell, Pin
+from harness.matrix.cell import Cell
 from harness.matrix.index import Listing, Release, list_releases
-from harness.matrix.paths import short_path
-from harness.matrix.plan import Sources
-from harness.matrix.schema import Matrix
 from harness.matrix.versions import without_local_builds
+from harness.reporter import Reporter
+from harness.search.bisection import Answer, ExponentialSearch, Search
+from harness.search.driver import Axis, Knowledge, Step, Stop, in_order, narrowing, reopen
+from harness.search.pins import cell_at
+from harness.search.prober import Prober
+from harness.search.records import Ending, FailedEnd, ReleaseQuestion, ReleaseResult, read_question
+from harness.search.scan import Scan, conclude_scan, scan_releases
+from harness.store.records import RunRecord
+from harness.store.run_folder import RunFolder
 
-Known = Mapping[Version, Release]
+ByVersion = Mapping[Version, Release]
 
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -74,7 +78,7 @@ def between(
     return Between(tuple(map(str, releases)), tuple(notes), open_end=older is None)
 
 
-def _end(package: str, text: str, known: Known, notes: list[str]) -> Version:
+def _end(package: str, text: str, known: ByVersion, notes: list[str]) -> Version:
     if not DAY.fullmatch(text):
         return _release(package, text, known)
     found = on_day(package, text, known.values())
@@ -116,7 +120,7 @@ def _wrong_order(older: Version, newer: Version, *, find_fix: bool) -> str:
     return f"the bad release {newer} is not newer than the good one {older}{hint}"
 
 
-def _release(package: str, text: str, known: Known) -> Version:
+def _release(package: str, text: str, known: ByVersion) -> Version:
     try:
         version = Version(text)
     except InvalidVersion:
@@ -128,60 +132,159 @@ def _release(package: str, text: str, known: Known) -> Version:
     return version
 
 
-def list_known_releases(package: str, cache_dir: CacheDir) -> Listing:
-    """Return the releases of one package, ascending; a bundle's have no dates.
+def list_known_releases(package: str, cache_dir: CacheDir, known: Sequence[str] = ()) -> Listing:
+    """Return the releases of one package, ascending; those of a bundle have no dates.
 
     Raises:
-        ConfigError: no index has the package, or no cell of the bundle varies it.
+        ConfigError: No index has the package; the nearest of the ``known`` ones is named. Or no cell of the bundle
+            varies it.
+        InfrastructureError: The index does not answer.
     """
     bundle = opened_bundle()
     if bundle is None:
-        return list_releases([package], cache_dir.releases)
+        return list_releases([package], cache_dir.releases, known)
+    varied = sorted({axis for cell in bundle.cells() for axis in cell.axes})
     labels = {cell.label(package) for cell in bundle.cells() if package in cell.axes}
     if not labels:
-        raise ConfigError(f"the bundle holds {package} in one version only: nothing to search")
+        raise ConfigError(f"the bundle holds one version of {package} at most; it varies {', '.join(varied)}")
     return Listing({package: tuple(Release(version) for version in sorted(map(Version, labels)))})
 
 
-def require_releases(
-    cell: Cell, lock: Lock | Unsolvable, matrix: Matrix, cache_dir: CacheDir, typed: Sequence[str] = ()
-) -> None:
-    """Refuse a cell one of whose pinned releases no index offers; any other reason is left to whoever asks.
+@dataclass(frozen=True)
+class Releases(Axis[str, ReleaseResult]):
+    """The releases of one package; every other package is as in ``base``."""
 
-    Args:
-        cell: the cell as it was asked for.
-        lock: what the resolver said; the index is asked only about what it did not find.
-        matrix: whose ``as_of`` counts, and where a pin was written that was not typed.
-        cache_dir: where lists of releases are kept.
-        typed: each ``PACKAGE=VERSION`` of ``--with``.
+    question: ReleaseQuestion
+    base: Cell
+
+    @property
+    def find_fix(self) -> bool:
+        """Whether the newest release is the good end."""
+        return self.question.find_fix
+
+    @property
+    def checks_ends(self) -> bool:
+        """Whether the ends are probed first; a scan runs every release anyway."""
+        return not self.question.assume_ends and not self.question.scan
+
+    @property
+    def ends(self) -> tuple[str | None, str]:
+        """The oldest and the newest release."""
+        releases = self.question.releases
+        return None if self.question.open_end else releases[0], releases[-1]
+
+    def cell(self, candidate: str) -> Cell:
+        """Return the cell of a release."""
+        return cell_at(self.base, self.question.package, candidate)
+
+    def name(self, candidate: str) -> str:
+        """Return ``PACKAGE RELEASE``."""
+        return f"{self.question.package} {candidate}"
+
+    def candidates(self) -> tuple[str, ...]:
+        """Return every release."""
+        return self.question.releases
+
+    def arrange(self, record: RunRecord) -> RunRecord:
+        """Return the run with its cells in the order of the releases."""
+        return in_order(record, [self.cell(release).id for release in self.question.releases])
+
+    def step(self, known: Knowledge[str]) -> Step[str]:
+        """Look for the older end if nobody named it, then narrow; or scan."""
+        releases, jobs = self.question.releases, self.question.jobs
+        if self.question.scan:
+            return Step(tuple(one for one in releases if one not in known.evaluations))
+        back = self._look_back(known)
+        if wanted := back.next(jobs):
+            return Step(tuple(releases[item] for item in wanted))
+        if back.found is None:
+            return Step(reason=self._no_end(back))
+        low, search = back.found, self._between(back.found, known)
+        lines = (narrowing(releases[low:], search, jobs),)
+        if wanted := search.next(jobs):
+            return Step(tuple(releases[low + item] for item in wanted), lines)
+        before, suspects = _border(releases[low:], search)
+        if len(suspects) > 1:
+            return Step(lines=lines)
+        expected = {before: self.find_fix, suspects[0]: not self.find_fix}
+        return Step(lines=lines, ending=Ending.FOUND, expected=expected)
+
+    def result(self, known: Knowledge[str], stop: Stop) -> ReleaseResult:
+        """Return the releases at the border, or those that are left."""
+        if self.question.scan and stop.ending is not Ending.INTERRUPTED:
+            return self._scanned(known)
+        return self._result(known, stop, *self._left(known, stop))
+
+    def scan(self, known: Knowledge[str]) -> Scan:
+        """Return every release with its answer and its metric, and all changes."""
+        return scan_releases(self.question, known.attempts, known.evaluations, known.bound)
+
+    def _scanned(self, known: Knowledge[str]) -> ReleaseResult:
+        scan = self.scan(known)
+        found = conclude_scan(scan)
+        good = known.evaluations[self.question.good]
+        failed = found.reason and found.ending is Ending.INCONCLUSIVE and good.bad is not False
+        end = FailedEnd(side="good", evaluation=good) if failed else None
+        result = self._result(known, Stop(found.ending, found.reason, end), found.before, found.suspects)
+        return result.model_copy(update={"changes": scan.changes})
+
+    def _left(self, known: Knowledge[str], stop: Stop) -> tuple[str, tuple[str, ...]]:
+        """Return the last release before the change, and those of which one is the first after it."""
+        releases = self.question.releases
+        if stop.failed_end is not None:
+            return releases[0], releases[1:]
+        back = self._look_back(known)
+        if back.found is None and stop.ending is not Ending.INTERRUPTED:
+            return "", releases[: back.reached + 1]
+        low = back.found or 0
+        return _border(releases[low:], self._between(low, known))
+
+    def _result(self, known: Knowledge[str], stop: Stop, before: str, suspects: Sequence[str]) -> ReleaseResult:
+        probed = {one: known.evaluations[one] for one in self.question.releases if one in known.evaluations}
+        return ReleaseResult(
+            **stop.fields(),
+            package=self.question.package,
+            before=before,
+            suspects=tuple(suspects),
+            releases=probed,
+            find_fix=self.find_fix,
+        )
+
+    def _look_back(self, known: Knowledge[str]) -> ExponentialSearch:
+        """Return the search for the older end; releases that were probed later do not move the end it found."""
+        search = ExponentialSearch(len(self.question.releases))
+        if not self.question.open_end:
+            return search.with_answers({0: Answer.NO})
+        answers = self._answers(known)
+        while found := {item: answers[item] for item in search.next(self.question.jobs) if item in answers}:
+            search = search.with_answers(found)
+        return search
+
+    def _between(self, low: int, known: Knowledge[str]) -> Search:
+        """Return the bisection from release number ``low`` to the newest."""
+        size = len(self.question.releases) - low
+        inside = {item - low: answer for item, answer in self._answers(known).items()}
+        return Search(size, {item: answer for item, answer in inside.items() if 0 < item < size - 1})
+
+    def _answers(self, known: Knowledge[str]) -> dict[int, Answer]:
+        return {self.question.releases.index(release): answer for release, answer in known.answers.items()}
+
+    def _no_end(self, back: ExponentialSearch) -> str:
+        wanted = "bad" if self.find_fix else "good"
+        oldest = self.question.releases[back.reached]
+        return f"no {wanted} release was found; {oldest}, the oldest one that was decided, is not {wanted}"
+
+
+def resume_releases(folder: RunFolder, cache_dir: CacheDir, report: Reporter) -> tuple[Releases, Prober]:
+    """Return the releases of an interrupted bisect, and what probes them.
 
     Raises:
-        ConfigError: there is no such release, or no such package; the nearest ones are named.
-        InfrastructureError: the index does not answer.
+        ConfigError: The run is no bisect of releases, or its scenario is not what it was.
     """
-    if isinstance(lock, Lock) or lock.network or opened_bundle() is not None:
-        return
-    missing = {str(canonicalize_name(one or two)) for one, two in NO_VERSION.findall(lock.sentence)}
-    there = {str(canonicalize_name(text.partition("=")[0])): text for text in typed}
-    for pin in cell.pins:
-        if pin.package in missing and pin.requirement.startswith(f"{pin.package}=="):
-            where = (
-                f"--with {there[pin.package]}" if pin.package in there else f"{short_path(matrix.path)}, {pin.package}"
-            )
-            _offered(pin, where, matrix, cache_dir)
+    question = read_question(folder, ReleaseQuestion)
+    prober = reopen(folder, question, cache_dir, report)
+    return Releases(question, prober.plan.cells[0].cell), prober
 
 
-def _offered(pin: Pin, where: str, matrix: Matrix, cache_dir: CacheDir) -> None:
-    """Ask the index for one release.
-
-    Raises:
-        ConfigError: it has none of this number.
-    """
-    resolver = replace(
-        Sources(matrix, cache_dir.releases).resolver(),
-        releases=lambda name: list_releases([name], cache_dir.releases, matrix.packages).releases[name],
-    )
-    try:
-        resolver(pin.package, f"=={pin.requirement.partition('==')[2]}")
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
+def _border(releases: Sequence[str], search: Search) -> tuple[str, tuple[str, ...]]:
+    return releases[search.bracket[0]], tuple(releases[item] for item in search.suspects)

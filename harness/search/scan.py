@@ -1,4 +1,4 @@
-"""Every release between two ends, with all places where the answer or the figure changes: pure."""
+"""A scan: every release between two ends, with every change of the answer or of the metric; pure."""
 
 from __future__ import annotations
 
@@ -8,61 +8,50 @@ from functools import partial
 from statistics import median
 
 from harness.search.change_points import change_points, jumps
-from harness.search.criterion import Evaluation, metric_values
-from harness.search.question import Question
-from harness.search.result import Ending
+from harness.search.criterion import Cause, Evaluation, metric_values
+from harness.search.records import Ending, ReleaseChange, ReleaseQuestion
 from harness.store.records import AttemptRecord
 from harness.verdict.measures import moved
 from harness.verdict.noise import Spread, spread
 
+NOT_RUN = Evaluation(None, "not run yet", Cause.NO_RESULT)
+
 
 @dataclass(frozen=True)
 class Point:
-    """One release: its answer, and its figure where one was asked for and measured."""
+    """One release: its evaluation, and its figure if one was asked for and measured."""
 
     release: str
-    judged: Evaluation
+    evaluation: Evaluation
     figure: Spread | None = None
 
 
 @dataclass(frozen=True)
-class Change:
-    """Between two releases the answer turned (``bad``: what it became), or the figure moved (``bad`` is None).
-
-    The releases ``between`` cannot be told, so that each of them may be the first after the change. ``figures`` are
-    the medians of both, where a figure was asked for.
-    """
-
-    before: str
-    after: str
-    bad: bool | None
-    between: tuple[str, ...] = ()
-    figures: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
 class Scan:
-    """All releases, ascending; ``bound`` is what the figure must not exceed.
+    """All releases, ascending, with their changes.
 
-    ``turns`` are changes of the answer, ``moves`` those of the figure that turn no answer.
+    Attributes:
+        turns: Changes of the answer.
+        moves: Changes of the metric that leave the answer as it is.
+        bound: The largest good value of the metric.
     """
 
-    question: Question
+    question: ReleaseQuestion
     points: tuple[Point, ...]
-    turns: tuple[Change, ...]
-    moves: tuple[Change, ...]
+    turns: tuple[ReleaseChange, ...]
+    moves: tuple[ReleaseChange, ...]
     bound: float | None = None
 
     @property
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[ReleaseChange, ...]:
         """Both, in the order of the releases."""
         order = [point.release for point in self.points]
         return tuple(sorted((*self.turns, *self.moves), key=lambda one: order.index(one.after)))
 
 
 @dataclass(frozen=True)
-class Conclusion:
-    """How a scan ends, in the words of a bisect."""
+class ScanEnd:
+    """How a scan ended, in the terms of a bisect."""
 
     ending: Ending
     before: str
@@ -70,58 +59,55 @@ class Conclusion:
     reason: str = ""
 
 
-def scanned(
-    question: Question,
+def scan_releases(
+    question: ReleaseQuestion,
     attempts: Mapping[str, Sequence[AttemptRecord]],
-    judged: Mapping[str, Evaluation],
+    evaluations: Mapping[str, Evaluation],
     bound: float | None,
 ) -> Scan:
-    """Put together what was seen; a release that was not run yet cannot be told."""
-    missing = Evaluation(None, "not run yet")
+    """Return all releases with their changes; a release that was not run yet is undecided."""
     points = tuple(
-        Point(release, judged.get(release, missing), _figure(question.metric, attempts.get(release, ())))
+        Point(release, evaluations.get(release, NOT_RUN), _figure(question.metric, attempts.get(release, ())))
         for release in question.releases
     )
     turns = tuple(
-        _change(points, one.before, one.after, one.bad) for one in change_points([one.judged.bad for one in points])
+        _change(points, one.before, one.after, one.bad) for one in change_points([one.evaluation.bad for one in points])
     )
     borders = {(one.before, one.after) for one in turns}
-    moves = tuple(
-        change
-        for before, after in jumps([one.figure for one in points], partial(moved, question.metric or ""))
-        if ((change := _change(points, before, after, None)).before, change.after) not in borders
-    )
+    jumped = jumps([one.figure for one in points], partial(moved, question.metric or ""))
+    found = [_change(points, before, after, None) for before, after in jumped]
+    moves = tuple(one for one in found if (one.before, one.after) not in borders)
     return Scan(question, points, turns, moves, bound)
 
 
-def conclusion(scan: Scan) -> Conclusion:
-    """Reduce a scan to how it ends.
+def conclude_scan(scan: Scan) -> ScanEnd:
+    """Return how a scan ends.
 
-    =================================================== ===============
-    the answer turns as asked, and where is exact       found
-    … and something between cannot be told              inconclusive
-    no bound was given, and the figure moves            the same two
-    nothing that can be told is bad                     not reproduced
-    else                                                inconclusive
-    =================================================== ===============
+    ======================================================= ===============
+    the answer turns as asked, between two neighbours       found
+    … and a release between them is undecided               inconclusive
+    there is no bound, and the metric changes               the same two
+    no release is bad, and one is good                      not reproduced
+    else                                                    inconclusive
+    ======================================================= ===============
     """
     wanted = [one for one in scan.turns if one.bad is not scan.question.find_fix]
-    told = {one.judged.bad for one in scan.points} - {None}
-    changes = wanted or ([] if told else list(scan.moves))
+    answers = {one.evaluation.bad for one in scan.points} - {None}
+    changes = wanted or ([] if answers else list(scan.moves))
     first, rest = scan.points[0].release, tuple(one.release for one in scan.points[1:])
     if changes:
         ending = Ending.INCONCLUSIVE if changes[0].between else Ending.FOUND
-        return Conclusion(ending, changes[0].before, (*changes[0].between, changes[0].after))
-    if told == {False}:
-        return Conclusion(Ending.NOT_REPRODUCED, first, rest, "every release that can be told is good")
-    if told == {True}:
-        return Conclusion(Ending.INCONCLUSIVE, first, rest, "every release that can be told is bad")
-    if told:
+        return ScanEnd(ending, changes[0].before, (*changes[0].between, changes[0].after))
+    if answers == {False}:
+        return ScanEnd(Ending.NOT_REPRODUCED, first, rest, "every decided release is good")
+    if answers == {True}:
+        return ScanEnd(Ending.INCONCLUSIVE, first, rest, "every decided release is bad")
+    if answers:
         after = "good" if scan.question.find_fix else "bad"
-        return Conclusion(Ending.INCONCLUSIVE, first, rest, f"no release turns {after}")
-    still = any(one.figure for one in scan.points)
-    reason = f"{scan.question.metric} moves nowhere beyond noise" if still else "no release can be told"
-    return Conclusion(Ending.NOT_REPRODUCED if still else Ending.INCONCLUSIVE, first, rest, reason)
+        return ScanEnd(Ending.INCONCLUSIVE, first, rest, f"no release turns {after}")
+    if any(one.figure for one in scan.points):
+        return ScanEnd(Ending.NOT_REPRODUCED, first, rest, f"{scan.question.metric} never changes beyond noise")
+    return ScanEnd(Ending.INCONCLUSIVE, first, rest, "every release is undecided")
 
 
 def _figure(name: str | None, attempts: Sequence[AttemptRecord]) -> Spread | None:
@@ -130,8 +116,12 @@ def _figure(name: str | None, attempts: Sequence[AttemptRecord]) -> Spread | Non
     return spread(max(values, key=median)) if values else None
 
 
-def _change(points: Sequence[Point], before: int, after: int, bad: bool | None) -> Change:
-    between = tuple(one.release for one in points[before + 1 : after])
+def _change(points: Sequence[Point], before: int, after: int, bad: bool | None) -> ReleaseChange:
     was, now = points[before].figure, points[after].figure
-    figures = None if was is None or now is None else (was.median, now.median)
-    return Change(points[before].release, points[after].release, bad, between, figures)
+    return ReleaseChange(
+        before=points[before].release,
+        after=points[after].release,
+        bad=bad,
+        between=tuple(one.release for one in points[before + 1 : after]),
+        figures=None if was is None or now is None else (was.median, now.median),
+    )

@@ -19,7 +19,11 @@ from harness.store.run_folder import RunFolder
 from harness.store.runboxes import BoxRow
 from harness.store.runread import RunRows, read_rows
 
-SEARCHES = ("bisect.json", "blame.json")  # a run with one of these is a search's: no night, its cells are picked
+SEARCHES = ("search.json", "bisect.json", "blame.json")  # one of these marks the run of a search, which is no night
+    "search.json",
+    "bisect.json",
+    "blame.json",
+)  # a run with one of these is a search's: no night, its cells are picked
 
 
 @dataclass(frozen=True)

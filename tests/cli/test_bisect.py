@@ -1,18 +1,22 @@
-"""What ``harness bisect`` refuses, before anything is installed, and how it says that a search is over."""
+"""``harness bisect`` on the command line: what it refuses, what it asks, what it resumes."""
 
 import re
-from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from packaging.version import Version
 
 from harness.cli import bisect as verb
-from harness.cli.answers import answer_lines
 from harness.cli.main import main, parser
+from harness.cli.search_summary import answer_lines, resume_command
+from harness.envs.cache_dir import CacheDir
+from harness.errors import ConfigError
+from harness.matrix.cell import Cell
 from harness.matrix.index import Listing, Release
-from harness.search.criterion import Evaluation
-from harness.search.question import Question
-from harness.search.result import Ending, Result
+from harness.search import releases
+from harness.search.records import CommitSource, Ending, ReleaseQuestion, ReleaseResult, SearchRecord, read_search
+from harness.store.records import HostRecord, RunKind, RunRecord
+from harness.store.run_folder import RunFolder
 
 SCENARIO = ("--scenario", "s.py::t")
 LISTED = tuple(Release(Version(text)) for text in ("1.0", "1.1", "1.2", "1.3"))
@@ -36,7 +40,7 @@ LISTED = tuple(Release(Version(text)) for text in ("1.0", "1.1", "1.2", "1.3"))
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_installs_nothing(monkeypatch, capsys, arguments, sentence):
-    monkeypatch.setattr(verb, "list_known_releases", lambda package, cache_dir: Listing({package: LISTED}))
+    monkeypatch.setattr(verb, "list_known_releases", lambda package, *_: Listing({package: LISTED}))
     assert main(["bisect", *arguments]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -44,15 +48,20 @@ def test_what_cannot_be_is_one_sentence_and_installs_nothing(monkeypatch, capsys
 
 
 def question(monkeypatch, *arguments):
-    monkeypatch.setattr(verb, "list_known_releases", lambda package, cache_dir: Listing({package: LISTED}))
-    return verb._question(parser("bisect").parse_args(["P", *SCENARIO, *arguments]), None)
+    """Return the question that a command line asks, and the lines that were reported."""
+    monkeypatch.setattr(verb, "list_known_releases", lambda package, *_: Listing({package: LISTED}))
+    monkeypatch.setattr(verb, "reference_cell", lambda matrix, cache_dir: Cell("3.11", ()))
+    monkeypatch.setattr(verb, "begin_search", lambda *_: None)
+    reported = []
+    axis, _, _ = verb._begin(parser("bisect").parse_args(["P", *SCENARIO, *arguments]), None, reported.append)
+    return axis.question, reported
 
 
 def test_how_attempts_run_is_kept_for_a_resume(monkeypatch):
     asked, _ = question(
         monkeypatch, "--timeout", "90", "--gpu-busy", "4GiB", "--isolation", "spawn", "--jobs", "2", "--no-reuse"
     )
-    again = Question.model_validate_json(asked.model_dump_json())
+    again = ReleaseQuestion.model_validate_json(asked.model_dump_json())
     options = again.options()
     assert (options.timeout, options.busy_bytes, options.isolation, options.jobs) == (90, 4 * 2**30, "spawn", 2)
     assert not again.reuse
@@ -62,92 +71,89 @@ def test_how_attempts_run_is_kept_for_a_resume(monkeypatch):
 
 
 def test_ends_that_are_left_out(monkeypatch):
-    asked, notes = question(monkeypatch)
+    asked, reported = question(monkeypatch)
     assert (asked.package, asked.releases, asked.open_end) == ("p", ("1.0", "1.1", "1.2", "1.3"), True)
-    assert notes == ("the bad end is p 1.3, the newest release",)
+    assert reported == ["note: the bad end is p 1.3, the newest release"]
     asked, _ = question(monkeypatch, "--good", "1.1", "--scan", "--metric", "x.y")
-    assert (asked.releases, asked.open_end, asked.told) == (("1.1", "1.2", "1.3"), False, False)
+    assert (asked.releases, asked.open_end, asked.limit, asked.factor) == (("1.1", "1.2", "1.3"), False, None, None)
 
 
-@dataclass(frozen=True)
-class Search:
-    """As much of a search as its last line asks for."""
+@pytest.fixture
+def bisected(tmp_path, monkeypatch):
+    """A run folder of a bisect that was interrupted, below the current folder's reports."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    folder = RunFolder(tmp_path / "reports" / "my run")
+    folder.path.mkdir(parents=True)
+    facts = {"name": "m", "started": datetime(2026, 1, 1, tzinfo=UTC), "matrix": {}, "matrix_file": "m", "cells": ()}
+    host = HostRecord(platform="x", cpus=1, memory_bytes=1)
+    folder.write_record(RunRecord(kind=RunKind.BISECT, host=host, harness_version="1", axes=(), **facts))
+    asked = ReleaseQuestion(package="p", releases=("1", "2", "3"), scenario="s.py::t", matrix="m")
+    result = ReleaseResult(ending=Ending.INTERRUPTED, package="p", before="1", suspects=("2", "3"), releases={})
+    SearchRecord(question=asked, result=result).write(folder)
+    return folder
 
-    question: Question
 
-    @property
-    def seen(self):
-        return self
+def test_a_resume_can_ask_for_the_commits_too(bisected, monkeypatch):
+    monkeypatch.setattr(verb, "resume_releases", lambda folder, *_: (None, folder))
+    monkeypatch.setattr(verb, "open_repository", lambda text, cache: text)
+    options = parser("bisect").parse_args(["--resume", "my run", "--into", "git:../p"])
+    _, folder, repository = verb._resume(options, CacheDir.of_user(), print)
+    assert repository == "git:../p"
+    source = CommitSource(repository="git:../p")
+    assert read_search(folder).question.source == source
+    assert folder.read_record().command[-2:] == source.words()
+    more = parser("bisect").parse_args(["--resume", "my run", "--tags", "rel-{}", "--all-parents"])
+    verb._resume(more, CacheDir.of_user(), print)
+    changed = source.model_copy(update={"tags": "rel-{}", "all_parents": True})
+    assert read_search(folder).question.source == changed
 
-    def attempts(self):
-        return dict.fromkeys(self.question.releases, ())
+
+def test_a_run_that_is_no_bisect_is_not_resumed(bisected, capsys):
+    (bisected.path / "search.json").unlink()
+    assert main(["bisect", "--resume", "my run"]) == 2
+    assert capsys.readouterr().err == "harness: my run is not a bisect\n"
 
 
-ASKED = Question(package="p", releases=("1", "2", "3"), scenario="s.py::t", matrix="m")
-GOOD, BAD, UNTOLD = Evaluation(False, "pass"), Evaluation(True, "fail"), Evaluation(None, "skip")
+def test_the_last_line_of_an_interrupted_search_is_the_command_that_continues(bisected):
+    search, resume = read_search(bisected), resume_command("bisect", bisected)
+    assert answer_lines(search, resume) == [
+        "interrupted; continue with: harness bisect --resume 'reports/my run'",
+    ]
+
+
+def test_a_mistyped_package_is_answered_with_the_nearest(monkeypatch, capsys, tmp_path):
+    def listed(packages, folder, known=()):
+        assert "transformers" in known
+        raise ConfigError('no index has "transfromers"; did you mean "transformers"?')
+
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    monkeypatch.setattr(releases, "list_releases", listed)
+    assert main(["bisect", "transfromers", *SCENARIO]) == 2
+    assert 'did you mean "transformers"?' in capsys.readouterr().err
+
+
+ASKED = ("--scenario", "x.py", "--matrix", "m.toml", "--good", "1.0", "--bad", "1.1")
 
 
 @pytest.mark.parametrize(
-    ("more", "ended", "sentence"),
+    ("arguments", "sentence"),
     [
-        ({}, (Ending.FOUND, "1", ("2",), ""), "p 2 is the first bad release, 1 the last good one"),
-        ({"find_fix": True}, (Ending.FOUND, "1", ("2",), ""), "p 2 is the first good release, 1 the last bad one"),
-        ({}, (Ending.INCONCLUSIVE, "1", ("2", "3"), ""), "inconclusive: the first bad p is one of 2, 3; 1 is good"),
-        ({}, (Ending.NOT_REPRODUCED, "1", ("2", "3"), "pass"), "not reproduced: p 3 is not bad here (pass)"),
-        (
-            {},
-            (Ending.INCONCLUSIVE, "1", ("2", "3"), "fail"),
-            "inconclusive: the good end, p 1, is not good here (fail)",
-        ),
-        (
-            {},
-            (Ending.INCONCLUSIVE, "1", ("2", "3"), "skip"),
-            "inconclusive: the good end, p 1, cannot be judged here (skip)",
-        ),
-        (
-            {"find_fix": True},
-            (Ending.INCONCLUSIVE, "1", ("2", "3"), "fail"),
-            "inconclusive: the good end, p 3, is still bad (fail)",
-        ),
-        (
-            {},
-            (Ending.INCONCLUSIVE, "1", ("2", "3"), "no figure nope"),
-            "inconclusive: the bad end, p 3, cannot be judged here (no figure nope)",
-        ),
-        (
-            {"find_fix": True},
-            (Ending.INCONCLUSIVE, "1", ("2", "3"), "no figure nope"),
-            "inconclusive: the bad end, p 1, cannot be judged here (no figure nope)",
-        ),
-        (
-            {"signature": "S"},
-            (Ending.NOT_REPRODUCED, "1", ("2", "3"), "no figure nope"),
-            "not reproduced: p 3 is red here for another reason than S (no figure nope)",
-        ),
-        (
-            {"open_end": True},
-            (Ending.INCONCLUSIVE, "", ("1", "2"), "no good release was found"),
-            "inconclusive: p: no good release was found",
-        ),
-        (
-            {"confirm": 3},
-            (Ending.INCONCLUSIVE, "1", ("2",), "2: flaky: s::t gave a, b"),
-            "inconclusive, one of 2 is the first bad release: p 2: flaky: s::t gave a, b",
-        ),
+        (("--into", "git:nowhere"), "--into git:nowhere is not a git repository"),
+        (("--into", "nowhere"), "--into nowhere must be git:URL or git:FOLDER"),
+        (("--into", "git:.", "--tags", "v1"), "--tags v1 must hold {} once"),
+        (("--tags", "v{}"), "--tags, --all-parents and --commits belong to --into"),
+        (("--all-parents",), "--tags, --all-parents and --commits belong to --into"),
+        (("--commits",), "--tags, --all-parents and --commits belong to --into"),
+        (("--into", "git:.", "--scan"), "--scan reports every change and --into follows one"),
     ],
 )
-def test_the_last_line_is_the_answer(more, ended, sentence):
-    asked = ASKED.model_copy(update=more)
-    ending, before, suspects, reason = ended
-    told = {"fail": BAD, "skip": UNTOLD}.get(reason, GOOD)
-    bad = {"pass": GOOD, "no figure nope": Evaluation(None, reason)}.get(reason, BAD)
-    releases = {asked.bad: bad, asked.good: told, "2": BAD}
-    result = Result(ending=ending, package="p", before=before, suspects=suspects, releases=releases, reason=reason)
-    assert answer_lines(Search(asked), result) == [sentence]
-
-
-def test_an_end_that_was_assumed_is_no_more_than_that():
-    releases = {"2": BAD}
-    result = Result(ending=Ending.FOUND, package="p", before="1", suspects=("2",), releases=releases)
-    said = answer_lines(Search(ASKED), result)
-    assert said == ["p 2 is the first bad release, 1 the last good one (1 was assumed, not run)"]
+def test_a_mistake_about_commits_is_one_sentence_before_the_index_is_asked(
+    arguments, sentence, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    assert main(["bisect", "no-such-package-anywhere", *ASKED, *arguments]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1

@@ -1,15 +1,18 @@
 """``harness blame`` on the command line: what it refuses before anything is resolved, and what it says last."""
 
-import argparse
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from harness.cli import blame
-from harness.cli.blame_lines import Inside, last_lines, resume_command
 from harness.cli.main import parser
+from harness.cli.search_summary import resume_command
+from harness.envs.requirements import exact_pin
 from harness.errors import ConfigError
-from harness.search.blamed import BlameResult
-from harness.search.result import Ending
+from harness.matrix.cell import Cell
+from harness.search.records import BlameQuestion, BlameResult, Ending, PackageChange
+from harness.store.records import HostRecord, RunKind, RunRecord
 from harness.store.run_folder import RunFolder
 
 
@@ -47,33 +50,47 @@ def matrix(folder):
     return str(path)
 
 
-class Search:
-    """What the last lines need of a blame: its folder."""
+@pytest.mark.parametrize("flags", [(), ("--bisect",)])
+def test_a_folder_with_a_space_is_quoted_in_the_command_that_continues(tmp_path, monkeypatch, flags):
+    monkeypatch.chdir(tmp_path)
+    words = " ".join(("harness blame --resume 'my runs/r'", *flags))
+    assert resume_command("blame", RunFolder(tmp_path / "my runs" / "r"), *flags) == words
 
-    def __init__(self, folder):
-        self.prober = argparse.Namespace(folder=RunFolder(folder))
+
+FOUND = BlameResult(ending=Ending.FOUND, changes={"a": "a 1 → 2"}, members=("a",), proven=(("a",),))
+RESUME = "interrupted; continue with: harness blame --resume run"
 
 
 @pytest.mark.parametrize(
-    ("ending", "inside", "words", "last"),
+    ("result", "inner", "words", "code", "last"),
     [
-        (Ending.INTERRUPTED, Inside(), (), "interrupted; to go on: harness blame --resume run"),
-        (Ending.INTERRUPTED, Inside(), ("--bisect",), "interrupted; to go on: harness blame --resume run --bisect"),
+        (FOUND.model_copy(update={"ending": Ending.INTERRUPTED}), blame.InnerBisects(), (), 130, RESUME),
         (
-            Ending.FOUND,
-            Inside(("x",), interrupted=True),
+            FOUND.model_copy(update={"ending": Ending.INTERRUPTED}),
+            blame.InnerBisects(),
             ("--bisect",),
-            "interrupted; to go on: harness blame --resume run --bisect",
+            130,
+            f"{RESUME} --bisect",
         ),
-        (Ending.FOUND, Inside(("x",)), ("--bisect",), "a 1 → 2 alone turns green into red"),
+        (FOUND, blame.InnerBisects(("x",), interrupted=True), ("--bisect",), 130, f"{RESUME} --bisect"),
+        (FOUND, blame.InnerBisects(("x",)), ("--bisect",), 0, "a 1 → 2 alone turns good into bad"),
     ],
 )
-def test_the_last_line_is_the_answer_or_the_command_that_goes_on(ending, inside, words, last, tmp_path, monkeypatch):
+def test_the_last_line_is_the_answer_or_the_command_that_continues(
+    result, inner, words, code, last, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
-    result = BlameResult(ending=ending, changes={"a": "a 1 → 2"}, members=("a",), proven=(("a",),))
-    assert last_lines(Search(tmp_path / "run"), result, options(*words), inside)[-1] == last
-
-
-def test_a_folder_with_a_space_is_quoted_in_the_command(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert resume_command(Search(tmp_path / "my runs" / "r"), options()) == "harness blame --resume 'my runs/r'"
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    facts = {"name": "m", "started": datetime(2026, 1, 1, tzinfo=UTC), "matrix": {}, "matrix_file": "m", "cells": ()}
+    host = HostRecord(platform="x", cpus=1, memory_bytes=1)
+    folder.write_record(RunRecord(kind=RunKind.BLAME, host=host, harness_version="1", axes=(), **facts))
+    pins = (exact_pin("a", "1"), exact_pin("a", "2"))
+    change = PackageChange(package="a", old=pins[0], new=pins[1])
+    shared = {"good": "g", "bad": "b", "scenario": "s.py::t", "matrix": "m", "shared": Cell("3.11", ())}
+    axis = SimpleNamespace(question=BlameQuestion(**shared, changes=(change,)))
+    monkeypatch.setattr(blame, "_resume", lambda *_: (axis, SimpleNamespace(folder=folder)))
+    monkeypatch.setattr(blame, "Driver", lambda *_: SimpleNamespace(run=lambda *_: result))
+    monkeypatch.setattr(blame, "_run_inner", lambda *_: inner)
+    assert blame.blame(parser("blame").parse_args(["--resume", "run", *words])) == code
+    assert capsys.readouterr().out.splitlines()[-1] == last

@@ -9,13 +9,17 @@ import pytest
 from harness.cli.main import main
 from harness.envs.requirements import exact_pin
 from harness.matrix.cell import Cell
-from harness.search import question as questions
-from harness.search import result as results
-from harness.search.blamed import BlameQuestion, BlameResult, write_question, write_result
-from harness.search.changes import Change
 from harness.search.criterion import Evaluation
-from harness.search.question import Question
-from harness.search.result import Ending, Result
+from harness.search.records import (
+    SEARCH_FILE,
+    BlameQuestion,
+    BlameResult,
+    Ending,
+    PackageChange,
+    ReleaseQuestion,
+    ReleaseResult,
+    SearchRecord,
+)
 from harness.store.run_folder import RunFolder
 
 FROZEN = Path(__file__).parents[1] / "store" / "frozen" / "first-schema"
@@ -67,7 +71,7 @@ def test_a_dash_prints_it_and_writes_nothing(reports, capsys):
     [
         (["nothing"], 2, "no run named 'nothing'"),
         ([RUN, "--signature", "meta-item"], 3, "no failure of this run matches 'meta-item'; it has: reserved-as"),
-        ([RUN, "--bisect", RUN], 2, "is no bisect: it has no bisect.json"),
+        ([RUN, "--bisect", RUN], 2, "is neither a bisect nor a blame"),
         ([RUN, "-o", "no/such/folder.md"], 2, "folder.md cannot be written"),
         ([RUN, "-o", "-", "--json"], 2, "--json and -o - both write to standard output"),
     ],
@@ -81,17 +85,18 @@ def test_a_mistake_is_one_sentence_and_an_exit_code(reports, arguments, code, se
 
 def bisected(folder: RunFolder) -> Path:
     """Make a run folder that of a bisect which came to an answer."""
-    asked = Question(
+    asked = ReleaseQuestion(
         package="transformers",
         releases=("4.57.6", "5.6.2"),
         scenario="load_4bit.py::test_reserved",
         matrix="first.toml",
     )
     judged = {"4.57.6": Evaluation(bad=False, reason="passes"), "5.6.2": Evaluation(bad=True, reason="fails")}
-    questions.write(asked, folder)
-    found = Result(ending=Ending.FOUND, package="transformers", before="4.57.6", suspects=("5.6.2",), releases=judged)
-    results.write(found, folder)
-    return folder.path / results.FILE
+    found = ReleaseResult(
+        ending=Ending.FOUND, package="transformers", before="4.57.6", suspects=("5.6.2",), releases=judged
+    )
+    SearchRecord(question=asked, result=found).write(folder)
+    return folder.path / SEARCH_FILE
 
 
 @pytest.mark.parametrize("named", ["itself", "folder", "file"])
@@ -185,7 +190,7 @@ def test_a_blame_brings_its_answer(reports, named, capsys):
     shutil.copytree(FROZEN, reports / "the-blame")
     folder = RunFolder(reports / (RUN if named == "itself" else "the-blame"))
     pins = (exact_pin("transformers", "4.57.6"), exact_pin("transformers", "5.6.2"))
-    change = Change(package="transformers", old=pins[0], new=pins[1])
+    change = PackageChange(package="transformers", old=pins[0], new=pins[1])
     asked = BlameQuestion(
         good="a.txt",
         bad="b.txt",
@@ -194,16 +199,16 @@ def test_a_blame_brings_its_answer(reports, named, capsys):
         shared=Cell("3.11", ()),
         changes=(change,),
     )
-    write_question(asked, folder)
+    SearchRecord(question=asked).write(folder)
     assert main(["issue", RUN, "-o", "-", *([] if named == "itself" else [named, "the-blame"])]) == 2
     assert "the blame " in (said := capsys.readouterr().err)
-    assert "goes on" in said
+    assert "harness blame --resume" in said
     members = ("transformers",)
     found = BlameResult(
         ending=Ending.FOUND, changes={"transformers": change.words()}, members=members, proven=(members,)
     )
-    write_result(found, folder)
+    SearchRecord(question=asked, result=found).write(folder)
     assert main(["issue", RUN, "-o", "-", *([] if named == "itself" else [named, "the-blame"])]) == 0
     text = capsys.readouterr().out
     assert "Title: `[Regression between transformers 4.57.6 and 5.6.2]" in text
-    assert "transformers 4.57.6 → 5.6.2 alone turns green into red" in text
+    assert "transformers 4.57.6 → 5.6.2 alone turns good into bad" in text

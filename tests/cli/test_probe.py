@@ -72,7 +72,7 @@ def test_what_keeps_us_from_an_answer_stops_git_too(here, monkeypatch, capsys, r
     def fail(*_):
         raise raised
 
-    monkeypatch.setattr("harness.cli.probe.locked", fail)
+    monkeypatch.setattr("harness.cli.probe.lock_cells", fail)
     assert code(*ASKED) == ended
     assert ("Traceback" in capsys.readouterr().err) == (ended == 129)
 
@@ -102,7 +102,7 @@ def test_a_release_that_is_not_there_stops_git_and_a_working_copy_without_resolu
 
     listed = Listing({"packaging": tuple(Release(Version(text)) for text in ("25.0", "26.0"))})
     monkeypatch.setattr("harness.search.prober.resolve_cells", unsolvable)
-    monkeypatch.setattr("harness.search.releases.list_releases", lambda *_: listed)
+    monkeypatch.setattr("harness.search.pins.list_releases", lambda *_: listed)
     assert code(*ASKED, "--with", wanted, "--reports", str(here / "reports")) == ended
     told = capsys.readouterr()
     assert sentence in told.out + told.err

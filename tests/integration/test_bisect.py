@@ -105,7 +105,7 @@ def test_a_bad_end_that_fails_in_another_way_is_said(found):
     folder, _ = found
     asked = ("--good", "4.57.6", "--bad", "5.0.0", "--signature", "finfo-integer-weight", "--scenario", SCENARIO)
     result = bisect(folder, "transformers", *asked, "--matrix", "catalogue", code=1)
-    assert result["answer"].startswith("not reproduced: transformers 5.0.0 is red here for another reason than finfo-")
+    assert result["answer"].startswith("not reproduced: transformers 5.0.0 fails here for another reason than finfo-")
     assert "less than half of the checkpoint lies unquantized" in result["answer"]
 
 
@@ -131,7 +131,7 @@ def test_a_scan_names_every_change_and_draws_it(found):
     result = bisect(folder, "transformers", *asked, "--scenario", SCENARIO, "--matrix", "catalogue")
     assert list(result["releases"]) == ["5.3.0", "5.4.0", "5.5.0", "5.5.1"]
     (change,) = result["changes"]
-    assert change.startswith("x.share_at_most moves at 5.4.0, 5.3.0 is the last before: ")
+    assert change.startswith("x.share_at_most changes at 5.4.0, 5.3.0 is the last before: ")
     assert {record["cell"].rpartition("-")[0] for record in attempts_of(result["run"]) if not record["part"]} <= {
         "transformers-5.5.0"
     }

@@ -78,8 +78,8 @@ def found(tmp_path_factory):
 def test_two_packages_that_are_needed_together_are_found_among_nine(found):
     _, result = found
     assert result["answer"] == (
-        "transformers 4.57.6 → 5.6.2 and accelerate 1.14.0 → 1.13.0 are needed together; with either one taken away it "
-        "is green; huggingface-hub 0.36.2 → 1.33.0 cannot be taken apart from transformers"
+        "transformers 4.57.6 → 5.6.2 and accelerate 1.14.0 → 1.13.0 are needed together; with either one removed it is "
+        "good; huggingface-hub 0.36.2 → 1.33.0 cannot be separated from transformers"
     )
     assert len(result["changes"]) == 9
     assert result["proven"] == [["accelerate"], ["transformers", "huggingface-hub"]]
@@ -134,7 +134,7 @@ def test_a_freeze_text_is_an_end_too_and_what_cannot_be_used_is_said(found):
     (folder / "freeze.txt").write_text(FREEZE + rest)
     ends = ("--good", "freeze.txt", "--bad", "bad.txt", "--scenario", SCENARIO, "--matrix", "catalogue")
     result = blame(folder, *ends, "--python", "3.11", "--bisect")
-    assert result["answer"] == "accelerate 1.14.0 → 1.13.0 alone turns green into red"
+    assert result["answer"] == "accelerate 1.14.0 → 1.13.0 alone turns good into bad"
     assert set(result["changes"]) == {"accelerate", "tqdm"}
     assert result["ran"] == 3
     (inside,) = result["inside"]
@@ -153,5 +153,5 @@ def test_swapped_ends_are_not_reproduced_and_called_swapped(found):
     folder, _ = found
     ends = ("--good", "bad.txt", "--bad", "good.txt", "--scenario", SCENARIO, "--matrix", "catalogue")
     result = blame(folder, *ends, "--python", "3.11", code=1)
-    assert result["answer"] == "not reproduced: the ends look swapped: the good one is bad here, the bad one good"
+    assert result["answer"] == "not reproduced: the ends look swapped: the bad one is good, the good one is bad"
     assert result["ran"] == 2

@@ -172,9 +172,8 @@ def test_first_the_releases_and_then_the_commits_are_searched(gadget, found):
         before,
         [culprit],
     )
-    said = (
-        f'{culprit} (2026-03-09 PR #5 "Count from zero (#5)") is the first bad commit, {before[:10]} the last good one'
-    )
+    commit = f'{culprit[:10]} (2026-03-09 PR #5 "Count from zero (#5)")'
+    said = f"{commit} is the first bad commit, {before[:10]} the last good one"
     assert found["answer"] == said
 
 
@@ -292,7 +291,7 @@ def test_between_two_commits_no_release_is_probed(gadget, found):
     ("more", "sentence"),
     [
         (("--good", "v1.0.0", "--bad", "nowhere"), "has no commit nowhere"),
-        (("--good", "v1.0.0"), "--commits searches from one commit to another: name both, --good and --bad"),
+        (("--good", "v1.0.0"), "--commits needs both ends: --good and --bad"),
         (("--good", "main", "--bad", "v1.0.0"), "the order is wrong"),
         (("--good", "v1.0.0", "--bad", "main", "--metric", "allocated", "--above", "2x"), "give --above 6GiB"),
     ],
@@ -340,7 +339,7 @@ def test_a_night_searches_the_commits_by_which_a_branch_moved(moved):
     (search,) = night["searches"]
     culprit, before = made.commits["Count from zero (#3)"], made.commits["Tidy more (#2)"]
     assert (search["ending"], search["versions"]) == ("found", [before, culprit])
-    said = f'{culprit[:10]} (2026-03-05 PR #3 "Count from zero (#3)") is the first bad commit of {NAME}, {before[:10]} '
+    said = f'{culprit[:10]} (2026-03-05 PR #3 "Count from zero (#3)") is the first bad commit, {before[:10]} '
     assert search["answer"].startswith(said)
 
 
@@ -358,7 +357,7 @@ def test_a_draft_of_that_night_names_the_commit(moved):
     (name,) = night["drafts"]
     draft = (made.work / "reports" / str(night["night"]) / name).read_text()
     culprit = made.commits["Count from zero (#3)"][:10]
-    assert rf'{culprit} (2026-03-05 PR \#3 "Count from zero (\#3)") is the first bad commit of {NAME}, ' in draft
+    assert rf'{culprit} (2026-03-05 PR \#3 "Count from zero (\#3)") is the first bad commit, ' in draft
     assert str(made.repository) not in draft
 
 

@@ -12,14 +12,18 @@ from harness.matrix.git import Commit
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.record import Searched
 from harness.nightly.searches import write_drafts
-from harness.search import question as questions
-from harness.search.blamed import BlameQuestion, BlameResult, write_question, write_result
-from harness.search.changes import Change
 from harness.search.criterion import Evaluation
-from harness.search.descent import CommitResult
-from harness.search.descent import write_result as write_commits
-from harness.search.question import Question
-from harness.search.result import Ending
+from harness.search.records import (
+    BlameQuestion,
+    BlameResult,
+    CommitQuestion,
+    CommitResult,
+    CommitSource,
+    Ending,
+    PackageChange,
+    SearchRecord,
+    read_search,
+)
 from harness.store.run_folder import RunFolder
 
 FROZEN = Path(__file__).parents[1] / "store" / "frozen" / "first-schema"
@@ -33,18 +37,16 @@ def night(tmp_path):
     for name in ("the-night", "the-blame"):
         shutil.copytree(FROZEN, tmp_path / name)
     pins = (exact_pin("transformers", "4.57.6"), exact_pin("transformers", "5.6.2"))
-    change = Change(package="transformers", old=pins[0], new=pins[1])
+    change = PackageChange(package="transformers", old=pins[0], new=pins[1])
     asked = {"good": "a:b", "bad": "c:d", "scenario": "load_4bit.py::test_reserved", "matrix": "m"}
-    write_question(
-        BlameQuestion(**asked, shared=Cell("3.11", ()), changes=(change,)), RunFolder(tmp_path / "the-blame")
-    )
+    question = BlameQuestion(**asked, shared=Cell("3.11", ()), changes=(change,))
     result = BlameResult(
         ending=Ending.FOUND,
         changes={"transformers": change.words()},
         members=("transformers",),
         proven=(("transformers",),),
     )
-    write_result(result, RunFolder(tmp_path / "the-blame"))
+    SearchRecord(question=question, result=result).write(RunFolder(tmp_path / "the-blame"))
     return RunFolder(tmp_path / "the-night")
 
 
@@ -61,31 +63,32 @@ def drafted(night, tmp_path, ending, run="the-blame"):
 @pytest.mark.parametrize(("ending", "told"), [(Ending.FOUND, True), (Ending.INTERRUPTED, False), ("", False)])
 def test_the_answer_of_a_blame_stands_in_the_draft(night, tmp_path, ending, told):
     text = drafted(night, tmp_path, str(ending))
-    assert ("transformers 4.57.6 → 5.6.2 alone turns green into red" in text) == told
+    assert ("transformers 4.57.6 → 5.6.2 alone turns good into bad" in text) == told
 
 
 @pytest.mark.parametrize("ending", [Ending.INCONCLUSIVE, Ending.NOT_REPRODUCED])
 def test_a_blame_without_an_answer_is_told_as_that(night, tmp_path, ending):
     folder = RunFolder(tmp_path / "the-blame")
     result = BlameResult(ending=ending, changes={}, members=(), reason="the bad end passes")
-    write_result(result, folder)
+    read_search(folder).model_copy(update={"result": result}).write(folder)
     text = drafted(night, tmp_path, ending.value)
-    assert "A blame over 1 change between two environments came to no answer: " in text
+    assert "A blame over 1 change between two environments gave no answer: " in text
     assert "the bad end passes" in text
 
 
 @pytest.mark.parametrize(
     ("ending", "sentence"),
     [
-        (Ending.NOT_REPRODUCED, "A search among the commits of transformers did not reproduce it: it passes."),
-        (Ending.INCONCLUSIVE, "did not come to one (it passes): aaaaaaaaaa"),
+        (Ending.NOT_REPRODUCED, "A bisect of transformers gave no answer: not reproduced: it passes (bisected over"),
+        (Ending.INCONCLUSIVE, "is one of bbbbbbbbbb, cccccccccc; aaaaaaaaaa is good (it passes) (bisected over"),
     ],
 )
 def test_a_search_among_commits_without_an_answer_is_told_as_that(night, tmp_path, ending, sentence):
     shutil.copytree(FROZEN, tmp_path / "the-commits")
     folder, shas = RunFolder(tmp_path / "the-commits"), ("a" * 40, "b" * 40, "c" * 40)
     where = {"scenario": "load_4bit.py::test_reserved", "matrix": "m"}
-    questions.write(Question(package="transformers", releases=(shas[0], shas[2]), **where), folder)
+    source = CommitSource(repository="git:x")
+    question = CommitQuestion(package="transformers", older=shas[0], newer=shas[2], source=source, **where)
     result = CommitResult(
         ending=ending,
         package="transformers",
@@ -98,5 +101,5 @@ def test_a_search_among_commits_without_an_answer_is_told_as_that(night, tmp_pat
         judged={shas[0]: Evaluation(bad=False, reason="")},
         reason="it passes",
     )
-    write_commits(result, folder)
+    SearchRecord(question=question, result=result).write(folder)
     assert sentence in drafted(night, tmp_path, ending.value, run="the-commits")

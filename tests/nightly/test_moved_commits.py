@@ -3,15 +3,11 @@
 import pytest
 
 from harness.matrix.cell import Pin, display_version
-from harness.matrix.git import Commit
 from harness.nightly.claim import Claim, ClaimInput, Kind, claim_of
 from harness.nightly.ledger import Seen, seen
 from harness.nightly.look import Look, Mark
-from harness.nightly.searches import commit_answer, suspects
-from harness.search.commits import Built, built_from, commit_pin
-from harness.search.criterion import Evaluation
-from harness.search.descent import CommitResult
-from harness.search.result import Ending
+from harness.nightly.searches import suspects
+from harness.search.pins import Built, built_from, commit_pin
 from harness.store.records import Outcome
 
 OLD, NEW = (f"git+https://github.com/o/gadget@{sha * 40}" for sha in "ab")
@@ -92,27 +88,3 @@ def test_anything_else_is_no_commit(text):
 
 def test_a_release_has_no_address_and_reads_as_it_stands():
     assert (Pin("a", "1", "a==1").address, display_version("2.13.0+cpu")) == ("", "2.13.0+cpu")
-
-
-@pytest.mark.parametrize(
-    ("good", "answer"),
-    [
-        (False, 'the first bad commit of gadget is one of 2, up to cccccccccc (2026-03-01 "x"): why'),
-        (True, "the commits of gadget gave no answer: why"),
-    ],
-)
-def test_of_commits_whose_good_end_is_bad_here_none_is_named(good, answer):
-    names = ["a" * 40, "b" * 40, "c" * 40]
-    found = CommitResult(
-        ending=Ending.INCONCLUSIVE,
-        package="gadget",
-        address="https://github.com/o/gadget",
-        older=names[0],
-        newer=names[2],
-        before=names[0],
-        suspects=tuple(names[1:]),
-        commits={sha: Commit(sha=sha, parents=(), date="2026-03-01T00:00:00Z", subject="x") for sha in names},
-        judged={names[0]: Evaluation(good, "it runs"), names[2]: Evaluation(True, "it fails")},
-        reason="why",
-    )
-    assert commit_answer(found) == answer

@@ -18,7 +18,7 @@ from harness.nightly.look import Look, Mark, Word, word_of
 from harness.nightly.machine import Card, MachineSnapshot, changes
 from harness.nightly.memory import moves, watched
 from harness.nightly.night import exit_code
-from harness.nightly.searches import Budget, OutOfTime, suspects
+from harness.nightly.searches import Budget, suspects
 from harness.nightly.selection import Wanted, select_cells
 from harness.store.baseline import Acceptance
 from harness.store.records import Outcome
@@ -297,14 +297,13 @@ def test_what_is_searched_follows_from_what_changed(changed, package, why_not):
     assert bool(found.why_not) == bool(why_not)
 
 
-def test_a_budget_ends_a_search_at_the_next_line_it_says():
+def test_a_budget_is_spent_when_its_deadline_has_passed():
     now = [0.0]
     budget = Budget(60, clock=lambda: now[0])
-    budget.check()
+    assert not budget.spent
     now[0] = 61.0
-    with pytest.raises(OutOfTime):
-        budget.check()
-    assert budget.left == 0
+    assert budget.spent
+    assert budget.deadline.passed
 
 
 def test_word_of_a_night_is_kept_through_its_ledger():

@@ -10,8 +10,8 @@ from harness.report.context import build
 from harness.report.terminal import print_summary
 from harness.runner.process import ProcessExit
 from harness.search.criterion import Evaluation
-from harness.search.question import Question
-from harness.search.scan import scanned
+from harness.search.records import ReleaseQuestion
+from harness.search.scan import scan_releases
 from harness.store.records import (
     AttemptRecord,
     CellRecord,
@@ -272,7 +272,7 @@ def scan(values, bound=None, answers=None):
     releases = tuple(f"1.{number}" for number in range(len(values or answers)))
     metric = "cuda_reserved.load" if values else None
     fields = {"package": "p", "releases": releases, "scenario": "s.py::test_x", "matrix": "m", "scan": True}
-    question = Question(metric=metric, limit=bound and int(bound * GIB), **fields)
+    question = ReleaseQuestion(metric=metric, limit=bound and int(bound * GIB), **fields)
     bad = answers or [None if value is None or bound is None else value > bound for value in values]
     judged = {one: Evaluation(answer, f"<{answer}> & so on") for one, answer in zip(releases, bad, strict=True)}
     attempts = {
@@ -280,7 +280,7 @@ def scan(values, bound=None, answers=None):
         for one, value in zip(releases, values or (), strict=False)
         if value is not None
     }
-    return scanned(question, attempts, judged, bound and bound * GIB)
+    return scan_releases(question, attempts, judged, bound and bound * GIB)
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,18 @@ from harness.report.issue.build import Material, build
 from harness.report.issue.draft import select_failure
 from harness.report.issue.evidence import failures
 from harness.report.issue.render import render
-from harness.report.issue.repository import repositories
-from harness.report.issue.search_evidence import blamed, is_blame, read_blame, renamed
-from harness.search.blamed import BlameQuestion, BlameResult, Probed, write_question, write_result
-from harness.search.changes import Change, label
-from harness.search.result import Ending
+from harness.report.issue.search_evidence import Evidence, blamed, read_evidence, renamed
+from harness.search.blame import set_label
+from harness.search.links import repositories
+from harness.search.records import (
+    BlameQuestion,
+    BlameResult,
+    Ending,
+    PackageChange,
+    ProbedSet,
+    SearchRecord,
+    read_search,
+)
 from harness.store.run_folder import RunFolder
 
 KNOWN = repositories({})
@@ -27,7 +34,7 @@ SIGNATURE = "TypeError: x @ accelerate/utils/modeling.py:set_module_tensor_to_de
 
 def change(package, old, new):
     pins = (exact_pin(package, version) if version else None for version in (old, new))
-    return Change(package=package, old=next(pins), new=next(pins))
+    return PackageChange(package=package, old=next(pins), new=next(pins))
 
 
 UP = change("transformers", "4.57.5", "5.0.0")
@@ -48,7 +55,9 @@ def result(asked, members, proven, probes=(), **more):
 
 def said(*changes, members=None, proven=None, own=True, **more):
     asked, names = question(*changes), members or tuple(one.package for one in changes)
-    return blamed(asked, result(asked, names, proven or tuple((one,) for one in names), **more), KNOWN, own=own)
+    return blamed(
+        asked, result(asked, names, proven or tuple((one,) for one in names), **more), Evidence(known=KNOWN), own=own
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +87,7 @@ def test_the_sentence_is_the_answer_with_what_it_rests_on():
     found = said(UP, BACK)
     assert found.sentence == (
         "Of 2 changes between two environments, transformers 4.57.5 → 5.0.0 and accelerate 1.13.0 → 1.11.0 are needed"
-        " together; with either one taken away it is green (0 environments run, with any failure of"
+        " together; with either one removed it is good (0 environments run, with any failure of"
         " scenarios/adapters.py::test_split_base as bad). The red cell that is described is the good end with these"
         " alone. No single release was searched for."
     )
@@ -97,7 +106,7 @@ def test_what_is_green_with_a_newer_release_of_one_package_may_be_mended():
 def test_no_answer_is_called_none_and_names_nothing():
     found = said(UP, HUB, ending=Ending.INCONCLUSIVE, reason="the good end is not good here (x)")
     assert found.sentence.startswith(
-        "A blame over 2 changes between two environments came to no answer: inconclusive: the good end is not good"
+        "A blame over 2 changes between two environments gave no answer: inconclusive: the good end is not good"
     )
     assert (found.regression, found.where, found.settled, found.pair) == ("", "", False, ("", ""))
 
@@ -115,21 +124,21 @@ def blame(tmp_path, make_run, make_cell, make_red, make_attempt, hf_init):
     cells, rows, probes = [], [], []
     for name, (packages, transformers, accelerate, bad) in applied.items():
         at = {one for one, each in enumerate(asked.changes) if each.package in packages}
-        labels = {"changes": label(asked.changes, at)}
+        labels = {"changes": set_label(asked.changes, at)}
         cell = make_cell(transformers, accelerate).model_copy(update={"id": name, "labels": labels})
         cells.append(cell)
         red = make_red(cell, TEST, "fail:run:exception", hf_init, SIGNATURE)
         rows.append(red if bad else make_attempt(cell, TEST))
-        probes.append(Probed(applied=packages, cell=name, bad=bad, reason="it fails" if bad else "it passes"))
-    probes.append(Probed(applied=("transformers",), cell=None, bad=None, reason="no such pair"))
+        probes.append(ProbedSet(applied=packages, cell=name, bad=bad, reason="it fails" if bad else "it passes"))
+    probes.append(ProbedSet(applied=("transformers",), cell=None, bad=None, reason="no such pair"))
     folder = RunFolder(tmp_path / "the-blame")
     folder.path.mkdir()
     folder.write_record(make_run(cells=tuple(cells), axes=("changes",), scenarios=()))
-    write_question(asked, folder)
     proven = (("accelerate",), ("transformers", "huggingface-hub"))
     members = ("transformers", "accelerate", "huggingface-hub")
     apart = {"transformers": "no such pair", "huggingface-hub": "no such pair"}
-    write_result(result(asked, members, proven, tuple(probes), apart=apart), folder)
+    found = result(asked, members, proven, tuple(probes), apart=apart)
+    SearchRecord(question=asked, result=found).write(folder)
     return folder, rows, asked
 
 
@@ -138,7 +147,9 @@ def issue_of(blame, *, own=True):
     run = folder.read_record()
     report = renamed(build_report(run, rows), asked)
     group = select_failure(failures(report.groups, report.rows), None)
-    return build(Material(run, rows, report, {}), group, read_blame(folder, group, KNOWN, own=own))
+    return build(
+        Material(run, rows, report, {}), group, read_evidence(folder, read_search(folder), group, KNOWN, own=own)
+    )
 
 
 def test_the_good_end_and_the_answer_stand_against_each_other_and_nothing_is_left_unproven(blame):
@@ -188,14 +199,13 @@ def test_every_environment_that_was_tried_stands_in_the_text(blame):
 )
 def test_a_blame_of_something_else_is_refused(blame, changes, sentence):
     folder, _, asked = blame
-    write_question(asked.model_copy(update=changes), folder)
+    read_search(folder).model_copy(update={"question": asked.model_copy(update=changes)}).write(folder)
     with pytest.raises(ConfigError, match=sentence):
         issue_of(blame)
 
 
 def test_a_blame_without_its_result_says_how_to_go_on(blame):
     folder, _, _ = blame
-    assert is_blame(folder)
-    (folder.path / "blame-result.json").unlink()
-    with pytest.raises(ConfigError, match="harness blame --resume the-blame goes on"):
+    read_search(folder).model_copy(update={"result": None}).write(folder)
+    with pytest.raises(ConfigError, match="continue with `harness blame --resume the-blame`"):
         issue_of(blame)

@@ -5,28 +5,33 @@ import pytest
 from harness.errors import ConfigError
 from harness.matrix.git import Commit
 from harness.report.issue.model import Searched
-from harness.report.issue.repository import repositories
-from harness.report.issue.search_evidence import among, descended, is_finished, read_search, searched
+from harness.report.issue.search_evidence import Evidence, bisected, read_evidence, with_commits
 from harness.report.model import Group, Word
-from harness.search import question as questions
-from harness.search import result as results
 from harness.search.criterion import Evaluation
-from harness.search.descent import CommitResult
-from harness.search.descent import write_result as write_commits
-from harness.search.question import Question
-from harness.search.result import Ending, Result
+from harness.search.links import repositories
+from harness.search.records import (
+    CommitQuestion,
+    CommitResult,
+    CommitSource,
+    Ending,
+    FailedEnd,
+    ReleaseQuestion,
+    ReleaseResult,
+    SearchRecord,
+    read_search,
+)
 from harness.store.run_folder import RunFolder
 
 KNOWN = repositories({})
 KEY = "bnb-params4bit-hf-init"
 RELEASES = ("5.2.0", "5.3.0", "5.4.0", "5.5.0")
-ASKED = Question(
+ASKED = ReleaseQuestion(
     package="transformers",
     releases=RELEASES,
     scenario="scenarios/adapters.py::test_split_base",
     matrix="catalogue",
 )
-FOUND = Result(
+FOUND = ReleaseResult(
     ending=Ending.FOUND,
     package="transformers",
     before="5.3.0",
@@ -53,7 +58,7 @@ def cells(make_cell):
 
 
 def said(result=FOUND, asked=ASKED, cells=(), attempts=()):
-    return searched(asked, result, cells, attempts, GROUP, KNOWN)
+    return bisected(asked, result, Evidence(GROUP, cells, attempts, KNOWN))
 
 
 def test_an_answer_names_the_release_the_span_and_what_counted_as_bad(cells):
@@ -91,37 +96,42 @@ def test_a_fix_is_no_regression(cells):
     assert found.culprit == ""
 
 
+def ended_at(side, evaluation, ending=Ending.INCONCLUSIVE):
+    """Return what changes in a result that an end stopped."""
+    end = FailedEnd(side=side, evaluation=evaluation)
+    return {"ending": ending, "before": "5.2.0", "suspects": RELEASES[1:], "failed_end": end}
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"ending": Ending.NOT_REPRODUCED, "reason": "it passes"}, "did not reproduce it at 5.5.0: it passes."),
+        (
+            ended_at("bad", Evaluation(False, "it passes"), Ending.NOT_REPRODUCED),
+            "gave no answer: not reproduced: transformers 5.5.0 is not bad here (it passes) (bisected over",
+        ),
         (
             {"ending": Ending.INCONCLUSIVE, "suspects": ("5.4.0", "5.5.0")},
-            "did not come to one release: 5.3.0 is good, and the first bad release is one of 5.4.0, 5.5.0",
+            "the first bad release of transformers is one of 5.4.0, 5.5.0; 5.3.0 is good (bisected over",
         ),
-        ({"ending": Ending.INTERRUPTED, "suspects": ("5.4.0", "5.5.0")}, "was interrupted: 5.3.0 is good"),
-        ({"ending": Ending.INTERRUPTED, "before": "5.2.0", "releases": {}}, "was interrupted (bisected over"),
+        (
+            {"ending": Ending.INTERRUPTED, "suspects": ("5.4.0", "5.5.0")},
+            "gave no answer: interrupted: the first bad release of transformers is one of 5.4.0, 5.5.0; 5.3.0 is good",
+        ),
+        (
+            {"ending": Ending.INTERRUPTED, "before": "5.2.0", "releases": {}},
+            "interrupted: the ends of transformers were not probed (bisected over",
+        ),
         (
             {"ending": Ending.INCONCLUSIVE, "before": "", "reason": "no good release was found"},
-            "did not come to one release (no good release was found) (bisected over",
+            "inconclusive: transformers: no good release was found (bisected over",
         ),
         (
-            {
-                "ending": Ending.INCONCLUSIVE,
-                "before": "5.2.0",
-                "reason": "skips",
-                "releases": FOUND.releases | {"5.5.0": Evaluation(None, "skips")},
-            },
-            "came to no answer: its bad end, 5.5.0, cannot be judged (skips).",
+            ended_at("bad", Evaluation(None, "skips")),
+            "inconclusive: the bad end, transformers 5.5.0, is undecided here (skips) (bisected over",
         ),
         (
-            {
-                "ending": Ending.INCONCLUSIVE,
-                "before": "5.2.0",
-                "reason": "it fails",
-                "releases": FOUND.releases | {"5.2.0": Evaluation(True, "it fails")},
-            },
-            "came to no answer: its good end, 5.2.0, is not good (it fails).",
+            ended_at("good", Evaluation(True, "it fails")),
+            "inconclusive: the good end, transformers 5.2.0, is not good here (it fails) (bisected over",
         ),
     ],
 )
@@ -150,17 +160,15 @@ def bisect(tmp_path, make_run, cells):
     folder = RunFolder(tmp_path / "bisect")
     folder.path.mkdir()
     folder.write_record(make_run(cells=cells))
-    questions.write(ASKED, folder)
+    SearchRecord(question=ASKED).write(folder)
     return folder
 
 
 def test_a_bisect_is_read_from_its_folder(bisect):
-    assert not is_finished(bisect)
-    with pytest.raises(ConfigError, match=r"the bisect bisect has no result\.json: it has not come to an end"):
-        read_search(bisect, GROUP, KNOWN)
-    results.write(FOUND, bisect)
-    assert is_finished(bisect)
-    assert read_search(bisect, GROUP, KNOWN).culprit == "5.4.0"
+    with pytest.raises(ConfigError, match="the bisect bisect has not come to an end; continue with `harness bisect"):
+        read_evidence(bisect, read_search(bisect), GROUP, KNOWN, own=False)
+    search = SearchRecord(question=ASKED, result=FOUND)
+    assert read_evidence(bisect, search, GROUP, KNOWN, own=False).culprit == "5.4.0"
 
 
 @pytest.mark.parametrize(
@@ -172,16 +180,15 @@ def test_a_bisect_is_read_from_its_folder(bisect):
     ],
 )
 def test_a_bisect_of_something_else_is_refused(bisect, changes, sentence):
-    results.write(FOUND, bisect)
-    questions.write(ASKED.model_copy(update=changes), bisect)
+    search = SearchRecord(question=ASKED.model_copy(update=changes), result=FOUND)
     with pytest.raises(ConfigError, match=sentence):
-        read_search(bisect, GROUP, KNOWN)
+        read_evidence(bisect, search, GROUP, KNOWN, own=False)
 
 
 def test_a_scan_without_a_bound_judges_no_release():
     unjudged = {release: Evaluation(bad=None, reason="x = 1") for release in RELEASES}
     found = said(FOUND.model_copy(update={"releases": unjudged}), ASKED.model_copy(update={"metric": "x.share"}))
-    assert found.sentence == "x.share changes from transformers 5.3.0 to 5.4.0 (over 4 releases from 5.2.0 to 5.5.0)."
+    assert found.sentence.startswith("x.share changes from transformers 5.3.0 to 5.4.0 (bisected over 4 releases from ")
     assert found.culprit == ""
 
 
@@ -199,9 +206,13 @@ COMMITS = CommitResult(
 )
 
 
+def with_found_commits(found, commits, cells=(), attempts=(), group=None):
+    return with_commits(found, ASKED, commits, Evidence(group, cells, attempts, KNOWN))
+
+
 def test_the_commit_that_was_found_is_named_and_linked():
-    found = descended(said(), COMMITS)
-    assert 'Of its commits bbbbbbbbbb (2026-03-01 PR #45 "Load (#45)") is the first bad one' in found.sentence
+    found = with_found_commits(said(), COMMITS)
+    assert 'bbbbbbbbbb (2026-03-01 PR #45 "Load (#45)") is the first bad commit, aaaaaaaaaa the last' in found.sentence
     assert "(between v5.3.0 and v5.4.0, 2 commits run)" in found.sentence
     home = "https://github.com/huggingface/transformers"
     assert found.compare == f"{home}/compare/v5.3.0...v5.4.0"
@@ -209,31 +220,43 @@ def test_the_commit_that_was_found_is_named_and_linked():
 
 
 def test_a_local_repository_has_no_links():
-    assert descended(said(), COMMITS.model_copy(update={"address": "/work/transformers"})).links == ()
+    assert with_found_commits(said(), COMMITS.model_copy(update={"address": "/work/transformers"})).links == ()
 
 
 def test_commits_that_are_left_are_named_and_an_interrupted_search_says_nothing():
     left = COMMITS.model_copy(update={"ending": Ending.INCONCLUSIVE, "suspects": SHAS[1:]})
-    assert "the first bad one is one of bbbbbbbbbb, cccccccccc" in descended(said(), left).sentence
+    assert "is one of bbbbbbbbbb, cccccccccc; aaaaaaaaaa is good" in with_found_commits(said(), left).sentence
     stopped = COMMITS.model_copy(update={"ending": Ending.INTERRUPTED})
-    assert descended(said(), stopped).sentence == said().sentence
+    assert with_found_commits(said(), stopped).sentence == said().sentence
 
 
 ALONE = COMMITS.model_copy(update={"older": SHAS[0], "newer": SHAS[2]})
+BETWEEN = CommitQuestion(
+    package="transformers",
+    older=SHAS[0],
+    newer=SHAS[2],
+    source=CommitSource(repository="git:x"),
+    scenario="x.py::test",
+    matrix="m",
+)
 
 
-def test_a_search_among_commits_alone_names_the_commit_and_how_it_was_found():
-    found = among(ALONE, "any failure of x.py::test")
+def alone(result, cells=(), attempts=(), group=None):
+    return bisected(BETWEEN, result, Evidence(group, cells, attempts))
+
+
+def test_a_bisect_of_commits_names_the_commit_and_how_it_was_found():
+    found = alone(ALONE)
     assert found.sentence == (
-        'bbbbbbbbbb (2026-03-01 PR #45 "Load (#45)") is the first bad commit of transformers, '
-        'aaaaaaaaaa (2026-03-01 PR #45 "Load (#45)") the last good one '
-        "(searched from aaaaaaaaaa to cccccccccc, 2 commits run, with any failure of x.py::test as bad)."
+        'bbbbbbbbbb (2026-03-01 PR #45 "Load (#45)") is the first bad commit, aaaaaaaaaa the last good one'
+        " (bisected over the commits of transformers from aaaaaaaaaa to cccccccccc, 2 of them run,"
+        " with any failure of x.py::test as bad)."
     )
     home = "https://github.com/huggingface/transformers"
     assert found.links == (f"{home}/commit/{SHAS[1]}", f"{home}/pull/45")
     assert found.compare == f"{home}/compare/aaaaaaaaaa...bbbbbbbbbb"
     assert [answer for _, answer, _ in found.probed] == ["good", "bad"]
-    assert among(ALONE.model_copy(update={"address": "file:///x"}), "any failure").links == ()
+    assert alone(ALONE.model_copy(update={"address": "file:///x"})).links == ()
 
 
 @pytest.fixture
@@ -251,17 +274,17 @@ def commit_cells(make_cell):
 
 
 def test_the_commit_that_was_found_is_the_culprit_as_a_release_is(commit_cells):
-    found = among(ALONE, "any failure", commit_cells)
+    found = alone(ALONE, commit_cells)
     assert (found.package, found.culprit, found.alone, found.unit) == ("transformers", "bbbbbbbbbb", True, "commit")
     assert found.sentence.endswith(" No other package differs between these two.")
-    assert among(ALONE.model_copy(update={"find_fix": True}), "any failure", commit_cells).culprit == ""
+    assert alone(ALONE.model_copy(update={"find_fix": True}), commit_cells).culprit == ""
     assumed = ALONE.model_copy(update={"judged": {SHAS[0]: Evaluation(bad=False, reason="")}})
-    assert among(assumed, "any failure", commit_cells).culprit == ""
+    assert alone(assumed, commit_cells).culprit == ""
 
 
 def test_what_came_with_a_commit_is_said(commit_cells):
     moved = commit_cells[1].model_copy(update={"versions": {"transformers": "x", "torch": "2.12.0"}})
-    found = among(ALONE, "any failure", (commit_cells[0], moved))
+    found = alone(ALONE, (commit_cells[0], moved))
     assert found.sentence.endswith(
         "With bbbbbbbbbb 1 other package resolved otherwise (torch 2.12.0 instead of 2.13.0)."
     )
@@ -272,53 +295,49 @@ def test_a_commit_that_fails_in_another_way_is_not_the_culprit(commit_cells, mak
     unlike = hf_init.model_copy(update={"type": "E", "message": ""})
     other = make_red(commit_cells[1], TEST, "fail:run:exception", unlike, "E")
     for found in (
-        among(ALONE, "any failure", commit_cells, [other], GROUP),
-        descended(Searched("A.", package="transformers"), COMMITS, commit_cells, [other], GROUP),
+        alone(ALONE, commit_cells, [other], GROUP),
+        with_found_commits(Searched("A.", package="transformers"), COMMITS, commit_cells, [other], GROUP),
     ):
         assert found.culprit == ""
         assert found.sentence.endswith(" At bbbbbbbbbb it fails in another way, though: E.")
     same = make_red(commit_cells[1], TEST, "fail:run:exception", hf_init, "TypeError: x @ a/b.py:c")
-    assert among(ALONE, "any failure", commit_cells, [same], GROUP).culprit == "bbbbbbbbbb"
+    assert alone(ALONE, commit_cells, [same], GROUP).culprit == "bbbbbbbbbb"
 
 
 def test_after_a_bisect_the_release_stays_the_culprit_and_the_commit_is_where_no_release_was_judged(commit_cells):
-    assert descended(said(), COMMITS, commit_cells).culprit == "5.4.0"
-    assumed = descended(said(FOUND.model_copy(update={"releases": {}})), COMMITS, commit_cells)
+    assert with_found_commits(said(), COMMITS, commit_cells).culprit == "5.4.0"
+    assumed = with_found_commits(said(FOUND.model_copy(update={"releases": {}})), COMMITS, commit_cells)
     assert (assumed.culprit, assumed.alone) == ("bbbbbbbbbb", True)
 
 
-def test_a_search_among_commits_is_read_with_its_cells(tmp_path, make_run, commit_cells):
+def test_a_bisect_of_commits_is_read_with_its_cells(tmp_path, make_run, commit_cells):
     folder = RunFolder(tmp_path / "search")
     folder.path.mkdir()
     folder.write_record(make_run(cells=commit_cells))
-    questions.write(ASKED.model_copy(update={"releases": (SHAS[0], SHAS[2])}), folder)
-    write_commits(ALONE, folder)
-    found = read_search(folder, GROUP, KNOWN)
+    question = BETWEEN.model_copy(update={"scenario": "adapters.py"})
+    found = read_evidence(folder, SearchRecord(question=question, result=ALONE), GROUP, KNOWN, own=False)
     assert (found.culprit, found.alone) == ("bbbbbbbbbb", True)
 
 
 @pytest.mark.parametrize(
     ("ending", "sentence"),
     [
-        (Ending.NOT_REPRODUCED, "did not reproduce it: it passes."),
-        (Ending.INTERRUPTED, "was interrupted (it passes): aaaaaaaaaa"),
-        (Ending.INCONCLUSIVE, "is good, and the first bad one is one of bbbbbbbbbb, cccccccccc (searched from"),
+        (Ending.NOT_REPRODUCED, "gave no answer: not reproduced: it passes (bisected over"),
+        (Ending.INTERRUPTED, "gave no answer: interrupted: the first bad commit of transformers is one of bbbbbbbbbb"),
+        (Ending.INCONCLUSIVE, "is one of bbbbbbbbbb, cccccccccc; aaaaaaaaaa is good (it passes) (bisected over"),
     ],
 )
-def test_a_search_among_commits_that_has_no_answer_says_as_much(ending, sentence):
-    open_ = ALONE.model_copy(update={"ending": ending, "suspects": SHAS[1:], "reason": "it passes"})
-    found = among(open_, "any failure")
+def test_a_bisect_of_commits_without_an_answer_says_as_much(ending, sentence):
+    found = alone(ALONE.model_copy(update={"ending": ending, "suspects": SHAS[1:], "reason": "it passes"}))
     assert sentence in found.sentence
     assert (found.links, found.culprit, found.unit) == ((), "", "commit")
 
 
-@pytest.mark.parametrize(
-    "judged", [{SHAS[0]: Evaluation(bad=True, reason="")}, {SHAS[2]: Evaluation(bad=None, reason="")}]
-)
-def test_of_commits_whose_end_is_not_what_it_was_said_to_be_nothing_is_claimed(judged):
-    update = {"ending": Ending.INCONCLUSIVE, "suspects": SHAS[1:], "judged": judged, "reason": "built from source: no"}
-    stopped = ALONE.model_copy(update=update)
-    assert among(stopped, "any failure").sentence == (
-        "A search among the commits of transformers came to no answer: built from source: no."
-    )
-    assert descended(said(), stopped).sentence.endswith(" Its commits gave no answer: built from source: no.")
+@pytest.mark.parametrize(("side", "evaluation"), [("good", Evaluation(True, "x")), ("bad", Evaluation(None, "x"))])
+def test_of_commits_whose_end_is_not_what_it_was_said_to_be_nothing_is_claimed(side, evaluation):
+    end = FailedEnd(side=side, evaluation=evaluation)
+    stopped = ALONE.model_copy(update={"ending": Ending.INCONCLUSIVE, "suspects": SHAS[1:], "failed_end": end})
+    assert f"inconclusive: the {side} end, " in alone(stopped).sentence
+    assert " is one of " not in alone(stopped).sentence
+    found = with_found_commits(said(), stopped)
+    assert f" Its commits gave no answer: inconclusive: the {side} end, " in found.sentence

@@ -10,16 +10,18 @@ import pytest
 from harness.envs.bundle.manifest import Manifest, StoredCell
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Unsolvable, read_lock
+from harness.envs.requirements import exact_pin
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.schema import load_matrix
-from harness.search import blame_start, blamed, prober
-from harness.search.blame_words import advice, sentence
-from harness.search.blamed import BlameQuestion, BlameResult, read_result
-from harness.search.environments import Asked
-from harness.search.result import Ending
+from harness.search import prober
+from harness.search.blame import _unwanted, cell_between, learn_dependencies, resume_blame, set_label
+from harness.search.conclusions import sentence
+from harness.search.driver import Driver, begin_search
+from harness.search.environments import EnvironmentQuery, diff_pins
+from harness.search.records import SEARCH_FILE, BlameQuestion, Ending, read_question
 from harness.store.journal import Journal
-from harness.store.records import AttemptRecord, HostRecord, Outcome
+from harness.store.records import AttemptRecord, Outcome
 
 SCENARIO = """\
 from harness.probe import scenario
@@ -94,29 +96,43 @@ class World:
         lines = (f"{package}=={version}\n" for package, version in versions.items())
         (self.folder / name).write_text("".join(lines))
 
-    def asked(self):
-        return Asked(load_matrix("m.toml"), CacheDir(self.folder / "cache"), self.folder / "reports")
+    @property
+    def cache_dir(self):
+        return CacheDir(self.folder / "cache")
 
-    def begin(self, **more):
-        said = []
-        found = blame_start.compare(self.asked(), "good.txt", "bad.txt")
+    def query(self, run=None):
+        return EnvironmentQuery(load_matrix("m.toml"), self.cache_dir, self.folder / "reports", run)
+
+    def begin(self, good="good.txt", bad="bad.txt", **more):
+        """Return a blame that was begun, and the lines that were reported."""
+        reported = []
+        found = self.query().compare(good, bad)
         question = BlameQuestion(
-            good="good.txt",
-            bad="bad.txt",
+            good=good,
+            bad=bad,
             scenario="case.py::test_it",
             matrix="m.toml",
             shared=found.shared,
             changes=found.changes,
             **more,
         )
-        blame = blame_start.start(question, self.asked(), said.append)
-        return blame, said
+        axis = learn_dependencies(question, self.cache_dir, reported.append)
+        made = begin_search(axis, load_matrix("m.toml"), self.cache_dir, self.folder / "reports", reported.append)
+        return Driver(axis, made), reported
 
     def blame(self, **more):
-        blame, said = self.begin(**more)
-        result = blame.run(lambda event, fields: None)
-        assert read_result(blame.prober.folder) == result
-        return result, said
+        search, reported = self.begin(**more)
+        return search.run(lambda event, fields: None, reported.append), reported
+
+
+def answer(result, question=None):
+    """Return the sentence of a result."""
+    shared = {"good": "g", "bad": "b", "scenario": "s", "matrix": "m", "shared": Cell("3.11", ()), "changes": ()}
+    return sentence(question or BlameQuestion(**shared), result)
+
+
+def quietly(search):
+    return search.run(lambda event, fields: None, lambda line: None)
 
 
 def attempt(cell, number, said):
@@ -155,7 +171,7 @@ def test_one_upgrade_of_twelve_is_named_and_proven(world):
     upgrades(world)
     world.outcome = red_where(p7="2")
     result, said = world.blame()
-    assert sentence(result) == "p7 1 → 2 alone turns green into red"
+    assert answer(result) == "p7 1 → 2 alone turns good into bad"
     assert result.proven == (("p7",),)
     assert result.ran == len(world.ran) <= 2 + 5
     assert "12 changes, 12 left" in said
@@ -167,8 +183,8 @@ def test_nothing_moves_in_a_probe_but_what_it_says(world):
     world.write("bad.txt", **{**dict.fromkeys(TWELVE, "2"), "held": "1"})
     world.outcome = red_where(p3="2", p9="2")
     result, _ = world.blame()
-    names = ("p3 1 → 2 and p9 1 → 2 are needed together", "with either one taken away it is green")
-    assert sentence(result) == "; ".join(names)
+    names = ("p3 1 → 2 and p9 1 → 2 are needed together", "with either one removed it is good")
+    assert answer(result) == "; ".join(names)
     for probe, versions in zip((one for one in result.probes if one.cell), world.ran, strict=True):
         expected = {name: "2" if name in probe.applied else "1" for name in TWELVE}
         assert versions == {**expected, "held": "1"}
@@ -185,7 +201,7 @@ def test_what_cannot_be_taken_apart_is_said_and_never_run(world):
     world.needs = {("app", "2"): {"hub": ["2"]}, ("app", "1"): {"hub": ["1"]}}
     world.outcome = red_where(app="2")
     result, said = world.blame()
-    assert sentence(result) == "app 1 → 2 turns green into red; hub 1 → 2 cannot be taken apart from app"
+    assert answer(result) == "app 1 → 2 turns good into bad; hub 1 → 2 cannot be separated from app"
     assert result.ending is Ending.FOUND
     assert result.apart["hub"] == "app==2 depends on hub"
     assert all((one["app"], one["hub"]) in {("1", "1"), ("2", "2")} for one in world.ran)
@@ -203,7 +219,7 @@ def test_what_only_one_end_needs_comes_and_goes_with_what_needs_it_at_the_versio
     }
     world.outcome = red_where(app="2")
     result, _ = world.blame()
-    assert sentence(result) == "app 1 → 2 alone turns green into red"
+    assert answer(result) == "app 1 → 2 alone turns good into bad"
     assert set(result.changes) == {"app", "lib"}
     assert set(result.followers) == {"httpx 7", "h11 3", "requests gone"}
     assert {"app": "2", "lib": "1", "httpx": "7", "h11": "3"} in world.ran
@@ -214,7 +230,7 @@ def test_a_package_that_was_added_can_be_the_culprit(world):
     world.write("bad.txt", app="1", lib="2", extra="3")
     world.outcome = red_where(extra="3")
     result, _ = world.blame()
-    assert sentence(result) == "extra 3 added alone turns green into red"
+    assert answer(result) == "extra 3 added alone turns good into bad"
 
 
 def test_a_member_that_cannot_be_judged_leaves_the_answer_open(world):
@@ -227,7 +243,7 @@ def test_a_member_that_cannot_be_judged_leaves_the_answer_open(world):
     world.outcome = lambda found: outcomes.get((found["app"], found["lib"]), "pass:check")
     result, _ = world.blame(signature="asked")
     assert result.ending is Ending.INCONCLUSIVE
-    assert sentence(result) == "inconclusive: app is part of it, and nobody can tell whether it goes without lib"
+    assert answer(result) == "inconclusive: app is part of it, and it is undecided without lib"
     assert "other" in result.unsure["lib"]
 
 
@@ -244,7 +260,7 @@ def test_a_bad_end_that_is_green_is_not_reproduced(world):
     upgrades(world)
     result, _ = world.blame()
     assert result.ending is Ending.NOT_REPRODUCED
-    assert sentence(result).startswith("not reproduced: the bad end is not bad here (case::test_it pass:check")
+    assert answer(result).startswith("not reproduced: the bad end is not bad here (case::test_it pass:check")
     assert len(world.ran) == 2
 
 
@@ -253,15 +269,17 @@ def test_ends_that_are_swapped_are_called_so(world):
     world.outcome = lambda found: "pass:check" if found["p1"] == "2" else "fail:run:exception"
     result, _ = world.blame()
     assert result.ending is Ending.NOT_REPRODUCED
-    assert "the ends look swapped" in sentence(result)
+    assert "the ends look swapped" in answer(result)
 
 
 def test_a_bad_end_that_is_red_for_another_reason_is_said(world):
     upgrades(world)
     world.outcome = lambda found: "fail:run:exception other" if found["p1"] == "2" else "pass:check"
-    result, _ = world.blame(signature="asked")
+    search, _ = world.begin(signature="asked")
+    result = quietly(search)
     assert result.ending is Ending.NOT_REPRODUCED
-    assert sentence(result).startswith("not reproduced: the bad end is red here for another reason than asked (case::")
+    asked = "not reproduced: the bad end fails here for another reason than asked (case::"
+    assert sentence(search.axis.question, result).startswith(asked)
 
 
 def test_a_good_end_that_is_red_is_said(world):
@@ -269,7 +287,7 @@ def test_a_good_end_that_is_red_is_said(world):
     world.outcome = lambda found: "fail:run:exception"
     result, _ = world.blame()
     assert result.ending is Ending.INCONCLUSIVE
-    assert sentence(result).startswith("inconclusive: the good end is not good here (case::test_it fail:run:exception")
+    assert answer(result).startswith("inconclusive: the good end is not good here (case::test_it fail:run:exception")
 
 
 @pytest.mark.parametrize(
@@ -278,15 +296,15 @@ def test_a_good_end_that_is_red_is_said(world):
 def test_a_file_of_conda_s_packages_alone_says_what_to_give_instead(world, text):
     world.write("good.txt", lib="1")
     (world.folder / "bad.txt").write_text(text)
-    with pytest.raises(ConfigError, match=r"^bad.txt names packages of conda alone, .* `pip list --format=freeze`"):
+    with pytest.raises(ConfigError, match=r"^bad.txt names only packages of conda, .* `pip list --format=freeze`"):
         world.begin()
 
 
 @pytest.mark.parametrize(
     ("moved", "sentence_begins"),
     [
-        ("2", "inconclusive: the bad end cannot be judged here (case::test_it skip:run:not_applicable"),
-        ("1", "inconclusive: the good end cannot be judged here (case::test_it skip:run:not_applicable"),
+        ("2", "inconclusive: the bad end is undecided here (case::test_it skip:run:not_applicable"),
+        ("1", "inconclusive: the good end is undecided here (case::test_it skip:run:not_applicable"),
     ],
 )
 def test_an_end_that_cannot_be_judged_leaves_the_question_open(world, moved, sentence_begins):
@@ -295,10 +313,7 @@ def test_an_end_that_cannot_be_judged_leaves_the_question_open(world, moved, sen
     world.outcome = lambda found: "skip:run:not_applicable" if found["p1"] == moved else red
     result, _ = world.blame()
     assert result.ending is Ending.INCONCLUSIVE
-    assert sentence(result).startswith(sentence_begins)
-    asked = BlameQuestion(good="g", bad="b", scenario="s", matrix="m", shared=Cell("3.11", ()), changes=())
-    host = HostRecord(platform="Linux x86_64", cpus=2, memory_bytes=1)
-    assert "take an older good end" not in advice(asked, result, host)
+    assert answer(result).startswith(sentence_begins)
 
 
 @pytest.mark.parametrize("after", range(8))
@@ -308,13 +323,12 @@ def test_interrupted_anywhere_it_goes_on_where_it_stopped(world, after):
     whole, _ = world.blame()
     count, world.ran, world.stop_after = len(world.ran), [], after
     blame, _ = world.begin(reuse=False)
-    first = blame.run(lambda event, fields: None)
+    first = quietly(blame)
     assert first.ending is Ending.INTERRUPTED
     assert {"p2", "p8"} <= set(first.members)
     world.stop_after = None
-    again = blame_start.take_up(blame.prober.folder, CacheDir(world.folder / "cache"), lambda text: None)
-    second = again.run(lambda event, fields: None)
-    assert sentence(second) == sentence(whole)
+    second = quietly(Driver(*resume_blame(blame.folder, world.cache_dir, lambda line: None)))
+    assert answer(second) == answer(whole)
     assert len(world.ran) == count
     assert len({tuple(sorted(one.items())) for one in world.ran}) == count
 
@@ -323,11 +337,11 @@ def test_confirmed_answers_have_as_many_attempts_as_asked_and_flaky_ones_are_non
     upgrades(world)
     world.outcome = red_where(p4="2")
     blame, _ = world.begin(confirm=3)
-    result = blame.run(lambda event, fields: None)
+    result = quietly(blame)
     assert result.ending is Ending.FOUND
     answer = next(one.cell for one in result.probes if one.applied == ("p4",))
     good = next(one.cell for one in result.probes if one.applied == ())
-    attempts = blame.prober.folder.attempts()
+    attempts = blame.folder.attempts()
     assert [sum(one.cell == cell for one in attempts) for cell in (answer, good)] == [3, 3]
     said = iter(["fail:run:exception", "pass:check"] * 30)
     upgrades(world, ["app"])
@@ -341,15 +355,15 @@ def test_several_environments_a_round_find_the_same(world):
     upgrades(world)
     world.outcome = red_where(p6="2")
     result, _ = world.blame(jobs=3)
-    assert sentence(result) == "p6 1 → 2 alone turns green into red"
+    assert answer(result) == "p6 1 → 2 alone turns good into bad"
 
 
 def test_the_reports_columns_say_which_changes_are_applied(world):
     upgrades(world, ["app", "lib", "x", "y", "z"])
     world.outcome = red_where(lib="2")
     blame, _ = world.begin()
-    blame.run(lambda event, fields: None)
-    record = blame.prober.folder.read_record()
+    quietly(blame)
+    record = blame.folder.read_record()
     labels = [cell.labels["changes"] for cell in record.cells]
     assert (labels[0], labels[-1]) == ("none", "all 5")
     assert "lib" in labels
@@ -364,7 +378,7 @@ def test_what_is_on_no_index_is_left_out_with_a_note_unless_it_is_under_test(wor
     world.write("bad.txt", app="2", mine="0.1")
     world.missing = {"mine==0.1"}
     _, _ = world.begin()
-    notes = blame_start.compare(world.asked(), "good.txt", "bad.txt").notes
+    notes = world.query().compare("good.txt", "bad.txt").notes
     assert "good.txt: left out, on no index: mine==0.1" in notes
     world.missing = {"app==2"}
     with pytest.raises(ConfigError, match=r"bad\.txt has no resolution: .*no version of app==2"):
@@ -388,39 +402,36 @@ def test_ends_that_give_nothing_to_compare_are_one_sentence(world, good, bad, se
 def test_an_index_that_does_not_answer_is_no_answer(world):
     upgrades(world, ["app", "lib"])
     blame, _ = world.begin()
-    blame.mixed.cells.clear()
     world.lock = lambda cell: Unsolvable("connection refused", network=True)
     with pytest.raises(InfrastructureError, match="the index does not answer: connection refused"):
-        blame.run(lambda event, fields: None)
+        resume_blame(blame.folder, world.cache_dir, lambda line: None)
 
 
 def test_cells_of_a_run_are_ends_by_their_lock(world):
     upgrades(world, ["app", "lib", "deep"])
     world.outcome = red_where(deep="2")
     blame, _ = world.begin()
-    result = blame.run(lambda event, fields: None)
+    result = quietly(blame)
     red = next(one.cell for one in result.probes if one.applied == ("deep",))
-    run = blame.prober.folder.path.name
+    run = blame.folder.path.name
     for good, bad in ((f"{run}:good-*", f"{run}:{red}"), ("good-*", red)):
-        asked = Asked(load_matrix("m.toml"), CacheDir(world.folder / "cache"), world.folder / "reports", run=run)
-        found = blame_start.compare(asked, good, bad)
+        found = world.query(run).compare(good, bad)
         assert [change.words() for change in found.changes] == ["deep 1 → 2"]
         assert found.changes[0].new.transitive
-    asked = Asked(load_matrix("m.toml"), CacheDir(world.folder / "cache"), world.folder / "reports")
     with pytest.raises(ConfigError, match=r"nothing is no file, and no cell of m\.toml is called so; there are cell-"):
-        asked.side("nothing")
-    assert asked.side(red).name == red  # the newest run that has it
+        world.query().load("nothing")
+    assert world.query().load(red).cell.id == red  # the newest run that has it
 
 
 def test_the_question_keeps_the_command_and_a_run_without_one_is_no_blame(world):
     upgrades(world, ["app"])
     blame, _ = world.begin(signature="s", timeout=5)
     words = "harness blame --good good.txt --bad bad.txt --scenario case.py::test_it --matrix m.toml"
-    assert " ".join(blame.question.command()).startswith(words)
-    assert blamed.read_question(blame.prober.folder) == blame.question
-    (blame.prober.folder.path / blamed.QUESTION).unlink()
-    with pytest.raises(ConfigError, match=r"is no blame: it has no blame\.json"):
-        blamed.read_question(blame.prober.folder)
+    assert " ".join(blame.axis.question.command()).startswith(words)
+    assert read_question(blame.folder, BlameQuestion) == blame.axis.question
+    (blame.folder.path / SEARCH_FILE).unlink()
+    with pytest.raises(ConfigError, match=r"is not a blame$"):
+        read_question(blame.folder, BlameQuestion)
 
 
 def bundle_of(folder, cells, monkeypatch):
@@ -435,60 +446,23 @@ def bundle_of(folder, cells, monkeypatch):
     monkeypatch.setenv("HARNESS_BUNDLE", str(folder))
 
 
-def in_bundle(world, good, bad):
-    found = blame_start.compare(world.asked(), good, bad)
-    asked = {"scenario": "case.py::test_it", "matrix": "m.toml", "shared": found.shared, "changes": found.changes}
-    blame = blame_start.start(BlameQuestion(good=good, bad=bad, **asked), world.asked(), lambda text: None)
-    return found, blame.run(lambda event, fields: None)
-
-
 def test_in_a_bundle_its_own_cells_are_the_environments_between(world, monkeypatch):
     bundle_of(world.folder, [("1", "1"), ("1", "2"), ("2", "1"), ("2", "2")], monkeypatch)
     world.outcome = red_where(deep="2", lib="2")
-    found, result = in_bundle(world, "app-1-lib-1-*", "app-2-lib-2-*")
-    said = "app 1 → 2 and lib 1 → 2 are needed together; with either one taken away it is green"
-    assert (sentence(result), result.ending, len(world.ran)) == (said, Ending.FOUND, 4)
-    assert "a bundle tells apart what its cells pin; packages that these bring along move with them" in found.notes
+    ends = ("app-1-lib-1-*", "app-2-lib-2-*")
+    result = quietly(world.begin(*ends)[0])
+    said = "app 1 → 2 and lib 1 → 2 are needed together; with either one removed it is good"
+    assert (answer(result), result.ending, len(world.ran)) == (said, Ending.FOUND, 4)
+    note = "a bundle separates only the packages that its cells pin; their dependencies move with them"
+    assert note in world.query().compare(*ends).notes
 
 
 def test_what_a_bundle_does_not_hold_leaves_the_answer_open(world, monkeypatch):
     bundle_of(world.folder, [("1", "1"), ("2", "2")], monkeypatch)
     world.outcome = red_where(app="2")
-    _, result = in_bundle(world, "app-1-*", "app-2-*")
+    result = quietly(world.begin("app-1-*", "app-2-*")[0])
     assert (result.ending, result.members) == (Ending.INCONCLUSIVE, ("app", "lib"))
     assert "the bundle has no cell with these pins" in result.unsure["app"]
-
-
-def result_of(members, proven, **more):
-    changes = {name: f"{name} 1 → 2" for name in members}
-    groups = tuple(tuple(group) for group in proven)
-    return BlameResult(ending=Ending.FOUND, changes=changes, members=tuple(members), proven=groups, **more)
-
-
-@pytest.mark.parametrize(
-    ("members", "proven", "said"),
-    [
-        ("a", ["a"], "a 1 → 2 alone turns green into red"),
-        ("ab", ["a", "b"], "a 1 → 2 and b 1 → 2 are needed together; with either one taken away it is green"),
-        (
-            "abc",
-            ["a", "b", "c"],
-            "a 1 → 2, b 1 → 2 and c 1 → 2 are needed together; with any one of them taken away it is green",
-        ),
-        ("ab", ["a"], "a 1 → 2 turns green into red; b 1 → 2 cannot be taken away alone"),
-        ("ab", ["ab"], "a 1 → 2 turns green into red; b 1 → 2 cannot be taken apart from a"),
-        (
-            "abc",
-            ["c", "ab"],
-            (
-                "a 1 → 2 and c 1 → 2 are needed together; with either one taken away it is green; "
-                "b 1 → 2 cannot be taken apart from a"
-            ),
-        ),
-    ],
-)
-def test_an_answer_is_one_sentence(members, proven, said):
-    assert sentence(result_of(members, proven)) == said
 
 
 def test_a_cell_keeps_its_pins_when_it_is_written_down():
@@ -498,20 +472,56 @@ def test_a_cell_keeps_its_pins_when_it_is_written_down():
     assert Path(question.good).name == "g"
 
 
+def pins(**versions):
+    return {name.replace("_", "-"): exact_pin(name.replace("_", "-"), version) for name, version in versions.items()}
+
+
+SHARED = Cell("3.11", (Pin("held", "1", "held==1", transitive=True), Pin("torch", "2", "torch==2")))
+FIVE = diff_pins(pins(a="1", b="1", c="1", d="1", e="1"), pins(a="2", b="2", c="2", d="2", e="2"), ())
+
+
 @pytest.mark.parametrize(
-    ("reason", "line"),
+    ("applied", "versions", "name"),
     [
-        ("the good end is not good here (x fail:run:exception)", "take an older good end"),
-        ("with a: flaky: x gave pass:check, fail:run:exception", "attempts disagree: --confirm 5 says how often"),
-        ("with a: x fail:run:timeout", "out of time: --timeout SECONDS gives more"),
-        ("with a: x error:run:gpu_busy", "the card was in use: wait until it is free, or --gpu-busy SIZE"),
+        ((), "11111", "good"),
+        ((1,), "12111", "b-2"),
+        ((0, 2), "21211", "a-2-c-2"),
+        ((0, 1, 2, 3), "22221", "4-of-5"),
+        ((0, 1, 2, 3, 4), "22222", "bad"),
     ],
 )
-def test_without_an_answer_the_option_that_helps_is_named(reason, line):
-    asked = BlameQuestion(good="g", bad="b", scenario="s", matrix="m", shared=Cell("3.11", ()), changes=())
-    result = BlameResult(ending=Ending.INCONCLUSIVE, changes={}, members=(), reason=reason)
-    host = HostRecord(platform="Linux x86_64", cpus=2, memory_bytes=1)
-    assert any(said.startswith(line) for said in advice(asked, result, host))
-    missed = result.model_copy(update={"ending": Ending.NOT_REPRODUCED})
-    assert "here it is Linux x86_64, no GPU, Python 3.11" in advice(asked, missed, host)[0]
-    assert advice(asked, result.model_copy(update={"ending": Ending.FOUND}), host) == ()
+def test_a_cell_between_has_the_new_versions_of_what_is_applied_and_the_old_of_the_rest(applied, versions, name):
+    cell = cell_between(SHARED, FIVE, frozenset(applied))
+    expected = {"held": "1", "torch": "2", **dict(zip("abcde", versions, strict=True))}
+    assert {pin.package: pin.label for pin in cell.pins} == expected
+    assert cell.id.rpartition("-")[0] == name
+    assert cell.reference is (not applied)
+    assert cell.pins[-1].transitive  # what is under test stands first
+
+
+def test_what_one_end_lacks_is_not_pinned_there_and_seen_when_it_comes_all_the_same():
+    found = diff_pins(pins(a="1", gone="1"), pins(a="2", come="1"), ())
+    names = [change.package for change in found]
+    neither = frozenset({names.index("gone")})
+    assert {pin.package for pin in cell_between(SHARED, found, neither).pins} == {"held", "torch", "a"}
+    assert _unwanted(found, neither, {"a": "1", "come": "1"}) == ("come",)
+    assert _unwanted(found, neither, {"a": "1", "gone": "1"}) == ("gone",)
+    assert _unwanted(found, frozenset(), {"a": "1", "gone": "1"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("applied", "text"),
+    [
+        ((), "none"),
+        ((0, 1, 2), "a, b, c"),
+        ((0, 1, 2, 3), "all but e"),
+        ((0, 1, 2, 3, 4), "all 5"),
+    ],
+)
+def test_a_column_says_what_is_applied(applied, text):
+    assert set_label(FIVE, applied) == text
+
+
+def test_of_many_the_first_three_are_named():
+    many = diff_pins(*({f"p{at:02}": exact_pin(f"p{at:02}", version) for at in range(12)} for version in "12"), ())
+    assert set_label(many, range(6)) == "p00, p01, p02 and 3 more"

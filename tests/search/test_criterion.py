@@ -1,20 +1,24 @@
-"""What one release's attempts amount to, and which releases lie between two ends."""
+"""The evaluation of one candidate by its attempts."""
 
 from datetime import UTC, datetime
 
 import pytest
-from packaging.version import Version
 
-from harness.errors import ConfigError
-from harness.matrix.cell import Cell, Pin
-from harness.matrix.index import Release
-from harness.search.criterion import Cause, Criterion, column_value, evaluate, metric_value, read_factor, whole_file
-from harness.search.prober import cell_at
-from harness.search.question import Question
-from harness.search.releases import between
+from harness.search.criterion import (
+    Cause,
+    Criterion,
+    Evaluation,
+    column_value,
+    evaluate,
+    failed_otherwise,
+    metric_value,
+    read_factor,
+    whole_file,
+)
+from harness.search.records import ReleaseQuestion
 from harness.store.records import AttemptRecord, Failure, Outcome, ScenarioInfo
 
-PLAIN = Question(package="p", releases=("1", "2"), scenario="s.py::t", matrix="m")
+PLAIN = ReleaseQuestion(package="p", releases=("1", "2"), scenario="s.py::t", matrix="m")
 SIGNED = PLAIN.model_copy(update={"signature": "ValueError: no"})
 CHANGED = SIGNED.model_copy(update={"good_signature": "TypeError: other"})
 METRIC = PLAIN.model_copy(update={"metric": "x.share", "factor": 1.5})
@@ -129,55 +133,9 @@ def test_a_figure_without_a_phase_is_the_largest_of_all_phases():
     assert column_value("share", figures) is None
 
 
-RELEASES = tuple(
-    Release(Version(text), None, yanked)
-    for text, yanked in {"1.0": None, "1.1": None, "1.2": "broken", "1.3rc1": None, "1.3": None, "1.4": None}.items()
-)
-
-
-def test_yanked_releases_and_candidates_are_left_out_with_a_note():
-    found = between("p", RELEASES, "1.0", "1.4")
-    assert found.releases == ("1.0", "1.1", "1.3", "1.4")
-    assert found.notes == ("yanked, so left out: p 1.2",)
-
-
-def test_for_a_fix_the_bad_release_is_the_older_one():
-    found = between("p", RELEASES, "1.4", "1.2", find_fix=True)
-    assert found.releases == ("1.2", "1.3", "1.4")
-
-
-@pytest.mark.parametrize(
-    ("good", "bad", "find_fix", "sentence"),
-    [
-        ("1.4", "1.0", False, "the bad release 1.0 is not newer than the good one 1.4; add --find-fix"),
-        ("1.0", "1.0", False, "not newer than the good one 1.0$"),
-        ("1.0", "1.4", True, "looks for the fix after the bad release"),
-        ("1.0", "1.3.5", False, "the index lists no p 1.3.5; the nearest are 1.3, 1.4"),
-        ("one", "1.4", False, '"one" is not a version of p'),
-    ],
-)
-def test_ends_that_cannot_be_are_one_sentence(good, bad, find_fix, sentence):
-    with pytest.raises(ConfigError, match=sentence):
-        between("p", RELEASES, good, bad, find_fix=find_fix)
-
-
 def test_a_factor_is_told_from_a_size():
     assert read_factor("1.5x") == 1.5
     assert read_factor("8GiB") is None
-
-
-def test_the_command_asks_the_same_between_other_ends():
-    asked = METRIC.model_copy(update={"find_fix": True})
-    words = "harness bisect p --good 2 --bad 1 --scenario s.py::t --matrix m --metric x.share --above 1.5x --find-fix"
-    assert " ".join(asked.command("2", "1")) == words
-
-
-def test_a_cell_of_another_release_holds_every_other_pin_and_takes_a_transitive_package():
-    base = Cell("3.11", (Pin("p", "1", "p==1"), Pin("q", "2", "q==2")), axes=("p",), reference=True)
-    assert [pin.requirement for pin in cell_at(base, "p", "3").pins] == ["p==3", "q==2"]
-    other = cell_at(base, "hub", "1.0")
-    assert [pin.requirement for pin in other.pins] == ["p==1", "q==2", "hub==1.0"]
-    assert other.id.startswith("hub-1.0-")
 
 
 def several(count):
@@ -206,3 +164,15 @@ def test_a_long_list_is_cut():
 def test_one_test_needs_no_word():
     assert whole_file("my_case.py", several(1), Criterion()) == ()
     assert whole_file("my_case.py::TestAll::test_0", several(1), Criterion()) == ()
+
+
+def test_failing_otherwise_needs_a_signature_and_a_failure_of_its_own():
+    undecided = Evaluation(None, "fail")
+    assert failed_otherwise(SIGNED, undecided, [row("fail:run:exception")])
+    assert not failed_otherwise(PLAIN, undecided, [row("fail:run:exception")])
+    assert not failed_otherwise(SIGNED, Evaluation(False, "it passes"), [row("fail:run:exception")])
+    assert not failed_otherwise(SIGNED, undecided, [row("skip:run:no_gpu")])
+    assert not failed_otherwise(SIGNED, undecided, [row("fail:run:timeout")])
+    assert not failed_otherwise(
+        SIGNED, Evaluation(None, "flaky: s::t gave pass, fail", Cause.FLAKY), [row("fail:run:exception")]
+    )

@@ -4,7 +4,7 @@ import pytest
 
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.git import CommitRange, Repository, open_repository
-from harness.search.into import find_tag
+from harness.search.commits import find_tag
 
 
 def opened(git_repository, tmp_path) -> Repository:

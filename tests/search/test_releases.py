@@ -78,3 +78,35 @@ def test_without_ends_the_newest_is_bad_and_everything_older_may_be_asked():
 def test_ends_that_cannot_be_are_one_sentence(listed, good, bad, sentence):
     with pytest.raises(ConfigError, match=sentence):
         between("p", listed, good, bad)
+
+
+RELEASES = tuple(
+    Release(Version(text), None, yanked)
+    for text, yanked in {"1.0": None, "1.1": None, "1.2": "broken", "1.3rc1": None, "1.3": None, "1.4": None}.items()
+)
+
+
+def test_yanked_releases_and_candidates_are_left_out_with_a_note():
+    found = between("p", RELEASES, "1.0", "1.4")
+    assert found.releases == ("1.0", "1.1", "1.3", "1.4")
+    assert found.notes == ("yanked, so left out: p 1.2",)
+
+
+def test_for_a_fix_the_bad_release_is_the_older_one():
+    found = between("p", RELEASES, "1.4", "1.2", find_fix=True)
+    assert found.releases == ("1.2", "1.3", "1.4")
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "find_fix", "sentence"),
+    [
+        ("1.4", "1.0", False, "the bad release 1.0 is not newer than the good one 1.4; add --find-fix"),
+        ("1.0", "1.0", False, "not newer than the good one 1.0$"),
+        ("1.0", "1.4", True, "looks for the fix after the bad release"),
+        ("1.0", "1.3.5", False, "the index lists no p 1.3.5; the nearest are 1.3, 1.4"),
+        ("one", "1.4", False, '"one" is not a version of p'),
+    ],
+)
+def test_ends_in_the_wrong_order_or_unknown_are_one_sentence(good, bad, find_fix, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        between("p", RELEASES, good, bad, find_fix=find_fix)

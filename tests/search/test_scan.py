@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.search.criterion import Evaluation
-from harness.search.question import Question
-from harness.search.result import Ending
-from harness.search.scan import conclusion, scanned
+from harness.search.records import Ending, ReleaseQuestion
+from harness.search.scan import conclude_scan, scan_releases
 from harness.store.records import AttemptRecord
 
 WORDS = {"g": False, "b": True, "?": None}
@@ -25,14 +24,16 @@ def scan(answers, figures=None, **more):
     """Return the scan of releases 1, 2, 3 … with these answers and figures (MiB; several are several attempts)."""
     releases = tuple(str(number + 1) for number in range(len(answers)))
     metric = "host_anon.load" if figures else None
-    asked = Question(package="p", releases=releases, scenario="s.py::t", matrix="m", scan=True, metric=metric, **more)
+    asked = ReleaseQuestion(
+        package="p", releases=releases, scenario="s.py::t", matrix="m", scan=True, metric=metric, **more
+    )
     judged = {one: Evaluation(WORDS[answer], "because") for one, answer in zip(releases, answers, strict=True)}
     several = [one if isinstance(one, tuple) else (one,) for one in figures or ()]
     rows = {
         release: [attempt(value * MIB, number) for number, value in enumerate(values, 1) if value is not None]
         for release, values in zip(releases, several, strict=False)
     }
-    return scanned(asked, rows, judged, None)
+    return scan_releases(asked, rows, judged, None)
 
 
 def test_every_change_is_named_with_what_lies_between():
@@ -57,7 +58,7 @@ def test_every_change_is_named_with_what_lies_between():
     ],
 )
 def test_it_ends_as_a_bisect_does(answers, find_fix, ending, before, suspects):
-    found = conclusion(scan(answers, find_fix=find_fix))
+    found = conclude_scan(scan(answers, find_fix=find_fix))
     assert (found.ending, found.before, found.suspects) == (ending, before, suspects)
     assert bool(found.reason) is (ending is not Ending.FOUND and answers != "g?b")
 
@@ -65,8 +66,8 @@ def test_it_ends_as_a_bisect_does(answers, find_fix, ending, before, suspects):
 def test_a_figure_without_a_bound_is_found_where_it_moves_beyond_noise():
     found = scan("???", [100, 100.5, 140])
     assert [(one.before, one.after, one.bad) for one in found.moves] == [("2", "3", None)]
-    assert conclusion(found).ending is Ending.FOUND
-    assert conclusion(scan("???", [100, 100.5, 101])).reason == "host_anon.load moves nowhere beyond noise"
+    assert conclude_scan(found).ending is Ending.FOUND
+    assert conclude_scan(scan("???", [100, 100.5, 101])).reason == "host_anon.load never changes beyond noise"
 
 
 def test_a_figure_that_spreads_as_far_as_it_moves_has_not_moved():

@@ -250,7 +250,7 @@ def test_a_run_of_the_first_schema_is_a_night(tmp_path):
     assert night.versions["tokenizers"] == "0.22.1"
 
 
-@pytest.mark.parametrize("file", ["bisect.json", "blame.json"])
+@pytest.mark.parametrize("file", ["search.json", "bisect.json", "blame.json"])
 def test_a_search_is_no_night(tmp_path, file):
     write(tmp_path, "night", [attempt()])
     write(tmp_path, "search", [attempt()], day=1).path.joinpath(file).write_text("{}")

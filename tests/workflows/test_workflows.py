@@ -129,7 +129,7 @@ def test_a_regression_is_searched_on_a_gpu_runner_and_its_answer_is_in_summary_p
     assert len(linked) == 3
     assert all((pages / name).exists() for name in linked)
     kept = regressed.work / "caches" / f"nightly-reports-{regressed.number}-1" / "reports"
-    assert len(list(kept.glob("*/bisect.json"))) == 1
+    assert len(list(kept.glob("*/search.json"))) == 1
 
 
 def test_a_search_that_does_not_come_to_its_end_takes_nothing_from_the_night(regressed):

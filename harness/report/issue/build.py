@@ -21,9 +21,10 @@ from harness.report.issue.model import (
     Target,
     Tracker,
 )
-from harness.report.issue.repository import frame_of, repositories, target
+from harness.report.issue.repository import frame_of, target
 from harness.report.issue.untested import Newest, newer_releases, other_conditions, versions_tried
 from harness.report.model import Group, ReportContext, Row
+from harness.search.links import repositories
 from harness.store.records import AttemptRecord, Frame, RunRecord, ScenarioInfo, function_of
 from harness.verdict.known_issues import State
 

@@ -11,7 +11,7 @@ from harness.report.issue.evidence import category
 from harness.report.issue.model import CellComparison, CellDifference
 from harness.report.issue.wording import counted, difference_text, listed
 from harness.report.model import Box, Group, ReportContext, Row
-from harness.search.commits import commit_pin
+from harness.search.pins import commit_pin
 from harness.store.records import AttemptRecord, CellRecord, RunRecord
 
 ALONE = " No other package differs between these two."

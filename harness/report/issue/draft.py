@@ -15,13 +15,13 @@ from harness.report.issue.environment import NOTABLE
 from harness.report.issue.evidence import failures
 from harness.report.issue.model import IssueContext, Script, Searched
 from harness.report.issue.render import render
-from harness.report.issue.repository import repositories
-from harness.report.issue.search_evidence import is_blame, is_finished, read_blame, read_search, renamed
+from harness.report.issue.search_evidence import read_evidence, renamed
 from harness.report.issue.untested import known_newest
 from harness.report.model import Group
 from harness.report.repro.make import make_repro
 from harness.report.write import known_issues
-from harness.search.blamed import read_question
+from harness.search.links import repositories
+from harness.search.records import BlameQuestion, read_search
 from harness.session.private import private_of
 from harness.store.records import ScenarioInfo
 from harness.store.run_folder import RunFolder, folder_name
@@ -104,13 +104,16 @@ def draft(
 
     Raises:
         NothingSelectedError: the run has no such failure.
-        ConfigError: several failures match, the folder or the search cannot be read, or a blame has not finished.
+        ConfigError: several failures match, the folder or the search cannot be read, or the search has not finished.
     """
     run, attempts = folder.read_record(), folder.attempts()
     report = build_report(run, attempts, known_issues(folder))
-    report = renamed(report, read_question(folder)) if is_blame(folder) else report
+    own = read_search(folder)
+    if own is not None and isinstance(own.question, BlameQuestion):
+        report = renamed(report, own.question)
     group = select_failure(failures(report.groups, report.rows), signature)
-    search = search or (folder if is_finished(folder) or is_blame(folder) else None)
+    if search is None and own is not None and (own.result is not None or isinstance(own.question, BlameQuestion)):
+        search = folder
     found = _answer(search, folder, group, repositories(run.matrix.get("repositories", {}))) if search else None
     names = {*NOTABLE, *(name for cell in run.cells for name in cell.pins)}
     newest = known_newest(sorted(names), cache_dir.releases)
@@ -124,9 +127,10 @@ def draft(
 
 
 def _answer(search: RunFolder, folder: RunFolder, group: Group, known: Mapping[str, str]) -> Searched:
-    if is_blame(search):
-        return read_blame(search, group, known, own=search.path.resolve() == folder.path.resolve())
-    return read_search(search, group, known)
+    found = read_search(search)
+    if found is None:
+        raise ConfigError(f"{search.path} is neither a bisect nor a blame")
+    return read_evidence(search, found, group, known, own=search.path.resolve() == folder.path.resolve())
 
 
 def scenarios(folder: RunFolder) -> dict[str, ScenarioInfo]:

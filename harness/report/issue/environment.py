@@ -9,9 +9,9 @@ from packaging.version import InvalidVersion, Version
 
 from harness.matrix.git import DEFAULT_REPOSITORIES
 from harness.report.issue.model import MemoryPhase
-from harness.report.issue.repository import COMPANIONS
 from harness.report.issue.wording import RAN_ON
 from harness.report.model import Box, Figure
+from harness.search.links import COMPANIONS
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
 from harness.verdict.figures import figure_name, human, human_bytes
 

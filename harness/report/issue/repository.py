@@ -1,38 +1,12 @@
-"""Choose the repository of a failure, and link the commits between two releases."""
+"""Choose the repository of a failure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from packaging.utils import canonicalize_name
-
-from harness.matrix.git import DEFAULT_REPOSITORIES
 from harness.report.issue.model import Target
 from harness.report.templates import tracker_url
-from harness.search.commits import on_github
-
-# Packages that are installed with the ones under test, and are not named as ``dev`` or ``git:`` in a matrix.
-COMPANIONS: Mapping[str, str] = {
-    "huggingface-hub": "https://github.com/huggingface/huggingface_hub",
-    "safetensors": "https://github.com/huggingface/safetensors",
-    "tokenizers": "https://github.com/huggingface/tokenizers",
-}
-WITHOUT_V = {"bitsandbytes"}  # its tags are ``0.49.2``, those of the others ``v5.4.0``
-RELEASE = re.compile(r"\d+(?:\.\d+)+(?:(?:a|b|rc|\.post)\d+)?")
-
-
-def repositories(own: Mapping[str, str]) -> dict[str, str]:
-    """Return package → ``owner/name`` of those on GitHub; those of the matrix (``own``) take precedence."""
-    known = {**COMPANIONS, **DEFAULT_REPOSITORIES, **own}
-    pages = {name: on_github(address.removeprefix("git+")) for name, address in known.items()}
-    return {name: page.removeprefix("https://github.com/") for name, page in pages.items() if page}
-
-
-def repository_of(module: str, known: Mapping[str, str]) -> str | None:
-    """Return the repository of a package or import name (``huggingface_hub``)."""
-    wanted = canonicalize_name(module)
-    return next((repository for name, repository in known.items() if canonicalize_name(name) == wanted), None)
+from harness.search.links import repository_of
 
 
 def frame_of(signature: str) -> str:
@@ -113,15 +87,3 @@ def _unknown(package: str) -> str:
     if package:
         return f"no GitHub repository is known for {package}; add it under [repositories]"
     return "the traceback names no package"
-
-
-def compare_link(package: str, before: str, after: str, known: Mapping[str, str]) -> str:
-    """Return the page with all commits between two releases; empty without a known repository or release."""
-    repository = repository_of(package, known)
-    if repository is None or not RELEASE.fullmatch(before) or not RELEASE.fullmatch(after):
-        return ""
-    return f"https://github.com/{repository}/compare/{_tag(package, before)}...{_tag(package, after)}"
-
-
-def _tag(package: str, release: str) -> str:
-    return release if canonicalize_name(package) in WITHOUT_V else f"v{release}"

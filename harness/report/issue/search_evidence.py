@@ -1,270 +1,188 @@
-"""What a bisect adds to a draft: its answer, as wide as its evidence and no wider."""
+"""The answer of a bisect or a blame as evidence in a draft, no wider than what was run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ConfigError
-from harness.matrix.git import SHORT_SHA
 from harness.report.issue.comparison import ALONE, border_words, otherwise_words
 from harness.report.issue.model import Searched
-from harness.report.issue.repository import compare_link
 from harness.report.issue.wording import counted, listed, older
 from harness.report.model import Group, ReportContext
-from harness.search import question as questions
-from harness.search import result as results
-from harness.search.blame_words import heads, sentence
-from harness.search.blamed import QUESTION, RESULT, BlameQuestion, BlameResult, read_question, read_result
-from harness.search.changes import Change, label
-from harness.search.commits import links, on_github
-from harness.search.descent import RESULT as COMMITS
-from harness.search.descent import CommitResult
-from harness.search.descent import read_result as read_commits
-from harness.search.ends import bad_end_untold, commit_ends_failed, good_end_failed
-from harness.search.question import Question
-from harness.search.result import Ending, Result
+from harness.search.blame import set_label
+from harness.search.conclusions import sentence
+from harness.search.links import commit_links, compare_link, github_page
+from harness.search.records import (
+    BisectResult,
+    BlameQuestion,
+    BlameResult,
+    CommitResult,
+    Ending,
+    PackageChange,
+    Question,
+    ReleaseQuestion,
+    SearchRecord,
+)
 from harness.store.records import AttemptRecord, CellRecord
 from harness.store.run_folder import RunFolder
-
-
-def among(
-    found: CommitResult,
-    criterion: str,
-    cells: Sequence[CellRecord] = (),
-    attempts: Sequence[AttemptRecord] = (),
-    group: Group | None = None,
-) -> Searched:
-    """Return what a search says whose ends are commits; ``criterion`` is what counted as bad, in words.
-
-    ``cells`` and ``attempts`` are the search's own, and tell of a commit what they tell of a release; without the
-    ``group`` that a draft is about nobody asks whether the commit found fails in that way.
-    """
-    package, names = found.package, {sha: one.summary() for sha, one in found.commits.items()}
-    probed = tuple((names[sha], one.word, one.reason) for sha, one in found.judged.items())
-    before, after = ("bad", "good") if found.find_fix else ("good", "bad")
-    ends = f"{found.older[:SHORT_SHA]} to {found.newer[:SHORT_SHA]}"
-    how = f"searched from {ends}, {counted(len(probed), 'commit')} run, with {criterion} as bad"
-    last = f"{names[found.before]} {'the last ' if found.ending is Ending.FOUND else 'is '}{before}"
-    if found.ending is Ending.FOUND:
-        one, page = found.commits[found.suspects[0]], on_github(found.address)
-        commit, compare, *pull = links(page, found.before, one) if page else ("", "")
-        said = f"{one.summary()} is the first {after} commit of {package}, {last} one ({how})."
-        told = Searched(said, package=package, compare=compare, probed=probed, unit="commit")
-        told = replace(told, links=(commit, *pull) if page else ())
-        border = border_words(package, found.commits[found.before].short, one.short, cells)
-        return _charged(replace(told, sentence=said + border), found, border, cells, attempts, group)
-    said = f"A search among the commits of {package}"
-    if found.ending is Ending.NOT_REPRODUCED:
-        return Searched(f"{said} did not reproduce it: {found.reason}.", package=package, probed=probed, unit="commit")
-    if found.ending is Ending.INCONCLUSIVE and commit_ends_failed(found):
-        return Searched(f"{said} came to no answer: {found.reason}.", package=package, probed=probed, unit="commit")
-    state = "was interrupted" if found.ending is Ending.INTERRUPTED else "did not come to one"
-    why = f" ({found.reason})" if found.reason else ""
-    left = listed([found.commits[sha].short for sha in found.suspects])
-    said += f" {state}{why}: {last}, and the first {after} one is one of {left} ({how})."
-    return Searched(said, package=package, probed=probed, unit="commit")
-
-
-def _charged(
-    told: Searched,
-    found: CommitResult,
-    border: str,
-    cells: Sequence[CellRecord],
-    attempts: Sequence[AttemptRecord],
-    group: Group | None,
-) -> Searched:
-    """Name the commit found as the culprit, if it was judged bad and fails as the draft says."""
-    one = found.commits[found.suspects[0]]
-    otherwise = ""
-    if group is not None and not found.find_fix:
-        otherwise = otherwise_words(found.package, one.short, cells, attempts, group)
-    told = replace(told, sentence=told.sentence + otherwise)
-    bad = one.sha in found.judged and found.judged[one.sha].bad is True
-    if told.culprit or not bad or otherwise or found.find_fix:
-        return told
-    return replace(told, culprit=one.short, alone=border == ALONE)
-
-
-def descended(
-    told: Searched,
-    found: CommitResult,
-    cells: Sequence[CellRecord] = (),
-    attempts: Sequence[AttemptRecord] = (),
-    group: Group | None = None,
-) -> Searched:
-    """Return what a bisect says together with what its search among commits says.
-
-    The first bad release stays what the draft is named by; the commit is, where no release was judged.
-    """
-    home = on_github(found.address) or ""
-    told = replace(told, compare=f"{home}/compare/{found.older}...{found.newer}" if home else told.compare)
-    suspects = [found.commits[sha] for sha in found.suspects]
-    before, after = ("bad", "good") if found.find_fix else ("good", "bad")
-    span = f"between {found.older} and {found.newer}, {counted(len(found.judged), 'commit')} run"
-    if found.ending is Ending.FOUND and len(suspects) == 1:
-        one = suspects[0]
-        said = f" Of its commits {one.summary()} is the first {after} one ({span})."
-        links = (f"{home}/commit/{one.sha}", *([f"{home}/pull/{one.pull}"] if one.pull is not None else []))
-        told = replace(told, sentence=told.sentence + said, links=links if home else ())
-        border = border_words(found.package, found.commits[found.before].short, one.short, cells)
-        return _charged(told, found, border, cells, attempts, group)
-    if found.ending is Ending.INCONCLUSIVE and commit_ends_failed(found):
-        return replace(told, sentence=f"{told.sentence} Its commits gave no answer: {found.reason}.")
-    if found.ending is Ending.INCONCLUSIVE:
-        left = listed([each.short for each in suspects])
-        why = f": {found.reason}" if found.reason else ""
-        first = found.commits[found.before].short
-        said = f" Of its commits {first} is {before}, and the first {after} one is one of {left} ({span}{why})."
-        return replace(told, sentence=told.sentence + said)
-    return told  # it was interrupted, or what its tags are built to is not what their releases are
-
-
-def insist(what: str, asked: Question | BlameQuestion, group: Group) -> None:
-    """Refuse a search of another scenario or of another failure; ``what`` names it (``the bisect 2026…``).
-
-    Raises:
-        ConfigError: it asked about something else.
-    """
-    file, _, test = asked.scenario.partition("::")
-    stem, function = Path(file).stem, test.split("[", 1)[0]
-    shown = (one.split("[", 1)[0].partition("::") for one in group.scenarios)
-    if not any(stem == there and function in {"", name} for there, _, name in shown):
-        raise ConfigError(f"{what} is about {asked.scenario}, where {group.key} does not show in this run")
-    if asked.signature is not None and asked.signature not in {group.key, *group.ids}:
-        raise ConfigError(f"{what} looked for {asked.signature}, not for {group.key}")
-
-
-def criterion(asked: Question | BlameQuestion) -> str:
-    """Say what counted as bad."""
-    if asked.metric is not None:
-        bound = f"{asked.factor:g} times the good end's" if asked.factor is not None else f"{asked.limit}"
-        return f"{asked.metric} of {asked.scenario} above {bound}"
-    if asked.signature is not None:
-        return f"the failure {asked.signature} of {asked.scenario}"
-    return f"any failure of {asked.scenario}"
-
-
-def read_search(folder: RunFolder, group: Group, known: Mapping[str, str]) -> Searched:
-    """Read the bisect of a run folder as evidence about one failure.
-
-    Raises:
-        ConfigError: the run is no bisect, has not come to an end, or asked about something else.
-    """
-    asked, result, commits = questions.read(folder), results.read(folder), read_commits(folder)
-    insist(f"the bisect {folder.path.name}", asked, group)
-    seen = folder.read_record().cells, folder.attempts(), group
-    if result is not None:
-        told = searched(asked, result, *seen, known)
-        return descended(told, commits, *seen) if commits else told
-    if commits is None:
-        raise ConfigError(f"the bisect {folder.path.name} has no {results.FILE}: it has not come to an end")
-    return among(commits, criterion(asked), *seen)
-
-
-def is_finished(folder: RunFolder) -> bool:
-    """Tell whether a run folder is that of a bisect with an answer."""
-    ended = ((folder.path / name).is_file() for name in (results.FILE, COMMITS))
-    return (folder.path / questions.FILE).is_file() and any(ended)
-
-
-def searched(  # what was asked, what was found, and what it was found in
-    asked: Question,
-    result: Result,
-    cells: Sequence[CellRecord],
-    attempts: Sequence[AttemptRecord],
-    group: Group,
-    known: Mapping[str, str],
-) -> Searched:
-    """Return what a bisect says about a failure.
-
-    ``cells`` and ``attempts`` are the bisect's own: they tell what else differs at the border, and whether the release
-    found fails in this way.
-    """
-    package, names = asked.package, ", ".join(result.suspects)
-    before, after = ("bad", "good") if result.find_fix else ("good", "bad")
-    probed = tuple((release, judged.word, judged.reason) for release, judged in result.releases.items())
-    span = f"{counted(len(asked.releases), 'release')} from {asked.releases[0]} to {asked.releases[-1]}"
-    how = f"bisected over {span}, {len(probed)} of them run, with {criterion(asked)} as bad"
-    compare = compare_link(package, result.before, result.suspects[-1], known) if result.suspects else ""
-    match result.ending:
-        case Ending.FOUND:
-            border = border_words(package, result.before, names, cells)
-            otherwise = "" if result.find_fix else otherwise_words(package, names, cells, attempts, group)
-            bad = names in result.releases and result.releases[names].bad is True
-            culprit = names if bad and not result.find_fix and not otherwise else ""
-            sentence = f"{package} {names} is the first {after} release, {result.before} the last {before} one ({how})."
-            if asked.metric is not None and not bad and not result.find_fix:  # a scan without a bound judges nothing
-                sentence = f"{asked.metric} changes from {package} {result.before} to {names} (over {span})."
-            return Searched(sentence + border + otherwise, culprit, package, compare, probed, alone=border == ALONE)
-        case Ending.NOT_REPRODUCED:
-            sentence = (
-                f"A bisect of {package} did not reproduce it at {asked.bad}: {result.reason or 'no reason given'}."
-            )
-            return Searched(sentence, package=package, probed=probed)
-        case Ending.INCONCLUSIVE | Ending.INTERRUPTED:
-            sentence = _unfinished(asked, result, how)
-            return Searched(sentence, package=package, compare=compare, probed=probed)
-
-
-def _unfinished(asked: Question, result: Result, how: str) -> str:
-    """Say how far a bisect came that has no answer; of an end that stopped it no more than what it gave."""
-    package, why = asked.package, f" ({result.reason})" if result.reason else ""
-    before, after = ("bad", "good") if result.find_fix else ("good", "bad")
-    if result.ending is Ending.INCONCLUSIVE and bad_end_untold(asked, result):
-        return f"A bisect of {package} came to no answer: its bad end, {asked.bad}, cannot be judged{why}."
-    if result.ending is Ending.INCONCLUSIVE and good_end_failed(asked, result):
-        what = "is not good" if result.releases[asked.good].bad else "cannot be judged"
-        return f"A bisect of {package} came to no answer: its good end, {asked.good}, {what}{why}."
-    state = "did not come to one release" if result.ending is Ending.INCONCLUSIVE else "was interrupted"
-    first = result.releases.get(result.before)
-    if not result.before or (first is None and not asked.assume_ends) or (first and first.bad is not result.find_fix):
-        return f"A bisect of {package} {state}{why} ({how})."
-    return (
-        f"A bisect of {package} {state}{why}: {result.before} is {before}, and the first {after} release is one of"
-        f" {listed(result.suspects, 8)} ({how})."
-    )
-
 
 OWN = " The red cell that is described is the good end with these alone."
 
 
-def is_blame(folder: RunFolder) -> bool:
-    """Tell whether a run folder is that of a blame."""
-    return (folder.path / QUESTION).is_file()
+@dataclass(frozen=True)
+class Evidence:
+    """What a draft about one failure knows of a search: its cells and attempts, and package → repository."""
+
+    group: Group | None = None
+    cells: Sequence[CellRecord] = ()
+    attempts: Sequence[AttemptRecord] = ()
+    known: Mapping[str, str] | None = None
 
 
-def read_blame(folder: RunFolder, group: Group, known: Mapping[str, str], *, own: bool) -> Searched:
-    """Read the blame of a run folder as evidence about one failure; ``own``: the draft is about that very run.
+def read_evidence(
+    folder: RunFolder, search: SearchRecord, group: Group, known: Mapping[str, str], *, own: bool
+) -> Searched:
+    """Return the search of a run folder as evidence about one failure; ``own``: the draft is about that very run.
 
     Raises:
-        ConfigError: it has not come to an end, or asked about something else.
+        ConfigError: The search has not ended, or asked about something else.
     """
-    asked, result, name = read_question(folder), read_result(folder), folder.path.name
+    question, result = search.question, search.result
+    verb = question.kind.value
     if result is None:
         raise ConfigError(
-            f"the blame {name} has no {RESULT}: it has not come to an end; harness blame --resume {name} goes on"
+            f"the {verb} {folder.path.name} has not come to an end; continue with "
+            f"`harness {verb} --resume {folder.path.name}`"
         )
-    insist(f"the blame {name}", asked, group)
-    return blamed(asked, result, known, own=own)
+    insist(f"the {verb} {folder.path.name}", question, group)
+    evidence = Evidence(group, folder.read_record().cells, folder.attempts(), known)
+    if isinstance(result, BlameResult) and isinstance(question, BlameQuestion):
+        return blamed(question, result, evidence, own=own)
+    if isinstance(result, BlameResult):
+        raise ConfigError(f"the {verb} {folder.path.name} has the result of a blame")
+    found = bisected(question, result, evidence)
+    return found if search.commits is None else with_commits(found, question, search.commits, evidence)
 
 
-def blamed(asked: BlameQuestion, result: BlameResult, known: Mapping[str, str], *, own: bool = False) -> Searched:
-    """Return what a blame says, no wider than what it ran: it proves the set that it names, and no release.
+def insist(what: str, question: Question, group: Group) -> None:
+    """Refuse a search of another scenario or of another failure; ``what`` names it (``the bisect 2026…``).
 
-    In a draft about its ``own`` run its cells are there to be set against each other.
+    Raises:
+        ConfigError: It asked about something else.
     """
-    at = {change.package: number for number, change in enumerate(asked.changes)}
-    ends = f"{counted(len(asked.changes), 'change')} between two environments"
-    how = f"{counted(result.ran, 'environment')} run, with {criterion(asked)} as bad"
-    told = Searched(
-        f"A blame over {ends} came to no answer: {sentence(result)} ({how}).",
+    file, _, test = question.scenario.partition("::")
+    stem, function = Path(file).stem, test.split("[", 1)[0]
+    shown = (one.split("[", 1)[0].partition("::") for one in group.scenarios)
+    if not any(stem == there and function in {"", name} for there, _, name in shown):
+        raise ConfigError(f"{what} is about {question.scenario}, where {group.key} does not show in this run")
+    if question.signature is not None and question.signature not in {group.key, *group.ids}:
+        raise ConfigError(f"{what} looked for {question.signature}, not for {group.key}")
+
+
+def criterion_text(question: Question) -> str:
+    """Return what counted as bad."""
+    if question.metric is not None:
+        bound = f"{question.factor:g} times the good end's" if question.factor is not None else f"{question.limit}"
+        return f"{question.metric} of {question.scenario} above {bound}"
+    if question.signature is not None:
+        return f"the failure {question.signature} of {question.scenario}"
+    return f"any failure of {question.scenario}"
+
+
+def bisected(question: Question, result: BisectResult, evidence: Evidence) -> Searched:
+    """Return what a bisect says about a failure."""
+    answer, how = sentence(question, result), _method(question, result)
+    found = Searched(
+        f"A bisect of {result.package} gave no answer: {answer} ({how}).",
+        package=result.package,
+        compare=_compare(result, evidence.known),
+        probed=tuple((_probed_name(result, one), each.word, each.reason) for one, each in result.evaluations.items()),
+        unit=result.unit,
+    )
+    if result.ending is not Ending.FOUND:
+        return found
+    return _with_answer(replace(found, sentence=f"{answer} ({how})."), result, evidence)
+
+
+def with_commits(found: Searched, question: Question, commits: CommitResult, evidence: Evidence) -> Searched:
+    """Return what a bisect of releases says together with its search among commits.
+
+    The first bad release stays the culprit; the commit is, if no release was evaluated.
+    """
+    page = github_page(commits.address)
+    compare = f"{page}/compare/{commits.older}...{commits.newer}" if page else found.compare
+    found = replace(found, compare=compare)
+    answer = sentence(question, commits)
+    span = f"between {commits.older} and {commits.newer}, {counted(len(commits.judged), 'commit')} run"
+    match commits.ending:
+        case Ending.FOUND:
+            return _with_answer(replace(found, sentence=f"{found.sentence} {answer} ({span})."), commits, evidence)
+        case Ending.INCONCLUSIVE:
+            return replace(found, sentence=f"{found.sentence} Its commits gave no answer: {answer} ({span}).")
+    return found  # it was interrupted, or the commits of the tags are not what the releases are
+
+
+def _with_answer(found: Searched, result: BisectResult, evidence: Evidence) -> Searched:
+    """Add what differs around an answer; name it as the culprit if it is bad, and fails as the draft says."""
+    first, group = result.suspects[0], evidence.group
+    name = result.short(first)
+    border = border_words(result.package, result.short(result.before), name, evidence.cells)
+    otherwise = ""
+    if group is not None and not result.find_fix:
+        otherwise = otherwise_words(result.package, name, evidence.cells, evidence.attempts, group)
+    links = found.links
+    if isinstance(result, CommitResult) and (page := github_page(result.address)):
+        commit, _, *pull = commit_links(page, result.before, result.commits[first])
+        links = (commit, *pull)
+    bad = first in result.evaluations and result.evaluations[first].bad is True
+    culprit = bad and not result.find_fix and not otherwise and not found.culprit
+    text = f"{found.sentence}{'' if found.culprit else border}{otherwise}"
+    found = replace(found, sentence=text, links=links)
+    return replace(found, culprit=name, alone=border == ALONE) if culprit else found
+
+
+def _method(question: Question, result: BisectResult) -> str:
+    """Return what was searched, how much of it was run, and what counted as bad."""
+    if isinstance(result, CommitResult):
+        ends = [result.short(one) if one in result.commits else one for one in (result.older, result.newer)]
+        span = f"the commits of {result.package} from {ends[0]} to {ends[1]}"
+    else:
+        releases = question.releases if isinstance(question, ReleaseQuestion) else tuple(result.releases)
+        span = f"{counted(len(releases), 'release')} from {releases[0]} to {releases[-1]}"
+    return f"bisected over {span}, {len(result.evaluations)} of them run, with {criterion_text(question)} as bad"
+
+
+def _compare(result: BisectResult, known: Mapping[str, str] | None) -> str:
+    if isinstance(result, CommitResult):
+        page = github_page(result.address) if result.ending is Ending.FOUND else None
+        return commit_links(page, result.before, result.commits[result.suspects[0]])[1] if page else ""
+    if not result.suspects or result.ending is Ending.NOT_REPRODUCED:
+        return ""
+    return compare_link(result.package, result.before, result.suspects[-1], known or {})
+
+
+def _probed_name(result: BisectResult, candidate: str) -> str:
+    return result.name(candidate) if isinstance(result, CommitResult) else candidate
+
+
+def blamed(question: BlameQuestion, result: BlameResult, evidence: Evidence, *, own: bool = False) -> Searched:
+    """Return what a blame says: it proves the set that it names, and no release.
+
+    In a draft about its ``own`` run its cells are compared with each other.
+    """
+    at = {change.package: number for number, change in enumerate(question.changes)}
+    ends = f"{counted(len(question.changes), 'change')} between two environments"
+    how = f"{counted(result.ran, 'environment')} run, with {criterion_text(question)} as bad"
+    answer = sentence(question, result)
+    found = Searched(
+        f"A blame over {ends} gave no answer: {answer} ({how}).",
         kind="blame",
-        changes=tuple(change.words() for change in asked.changes),
+        changes=tuple(change.words() for change in question.changes),
         probed=tuple(
             (
-                label(asked.changes, {at[name] for name in one.applied}),
+                set_label(question.changes, {at[name] for name in one.applied}),
                 one.word,
                 one.reason if one.cell else f"there is no such environment: {one.reason}",
             )
@@ -272,13 +190,13 @@ def blamed(asked: BlameQuestion, result: BlameResult, known: Mapping[str, str], 
         ),
     )
     if result.ending is not Ending.FOUND:
-        return told
-    first = [asked.changes[at[name]] for name in heads(result)]
-    links = (_compare(asked.changes[at[name]], known) for name in result.members)
+        return found
+    first = [question.changes[at[name]] for name in result.heads]
+    links = (_compare_change(question.changes[at[name]], evidence.known or {}) for name in result.members)
     return replace(
-        told,
-        sentence=f"Of {ends}, {sentence(result)} ({how}).{OWN if own else ''} No single release was searched for.",
-        regression=_regression(first, tied=any(heads(result).values())),
+        found,
+        sentence=f"Of {ends}, {answer} ({how}).{OWN if own else ''} No single release was searched for.",
+        regression=_regression(first, tied=any(result.heads.values())),
         where=_and([_named(change) for change in first]),
         gone=_gone(result, first),
         settled=own,
@@ -287,9 +205,9 @@ def blamed(asked: BlameQuestion, result: BlameResult, known: Mapping[str, str], 
     )
 
 
-def renamed(report: ReportContext, asked: BlameQuestion) -> ReportContext:
-    """Name the cells of a blame's own run by what is applied to the good end, and not by what is left of it."""
-    ends = {"none": "the good end", f"all {len(asked.changes)}": "the bad end"}
+def renamed(report: ReportContext, question: BlameQuestion) -> ReportContext:
+    """Name the cells of a blame's own run by the changes that are applied to the good end."""
+    ends = {"none": "the good end", f"all {len(question.changes)}": "the bad end"}
     columns = (
         replace(column, name=ends.get(column.labels[0], f"the good end with {column.labels[0].replace(', ', ' + ')}"))
         if column.labels
@@ -300,13 +218,13 @@ def renamed(report: ReportContext, asked: BlameQuestion) -> ReportContext:
 
 
 def _pair(result: BlameResult) -> tuple[str, str]:
-    """Return the cells that the answer sets against each other: all of it applied to the good end, and nothing."""
+    """Return the cells that the answer compares: all of it applied to the good end, and nothing."""
     found = {frozenset(one.applied): one.cell or "" for one in result.probes}
     return found.get(frozenset(result.members), ""), found.get(frozenset(), "")
 
 
-def _regression(first: list[Change], *, tied: bool) -> str:
-    """Say for the title between what it turned red; empty where a package went back, for that is no regression."""
+def _regression(first: list[PackageChange], *, tied: bool) -> str:
+    """Return the regression for the title; empty if a package went back, for that is none."""
     if not all(change.new and (change.old is None or older(change.old.label, change.new.label)) for change in first):
         return ""
     if len(first) > 1:
@@ -317,24 +235,24 @@ def _regression(first: list[Change], *, tied: bool) -> str:
     return f"between {change.package} {change.old.label} and {change.new.label}"
 
 
-def _gone(result: BlameResult, first: list[Change]) -> str:
-    """Say that it is green with a newer release of one package alone; empty where that was not seen."""
+def _gone(result: BlameResult, first: list[PackageChange]) -> str:
+    """Return that a newer release of one package passes; empty if none was seen to."""
     alone = {group[0] for group in result.proven if len(group) == 1}
     for change in first:
         if change.package in alone and change.old and change.new and older(change.new.label, change.old.label):
             newer = f"{change.package} {change.old.label}, which is newer than {change.new.label}"
-            return f"It passes in {newer}: it may be mended, and nothing left to post"
+            return f"It passes in {newer}: it may be fixed, and nothing left to post"
     return ""
 
 
-def _compare(change: Change, known: Mapping[str, str]) -> str:
+def _compare_change(change: PackageChange, known: Mapping[str, str]) -> str:
     if change.old is None or change.new is None:
         return ""
     ends = (change.old.label, change.new.label)
     return compare_link(change.package, *(ends if older(*ends) else ends[::-1]), known)
 
 
-def _named(change: Change) -> str:
+def _named(change: PackageChange) -> str:
     return f"{change.package} {change.new.label}" if change.new else f"no {change.package}"
 
 

@@ -13,8 +13,8 @@ from harness.report.issue.comparison import Example
 from harness.report.issue.environment import gpu_names, host_of, installed, notable_versions
 from harness.report.issue.evidence import checkpoints_of
 from harness.report.issue.model import Searched
-from harness.report.issue.repository import RELEASE
 from harness.report.issue.wording import listed
+from harness.search.links import RELEASE
 from harness.store.records import RunRecord, ScenarioInfo
 
 DAY = 86_400.0  # seconds; an older listing may lack the newest release

@@ -1,11 +1,10 @@
-"""The repository of a failure, and the links between releases."""
+"""The repository of a failure."""
 
 from dataclasses import replace
 
-import pytest
-
 from harness.report.issue.model import Searched
-from harness.report.issue.repository import compare_link, repositories, target
+from harness.report.issue.repository import target
+from harness.search.links import repositories
 
 KNOWN = repositories({})
 
@@ -66,28 +65,3 @@ def test_a_first_bad_commit_is_a_regression_of_its_package(draft_of):
         "the search names peft",
     )
     assert draft_of("timeout", searched=replace(found, culprit="")).posting.target.repository == ""
-
-
-def test_a_matrix_s_own_repository_comes_first_and_a_local_one_is_none():
-    own = repositories({"peft": "https://github.com/me/peft.git", "torch": "../pytorch"})
-    assert own["peft"] == "me/peft"
-    assert "torch" not in own
-
-
-@pytest.mark.parametrize(
-    ("package", "before", "after", "link"),
-    [
-        ("transformers", "5.3.0", "5.4.0", "https://github.com/huggingface/transformers/compare/v5.3.0...v5.4.0"),
-        (
-            "bitsandbytes",
-            "0.49.1",
-            "0.49.2",
-            "https://github.com/bitsandbytes-foundation/bitsandbytes/compare/0.49.1...0.49.2",
-        ),
-        ("torch", "2.12.0", "2.13.0rc1", "https://github.com/pytorch/pytorch/compare/v2.12.0...v2.13.0rc1"),
-        ("transformers", "dev@1a2b3c4d", "5.4.0", ""),
-        ("numpy", "1.0.0", "2.0.0", ""),
-    ],
-)
-def test_a_compare_link_has_the_repository_s_tags(package, before, after, link):
-    assert compare_link(package, before, after, KNOWN) == link

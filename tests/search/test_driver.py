@@ -1,8 +1,8 @@
-"""A bisect from question to result, with cells that answer at once instead of being installed."""
+"""A search from question to result, with cells that answer at once instead of being installed."""
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
@@ -10,14 +10,14 @@ import pytest
 from harness.envs.cache_dir import CacheDir
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.schema import Matrix
-from harness.search import result as results
-from harness.search.narrowing import Bisect
+from harness.search.criterion import Cause, Criterion, Evaluation
+from harness.search.driver import Deadline, Driver, check_ends
 from harness.search.prober import Prober
-from harness.search.question import Question
-from harness.search.result import Ending
+from harness.search.records import Ending, ReleaseQuestion, SearchRecord, read_search
+from harness.search.releases import Releases
 from harness.session.plan import Plan
 from harness.store.journal import Journal
-from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, ScenarioInfo
+from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
 from harness.store.run_folder import RunFolder
 
 BASE = Cell("3.11", (Pin("p", "0", "p==0"),), axes=("p",))
@@ -26,14 +26,14 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Told(Prober):
+class Scripted(Prober):
     """A prober whose cells give the outcomes written down; it stops like an interrupt after so many cells."""
 
     truth: dict[str, str] = field(default_factory=dict)  # release -> one letter an attempt
     rounds: list[list[str]] = field(default_factory=list)
     stop_after: int = 1000
 
-    def probe(self, cells, listener, *, repeat=1, order=None):
+    def probe(self, cells, listener, *, repeat=1, arrange=None):
         """Write what each cell that is new answers."""
         wanted = self._lacking(cells, repeat)
         if wanted:
@@ -62,18 +62,19 @@ class Told(Prober):
 
 
 def begin(tmp_path, letters, stop_after=1000, **more):
-    """Return a bisect over releases 0, 1, 2 … with one letter each."""
+    """Return a search over releases 0, 1, 2 … with one letter each."""
     releases = tuple(map(str, range(len(letters))))
     folder = RunFolder(tmp_path)
     if not folder.record_file.exists():
         facts = {"name": "m", "started": NOW, "matrix": {}, "matrix_file": "m", "cells": (), "axes": ()}
         host = HostRecord(platform="x", cpus=1, memory_bytes=1)
         folder.write_record(RunRecord(host=host, harness_version="1", **facts))
-    asked = Question(package="p", releases=releases, scenario="s.py::t", matrix="m", **more)
+    question = ReleaseQuestion(package="p", releases=releases, scenario="s.py::t", matrix="m", **more)
     plan = Plan(Matrix.model_construct(), (), (), ())
     truth = dict(zip(releases, letters, strict=True))
-    prober = Told(plan, folder, CacheDir(tmp_path), asked.options(), truth=truth, stop_after=stop_after)
-    return Bisect(asked, BASE, prober)
+    prober = Scripted(plan, folder, CacheDir(tmp_path), question.options(), truth=truth, stop_after=stop_after)
+    SearchRecord(question=question).write(folder)
+    return Driver(Releases(question, BASE), prober)
 
 
 def run(bisect):
@@ -90,7 +91,7 @@ def test_the_first_bad_release_is_found_with_no_more_probes_than_halving_and_bot
     assert (result.ending, result.before, result.suspects) == (Ending.FOUND, str(change - 1), (str(change),))
     assert sum(probed.values()) <= 2 + math.ceil(math.log2(30))
     assert set(probed.values()) == {1}
-    assert results.read(bisect.folder) == result
+    assert read_search(bisect.folder).result == result
 
 
 @pytest.mark.parametrize("change", [1, 2, 7, 20, 29])
@@ -120,9 +121,9 @@ def test_what_was_narrowed_does_not_move_the_end_that_the_strides_found(tmp_path
 @pytest.mark.parametrize(
     ("letters", "find_fix", "sentence"),
     [
-        ("bbbbbbbb", False, "no good release was found; 0 is the oldest that could be told, and it is not good"),
-        ("gggggggg", True, "no bad release was found; 0 is the oldest that could be told, and it is not bad"),
-        ("????bbbb", False, "no good release was found; 4 is the oldest that could be told, and it is not good"),
+        ("bbbbbbbb", False, "no good release was found; 0, the oldest one that was decided, is not good"),
+        ("gggggggg", True, "no bad release was found; 0, the oldest one that was decided, is not bad"),
+        ("????bbbb", False, "no good release was found; 4, the oldest one that was decided, is not good"),
     ],
 )
 def test_where_nothing_older_is_otherwise_it_is_inconclusive(tmp_path, letters, find_fix, sentence):
@@ -174,7 +175,8 @@ def test_attempts_that_disagree_at_the_border_are_no_answer(tmp_path):
     letters = [*"gggg", "bgb", *"bbb"]
     result, probed, _ = run(begin(tmp_path, letters, confirm=3))
     assert result.ending is Ending.INCONCLUSIVE
-    assert "4: flaky" in result.reason
+    assert "p 4: flaky" in result.reason
+    assert result.unconfirmed.cause is Cause.FLAKY
     assert probed["3"] == probed["4"] == 2
 
 
@@ -183,14 +185,69 @@ def test_a_scan_runs_every_release_in_one_go(tmp_path):
     result, _, _ = run(bisect)
     assert bisect.prober.rounds == [list("012345")]
     assert (result.ending, result.suspects) == (Ending.FOUND, ("1",))
-    assert [(one.before, one.after) for one in bisect.seen.scan().changes] == [("0", "1"), ("2", "3"), ("3", "5")]
+    assert [(one.before, one.after) for one in result.changes] == [("0", "1"), ("2", "3"), ("3", "5")]
 
 
-@pytest.mark.parametrize(("count", "notes"), [(1, 0), (2, 1)])
-def test_a_file_of_several_tests_is_said_to_be_judged_as_one(tmp_path, count, notes):
-    bisect = begin(tmp_path, "ggbb")
-    infos = tuple(ScenarioInfo(id=f"s::test_{number}", nodeid=f"s.py::test_{number}") for number in range(count))
-    plan = replace(bisect.prober.plan, scenarios=infos)
-    whole = replace(bisect, question=bisect.question.model_copy(update={"scenario": "s.py"}))
-    _, _, said = run(replace(whole, prober=replace(bisect.prober, plan=plan)))
-    assert sum(line.startswith("note: s.py holds 2 tests, evaluated as one") for line in said) == notes
+def test_a_deadline_ends_the_search_before_its_next_probe_and_it_can_be_resumed(tmp_path):
+    now = iter(range(100))
+    bisect = begin(tmp_path, "g" * 11 + "b" * 9)
+    result = bisect.run(lambda event, fields: None, lambda line: None, Deadline(3, clock=lambda: next(now)))
+    assert (result.ending, result.deadline_passed) == (Ending.INTERRUPTED, True)
+    assert len(bisect.prober.rounds) == 3  # both ends and two releases; the one that had begun was finished
+    assert (result.before, result.suspects[-1]) == ("9", "14")
+    again, probed, _ = run(begin(tmp_path, "g" * 11 + "b" * 9))
+    assert (again.before, again.suspects, again.deadline_passed) == ("10", ("11",), False)
+    assert sum(probed.values()) + 4 <= 2 + math.ceil(math.log2(20)) + 1
+
+
+def test_a_deadline_that_has_passed_probes_nothing(tmp_path):
+    bisect = begin(tmp_path, "gb" * 4)
+    result = bisect.run(lambda event, fields: None, lambda line: None, Deadline(0, clock=lambda: 1.0))
+    assert (result.ending, bisect.prober.rounds) == (Ending.INTERRUPTED, [])
+
+
+def test_an_interrupt_by_the_user_is_no_deadline(tmp_path):
+    bisect = begin(tmp_path, "g" * 11 + "b" * 9, stop_after=3)
+    result = bisect.run(lambda event, fields: None, lambda line: None, Deadline(1000, clock=lambda: 0.0))
+    assert (result.ending, result.deadline_passed) == (Ending.INTERRUPTED, False)
+
+
+GOOD, BAD = Evaluation(False, "it passes"), Evaluation(True, "it fails")
+UNDECIDED, NO_BOUND = (
+    Evaluation(None, "no figure nope"),
+    Evaluation(None, "x = 5, and the good end has none to compare with"),
+)
+ANY, FACTOR, NAMED = Criterion(), Criterion(metric="x", factor=1.5), Criterion(signature="S")
+
+
+@pytest.mark.parametrize(
+    ("asked", "bad", "good", "otherwise", "ended"),
+    [
+        (ANY, BAD, GOOD, False, None),
+        (ANY, BAD, None, False, None),
+        (ANY, None, GOOD, False, None),
+        (ANY, GOOD, GOOD, False, (Ending.NOT_REPRODUCED, "bad")),
+        (ANY, GOOD, UNDECIDED, False, (Ending.NOT_REPRODUCED, "bad")),
+        (ANY, GOOD, BAD, False, (Ending.NOT_REPRODUCED, "bad")),
+        (ANY, UNDECIDED, GOOD, False, (Ending.INCONCLUSIVE, "bad")),
+        (ANY, UNDECIDED, BAD, False, (Ending.INCONCLUSIVE, "bad")),
+        (NAMED, UNDECIDED, GOOD, True, (Ending.NOT_REPRODUCED, "bad")),
+        (ANY, BAD, BAD, False, (Ending.INCONCLUSIVE, "good")),
+        (ANY, BAD, UNDECIDED, False, (Ending.INCONCLUSIVE, "good")),
+        (ANY, None, BAD, False, (Ending.INCONCLUSIVE, "good")),
+        (FACTOR, NO_BOUND, UNDECIDED, False, (Ending.INCONCLUSIVE, "good")),
+        (FACTOR, UNDECIDED, GOOD, False, (Ending.INCONCLUSIVE, "bad")),
+    ],
+)
+def test_not_reproduced_needs_a_bad_end_that_is_decided(asked, bad, good, otherwise, ended):
+    found = check_ends(asked, bad, good, [failure()] if otherwise else [])
+    assert (found and (found.ending, found.failed_end.side)) == ended
+    if found is not None:
+        assert found.failed_end.evaluation is (bad if found.failed_end.side == "bad" else good)
+        assert found.failed_end.other_failure is otherwise
+        assert found.failed_end.swapped is (bad is GOOD and good is BAD)
+
+
+def failure(outcome="fail:run:exception"):
+    facts = {"started": datetime.now(UTC), "seconds": 1, "attempt": 1, "scenario": "s::t"}
+    return AttemptRecord(cell="c", outcome=outcome, **facts)

@@ -26,7 +26,7 @@ def run(search, probe, slots=1):
         assert len(wanted) <= slots
         assert search.found is None
         probed += wanted
-        search = search.told({one: probe(one) for one in wanted})
+        search = search.with_answers({one: probe(one) for one in wanted})
     assert len(probed) == len(set(probed))
     assert all(0 < len(one) < search.size for one in probed)
     return search.found, probed
@@ -76,7 +76,7 @@ def test_changes_needed_together_are_all_found_and_proven_one_by_one(drawn, slot
     found, probed = run(MinimalSet(size), monotone([cause], size), slots)
     assert found.members == cause
     assert set(found.proven) == {frozenset({item}) for item in cause}
-    assert not found.untold
+    assert not found.undecided
     if slots == 1:
         assert len(probed) <= len(cause) * (math.ceil(math.log2(size)) + 2)
 
@@ -86,7 +86,7 @@ def test_slots_make_fewer_rounds(size, slots, data):
     cause = frozenset({data.draw(st.integers(0, size - 1))})
     search, rounds = MinimalSet(size), 0
     while wanted := search.next(slots):
-        search, rounds = search.told({one: monotone([cause], size)(one) for one in wanted}), rounds + 1
+        search, rounds = search.with_answers({one: monotone([cause], size)(one) for one in wanted}), rounds + 1
     bound = 0
     while (slots + 1) ** bound < size:
         bound += 1
@@ -123,8 +123,8 @@ def test_with_what_cannot_be_resolved_the_smallest_set_that_can_is_found(drawn, 
     found, _ = run(MinimalSet(size, needs), probe, slots)
     smallest = frozenset.intersection(*(one for one in every(size) if cause <= one and keeps_to(needs, one)))
     assert found.members == smallest
-    assert set(refused) == {smallest - {item} for item in found.untold}
-    assert found.untold == {item for item in smallest if not keeps_to(needs, smallest - {item})}
+    assert set(refused) == {smallest - {item} for item in found.undecided}
+    assert found.undecided == {item for item in smallest if not keeps_to(needs, smallest - {item})}
     for group in found.proven:
         assert keeps_to(needs, found.members - group)
         assert not cause <= found.members - group
@@ -138,7 +138,7 @@ def test_what_cannot_go_alone_is_learnt_from_resolutions(size, data):
     search, asked = DependencyGroups(size), []
     while wanted := search.next():
         asked += wanted
-        search = search.told({one: keeps_to(needs, one) for one in wanted})
+        search = search.with_answers({one: keeps_to(needs, one) for one in wanted})
     assert len(asked) == len(set(asked))
     least = {
         one: frozenset.intersection(*(two for two in every(size) if one in two and keeps_to(needs, two)))
@@ -157,7 +157,7 @@ def test_where_nothing_stands_in_the_way_each_change_is_resolved_once():
     search = DependencyGroups(12)
     first = search.next()
     assert first == tuple(frozenset({item}) for item in range(12))
-    assert search.told(dict.fromkeys(first, True)).next() == ()
+    assert search.with_answers(dict.fromkeys(first, True)).next() == ()
 
 
 ANSWERS = st.sampled_from(Answer)
@@ -182,17 +182,17 @@ def test_whatever_is_answered_it_ends_and_claims_nothing_that_was_not_seen(drawn
     for group in found.proven:
         assert found.members - group in seen
         assert truth[found.members - group] is Answer.NO
-    for item in found.untold:
+    for item in found.undecided:
         assert found.members - {item} in seen
         assert truth[found.members - {item}] is Answer.UNKNOWN
-    assert found.untold.union(*found.proven) == found.members
+    assert found.undecided.union(*found.proven) == found.members
 
 
 @given(anything(st.sampled_from([Answer.YES, Answer.NO])), SLOTS)
 def test_with_every_answer_known_no_member_can_be_taken_away_however_odd_they_are(drawn, slots):
     size, truth = drawn
     found, _ = run(MinimalSet(size), truth.__getitem__, slots)
-    assert not found.untold
+    assert not found.undecided
     assert all(truth[found.members - {item}] is Answer.NO for item in found.members)
 
 
@@ -210,14 +210,14 @@ def test_one_that_breaks_otherwise_without_another_is_kept_with_it(drawn, slots,
     assert found.members == (cause | {second} if first in cause else cause)
     lone = {second} if first in cause and first != second else set()
     assert set(found.proven) == {frozenset({item}) for item in found.members - lone}
-    assert found.untold == lone
+    assert found.undecided == lone
 
 
 def test_when_nothing_can_be_told_everything_is_left():
     found, probed = run(MinimalSet(6), lambda one: Answer.UNKNOWN)
     assert found.members == frozenset(range(6))
     assert found.proven == ()
-    assert found.untold == frozenset(range(6))
+    assert found.undecided == frozenset(range(6))
     assert len(probed) < 25
 
 
@@ -226,10 +226,10 @@ def test_a_search_taken_up_from_some_of_its_answers_asks_none_of_them_again(draw
     size, truth = drawn
     found, probed = run(MinimalSet(size), truth.__getitem__, slots)
     kept = data.draw(st.sets(st.sampled_from(probed))) if probed else set()
-    again, asked = run(MinimalSet(size).told({one: truth[one] for one in kept}), truth.__getitem__, slots)
+    again, asked = run(MinimalSet(size).with_answers({one: truth[one] for one in kept}), truth.__getitem__, slots)
     assert not kept & set(asked)
     assert truth[again.members] is Answer.YES
-    whole, asked = run(MinimalSet(size).told({one: truth[one] for one in probed}), truth.__getitem__, slots)
+    whole, asked = run(MinimalSet(size).with_answers({one: truth[one] for one in probed}), truth.__getitem__, slots)
     assert (whole, asked) == (found, [])
 
 
@@ -241,10 +241,10 @@ def test_a_single_change_needs_no_probe():
 def test_it_says_what_is_needed_already_and_where_it_looks_for_the_next():
     search = MinimalSet(8)
     assert search.stage().suspects == frozenset(range(8))
-    search = search.told({frozenset(range(4)): Answer.NO})
+    search = search.with_answers({frozenset(range(4)): Answer.NO})
     assert (search.stage().needed, search.stage().suspects) == (frozenset(), frozenset({4, 5, 6, 7}))
     for count, answer in ((6, Answer.YES), (5, Answer.NO)):
-        search = search.told({frozenset(range(count)): answer})
+        search = search.with_answers({frozenset(range(count)): answer})
     assert search.stage().needed == {5}
     assert search.stage().suspects == frozenset(range(5))
     assert search.stage().red == frozenset(range(6))
