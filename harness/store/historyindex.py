@@ -20,10 +20,6 @@ from harness.store.runboxes import BoxRow
 from harness.store.runread import RunRows, read_rows
 
 SEARCHES = ("search.json", "bisect.json", "blame.json")  # one of these marks the run of a search, which is no night
-    "search.json",
-    "bisect.json",
-    "blame.json",
-)  # a run with one of these is a search's: no night, its cells are picked
 
 
 @dataclass(frozen=True)
