@@ -16,7 +16,7 @@ from harness.report.issue.model import (
     IssueContext,
     Posting,
     ScenarioCounts,
-    Searched,
+    SearchEvidence,
     Symptom,
     Target,
     Tracker,
@@ -51,10 +51,10 @@ class Material:
     newest: Mapping[str, Newest] = field(default_factory=dict)
 
 
-def build(material: Material, group: Group, searched: Searched | None = None) -> IssueContext:
+def build(material: Material, group: Group, searched: SearchEvidence | None = None) -> IssueContext:
     """Return the draft of one of the failures that :func:`harness.report.issue.evidence.failures` returns."""
     run, report, infos = material.run, material.report, material.infos
-    example = select_example(run, report, group.key, searched.pair if searched else ("", ""))
+    example = select_example(run, report, group.key, searched.blame.pair if searched and searched.blame else None)
     example = replace(example, row=_described(example.row, infos))
     scenario, cell = example.row.scenario, example.cell
     attempt = shown_attempt(material.attempts, scenario, cell.id)
@@ -79,7 +79,8 @@ def build(material: Material, group: Group, searched: Searched | None = None) ->
             target=_target(run, symptom.signature, example, frames, trackers, searched),
             labels=_labels(group, example, searched, flaky=any(each.flaky for each in counts)),
             trackers=trackers,
-            fixed=wording.fixed_note(example.comparison) or (searched.gone if searched else ""),
+            fixed=wording.fixed_note(example.comparison)
+            or (searched.blame.fixed if searched and searched.blame else ""),
             intended=INTENDED if _is_intended(group) else "",
         ),
         summary=summary(symptom, counts, example, searched),
@@ -164,7 +165,7 @@ def _target(  # what is known of the failure, and what a search adds
     example: Example,
     frames: Sequence[Frame],
     trackers: Sequence[Tracker],
-    searched: Searched | None,
+    searched: SearchEvidence | None,
 ) -> Target:
     changed = example.comparison.packages if example.comparison else ()
     return target(
@@ -178,10 +179,10 @@ def _target(  # what is known of the failure, and what a search adds
     )
 
 
-def _labels(group: Group, example: Example, searched: Searched | None, *, flaky: bool) -> tuple[str, ...]:
+def _labels(group: Group, example: Example, searched: SearchEvidence | None, *, flaky: bool) -> tuple[str, ...]:
     if _is_intended(group):
         return ()
-    by_search = bool(searched and (searched.culprit or searched.regression))
+    by_search = bool(searched and (searched.culprit or (searched.blame and searched.blame.regression)))
     by_comparison = wording.regression(example.comparison) is not None and not (searched and searched.settled)
     regressed = by_search or by_comparison
     return ("bug", *(("regression",) if regressed else ()), *(("flaky",) if flaky else ()))
@@ -203,7 +204,7 @@ def headline(group: Group, signature: str) -> str:
 
 
 def summary(
-    symptom: Symptom, counts: Sequence[ScenarioCounts], example: Example, searched: Searched | None
+    symptom: Symptom, counts: Sequence[ScenarioCounts], example: Example, searched: SearchEvidence | None
 ) -> tuple[str, ...]:
     """Return up to six sentences: the failure, its cells, the closest pair, the search, on what it ran."""
     failing, place = example.failing, frame_of(symptom.signature)

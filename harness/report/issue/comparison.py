@@ -38,10 +38,10 @@ class Example:
     comparison: CellComparison | None = None
 
 
-def select_example(run: RunRecord, report: ReportContext, key: str, wanted: tuple[str, str] = ("", "")) -> Example:
+def select_example(run: RunRecord, report: ReportContext, key: str, wanted: tuple[str, str] | None = None) -> Example:
     """Return the scenario whose failing and passing cell differ least; without a passing cell the first failing one.
 
-    ``wanted`` are the ids of a failing and a passing cell that come first wherever they are such.
+    ``wanted`` are the ids of a failing and a passing cell that are preferred.
 
     Raises:
         ValueError: no scenario shows the failure ``key``.
@@ -57,14 +57,17 @@ def _example_distance(example: Example) -> tuple[bool, Distance]:
     return comparison is None, distance(comparison.differences) if comparison else (0, 0)
 
 
-def _example(run: RunRecord, report: ReportContext, row: Row, key: str, wanted: tuple[str, str]) -> Example | None:
+def _example(
+    run: RunRecord, report: ReportContext, row: Row, key: str, wanted: tuple[str, str] | None
+) -> Example | None:
     failing, flaky, passing = (
         [box for box in row.boxes if category(box, key) == name] for name in ("failing", "flaky", "passing")
     )
     if not failing and not flaky:
         return None
-    failing = [box for box in failing if box.cell == wanted[0]] or failing
-    passing = [box for box in passing if box.cell == wanted[1]] or passing
+    if wanted is not None:
+        failing = [box for box in failing if box.cell == wanted[0]] or failing
+        passing = [box for box in passing if box.cell == wanted[1]] or passing
     cells = {cell.id: cell for cell in run.cells}
     names = {column.id: column.name for column in report.columns}
     columns = list(names)

@@ -13,9 +13,9 @@ from harness.report.context import build as build_report
 from harness.report.issue.build import Material, build
 from harness.report.issue.environment import NOTABLE
 from harness.report.issue.evidence import failures
-from harness.report.issue.model import IssueContext, Script, Searched
+from harness.report.issue.model import IssueContext, Script, SearchEvidence
 from harness.report.issue.render import render
-from harness.report.issue.search_evidence import read_evidence, renamed
+from harness.report.issue.search_evidence import read_search_evidence, renamed
 from harness.report.issue.untested import known_newest
 from harness.report.model import Group
 from harness.report.repro.make import make_repro
@@ -126,11 +126,11 @@ def draft(
     return Draft(f"issue-{folder_name(group.key)}.md", done.text, issue, done.left_out)
 
 
-def _answer(search: RunFolder, folder: RunFolder, group: Group, known: Mapping[str, str]) -> Searched:
+def _answer(search: RunFolder, folder: RunFolder, group: Group, known: Mapping[str, str]) -> SearchEvidence:
     found = read_search(search)
     if found is None:
         raise ConfigError(f"{search.path} is neither a bisect nor a blame")
-    return read_evidence(search, found, group, known, own=search.path.resolve() == folder.path.resolve())
+    return read_search_evidence(search, found, group, known, own=search.path.resolve() == folder.path.resolve())
 
 
 def scenarios(folder: RunFolder) -> dict[str, ScenarioInfo]:

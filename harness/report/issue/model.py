@@ -167,29 +167,34 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Searched:
-    """What a bisect or a blame says, in one sentence, with the page that compares the two releases where there is one.
+class BlameEvidence:
+    """What only a blame has: the changes between its ends and, if it has an answer, what that means for the draft."""
 
-    The fields below ``links`` are a blame's: all ``changes`` between its ends; for the title between what it turned red
-    (``regression``), else with what it is seen (``where``); ``settled``: the answer says what makes the difference;
-    ``pair``: the cells of its own run that the answer sets against each other, red and green; empty where it has none.
-    """
+    changes: tuple[str, ...]
+    regression: str = ""  # for the title: the upgrades that are needed; empty for a downgrade
+    where: str = ""  # for the title: with which versions it shows
+    fixed: str = ""  # a newer release passes
+    pair: tuple[str, str] | None = None  # failing and passing cell, in a draft of the blame's own run
+
+
+@dataclass(frozen=True)
+class SearchEvidence:
+    """The answer of a bisect or blame, as far as it concerns the draft."""
 
     sentence: str
-    culprit: str = ""  # the first bad release or commit, where that is the answer
+    unit: str = "release"  # what was probed: release, commit, environment
     package: str = ""
-    compare: str = ""  # address
-    probed: tuple[tuple[str, str, str], ...] = ()  # release, good | bad | undecided, why
-    alone: bool = False  # no other package differs between what was found and the one before
-    links: tuple[str, ...] = ()  # the commit that was found, and its pull request; of a blame pages that compare
-    kind: str = "bisect"  # or blame
-    unit: str = "release"  # what a bisect ran: or commit
-    changes: tuple[str, ...] = ()
-    regression: str = ""
-    where: str = ""
-    gone: str = ""  # a newer release with which it passes
-    settled: bool = False
-    pair: tuple[str, str] = ("", "")
+    culprit: str = ""  # the first bad release or commit, if that is the answer
+    alone: bool = False  # no other package differs between the culprit and the one before
+    probed: tuple[tuple[str, str, str], ...] = ()  # candidate, answer, reason
+    compare: str = ""  # page with all commits between the two
+    links: tuple[str, ...] = ()
+    blame: BlameEvidence | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether the search proves what makes the difference between the two cells of the draft."""
+        return self.blame is not None and self.blame.pair is not None
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ class IssueContext:
     symptom: Symptom
     environment: Environment
     evidence: Evidence
-    search: Searched | None
+    search: SearchEvidence | None
     command: str
     harness_version: str
     script: Script = Script()

@@ -96,9 +96,8 @@ def _extents(issue: IssueContext) -> Iterator[Extent]:
 
 
 def _probed_unit(issue: IssueContext) -> str:
-    if issue.search and issue.search.kind == "blame":
-        return "environment of the blame"
-    return f"{issue.search.unit if issue.search else 'release'} of the bisect"
+    search = issue.search
+    return f"{search.unit if search else 'release'} of the {'blame' if search and search.blame else 'bisect'}"
 
 
 def _render(issue: IssueContext, extent: Extent) -> str:

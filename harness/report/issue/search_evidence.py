@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import ConfigError
 from harness.report.issue.comparison import ALONE, border_words, otherwise_words
-from harness.report.issue.model import Searched
+from harness.report.issue.model import BlameEvidence, SearchEvidence
 from harness.report.issue.wording import counted, listed, older
 from harness.report.model import Group, ReportContext
 from harness.search.blame import set_label
@@ -28,12 +28,12 @@ from harness.search.records import (
 from harness.store.records import AttemptRecord, CellRecord
 from harness.store.run_folder import RunFolder
 
-OWN = " The red cell that is described is the good end with these alone."
+OWN = " The failing cell that is described is the good end with only these."
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What a draft about one failure knows of a search: its cells and attempts, and package → repository."""
+class SearchedRun:
+    """The run of a search beside one failure: its cells and attempts; ``known`` is package → repository."""
 
     group: Group | None = None
     cells: Sequence[CellRecord] = ()
@@ -41,9 +41,9 @@ class Evidence:
     known: Mapping[str, str] | None = None
 
 
-def read_evidence(
+def read_search_evidence(
     folder: RunFolder, search: SearchRecord, group: Group, known: Mapping[str, str], *, own: bool
-) -> Searched:
+) -> SearchEvidence:
     """Return the search of a run folder as evidence about one failure; ``own``: the draft is about that very run.
 
     Raises:
@@ -57,13 +57,13 @@ def read_evidence(
             f"`harness {verb} --resume {folder.path.name}`"
         )
     insist(f"the {verb} {folder.path.name}", question, group)
-    evidence = Evidence(group, folder.read_record().cells, folder.attempts(), known)
+    run = SearchedRun(group, folder.read_record().cells, folder.attempts(), known)
     if isinstance(result, BlameResult) and isinstance(question, BlameQuestion):
-        return blamed(question, result, evidence, own=own)
+        return blamed(question, result, run, own=own)
     if isinstance(result, BlameResult):
         raise ConfigError(f"the {verb} {folder.path.name} has the result of a blame")
-    found = bisected(question, result, evidence)
-    return found if search.commits is None else with_commits(found, question, search.commits, evidence)
+    found = bisected(question, result, run)
+    return found if search.commits is None else with_commits(found, question, search.commits, run)
 
 
 def insist(what: str, question: Question, group: Group) -> None:
@@ -91,22 +91,22 @@ def criterion_text(question: Question) -> str:
     return f"any failure of {question.scenario}"
 
 
-def bisected(question: Question, result: BisectResult, evidence: Evidence) -> Searched:
+def bisected(question: Question, result: BisectResult, run: SearchedRun) -> SearchEvidence:
     """Return what a bisect says about a failure."""
     answer, how = sentence(question, result), _method(question, result)
-    found = Searched(
+    found = SearchEvidence(
         f"A bisect of {result.package} gave no answer: {answer} ({how}).",
         package=result.package,
-        compare=_compare(result, evidence.known),
+        compare=_compare(result, run.known),
         probed=tuple((_probed_name(result, one), each.word, each.reason) for one, each in result.evaluations.items()),
         unit=result.unit,
     )
     if result.ending is not Ending.FOUND:
         return found
-    return _with_answer(replace(found, sentence=f"{answer} ({how})."), result, evidence)
+    return _with_answer(replace(found, sentence=f"{answer} ({how})."), result, run)
 
 
-def with_commits(found: Searched, question: Question, commits: CommitResult, evidence: Evidence) -> Searched:
+def with_commits(found: SearchEvidence, question: Question, commits: CommitResult, run: SearchedRun) -> SearchEvidence:
     """Return what a bisect of releases says together with its search among commits.
 
     The first bad release stays the culprit; the commit is, if no release was evaluated.
@@ -118,20 +118,20 @@ def with_commits(found: Searched, question: Question, commits: CommitResult, evi
     span = f"between {commits.older} and {commits.newer}, {counted(len(commits.judged), 'commit')} run"
     match commits.ending:
         case Ending.FOUND:
-            return _with_answer(replace(found, sentence=f"{found.sentence} {answer} ({span})."), commits, evidence)
+            return _with_answer(replace(found, sentence=f"{found.sentence} {answer} ({span})."), commits, run)
         case Ending.INCONCLUSIVE:
             return replace(found, sentence=f"{found.sentence} Its commits gave no answer: {answer} ({span}).")
     return found  # it was interrupted, or the commits of the tags are not what the releases are
 
 
-def _with_answer(found: Searched, result: BisectResult, evidence: Evidence) -> Searched:
+def _with_answer(found: SearchEvidence, result: BisectResult, run: SearchedRun) -> SearchEvidence:
     """Add what differs around an answer; name it as the culprit if it is bad, and fails as the draft says."""
-    first, group = result.suspects[0], evidence.group
+    first, group = result.suspects[0], run.group
     name = result.short(first)
-    border = border_words(result.package, result.short(result.before), name, evidence.cells)
+    border = border_words(result.package, result.short(result.before), name, run.cells)
     otherwise = ""
     if group is not None and not result.find_fix:
-        otherwise = otherwise_words(result.package, name, evidence.cells, evidence.attempts, group)
+        otherwise = otherwise_words(result.package, name, run.cells, run.attempts, group)
     links = found.links
     if isinstance(result, CommitResult) and (page := github_page(result.address)):
         commit, _, *pull = commit_links(page, result.before, result.commits[first])
@@ -167,7 +167,7 @@ def _probed_name(result: BisectResult, candidate: str) -> str:
     return result.name(candidate) if isinstance(result, CommitResult) else candidate
 
 
-def blamed(question: BlameQuestion, result: BlameResult, evidence: Evidence, *, own: bool = False) -> Searched:
+def blamed(question: BlameQuestion, result: BlameResult, run: SearchedRun, *, own: bool = False) -> SearchEvidence:
     """Return what a blame says: it proves the set that it names, and no release.
 
     In a draft about its ``own`` run its cells are compared with each other.
@@ -176,10 +176,10 @@ def blamed(question: BlameQuestion, result: BlameResult, evidence: Evidence, *, 
     ends = f"{counted(len(question.changes), 'change')} between two environments"
     how = f"{counted(result.ran, 'environment')} run, with {criterion_text(question)} as bad"
     answer = sentence(question, result)
-    found = Searched(
+    blame = BlameEvidence(tuple(change.words() for change in question.changes))
+    found = SearchEvidence(
         f"A blame over {ends} gave no answer: {answer} ({how}).",
-        kind="blame",
-        changes=tuple(change.words() for change in question.changes),
+        unit="environment",
         probed=tuple(
             (
                 set_label(question.changes, {at[name] for name in one.applied}),
@@ -188,20 +188,23 @@ def blamed(question: BlameQuestion, result: BlameResult, evidence: Evidence, *, 
             )
             for one in result.probes
         ),
+        blame=blame,
     )
     if result.ending is not Ending.FOUND:
         return found
     first = [question.changes[at[name]] for name in result.heads]
-    links = (_compare_change(question.changes[at[name]], evidence.known or {}) for name in result.members)
+    links = (_compare_change(question.changes[at[name]], run.known or {}) for name in result.members)
     return replace(
         found,
         sentence=f"Of {ends}, {answer} ({how}).{OWN if own else ''} No single release was searched for.",
-        regression=_regression(first, tied=any(result.heads.values())),
-        where=_and([_named(change) for change in first]),
-        gone=_gone(result, first),
-        settled=own,
-        pair=_pair(result) if own else ("", ""),
         links=tuple(link for link in links if link),
+        blame=replace(
+            blame,
+            regression=_regression(first, tied=any(result.heads.values())),
+            where=_and([_named(change) for change in first]),
+            fixed=_fixed(result, first),
+            pair=_pair(result) if own else None,
+        ),
     )
 
 
@@ -235,13 +238,13 @@ def _regression(first: list[PackageChange], *, tied: bool) -> str:
     return f"between {change.package} {change.old.label} and {change.new.label}"
 
 
-def _gone(result: BlameResult, first: list[PackageChange]) -> str:
-    """Return that a newer release of one package passes; empty if none was seen to."""
+def _fixed(result: BlameResult, first: list[PackageChange]) -> str:
+    """Return a note if a newer release of one package passes; empty if none is known to."""
     alone = {group[0] for group in result.proven if len(group) == 1}
     for change in first:
         if change.package in alone and change.old and change.new and older(change.new.label, change.old.label):
             newer = f"{change.package} {change.old.label}, which is newer than {change.new.label}"
-            return f"It passes in {newer}: it may be fixed, and nothing left to post"
+            return f"It passes in {newer}: it may be fixed already"
     return ""
 
 

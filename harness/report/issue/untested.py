@@ -12,7 +12,7 @@ from harness.matrix.index import cached_releases
 from harness.report.issue.comparison import Example
 from harness.report.issue.environment import gpu_names, host_of, installed, notable_versions
 from harness.report.issue.evidence import checkpoints_of
-from harness.report.issue.model import Searched
+from harness.report.issue.model import SearchEvidence
 from harness.report.issue.wording import listed
 from harness.search.links import RELEASE
 from harness.store.records import RunRecord, ScenarioInfo
@@ -40,7 +40,7 @@ def known_newest(packages: Iterable[str], folder: Path) -> dict[str, Newest]:
     return found
 
 
-def versions_tried(run: RunRecord, example: Example, searched: Searched | None) -> dict[str, tuple[str, ...]]:
+def versions_tried(run: RunRecord, example: Example, searched: SearchEvidence | None) -> dict[str, tuple[str, ...]]:
     """Return the versions with which the scenario ran, in this run and in the search, of each notable package."""
     ran = {box.cell for box in example.row.boxes if box.ran_on}
     cells = [installed(cell) for cell in run.cells if cell.id in ran]

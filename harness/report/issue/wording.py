@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from packaging.version import InvalidVersion, Version
 
-from harness.report.issue.model import CellComparison, CellDifference, ScenarioCounts, Searched
+from harness.report.issue.model import CellComparison, CellDifference, ScenarioCounts, SearchEvidence
 from harness.report.issue.repository import frame_of
 
 FEW = 4
@@ -42,7 +42,12 @@ def split_expectation(failure: str) -> tuple[bool, str]:
 
 
 def title(
-    headline: str, comparison: CellComparison | None, searched: Searched | None, cell: str, *, intended: bool = False
+    headline: str,
+    comparison: CellComparison | None,
+    searched: SearchEvidence | None,
+    cell: str,
+    *,
+    intended: bool = False,
 ) -> str:
     """Return the title: what happens, and the release if the evidence names one.
 
@@ -60,16 +65,16 @@ def title(
     =================================================== ==============================================
     """
     text, word = " ".join(headline.split()), "Changed" if intended else "Regression"
-    change = regression(comparison)
+    change, blame = regression(comparison), searched.blame if searched else None
     if searched and searched.culprit:
         text = f"[{word} {'in' if searched.alone else 'with'} {searched.package} {searched.culprit}] {text}"
-    elif searched and searched.regression:
-        text = f"[{word} {searched.regression}] {text}"
+    elif blame and blame.regression:
+        text = f"[{word} {blame.regression}] {text}"
     elif change and not (searched and searched.settled):
         text = f"[{word} between {change.name} {change.passing} and {change.failing}] {text}"
     else:
         newer = comparison.packages[0].passing if comparison and passes_in_newer(comparison) else None
-        cell = (searched.where if searched else "") or cell
+        cell = (blame.where if blame else "") or cell
         where = f"(seen with {cell}{f', not with {newer}' if newer else ''})"
         text = f"{text if len(text) < TITLE - len(where) else text[: TITLE - len(where)] + '…'} {where}"
     return text if len(text) <= TITLE else text[: TITLE - 1] + "…"

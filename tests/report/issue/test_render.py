@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from harness.report.issue.model import Script, Searched
+from harness.report.issue.model import Script, SearchEvidence
 from harness.report.issue.render import render
 from harness.store.records import Failure, Frame
 
@@ -21,10 +21,10 @@ def compare_golden(name, text):
 
 def test_the_draft_is_as_agreed(draft_of):
     """Renew it with ``HARNESS_RENEW_GOLDEN=1 pytest tests/report`` and read the difference before you commit it."""
-    found = Searched(
+    found = SearchEvidence(
         "transformers 5.0.0 is the first bad release.",
-        "5.0.0",
-        "transformers",
+        culprit="5.0.0",
+        package="transformers",
         alone=True,
         compare="https://github.com/a/b/compare/v1...v2",
         probed=(("4.57.5", "good", "pass"), ("5.0.0", "bad", "fail")),
@@ -35,7 +35,7 @@ def test_the_draft_is_as_agreed(draft_of):
 
 
 def test_the_probes_of_a_search_are_called_releases_or_commits(draft_of):
-    found = Searched("A.", package="peft", probed=(("a", "good", ""), ("b", "bad", "")), unit="commit")
+    found = SearchEvidence("A.", package="peft", probed=(("a", "good", ""), ("b", "bad", "")), unit="commit")
     assert "<summary>2 commits were run</summary>" in render(draft_of("timeout", searched=found)).text
     one = replace(found, probed=found.probed[:1], unit="release")
     assert "<summary>1 release was run</summary>" in render(draft_of("timeout", searched=one)).text

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from harness.report.issue.model import Searched
+from harness.report.issue.model import SearchEvidence
 from harness.report.issue.repository import target
 from harness.search.links import repositories
 
@@ -56,7 +56,9 @@ def test_a_module_of_one_file_is_a_package_where_the_traceback_says_so():
 
 
 def test_a_first_bad_commit_is_a_regression_of_its_package(draft_of):
-    found = Searched("bbbbbbbbbb is the first bad commit.", "bbbbbbbbbb", "peft", alone=True, unit="commit")
+    found = SearchEvidence(
+        "bbbbbbbbbb is the first bad commit.", culprit="bbbbbbbbbb", package="peft", alone=True, unit="commit"
+    )
     issue = draft_of("timeout", searched=found)
     assert issue.posting.title.startswith("[Regression in peft bbbbbbbbbb] ")
     assert "regression" in issue.posting.labels

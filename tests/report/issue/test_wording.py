@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.report.issue.model import CellComparison, CellDifference, ScenarioCounts, Searched
+from harness.report.issue.model import CellComparison, CellDifference, ScenarioCounts, SearchEvidence
 from harness.report.issue.wording import comparison_sentence, counts_sentence, title
 
 ONE = CellDifference("package", "transformers", "5.6.2", "4.57.6")
@@ -64,9 +64,17 @@ def test_with_a_search_only_the_run_by_itself_leaves_the_package_open():
             "It breaks (seen with c, not with 2)",
         ),
         (CellComparison("r", "g", (replace(ONE, failing="dev"),)), None, "It breaks (seen with c)"),
-        (None, Searched("", "5.4.0", "transformers", alone=True), "[Regression in transformers 5.4.0] It breaks"),
-        (None, Searched("", "5.4.0", "transformers"), "[Regression with transformers 5.4.0] It breaks"),
-        (None, Searched("", "", "transformers"), "It breaks (seen with c)"),
+        (
+            None,
+            SearchEvidence("", culprit="5.4.0", package="transformers", alone=True),
+            "[Regression in transformers 5.4.0] It breaks",
+        ),
+        (
+            None,
+            SearchEvidence("", culprit="5.4.0", package="transformers"),
+            "[Regression with transformers 5.4.0] It breaks",
+        ),
+        (None, SearchEvidence("", culprit="", package="transformers"), "It breaks (seen with c)"),
     ],
 )
 def test_the_title_names_a_release_only_where_the_evidence_does(contrast, searched, expected):
@@ -77,13 +85,13 @@ def test_an_intended_change_is_not_called_a_regression():
     assert title("It breaks", CellComparison("r", "g", (ONE,)), None, "c", intended=True).startswith(
         "[Changed between transf"
     )
-    found = Searched("", "5.4.0", "transformers", alone=True)
+    found = SearchEvidence("", culprit="5.4.0", package="transformers", alone=True)
     assert title("It breaks", None, found, "c", intended=True) == "[Changed in transformers 5.4.0] It breaks"
 
 
 def test_no_title_is_longer_than_github_takes():
     assert len(title("x" * 900, None, None, "c")) < 256
-    assert len(title("x" * 900, None, Searched("", "5.4.0", "transformers"), "c")) < 256
+    assert len(title("x" * 900, None, SearchEvidence("", culprit="5.4.0", package="transformers"), "c")) < 256
 
 
 @pytest.mark.parametrize(

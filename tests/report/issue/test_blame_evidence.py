@@ -12,7 +12,7 @@ from harness.report.issue.build import Material, build
 from harness.report.issue.draft import select_failure
 from harness.report.issue.evidence import failures
 from harness.report.issue.render import render
-from harness.report.issue.search_evidence import Evidence, blamed, read_evidence, renamed
+from harness.report.issue.search_evidence import SearchedRun, blamed, read_search_evidence, renamed
 from harness.search.blame import set_label
 from harness.search.links import repositories
 from harness.search.records import (
@@ -56,7 +56,7 @@ def result(asked, members, proven, probes=(), **more):
 def said(*changes, members=None, proven=None, own=True, **more):
     asked, names = question(*changes), members or tuple(one.package for one in changes)
     return blamed(
-        asked, result(asked, names, proven or tuple((one,) for one in names), **more), Evidence(known=KNOWN), own=own
+        asked, result(asked, names, proven or tuple((one,) for one in names), **more), SearchedRun(known=KNOWN), own=own
     )
 
 
@@ -80,7 +80,7 @@ def test_the_title_names_all_that_is_needed_and_a_package_that_went_back_is_no_r
     changes, proven, regression, where
 ):
     found = said(*changes, proven=proven)
-    assert (found.regression, found.where) == (regression, where)
+    assert (found.blame.regression, found.blame.where) == (regression, where)
 
 
 def test_the_sentence_is_the_answer_with_what_it_rests_on():
@@ -88,8 +88,8 @@ def test_the_sentence_is_the_answer_with_what_it_rests_on():
     assert found.sentence == (
         "Of 2 changes between two environments, transformers 4.57.5 → 5.0.0 and accelerate 1.13.0 → 1.11.0 are needed"
         " together; with either one removed it is good (0 environments run, with any failure of"
-        " scenarios/adapters.py::test_split_base as bad). The red cell that is described is the good end with these"
-        " alone. No single release was searched for."
+        " scenarios/adapters.py::test_split_base as bad). The failing cell that is described is the good end with only"
+        " these. No single release was searched for."
     )
     assert found.links == (
         "https://github.com/huggingface/transformers/compare/v4.57.5...v5.0.0",
@@ -98,9 +98,9 @@ def test_the_sentence_is_the_answer_with_what_it_rests_on():
 
 
 def test_what_is_green_with_a_newer_release_of_one_package_may_be_mended():
-    assert said(UP, BACK).gone.startswith("It passes in accelerate 1.13.0, which is newer than 1.11.0")
-    assert said(UP, BACK, proven=(("transformers", "accelerate"),)).gone == ""
-    assert said(UP).gone == ""
+    assert said(UP, BACK).blame.fixed.startswith("It passes in accelerate 1.13.0, which is newer than 1.11.0")
+    assert said(UP, BACK, proven=(("transformers", "accelerate"),)).blame.fixed == ""
+    assert said(UP).blame.fixed == ""
 
 
 def test_no_answer_is_called_none_and_names_nothing():
@@ -108,7 +108,7 @@ def test_no_answer_is_called_none_and_names_nothing():
     assert found.sentence.startswith(
         "A blame over 2 changes between two environments gave no answer: inconclusive: the good end is not good"
     )
-    assert (found.regression, found.where, found.settled, found.pair) == ("", "", False, ("", ""))
+    assert (found.blame.regression, found.blame.where, found.settled) == ("", "", False)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def issue_of(blame, *, own=True):
     report = renamed(build_report(run, rows), asked)
     group = select_failure(failures(report.groups, report.rows), None)
     return build(
-        Material(run, rows, report, {}), group, read_evidence(folder, read_search(folder), group, KNOWN, own=own)
+        Material(run, rows, report, {}), group, read_search_evidence(folder, read_search(folder), group, KNOWN, own=own)
     )
 
 
@@ -174,8 +174,8 @@ def test_in_the_draft_of_another_run_its_own_closest_pair_stays_and_proves_no_mo
         "the bad end",
         "the good end with transformers + huggingface-hub",
     )
-    assert issue.search.pair == ("", "")
-    assert "The red cell that is described" not in " ".join(issue.summary)
+    assert issue.search.blame.pair is None
+    assert "The failing cell that is described" not in " ".join(issue.summary)
 
 
 def test_every_environment_that_was_tried_stands_in_the_text(blame):

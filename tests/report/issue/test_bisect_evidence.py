@@ -4,8 +4,8 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.matrix.git import Commit
-from harness.report.issue.model import Searched
-from harness.report.issue.search_evidence import Evidence, bisected, read_evidence, with_commits
+from harness.report.issue.model import SearchEvidence
+from harness.report.issue.search_evidence import SearchedRun, bisected, read_search_evidence, with_commits
 from harness.report.model import Group, Word
 from harness.search.criterion import Evaluation
 from harness.search.links import repositories
@@ -58,7 +58,7 @@ def cells(make_cell):
 
 
 def said(result=FOUND, asked=ASKED, cells=(), attempts=()):
-    return bisected(asked, result, Evidence(GROUP, cells, attempts, KNOWN))
+    return bisected(asked, result, SearchedRun(GROUP, cells, attempts, KNOWN))
 
 
 def test_an_answer_names_the_release_the_span_and_what_counted_as_bad(cells):
@@ -166,9 +166,9 @@ def bisect(tmp_path, make_run, cells):
 
 def test_a_bisect_is_read_from_its_folder(bisect):
     with pytest.raises(ConfigError, match="the bisect bisect has not come to an end; continue with `harness bisect"):
-        read_evidence(bisect, read_search(bisect), GROUP, KNOWN, own=False)
+        read_search_evidence(bisect, read_search(bisect), GROUP, KNOWN, own=False)
     search = SearchRecord(question=ASKED, result=FOUND)
-    assert read_evidence(bisect, search, GROUP, KNOWN, own=False).culprit == "5.4.0"
+    assert read_search_evidence(bisect, search, GROUP, KNOWN, own=False).culprit == "5.4.0"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_bisect_is_read_from_its_folder(bisect):
 def test_a_bisect_of_something_else_is_refused(bisect, changes, sentence):
     search = SearchRecord(question=ASKED.model_copy(update=changes), result=FOUND)
     with pytest.raises(ConfigError, match=sentence):
-        read_evidence(bisect, search, GROUP, KNOWN, own=False)
+        read_search_evidence(bisect, search, GROUP, KNOWN, own=False)
 
 
 def test_a_scan_without_a_bound_judges_no_release():
@@ -207,7 +207,7 @@ COMMITS = CommitResult(
 
 
 def with_found_commits(found, commits, cells=(), attempts=(), group=None):
-    return with_commits(found, ASKED, commits, Evidence(group, cells, attempts, KNOWN))
+    return with_commits(found, ASKED, commits, SearchedRun(group, cells, attempts, KNOWN))
 
 
 def test_the_commit_that_was_found_is_named_and_linked():
@@ -242,7 +242,7 @@ BETWEEN = CommitQuestion(
 
 
 def alone(result, cells=(), attempts=(), group=None):
-    return bisected(BETWEEN, result, Evidence(group, cells, attempts))
+    return bisected(BETWEEN, result, SearchedRun(group, cells, attempts))
 
 
 def test_a_bisect_of_commits_names_the_commit_and_how_it_was_found():
@@ -296,7 +296,7 @@ def test_a_commit_that_fails_in_another_way_is_not_the_culprit(commit_cells, mak
     other = make_red(commit_cells[1], TEST, "fail:run:exception", unlike, "E")
     for found in (
         alone(ALONE, commit_cells, [other], GROUP),
-        with_found_commits(Searched("A.", package="transformers"), COMMITS, commit_cells, [other], GROUP),
+        with_found_commits(SearchEvidence("A.", package="transformers"), COMMITS, commit_cells, [other], GROUP),
     ):
         assert found.culprit == ""
         assert found.sentence.endswith(" At bbbbbbbbbb it fails in another way, though: E.")
@@ -315,7 +315,7 @@ def test_a_bisect_of_commits_is_read_with_its_cells(tmp_path, make_run, commit_c
     folder.path.mkdir()
     folder.write_record(make_run(cells=commit_cells))
     question = BETWEEN.model_copy(update={"scenario": "adapters.py"})
-    found = read_evidence(folder, SearchRecord(question=question, result=ALONE), GROUP, KNOWN, own=False)
+    found = read_search_evidence(folder, SearchRecord(question=question, result=ALONE), GROUP, KNOWN, own=False)
     assert (found.culprit, found.alone) == ("bbbbbbbbbb", True)
 
 
