@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import nox
 
@@ -41,7 +42,8 @@ nox.options.sessions = ["matrix"]
 nox.options.error_on_missing_interpreters = True
 
 HARNESS = (sys.executable, "-m", "harness.cli.main")
-PAIR = ("-n", "2", "--dist")  # two processes whatever the machine: each may run two cells, of 1 GB and more
+# Two processes whatever the machine: each may run two cells, of 1 GB and more. Snapshots are compared, not renewed.
+PAIR = ("-n", "2", "--inline-snapshot=disable", "--dist")
 
 
 def cell_ids() -> tuple[list[str], str]:
@@ -71,10 +73,24 @@ def cell(session: nox.Session, cell: str) -> None:
     session.run(*HARNESS, "run", default_matrix(), "--cells", cell, *session.posargs)
 
 
+def install_for_tests(session: nox.Session) -> None:
+    """Install the checkout and what its tests need."""
+    session.install("-e", ".", *nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test"))
+
+
+@nox.session(venv_backend="virtualenv", reuse_venv=True)
+def snapshots(session: nox.Session) -> None:
+    """Renew the screens that tests compare (help, tables, Markdown) after a change of words; read `git diff` then."""
+    install_for_tests(session)
+    tests = [str(path) for path in sorted(Path("tests").rglob("test_*.py")) if "inline_snapshot" in path.read_text()]
+    session.run("pytest", "-q", "--inline-snapshot=create,fix", *tests, success_codes=[0, 1], silent=True)
+    session.run("pytest", "-q", *tests)
+
+
 @nox.session(venv_backend="virtualenv")  # pip honours pip.conf
 def tests(session: nox.Session) -> None:
     """Lint, types, unit tests, then tests that install real releases, then the report in a browser."""
-    session.install("-e", ".", *nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test"))
+    install_for_tests(session)
     if session.posargs:
         session.run("pytest", *session.posargs)
         return

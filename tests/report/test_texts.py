@@ -1,34 +1,20 @@
-"""Markdown and the terminal's summary, as golden files.
+"""Markdown and the terminal's summary, as snapshots."""
 
-Renew them with ``HARNESS_RENEW_GOLDEN=1 pytest tests/report`` and read the difference before you commit it.
-"""
-
-import os
 import re
-from pathlib import Path
 
 import pytest
+from inline_snapshot import external_file
 
 from harness.report.context import build
 from harness.report.markdown import LIMIT, code, escaped, render
 
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def compare_golden(name, text):
-    path = GOLDEN / name
-    if os.environ.get("HARNESS_RENEW_GOLDEN") == "1":
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
-
 
 def test_markdown_is_as_recorded(context):
-    compare_golden("matrix.md", render(context))
+    assert render(context) == external_file("golden/matrix.md", format=".txt")
 
 
 def test_summary_is_as_recorded(context, summary_text):
-    compare_golden("summary.txt", summary_text(context))
+    assert summary_text(context) == external_file("golden/summary.txt")
 
 
 def test_summary_of_a_run_without_changes(make_run, summary_text):

@@ -1,26 +1,16 @@
 """The text of a draft fits into an issue, and no text in it becomes markup."""
 
-import os
 import re
 from dataclasses import replace
-from pathlib import Path
+
+from inline_snapshot import external_file
 
 from harness.report.issue.model import Script, SearchEvidence
 from harness.report.issue.render import render
 from harness.store.records import Failure, Frame
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-
-
-def compare_golden(name, text):
-    path = GOLDEN / name
-    if os.environ.get("HARNESS_RENEW_GOLDEN") == "1":
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
-
 
 def test_the_draft_is_as_agreed(draft_of):
-    """Renew it with ``HARNESS_RENEW_GOLDEN=1 pytest tests/report`` and read the difference before you commit it."""
     found = SearchEvidence(
         "transformers 5.0.0 is the first bad release.",
         culprit="5.0.0",
@@ -31,7 +21,7 @@ def test_the_draft_is_as_agreed(draft_of):
     )
     issue = draft_of("expectation: reserved near allocated", searched=found)
     script = Script('print("a")\n\n\nprint("```")\n', ("One note.",))
-    compare_golden("issue.md", render(replace(issue, script=script)).text)
+    assert render(replace(issue, script=script)).text == external_file("../golden/issue.md", format=".txt")
 
 
 def test_the_probes_of_a_search_are_called_releases_or_commits(draft_of):
