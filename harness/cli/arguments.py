@@ -6,6 +6,7 @@ import argparse
 import datetime as dt
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,30 @@ from harness.errors import ConfigError
 from harness.matrix.expand import override_versions
 from harness.matrix.schema import Matrix, load_matrix
 from harness.runner.gpus import read_gpus
+from harness.runner.isolation import Isolation
 from harness.search.criterion import Criterion, read_factor
 from harness.session.context import BUSY_BYTES
 
 DEFAULT_MATRIX = "quickstart"
-
-
 REPORTS = Path("reports")
-
-
+RUN = "path, name, unique beginning of a name, latest or latest~N"
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-
-
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
 
 
 def default_matrix() -> str:
     """Return the matrix that ``HARNESS_MATRIX`` names, else the quickstart."""
     return os.environ.get("HARNESS_MATRIX") or DEFAULT_MATRIX
+
+
+def add_actions(verb: argparse.ArgumentParser, actions: Mapping[str, str]) -> list[argparse.ArgumentParser]:
+    """Add the actions of a verb, each with its summary, and return their parsers."""
+    below = verb.add_subparsers(title="actions", metavar="ACTION", required=True)
+    return [
+        below.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
+        for name, summary in actions.items()
+    ]
 
 
 def add_matrix(verb: argparse.ArgumentParser) -> None:
@@ -43,14 +47,14 @@ def add_matrix(verb: argparse.ArgumentParser) -> None:
         nargs="?",
         default=default_matrix(),
         metavar="MATRIX",
-        help="a matrix file or the name of one in matrices/ (default: $HARNESS_MATRIX or quickstart)",
+        help="matrix file, or name of one in matrices/ (default: $HARNESS_MATRIX, else quickstart)",
     )
     verb.add_argument(
         "--scenarios",
         action="append",
         default=[],
         metavar="FILE[::TEST]",
-        help="scenarios instead of the matrix's own (repeatable)",
+        help="run these scenarios instead of the matrix's own (repeatable)",
     )
     verb.add_argument(
         "--with",
@@ -58,10 +62,14 @@ def add_matrix(verb: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PACKAGE=VERSION",
-        help="this version instead of the matrix's; an axis keeps what the reference cell has (repeatable)",
+        help="override a package version; the reference cell keeps its own (repeatable)",
     )
     verb.add_argument(
-        "--cells", action="append", default=[], metavar="ID", help="only these cells: ids or patterns (repeatable)"
+        "--cells",
+        action="append",
+        default=[],
+        metavar="CELL",
+        help="select cells by id or pattern, such as '*4.57*' (repeatable)",
     )
 
 
@@ -72,16 +80,41 @@ def read_matrix(options: argparse.Namespace) -> Matrix:
 
 def add_reports(verb: argparse.ArgumentParser) -> None:
     """Add the folder of run folders."""
-    verb.add_argument("--reports", type=Path, default=REPORTS, metavar="DIR", help="where run folders lie (reports/)")
+    verb.add_argument(
+        "--reports", type=Path, default=REPORTS, metavar="DIR", help="directory of run folders (default: reports)"
+    )
+
+
+def add_jobs(verb: argparse.ArgumentParser) -> None:
+    """Add how many cells run at once."""
+    verb.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="number of cells to run at once (default: one per GPU; 2 without a GPU)",
+    )
+
+
+def add_isolation(verb: argparse.ArgumentParser, default: Isolation | None = None) -> None:
+    """Add how attempts are isolated from each other."""
+    verb.add_argument(
+        "--isolation",
+        type=isolation,
+        choices=list(Isolation),
+        default=default,
+        help="run each attempt in a fork of a prepared interpreter, or in a fresh one (default: fork)",
+    )
 
 
 def add_timeout(verb: argparse.ArgumentParser) -> None:
-    """Add how long an attempt may take."""
-    verb.add_argument("--timeout", type=seconds, metavar="SECONDS", help="for an attempt (default: the matrix's)")
+    """Add the time limit of an attempt."""
+    verb.add_argument(
+        "--timeout", type=seconds, metavar="SECONDS", help="time limit of an attempt (default: the matrix's)"
+    )
 
 
 def add_gpu_busy(verb: argparse.ArgumentParser) -> None:
-    """Add when a GPU counts as busy."""
+    """Add the memory in use from which a GPU counts as busy."""
     verb.add_argument(
         "--gpu-busy",
         type=size,
@@ -102,6 +135,14 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not above zero")
     return number
+
+
+def isolation(text: str) -> Isolation:
+    """Read a kind of isolation."""
+    try:
+        return Isolation(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is neither fork nor spawn") from None
 
 
 def seconds(text: str) -> float:

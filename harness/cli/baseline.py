@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from harness.cli.arguments import add_json, add_reports
+from harness.cli.arguments import RUN, add_actions, add_json, add_reports
 from harness.errors import ConfigError, ExitCode
 from harness.report.write import known_issues
 from harness.session.boxes import boxes_of
@@ -21,27 +21,29 @@ from harness.verdict.acceptance import acceptable, acceptance
 from harness.verdict.box import Answer, Entry
 from harness.verdict.compared import compared
 
+ACTIONS = {
+    "set": "make a run the baseline of its matrix",
+    "show": "show the baselines, their reasons and the accepted differences",
+    "accept": "accept how a scenario differs from the baseline",
+}
+
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the actions of the verb and their arguments."""
-    own = verb.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    setting = own.add_parser("set", help="make a run the baseline of its matrix")
-    showing = own.add_parser("show", help="show the baselines, their reasons, and what was accepted")
-    accepting = own.add_parser("accept", help="accept what differs from the baseline in a scenario")
+    setting, showing, accepting = add_actions(verb, ACTIONS)
     for each in (setting, accepting):
-        each.add_argument("run", metavar="RUN", help="a run folder, its name, latest, or latest~1")
+        each.add_argument("run", metavar="RUN", help=RUN)
     accepting.add_argument(
-        "scenario", metavar="SCENARIO", help="its id, a pattern, or a function: every parameter of it"
+        "scenario", metavar="SCENARIO", help="scenario id, pattern, or test function with all its parameters"
     )
     accepting.add_argument(
-        "--line", metavar="LINE", help="only this cell-line (default: every one in which it differs)"
+        "--line", metavar="SERIES", help="accept only in this cell series (default: in all that differ)"
     )
     for each in (setting, accepting):
-        each.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept and shown")
+        each.add_argument("--reason", required=True, metavar="TEXT", help="reason, which is kept with the baseline")
     for each, does in ((setting, set_run), (showing, show), (accepting, accept_entries)):
-        each.add_argument(
-            "--matrix", metavar="NAME", help="the matrix whose baseline is meant (default: the run's; all)"
-        )
+        default = "all" if each is showing else "that of RUN"
+        each.add_argument("--matrix", metavar="NAME", help=f"matrix of the baseline (default: {default})")
         add_reports(each)
         add_json(each)
         each.set_defaults(verb=does)

@@ -26,27 +26,51 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_matrix(verb)
     verb.add_argument(
-        "-o", "--output", type=Path, default=Path("bundle.tar.xz"), metavar="FILE", help="default: bundle.tar.xz"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("bundle.tar.xz"),
+        metavar="FILE",
+        help="bundle to write (default: bundle.tar.xz)",
     )
     verb.add_argument(
-        "--python", metavar="X.Y", help="the other machine's Python (default: the matrix's, else this one)"
+        "--python", metavar="X.Y", help="Python version of the target machine (default: the matrix's, else this one's)"
     )
-    verb.add_argument("--platform", default="linux-x86_64", help="linux-x86_64 (default) or linux-aarch64")
+    verb.add_argument(
+        "--platform",
+        default="linux-x86_64",
+        metavar="NAME",
+        help="platform of the target machine: linux-x86_64 (default) or linux-aarch64",
+    )
     verb.add_argument(
         "--exclude",
         action="append",
         default=[],
         metavar="PACKAGE",
-        help="take it from the other machine's base (a pinned torch always is)",
-    )
-    verb.add_argument("--base-freeze", type=Path, metavar="FILE", help="what that base has: `pip list --format=freeze`")
-    verb.add_argument("--cuda", type=_cuda, metavar="130", help="keep one CUDA version of bitsandbytes, and the CPU's")
-    verb.add_argument("--checkpoints", action="store_true", help="build the checkpoints here and bring them along")
-    verb.add_argument(
-        "--with-report", action="store_true", help="bring pandas and pyarrow, so that tables are made there"
+        help="leave out a package that the target machine provides, as a pinned torch always is (repeatable)",
     )
     verb.add_argument(
-        "--with-torch", action="store_true", help="bring the torch that the index gives, instead of the base's"
+        "--base-freeze",
+        type=Path,
+        metavar="FILE",
+        help="packages of the target machine, as written by 'pip list --format=freeze'",
+    )
+    verb.add_argument(
+        "--cuda",
+        type=_cuda,
+        metavar="VERSION",
+        help="keep only the bitsandbytes libraries for this CUDA version, such as 130, and the CPU",
+    )
+    verb.add_argument("--checkpoints", action="store_true", help="build the checkpoints here and include them")
+    verb.add_argument(
+        "--with-report",
+        action="store_true",
+        help="include pandas and pyarrow, so that the target machine can write tables",
+    )
+    verb.add_argument(
+        "--with-torch",
+        action="store_true",
+        help="include torch from the package index instead of using the target machine's",
     )
     add_json(verb)
     verb.set_defaults(verb=bundle)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.arguments import add_json
+from harness.cli.arguments import add_actions, add_json
 from harness.envs.cache_dir import CacheDir
 from harness.envs.usage_locks import UsageLocks
 from harness.errors import ConfigError, ExitCode
@@ -28,21 +28,26 @@ from harness.session.checkpoints import (
     open_store,
 )
 
+ACTIONS = {
+    "list": "list all definitions, their sizes and what is built",
+    "build": "build checkpoints, or resume an interrupted build",
+}
+
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the actions of the verb and their arguments."""
-    actions = verb.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="every definition, its sizes, and what is built")
+    listing, building = add_actions(verb, ACTIONS)
     listing.set_defaults(verb=show)
-    building = actions.add_parser("build", help="build checkpoints, or go on with an interrupted build")
-    building.add_argument("names", nargs="*", metavar="NAME", help="which; an adapter brings its base")
-    building.add_argument("--all", action="store_true", help="every one that has this size")
-    building.add_argument("--size", choices=SIZES, default="tiny", help="tiny (default) or the real shape")
+    building.add_argument("names", nargs="*", metavar="NAME", help="checkpoints to build; an adapter includes its base")
+    building.add_argument("--all", action="store_true", help="build every checkpoint that has this size")
+    building.add_argument(
+        "--size", choices=SIZES, default="tiny", help="tiny, or full for the real shape (default: tiny)"
+    )
     building.add_argument(
         "--python",
         metavar="PATH",
-        help=f"an interpreter with torch, transformers and safetensors to build with (default: ${VARIABLE}, else the "
-        "pinned environment)",
+        help="interpreter to build with; needs torch, transformers and safetensors "
+        f"(default: ${VARIABLE}, else the pinned environment)",
     )
     building.set_defaults(verb=build)
     for action in (listing, building):
@@ -52,7 +57,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
             default=[],
             type=Path,
             metavar="FILE",
-            help="take the definitions in checkpoints/ beside this file too (repeatable)",
+            help="also use the definitions in checkpoints/ next to this file (repeatable)",
         )
         add_json(action)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from harness.cli.arguments import add_reports
+from harness.cli.arguments import RUN, add_reports
 from harness.errors import ExitCode
 from harness.redact.private import Private
 from harness.redact.values import redact_value
@@ -25,30 +25,32 @@ from harness.session.private import private_of
 from harness.verdict.acceptance import FAIL_ON, exit_code
 from harness.verdict.compared import compared
 
-SIDE = "a run (path, name's begin or end, latest, latest~1, baseline) or a cell of one (RUN:CELL)"
+SIDE = f"run ({RUN}, or baseline), or one cell of it (RUN:CELL)"
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     verb.add_argument("old", metavar="OLD", help=SIDE)
-    verb.add_argument("new", metavar="NEW", nargs="?", default="latest", help="the same (default: latest)")
+    verb.add_argument("new", metavar="NEW", nargs="?", default="latest", help="as OLD (default: latest)")
     verb.add_argument(
         "--cells",
         action="append",
         default=[],
-        metavar="ID",
-        help="only these: ids, cell-lines or patterns (repeatable)",
+        metavar="CELL",
+        help="compare only these cells: ids, series or patterns (repeatable)",
     )
     verb.add_argument(
         "--fail-on",
         action="append",
         default=[],
         choices=tuple(FAIL_ON),
-        help="exit with 1 when there is one (repeatable)",
+        help="exit with 1 if there is such a difference (repeatable)",
     )
     form = verb.add_mutually_exclusive_group()
-    form.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="what is written (text)")
-    form.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
+    form.add_argument(
+        "--format", choices=("text", "markdown", "json"), default="text", help="output format (default: text)"
+    )
+    form.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
     add_reports(verb)
     verb.set_defaults(verb=compare)
 

@@ -27,11 +27,15 @@ from harness.store.runs import find_run
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    verb.add_argument("cell", metavar="CELL", help="a cell's id, or a pattern that matches one")
-    verb.add_argument("--matrix", default=default_matrix(), help="the matrix it belongs to (default: as for run)")
-    verb.add_argument("--run", metavar="RUN", help="the run it belongs to, with the lock it had there")
+    verb.add_argument("cell", metavar="CELL", help="cell id, or a pattern that matches one cell")
+    verb.add_argument(
+        "--matrix", default=default_matrix(), metavar="MATRIX", help="matrix of the cell (default: as for run)"
+    )
+    verb.add_argument("--run", metavar="RUN", help="use the cell of this run, with the lock it had there")
     add_reports(verb)
-    verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run (default: a shell)")
+    verb.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="command to run (default: a shell)"
+    )
     verb.set_defaults(verb=enter)
 
 

@@ -28,9 +28,16 @@ DAY = 86_400.0
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    verb.add_argument("--older-than", type=age, metavar="AGE", help="remove what was not used for so long (14d, 2w)")
-    verb.add_argument("--keep", type=size, metavar="SIZE", help="remove the longest unused until this much is left")
-    verb.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    verb.add_argument(
+        "--older-than", type=age, metavar="AGE", help="remove what was not used for AGE, such as 14d or 2w"
+    )
+    verb.add_argument(
+        "--keep",
+        type=size,
+        metavar="SIZE",
+        help="remove the least recently used until at most SIZE is left, such as 20GB",
+    )
+    verb.add_argument("--dry-run", action="store_true", help="only show what would be removed")
     add_json(verb)
     verb.set_defaults(verb=collect)
 

@@ -28,29 +28,39 @@ ACTIONS = ("html", "export", "trim")
 OWN = {"output": ("html", "export"), "older_than": ("trim",), "dry_run": ("trim",), "all_logs": ("trim",)}
 SELECTION = ("line", "matrix", "gpu", "since")
 DESCRIPTION = """\
-harness history [SCENARIO]         strips, streaks and figures on the terminal
-harness history html [SCENARIO]    one file with trend charts
-harness history export -o FILE     one row a night, as .parquet or .csv
-harness history trim --older-than  remove old logs; journals, results and figures stay"""
+harness history [SCENARIO]             show outcomes, streaks and metrics on the terminal
+harness history html [SCENARIO]        write one HTML file with trend charts
+harness history export -o FILE         write one row per result, as .parquet or .csv
+harness history trim --older-than AGE  remove old logs; journals, results and metrics stay"""
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     verb.description = DESCRIPTION
     verb.add_argument(
-        "words", nargs="*", metavar="[ACTION] [SCENARIO]", help="html, export or trim; part of a scenario's id"
+        "words", nargs="*", metavar="[ACTION] [SCENARIO]", help="html, export or trim; part of a scenario id"
     )
-    verb.add_argument("--line", metavar="L", help="only lines that contain this (transformers=latest)")
-    verb.add_argument("--matrix", metavar="NAME", help="only runs of this matrix")
-    verb.add_argument("--gpu", metavar="NAME", help="only this model of GPU, or a part of its name; '' for no GPU")
-    verb.add_argument("--since", type=day, metavar="DATE", help="only nights from this day on (2026-01-31)")
-    verb.add_argument("--rebuild", action="store_true", help="read every run folder again; the index is only a copy")
-    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="html, export: the file (reports/history.html)")
-    verb.add_argument("--older-than", type=age, metavar="AGE", help="trim: only runs that began so long ago (30d)")
     verb.add_argument(
-        "--all-logs", action="store_true", help="trim: red attempts' too, but the newest of each signature"
+        "--line", metavar="SERIES", help="only cell series that contain this text, such as transformers=latest"
     )
-    verb.add_argument("--dry-run", action="store_true", help="trim: only say what would be removed")
+    verb.add_argument("--matrix", metavar="NAME", help="only runs of this matrix")
+    verb.add_argument(
+        "--gpu", metavar="NAME", help="only this GPU model, or part of its name; '' selects runs without a GPU"
+    )
+    verb.add_argument("--since", type=day, metavar="DATE", help="only runs since DATE, such as 2026-01-31")
+    verb.add_argument("--rebuild", action="store_true", help="rebuild the index from the run folders")
+    verb.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="html, export: file to write (default for html: reports/history.html)",
+    )
+    verb.add_argument("--older-than", type=age, metavar="AGE", help="trim: only runs older than AGE, such as 30d")
+    verb.add_argument(
+        "--all-logs", action="store_true", help="trim: also logs of failed attempts, except the newest per signature"
+    )
+    verb.add_argument("--dry-run", action="store_true", help="trim: only show what would be removed")
     add_reports(verb)
     add_json(verb)
     verb.set_defaults(verb=history)

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from harness.cli.arguments import add_json, add_reports
+from harness.cli.arguments import RUN, add_json, add_reports
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.paths import short_path
@@ -21,17 +21,22 @@ EPILOG = "exit codes: 0 drafted · 2 usage or configuration · 3 the run has no 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     verb.epilog = EPILOG
-    verb.add_argument("run", metavar="RUN", nargs="?", default="latest", help="a run folder, its name, or latest")
-    verb.add_argument("--signature", metavar="S", help="a rule's name, a whole signature, or a part of one")
+    verb.add_argument("run", metavar="RUN", nargs="?", default="latest", help=f"{RUN} (default: latest)")
+    verb.add_argument("--signature", metavar="S", help="failure to report: name of a rule, signature, or part of one")
     verb.add_argument(
         "--bisect",
         "--blame",
         dest="bisect",
         metavar="RESULT",
-        help="add the answer of a bisect or a blame: its run folder, or its result's file",
+        help="add the result of a bisect or blame: its run, or the file of its result",
     )
-    verb.add_argument("-o", "--output", metavar="FILE", help="where to write (issue-….md in the run folder; - prints)")
-    verb.add_argument("--no-redact", action="store_true", help="keep paths, names, addresses and tokens as they are")
+    verb.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="draft to write (default: issue-….md in the run folder; - for standard output)",
+    )
+    verb.add_argument("--no-redact", action="store_true", help="keep paths, names, addresses and tokens in the draft")
     add_reports(verb)
     add_json(verb)
     verb.set_defaults(verb=issue)

@@ -54,13 +54,49 @@ exit codes: 0 complete · 1 a regression or failure where --fail-on asked for it
 3 nothing selected · 4 results missing or infrastructure · 130 interrupted"""
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Prints descriptions as they are, and options as Python 3.13 does: ``-o, --output FILE``."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        """Leave more room for options than argparse does."""
+        super().__init__(prog, **{"max_help_position": 30, **options})
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
+
 class Parser(argparse.ArgumentParser):
-    """Parser of a verb: prints its texts as they are, and answers an unknown option or choice with the nearest one."""
+    """Parser of a verb: has a short usage, and answers an unknown option or choice with the nearest one."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Make the parser as argparse does."""
-        super().__init__(*arguments, **{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
+        super().__init__(*arguments, **{"formatter_class": HelpFormatter, **options})
         self._words: list[str] = []
+
+    def format_usage(self) -> str:
+        """Return the usage with what is required, without every option."""
+        self.usage = self._short_usage()
+        return super().format_usage()
+
+    def format_help(self) -> str:
+        """Return the help under the short usage."""
+        self.usage = self._short_usage()
+        return super().format_help()
+
+    def _short_usage(self) -> str:
+        words = [self.prog, "[OPTIONS]"]
+        for action in self._actions:
+            name = action.metavar if isinstance(action.metavar, str) else action.dest
+            if action.option_strings:
+                words += [f"{action.option_strings[0]} {name}"] if action.required else []
+            elif action.nargs in {argparse.OPTIONAL, argparse.ZERO_OR_MORE, argparse.REMAINDER}:
+                words.append(name if name.startswith("[") else f"[{name}]")
+            else:
+                words.append(f"{name}..." if action.nargs == argparse.ONE_OR_MORE else name)
+        return " ".join(words)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse, but refuse unknown words here, where the options of the verb are known."""

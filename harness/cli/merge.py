@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cli.arguments import add_json, add_reports
+from harness.cli.arguments import RUN, add_json, add_reports
 from harness.errors import ExitCode
 from harness.report.terminal import print_summary
 from harness.report.write import write_views
@@ -18,8 +18,8 @@ from harness.store.runs import find_run
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    verb.add_argument("runs", metavar="RUN", nargs="+", help="run folders or their names")
-    verb.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the new run folder")
+    verb.add_argument("runs", metavar="RUN", nargs="+", help=f"runs to join: {RUN}")
+    verb.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="run folder to create")
     add_reports(verb)
     add_json(verb)
     verb.set_defaults(verb=merge_runs)

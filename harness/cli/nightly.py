@@ -7,7 +7,7 @@ import shlex
 
 from rich.console import Console
 
-from harness.cli.arguments import REPORTS, add_gpu_busy, add_json, add_reports, day, duration, positive
+from harness.cli.arguments import REPORTS, add_gpu_busy, add_jobs, add_json, add_reports, day, duration
 from harness.cli.night import Asked, judge, matrix_of, spend, to_judge
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode, InfrastructureError
@@ -16,29 +16,46 @@ from harness.nightly.night import alone, call_hook, end_lines
 
 DEFAULT = "nightly"
 EPILOG = """\
-exit codes: 0 nothing new · 1 a new regression, confirmed, or what still differs from the baseline (with --strict also a
-changed signature, a known issue that is gone, changed or overdue) · 2 usage or configuration · 4 inconclusive: the
-machine moved, or results are missing or not confirmed · 130 interrupted"""
+exit codes: 0 nothing new · 1 a confirmed new regression, or a remaining difference from the baseline ·
+2 usage or configuration · 4 inconclusive: machine drift, or results missing or unconfirmed · 130 interrupted"""
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     verb.epilog = EPILOG
-    verb.add_argument("matrix", nargs="?", default=DEFAULT, metavar="MATRIX", help="a matrix file or name (nightly)")
-    verb.add_argument("--all", action="store_true", help="run every cell, not only what changed")
     verb.add_argument(
-        "--bisect-budget", type=duration, metavar="TIME", help="for searches (40m; 0: none; with --judge: none)"
+        "matrix",
+        nargs="?",
+        default=DEFAULT,
+        metavar="MATRIX",
+        help="matrix file, or name of one in matrices/ (default: nightly)",
+    )
+    verb.add_argument("--all", action="store_true", help="run every cell, not only those that changed")
+    verb.add_argument(
+        "--bisect-budget",
+        type=duration,
+        metavar="TIME",
+        help="maximum time spent bisecting new regressions (default: 40m; 0 disables; default 0 with --judge)",
     )
     verb.add_argument(
-        "--hook", metavar="COMMAND", help="gets nightly.json on its standard input when the night is over"
+        "--hook", metavar="COMMAND", help="run COMMAND at the end, with nightly.json on its standard input"
     )
-    verb.add_argument("--as-of", type=day, metavar="DATE", help="latest and ranges as the index stood that day")
-    verb.add_argument("--jobs", type=positive, metavar="N", help="cells at once (default: one a GPU; without, 2)")
+    verb.add_argument(
+        "--as-of",
+        type=day,
+        metavar="DATE",
+        help="resolve 'latest' and version ranges against the package index as of DATE",
+    )
+    add_jobs(verb)
     add_gpu_busy(verb)
-    verb.add_argument("--strict", action="store_true", help="known issues and changed signatures make the code 1 too")
+    verb.add_argument(
+        "--strict",
+        action="store_true",
+        help="also exit with 1 for changed signatures, and known issues that are gone, changed or overdue",
+    )
     what = verb.add_mutually_exclusive_group()
-    what.add_argument("--resume", action="store_true", help="go on with the last night, which was interrupted")
-    what.add_argument("--judge", metavar="RUN", help="judge a run that is there, such as a merged one; run no cell")
+    what.add_argument("--resume", action="store_true", help="resume the last nightly run after an interruption")
+    what.add_argument("--judge", metavar="RUN", help="evaluate an existing (e.g. merged) run instead of running cells")
     add_reports(verb)
     add_json(verb)
     verb.set_defaults(verb=nightly)

@@ -20,9 +20,7 @@ from harness.session.plan import Plan, PlannedCell, make_plan, shards
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_matrix(verb)
-    verb.add_argument(
-        "--shards", type=positive, metavar="N", help="with --json: share the cells out between N machines"
-    )
+    verb.add_argument("--shards", type=positive, metavar="N", help="with --json: distribute the cells over N machines")
     add_json(verb)
     verb.set_defaults(verb=show_plan)
 

@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console
 
-from harness.cli.arguments import add_json, add_reports
+from harness.cli.arguments import RUN, add_json, add_reports
 from harness.errors import ExitCode
 from harness.report.terminal import print_summary
 from harness.report.write import write_views
@@ -16,7 +16,7 @@ from harness.store.runs import find_run
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    verb.add_argument("run", metavar="RUN", nargs="?", default="latest", help="a run folder, its name, or latest")
+    verb.add_argument("run", metavar="RUN", nargs="?", default="latest", help=f"{RUN} (default: latest)")
     add_reports(verb)
     add_json(verb)
     verb.set_defaults(verb=report)

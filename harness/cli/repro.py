@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from harness.cli.arguments import add_json, add_reports
+from harness.cli.arguments import RUN, add_json, add_reports
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.paths import short_path
@@ -16,20 +16,18 @@ from harness.store.run_folder import folder_name
 from harness.store.runs import find_run
 
 DESCRIPTION = """\
-Write one Python file with exact pins that makes its own checkpoint, does what the scenario does, and exits with 1 where
-the failure is, with 0 where it is not, and with 2 where something else happened."""
+Write a script that shows a failure without the harness: one Python file with exact pins. It builds its checkpoint, and
+exits with 1 if the failure shows, with 0 if it does not, and with 2 for any other error."""
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     verb.description = DESCRIPTION
-    verb.add_argument("run", metavar="RUN", help="a run folder, the beginning or end of its name, or latest")
-    verb.add_argument("cell", metavar="CELL", help="a cell's id, or a pattern that fits one")
+    verb.add_argument("run", metavar="RUN", help=RUN)
+    verb.add_argument("cell", metavar="CELL", help="cell id, or a pattern that matches one cell")
+    verb.add_argument("scenario", metavar="SCENARIO", help="scenario id; without parameters, the first that failed")
     verb.add_argument(
-        "scenario", metavar="SCENARIO", help="a scenario's id; without its parameters the first red ones are taken"
-    )
-    verb.add_argument(
-        "-o", "--output", metavar="FILE", help="the file to write (default: in the run folder); - is standard output"
+        "-o", "--output", metavar="FILE", help="script to write (default: in the run folder; - for standard output)"
     )
     add_reports(verb)
     add_json(verb)

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from harness.cli.arguments import (
     add_gpu_busy,
+    add_isolation,
+    add_jobs,
     add_json,
     add_matrix,
     add_reports,
@@ -42,25 +44,35 @@ from harness.store.runs import is_run
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_matrix(verb)
-    verb.add_argument("-k", dest="keyword", default="", metavar="EXPRESSION", help="only these scenarios, as in pytest")
-    verb.add_argument("-m", dest="markers", default="", metavar="EXPRESSION", help="only these markers, as in pytest")
+    verb.add_argument(
+        "-k", dest="keyword", default="", metavar="EXPRESSION", help="select scenarios by name, as in pytest"
+    )
+    verb.add_argument(
+        "-m", dest="markers", default="", metavar="EXPRESSION", help="select scenarios by marker, as in pytest"
+    )
     again = verb.add_mutually_exclusive_group()
     for flag, text in {
-        "--resume": "go on with a run (MATRIX may be a run folder; default: the newest run of the matrix)",
-        "--only-missing": "the same, with the cells that the matrix got since",
-        "--retry-failed": "run again what is red in that run; attempts that disagree are flaky",
+        "--resume": "resume a run: the newest of MATRIX, or MATRIX itself if it is a run folder",
+        "--only-missing": "like --resume, and also run the cells that were added to MATRIX since",
+        "--retry-failed": "like --resume, and re-run failed scenarios; attempts that disagree are flaky",
     }.items():
         again.add_argument(flag, action="store_true", help=text)
     add_timeout(verb)
-    verb.add_argument("--repeat", type=positive, metavar="N", help="attempts per scenario and cell")
     verb.add_argument(
-        "--control-last", action="store_true", help="the reference cells once more, last: a moved machine shows"
+        "--repeat", type=positive, metavar="N", help="number of attempts per scenario and cell (default: 1)"
     )
-    verb.add_argument("--jobs", type=positive, metavar="N", help="cells at once (default: one a GPU; without, 2)")
+    verb.add_argument(
+        "--control-last", action="store_true", help="re-run the reference cells at the end to detect machine drift"
+    )
+    add_jobs(verb)
     add_gpu_busy(verb)
-    verb.add_argument("--isolation", type=Isolation, choices=list(Isolation))
-    verb.add_argument("--check-isolation", action="store_true", help="run both ways and compare outcomes and figures")
-    verb.add_argument("--fail-on", choices=("regression", "failure"), help="exit with 1 when there is one")
+    add_isolation(verb)
+    verb.add_argument(
+        "--check-isolation", action="store_true", help="run every scenario both ways and compare outcomes and metrics"
+    )
+    verb.add_argument(
+        "--fail-on", choices=("regression", "failure"), help="exit with 1 if there is a regression, or any failure"
+    )
     add_reports(verb)
     add_json(verb)
     verb.set_defaults(verb=run, gpu_busy=None)  # what is not said is as it was, or as ever

@@ -1,6 +1,6 @@
 """The command as a user meets it: exit codes, sentences, help."""
 
-import os
+import contextlib
 import re
 import subprocess
 import sys
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from inline_snapshot import external_file
 
 from harness.cli import main as main_module
 from harness.cli.gc import choose
 from harness.cli.main import GROUPS, VERBS, main
 from harness.envs.disk_usage import CacheEntry
 
-GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[2]
 DAY = 86_400.0
 
@@ -92,28 +92,30 @@ def test_help_and_version_import_nothing_that_takes_long():
     assert imported == "[]"
 
 
-def test_the_overview_is_as_agreed(capsys):
-    """Renew the golden files with HARNESS_RENEW_GOLDEN=1."""
-    assert main(["--help"]) == 0
-    said = capsys.readouterr().out
-    if os.environ.get("HARNESS_RENEW_GOLDEN"):
-        (GOLDEN / "help.txt").write_text(said)
-    assert said == (GOLDEN / "help.txt").read_text()
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_help_is_as_agreed(verb, monkeypatch, capsys):
-    """Renew the golden files with HARNESS_RENEW_GOLDEN=1."""
+@pytest.fixture
+def screen(monkeypatch, capsys):
+    """Return what gives the help of some words, 100 columns wide."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("HARNESS_MATRIX", raising=False)
-    with pytest.raises(SystemExit):
-        main([verb, "--help"])
-    golden = GOLDEN / f"help-{verb}.txt"
-    said = capsys.readouterr().out
-    if os.environ.get("HARNESS_RENEW_GOLDEN"):
-        golden.parent.mkdir(exist_ok=True)
-        golden.write_text(said)
-    assert said == golden.read_text()
+
+    def screen(*words):
+        with contextlib.suppress(SystemExit):
+            main([*words, "--help"])
+        return capsys.readouterr().out
+
+    return screen
+
+
+def test_the_overview_is_as_agreed(screen):
+    assert screen() == external_file("golden/help.txt")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [*VERBS, "baseline set", "baseline show", "baseline accept", "checkpoint list", "checkpoint build"],
+)
+def test_the_help_is_as_agreed(words, screen):
+    assert screen(*words.split()) == external_file(f"golden/help-{words.replace(' ', '-')}.txt")
 
 
 STORED = st.lists(
