@@ -106,6 +106,7 @@ def _render(context: ReportContext, selection: Selection) -> str:
             mark=mark,
             badges=BADGES,
             memory=[line for table in selection.memory for line in memory_lines(table)],
+            escape=escaped,
             text=lambda value: table_text(value, selection.text_limit),
             code=lambda value: code(cut(value, selection.text_limit)),
             tracker=tracker,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.search.conclusions import Conclusion
 from harness.verdict.compare import Change
 from harness.verdict.known_issues import State
 from harness.verdict.noise import Spread
@@ -344,6 +345,7 @@ class ReportContext:
     differences: tuple[Difference, ...]
     memory: tuple[MemoryTable, ...] = ()
     announcements: tuple[Announcement, ...] = ()
+    conclusion: Conclusion | None = None  # of a search
 
     def counts(self) -> dict[Word, int]:
         """Count the boxes by word, every word present."""

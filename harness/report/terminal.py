@@ -25,6 +25,9 @@ MOST = 12  # differences on one screen
 
 def print_summary(context: ReportContext, console: Console) -> None:
     """Print the summary; rich leaves out colours if ``console`` is no terminal."""
+    if context.conclusion:
+        lines = [*context.conclusion.sentences, *(f"  {detail}" for detail in context.conclusion.details)]
+        console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     console.print(_counts(context))
     shown = context.differences[:MOST]
     for each in shown:

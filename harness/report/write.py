@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from harness.redact.values import redact_value
 from harness.report import html, markdown, scan_html
 from harness.report.context import build
 from harness.report.model import ReportContext
+from harness.search.conclusions import conclude, title
+from harness.search.records import SearchRecord, read_search
 from harness.search.scan import Scan
 from harness.session.private import private_of
 from harness.store.files import write_text
@@ -43,7 +45,7 @@ def write_views(folder: RunFolder) -> Views:
     Without pandas, which a machine that only runs bundles may lack, the two tables are not written.
 
     Raises:
-        ConfigError: the folder is not a run, or its known issues cannot be read.
+        ConfigError: the folder is not a run, or its known issues or its search cannot be read.
     """
     record, attempts = folder.read_record(), folder.attempts()
     private = private_of(record, folder.path)
@@ -51,11 +53,19 @@ def write_views(folder: RunFolder) -> Views:
         from harness.store import table
 
         table.write(record, [_redacted(each, private) for each in attempts], folder.path)
-    context = redact_value(build(record, attempts, known_issues(folder)), private)
+    context = _with_search(build(record, attempts, known_issues(folder)), read_search(folder))
+    context = redact_value(context, private)
     views = Views(folder.path / "matrix.html", folder.path / "matrix.md", context)
     write_text(views.html, html.render(context))
     write_text(views.markdown, markdown.render(context))
     return views
+
+
+def _with_search(context: ReportContext, search: SearchRecord | None) -> ReportContext:
+    """Return the context of a search's run with its question as the title, and its conclusion."""
+    if search is None:
+        return context
+    return replace(context, title=title(search.question), conclusion=conclude(search))
 
 
 def write_scan(folder: RunFolder, scan: Scan) -> Path:

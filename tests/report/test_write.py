@@ -1,7 +1,12 @@
-"""The views of a run are redacted, whatever its records hold."""
+"""The views of a run are redacted, and those of a search begin with its conclusion."""
 
+import pytest
+
+from harness.matrix.git import Commit
 from harness.redact.text import redact
 from harness.report.write import write_views
+from harness.search.criterion import Evaluation
+from harness.search.records import CommitResult, Ending, ReleaseQuestion, ReleaseResult, SearchRecord
 from harness.session.private import private_of
 from harness.store.records import Failure
 from harness.store.run_folder import RunFolder
@@ -60,3 +65,57 @@ def test_nothing_planted_is_left_in_the_views(private_machine, make_run, make_at
     for path in (views.markdown, views.html, folder.path / "results.csv"):
         page = path.read_text(encoding="utf-8")
         assert [each for each in PLANTED if each in page] == [], path.name
+
+
+SHAS = tuple(letter * 40 for letter in "ab")
+QUESTION = ReleaseQuestion(package="gadget", releases=("1.0", "2.0"), scenario="my_case.py::test_it", matrix="m")
+RELEASES = ReleaseResult(
+    ending=Ending.FOUND,
+    package="gadget",
+    before="1.0",
+    suspects=("2.0",),
+    releases={"1.0": Evaluation(bad=False, reason="passes"), "2.0": Evaluation(bad=True, reason="fails")},
+)
+COMMITS = CommitResult(
+    ending=Ending.FOUND,
+    package="gadget",
+    address="https://github.com/owner/gadget",
+    older="v1.0",
+    newer="v2.0",
+    before=SHAS[0],
+    suspects=SHAS[1:],
+    commits={sha: Commit(sha=sha, parents=(), date="2026-03-01T00:00:00Z", subject="Load (#45)") for sha in SHAS},
+    judged={SHAS[0]: Evaluation(bad=False, reason=""), SHAS[1]: Evaluation(bad=True, reason="")},
+)
+
+
+@pytest.fixture
+def search(tmp_path, make_run):
+    folder = RunFolder(tmp_path / "search")
+    folder.path.mkdir()
+    folder.write_record(make_run(cells=(), scenarios=()))
+    folder.journal_file.touch()
+    return folder
+
+
+def test_the_views_of_a_search_begin_with_its_conclusion(search, summary_text):
+    SearchRecord(question=QUESTION, result=RELEASES, commits=COMMITS).write(search)
+    views = write_views(search)
+    title, answer = "First bad release of gadget, 1.0 … 2.0: my_case.py::test_it", "2.0 is the first bad release"
+    lines = [line for line in views.markdown.read_text().splitlines() if line]
+    assert lines[0] == f"# {title.replace('_', chr(92) + '_')}"
+    assert lines[1].startswith("**gadget 2.0 is the first bad release")
+    assert "bbbbbbbbbb" in lines[2]
+    assert f"- https://github.com/owner/gadget/commit/{SHAS[1]}" in lines
+    page = views.html.read_text()
+    assert f"<h1>{title}</h1>" in page
+    assert page.index(answer) < page.index("<nav")
+    assert f'<a href="https://github.com/owner/gadget/commit/{SHAS[1]}"' in page
+    assert answer in summary_text(views.context).splitlines()[0]
+
+
+def test_the_views_of_an_unfinished_search_have_only_its_question(search):
+    SearchRecord(question=QUESTION).write(search)
+    views = write_views(search)
+    assert views.context.title == "First bad release of gadget, 1.0 … 2.0: my_case.py::test_it"
+    assert views.context.conclusion is None
