@@ -17,7 +17,7 @@ from harness.envs.bundle.wheels import cuda_version
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.paths import short_path
-from harness.session.bundle import Order, make_bundle
+from harness.session.bundle import BundleOptions, make_bundle
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -82,7 +82,7 @@ def bundle(options: argparse.Namespace) -> ExitCode:
     matrix = read_matrix(options)
     if options.output.is_dir() or not options.output.name.endswith(".tar.xz"):
         raise ConfigError(f"--output {options.output} must be a file that ends with .tar.xz")
-    order = Order(
+    bundle_options = BundleOptions(
         target=Target(options.python or matrix.python or HERE, options.platform),
         base=read_freeze(options.base_freeze) if options.base_freeze else {},
         exclude=tuple(dict.fromkeys(str(canonicalize_name(name)) for name in options.exclude)),
@@ -95,18 +95,18 @@ def bundle(options: argparse.Namespace) -> ExitCode:
     )
     out = options.output.absolute()
 
-    def said(text: str) -> None:
+    def report(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    made = make_bundle(matrix, order, out, CacheDir.of_user(), said)
-    for note in made.notes:
-        said(f"note: {note}")
+    result = make_bundle(matrix, bundle_options, out, CacheDir.of_user(), report)
+    for note in result.notes:
+        report(f"note: {note}")
     if options.json:
-        content = {"bundle": str(out), "bytes": made.size, "cells": made.cells, "wheels": made.wheels}
-        print(json.dumps({**content, "notes": made.notes}, indent=1))
+        content = {"bundle": str(out), "bytes": result.size, "cells": result.cells, "wheels": result.wheels}
+        print(json.dumps({**content, "notes": result.notes}, indent=1))
         return ExitCode.COMPLETE
-    said(f"{made.cells} cells, {made.wheels} wheels, {made.size / 1e6:.1f} MB → {short_path(out)}")
-    said(f"there: mkdir b && tar -xJf {out.name} -C b && b/run")
+    report(f"{result.cells} cells, {result.wheels} wheels, {result.size / 1e6:.1f} MB → {short_path(out)}")
+    report(f"there: mkdir b && tar -xJf {out.name} -C b && b/run")
     return ExitCode.COMPLETE
 
 

@@ -18,13 +18,13 @@ from harness.matrix.paths import short_path
 from harness.session.checkpoint_builder import VARIABLE, builder_python, named_python
 from harness.session.checkpoints import (
     SIZES,
+    CheckpointCopy,
     CheckpointStore,
-    Copy,
     StoredCheckpoint,
     bytes_to_write,
-    entries,
+    checkpoint_copies,
+    format_bytes,
     free_bytes,
-    human,
     open_store,
 )
 
@@ -65,7 +65,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 def show(options: argparse.Namespace) -> ExitCode:
     """Print the definitions and their copies."""
     stores = [_store(options, size) for size in SIZES]
-    found = entries(stores)
+    found = checkpoint_copies(stores)
     if options.json:
         print(json.dumps([_row(entry) for entry in found], indent=1))
         return ExitCode.COMPLETE
@@ -81,8 +81,8 @@ def show(options: argparse.Namespace) -> ExitCode:
     return ExitCode.COMPLETE
 
 
-def _cell(copy: Copy) -> str:
-    size = "–" if copy.bytes is None else human(copy.bytes)
+def _cell(copy: CheckpointCopy) -> str:
+    size = "–" if copy.bytes is None else format_bytes(copy.bytes)
     return f"✔ {size}" if copy.built else f"  {size}"
 
 
@@ -117,8 +117,8 @@ def build(options: argparse.Namespace) -> ExitCode:
     missing, log = store.missing(names), cache_dir.root / "checkpoints.log"
     needed = bytes_to_write(store, names)
     if missing:
-        stated = f", {human(needed)}" if needed else ""
-        free = human(free_bytes(store.root))
+        stated = f", {format_bytes(needed)}" if needed else ""
+        free = format_bytes(free_bytes(store.root))
         _say(console, f"to build ({store.size}): {', '.join(missing)}{stated}; {free} free in {short_path(store.root)}")
     given = named_python(options.python, store.builder, "--python") if options.python else None
     install = cache_dir.root / "checkpoints-install.log"

@@ -12,7 +12,7 @@ from rich.markup import escape
 from harness.cli.arguments import add_json
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode
-from harness.session.doctor import Level, examine
+from harness.session.doctor import Level, examine_machine
 
 GLYPHS = {Level.OK: "[green]✔ ok  [/]", Level.WARN: "[yellow]⚠ warn[/]", Level.BAD: "[red]✘ bad [/]"}
 
@@ -25,7 +25,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def diagnose(options: argparse.Namespace) -> ExitCode:
     """Print the findings; 4 when one of them stands in the way of a run."""
-    findings = examine(CacheDir.of_user().root)
+    findings = examine_machine(CacheDir.of_user().root)
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

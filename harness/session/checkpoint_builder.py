@@ -1,4 +1,4 @@
-"""Run the program that writes checkpoints: in its pinned environment, or in an interpreter that the user names."""
+"""Run the program that writes checkpoints, in its pinned environment or in an interpreter of the user."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cell import Cell, Pin
 from harness.reporter import Reporter
 
-VARIABLE = "HARNESS_BUILDER_PYTHON"  # an interpreter that has what builder.txt names, whatever the versions
+VARIABLE = "HARNESS_BUILDER_PYTHON"  # an interpreter with the packages of builder.txt, in any version
 BUILD_SECONDS = 3600.0
 ASK_SECONDS = 60.0
-ASK = """
+ASK_VERSIONS = """
 import json, sys
 from importlib.metadata import PackageNotFoundError, version
 def found(name):
@@ -33,11 +33,11 @@ def found(name):
         return None
 print(json.dumps({name: found(name) for name in sys.argv[1:]}))
 """
-WATCHED = """
+WATCHED_BUILDER = """
 import os, runpy, sys, threading
-pipe, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
-os.dup2(nothing, 0)  # who asks a question finds no answer, instead of waiting for one
-os.close(nothing)
+pipe, empty = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+os.dup2(empty, 0)  # a question on standard input fails instead of waiting
+os.close(empty)
 def end_with_the_harness():
     os.read(pipe, 1)
     os._exit(1)
@@ -45,16 +45,16 @@ threading.Thread(target=end_with_the_harness, daemon=True).start()
 sys.argv = sys.argv[1:]
 sys.path[0] = os.path.dirname(sys.argv[0])
 runpy.run_path(sys.argv[0], run_name="__main__")
-"""  # the builder's own files stay as they are, for their content names every checkpoint
+"""  # not in the files of the builder: the names of all checkpoints depend on their content
 
 
 def builder_cell(folder: Path) -> Cell:
-    """Return the environment that ``builder.txt`` pins as a cell, to be locked and built like any other."""
-    pins = tuple(Pin(name, version, f"{name}=={version}") for name, version in pinned(folder).items())
+    """Return the pins of ``builder.txt`` as a cell, to be locked and built."""
+    pins = tuple(Pin(name, version, f"{name}=={version}") for name, version in builder_packages(folder).items())
     return Cell(python=f"{sys.version_info.major}.{sys.version_info.minor}", pins=pins)
 
 
-def pinned(folder: Path) -> dict[str, str]:
+def builder_packages(folder: Path) -> dict[str, str]:
     """Return package → version of ``builder.txt``."""
     lines = (folder / "builder.txt").read_text(encoding="utf-8").splitlines()
     requirements = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
@@ -69,12 +69,12 @@ def builder_python(
     *,
     usage_locks: UsageLocks | None = None,
 ) -> Path:
-    """Return the interpreter that ``HARNESS_BUILDER_PYTHON`` names, else the pinned environment's, built if need be.
+    """Return the interpreter of ``HARNESS_BUILDER_PYTHON``, else that of the pinned environment, which is built.
 
-    ``usage_locks`` keeps that environment from being removed meanwhile.
+    ``usage_locks`` protects that environment from removal.
 
     Raises:
-        ConfigError: the named interpreter is not one, or lacks a package.
+        ConfigError: the named interpreter does not start, or lacks a package.
         InfrastructureError: the pinned environment cannot be resolved or built.
     """
     if environ.get(VARIABLE):
@@ -83,7 +83,7 @@ def builder_python(
     found = resolve_cells([cell], cache=cache_dir.locks, jobs=1) if bundle is None else bundle.locks([cell])
     lock = found[cell.id]
     if not isinstance(lock, Lock):
-        advice = f"; an interpreter that has {', '.join(pinned(folder))} may be named by {VARIABLE}"
+        advice = f"; set {VARIABLE} to an interpreter that has {', '.join(builder_packages(folder))}"
         raise InfrastructureError(
             f"the environment that builds checkpoints cannot be resolved: {lock.sentence.rstrip('.')}{advice}"
         )
@@ -93,21 +93,25 @@ def builder_python(
 
 
 def named_python(text: str, folder: Path, source: str) -> Path:
-    """Return the interpreter that ``text`` names: a path, or a command on the PATH.
+    """Return the interpreter of a path, or of a command on the PATH.
 
     Raises:
-        ConfigError: there is none, or it lacks a package of ``builder.txt``; ``source`` is in the sentence.
+        ConfigError: there is none, or it lacks a package of ``builder.txt``; the sentence begins with ``source``.
     """
     program = shutil.which(os.path.expanduser(text))
     if program is None:
         raise ConfigError(f"{source}: there is no interpreter {text}")
     try:
         done = subprocess.run(
-            [program, "-c", ASK, *pinned(folder)], capture_output=True, text=True, check=True, timeout=ASK_SECONDS
+            [program, "-c", ASK_VERSIONS, *builder_packages(folder)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=ASK_SECONDS,
         )
         versions: dict[str, str | None] = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise ConfigError(f"{source}: {text} is not a Python interpreter that runs") from error
+        raise ConfigError(f"{source}: {text} is not a Python interpreter that starts") from error
     missing = [name for name, version in versions.items() if version is None]
     if missing:
         raise ConfigError(f"{source}: {text} has no {' and no '.join(missing)}")
@@ -115,13 +119,16 @@ def named_python(text: str, folder: Path, source: str) -> Path:
 
 
 def run_builder(command: Sequence[str], names: Sequence[str], log: Path, echo: Reporter) -> None:
-    """Run the builder; ``say`` hears each line of progress as it comes, ``log`` gets everything.
+    """Run the builder; it ends when the harness ends.
 
-    ``command`` is an interpreter, a Python file and its arguments; it ends when we are gone, however we ended. A line
-    of progress begins with one of the ``names`` and a colon.
+    Args:
+        command: an interpreter, a Python file and its arguments.
+        names: the checkpoints. A line of progress begins with one of them and a colon.
+        log: the file for all output.
+        echo: receives the lines of progress.
 
     Raises:
-        InfrastructureError: it failed, or took longer than an hour; the last thing it wrote is in the sentence.
+        InfrastructureError: it failed, or took longer than an hour; the sentence has its last line.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     last = ""
@@ -139,7 +146,7 @@ def run_builder(command: Sequence[str], names: Sequence[str], log: Path, echo: R
             code = process.wait()
         finally:
             watch.cancel()
-            process.kill()  # where we were interrupted; the shards that it finished stay
+            process.kill()  # after an interrupt; finished shards are kept
             process.communicate()
     if code:
         raise InfrastructureError(f"the checkpoints could not be built: {last or f'exit code {code}'} ({log})")
@@ -149,8 +156,8 @@ def _start(command: Sequence[str]) -> subprocess.Popen[str]:
     program, *arguments = command
     try:
         return subprocess.Popen(
-            [program, "-c", WATCHED, *arguments],
-            stdin=subprocess.PIPE,  # that it is open tells the builder that we live
+            [program, "-c", WATCHED_BUILDER, *arguments],
+            stdin=subprocess.PIPE,  # its end tells the builder that the harness has ended
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",

@@ -1,4 +1,4 @@
-"""Checkpoints and adapters: made once by a builder of their own, kept by the hash of what they are made from."""
+"""Checkpoints and adapters: built once, stored under a hash of their inputs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ from harness.matrix.paths import install_root, nearest, short_path
 from harness.reporter import Reporter
 from harness.session.checkpoint_builder import run_builder
 
+SIZES = ("tiny", "full")
+RECORD, PART = "builder.json", ".part"
+
 
 @dataclass(frozen=True)
 class Definition:
-    """One ``<name>.toml``: a model's geometry, or an adapter over the checkpoint named ``base``.
+    """One ``<name>.toml``: the geometry of a model, or an adapter of the checkpoint ``base``.
 
-    ``stated`` is size → bytes of the weights, where the file says so.
+    ``stated`` is size → bytes of the weights, if the file states them.
     """
 
     name: str
@@ -38,7 +41,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class CheckpointStore:
-    """The built checkpoints of one size below ``root``; ``builder`` is the folder with build.py and builder.txt."""
+    """The checkpoints of one size below ``root``; ``builder`` is the folder of build.py and builder.txt."""
 
     root: Path
     builder: Path
@@ -46,10 +49,9 @@ class CheckpointStore:
     size: str
 
     def folder(self, name: str) -> Path:
-        """Return where a checkpoint lies once it is built: its name, size and the hash of all that shapes its bytes.
+        """Return the folder of a checkpoint: its name, size, and the hash of its inputs.
 
-        The interpreter that a user names instead of the pinned one does not change it: ``builder.json`` in the folder
-        says which versions drew the weights.
+        The versions of an interpreter that the user names are not inputs; ``builder.json`` in the folder lists them.
         """
         return self.root / f"{name}-{self.size}-{self._key(name)}"
 
@@ -64,14 +66,14 @@ class CheckpointStore:
         return digest.hexdigest()[:12]
 
     def is_built(self, name: str) -> bool:
-        """Say whether a checkpoint is there in full; its mark comes after everything else."""
+        """Return whether a checkpoint is complete; ``LAST_USED`` is written last."""
         return (self.folder(name) / LAST_USED).exists()
 
     def with_bases(self, names: Iterable[str]) -> list[str]:
-        """Return the names and the bases of adapters among them, bases first.
+        """Return the names with the bases of adapters, bases first.
 
         Raises:
-            ConfigError: a name has no definition; the nearest one is in the sentence.
+            ConfigError: a name has no definition; the sentence names the nearest.
         """
         ordered: dict[str, None] = {}
         for name in names:
@@ -84,16 +86,19 @@ class CheckpointStore:
         return list(ordered)
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Return which of the names (bases included) must be built, in the order to build them."""
+        """Return the names (bases included) that are not built, in the order of the build."""
         return [name for name in self.with_bases(names) if not self.is_built(name)]
 
     def provide(
         self, names: Sequence[str], python: Callable[[], Path], log: Path, echo: Reporter = lambda text: None
     ) -> dict[str, str]:
-        """Build what is missing and return name → folder.
+        """Build missing checkpoints and return name → folder; an interrupted build is continued.
 
-        ``python`` is called only when something must be built and returns the builder's interpreter; ``say`` hears the
-        builder's progress, a line at a time. What an interrupted build finished is used again.
+        Args:
+            names: the checkpoints.
+            python: returns the interpreter of the builder; called if something has to be built.
+            log: the file for the output of the builder.
+            echo: receives the progress.
 
         Raises:
             ConfigError: a name has no definition.
@@ -116,11 +121,11 @@ class CheckpointStore:
             plan = Path(scratch, "plan.json")
             plan.write_text(json.dumps(orders), encoding="utf-8")
             command = [str(python()), str(self.builder / "build.py"), "--plan", str(plan)]
-            before = {name for name in names if self.folder(name).exists()}  # without a mark: half removed
+            before = {name for name in names if self.folder(name).exists()}  # incomplete: partly removed
             try:
                 run_builder(command, names, log, echo)
                 before = set()
-            finally:  # a folder gets its name when it is whole, also when the build stopped at a later one
+            finally:  # a folder is renamed when it is complete, even if the build stops at a later one
                 for name in names:
                     if name not in before and self.folder(name).exists():
                         (self.folder(name) / LAST_USED).touch()
@@ -128,9 +133,9 @@ class CheckpointStore:
     def layouts(
         self, names: Sequence[str], python: Callable[[], Path], log: Path, echo: Reporter = lambda text: None
     ) -> dict[str, Any]:
-        """Return name → what the checkpoint holds, without its weights: ``configs`` and ``tensors``.
+        """Return name → the content of the checkpoint without its weights: ``configs`` and ``tensors``.
 
-        See ``layout`` in ``scenarios/checkpoints/configuration.py``. It is asked once and kept beside the folders.
+        See ``layout`` in ``scenarios/checkpoints/configuration.py``. It is computed once and stored in ``root``.
 
         Raises:
             ConfigError: a name has no definition.
@@ -138,9 +143,8 @@ class CheckpointStore:
         """
         self.with_bases(names)
         self.root.mkdir(parents=True, exist_ok=True)
-        places = {name: self.folder(name) for name in names}
-        kept = {name: place.with_name(f"{place.name}.layout.json") for name, place in places.items()}
-        missing = [name for name, file in kept.items() if not file.exists()]
+        files = {name: self.root / f"{self.folder(name).name}.layout.json" for name in names}
+        missing = [name for name, file in files.items() if not file.exists()]
         if missing:
             orders = [{**self._order(name), "base": self._base_definition(name)} for name in missing]
             with tempfile.TemporaryDirectory(dir=self.root, prefix="building-") as scratch:
@@ -150,8 +154,8 @@ class CheckpointStore:
                 run_builder([str(python()), build, "--plan", str(plan), "--layout", str(found)], missing, log, echo)
                 for name, layout in json.loads(found.read_text(encoding="utf-8")).items():
                     Path(scratch, name).write_text(json.dumps(layout), encoding="utf-8")
-                    Path(scratch, name).replace(kept[name])
-        return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in kept.items()}
+                    Path(scratch, name).replace(files[name])
+        return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items()}
 
     def _base_definition(self, name: str) -> str | None:
         base = self.definitions[name].base
@@ -164,7 +168,7 @@ class CheckpointStore:
 
 
 def open_store(root: Path, scenario_folders: Iterable[Path], size: str) -> CheckpointStore:
-    """Collect the definitions of the harness and those in ``checkpoints/`` beside the scenarios, which win."""
+    """Return a store with the definitions of the harness and of ``checkpoints/`` in folders of scenarios, which win."""
     own = install_root() / "scenarios" / "checkpoints"
     found: dict[str, Definition] = {}
     for folder in dict.fromkeys([own, *(path / "checkpoints" for path in scenario_folders)]):
@@ -177,7 +181,7 @@ def read_definition(file: Path) -> Definition:
     """Read the part of a definition that the host needs.
 
     Raises:
-        ConfigError: it is not TOML, or says something of the wrong kind.
+        ConfigError: it is not valid TOML, or a value is of the wrong type.
     """
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -198,35 +202,29 @@ def _text(raw: Mapping[str, Any], name: str, file: Path) -> str | None:
     return found
 
 
-def of_weights(
+def named_weights(
     weights: str, folder: Path | None, names: Iterable[str], store: CheckpointStore
 ) -> dict[str, str] | None:
-    """Return name → place for weights that are not synthetic: hub names, or absolute folders in ``folder``; else None.
+    """Return name → hub name, or name → absolute folder in ``folder``; None for synthetic weights.
 
     Raises:
-        ConfigError: a checkpoint has no hub name, or no folder of that name.
+        ConfigError: a checkpoint has no hub name, or no folder.
     """
     if weights == "synthetic":
         return None
     found = {}
     for name in store.with_bases(names):
-        place = store.definitions[name].hub if folder is None else str((folder / name).absolute())
-        if place is None or (folder is not None and not Path(place).is_dir()):
-            wanted = f"the folder {place}" if place else f'"hub" in {short_path(store.definitions[name].file)}'
+        source = store.definitions[name].hub if folder is None else str((folder / name).absolute())
+        if source is None or (folder is not None and not Path(source).is_dir()):
+            wanted = f"the folder {source}" if source else f'"hub" in {short_path(store.definitions[name].file)}'
             raise ConfigError(f'[checkpoints] weights = "{weights}": {name} is not there; it needs {wanted}')
-        found[name] = place
+        found[name] = source
     return found
 
 
-SIZES = ("tiny", "full")
-
-
-RECORD, PART = "builder.json", ".part"
-
-
 @dataclass(frozen=True)
-class Copy:
-    """One checkpoint in one size; ``bytes`` is None where it is neither built nor stated."""
+class CheckpointCopy:
+    """One checkpoint in one size; ``bytes`` is None if it is neither built nor stated."""
 
     size: str
     folder: Path
@@ -240,22 +238,22 @@ class StoredCheckpoint:
     """One definition and its copies."""
 
     definition: Definition
-    copies: tuple[Copy, ...]
+    copies: tuple[CheckpointCopy, ...]
 
 
-def entries(stores: Sequence[CheckpointStore]) -> list[StoredCheckpoint]:
+def checkpoint_copies(stores: Sequence[CheckpointStore]) -> list[StoredCheckpoint]:
     """Return every definition with its copy in each store; the stores share their definitions."""
     definitions = stores[0].definitions
     return [
-        StoredCheckpoint(definitions[name], tuple(_copy(store, name) for store in stores))
+        StoredCheckpoint(definitions[name], tuple(_checkpoint_copy(store, name) for store in stores))
         for name in sorted(definitions)
     ]
 
 
-def _copy(store: CheckpointStore, name: str) -> Copy:
+def _checkpoint_copy(store: CheckpointStore, name: str) -> CheckpointCopy:
     folder, built = store.folder(name), store.is_built(name)
     size = _bytes_in(folder) if built else store.definitions[name].stated.get(store.size)
-    return Copy(store.size, folder, built, size, _record(folder) if built else {})
+    return CheckpointCopy(store.size, folder, built, size, _record(folder) if built else {})
 
 
 def _bytes_in(folder: Path) -> int:
@@ -271,32 +269,32 @@ def _record(folder: Path) -> dict[str, str]:
 
 
 def bytes_to_write(store: CheckpointStore, names: Sequence[str]) -> int:
-    """Return the bytes that building what is missing will add, as far as the definitions state them.
+    """Return the bytes that the missing checkpoints will take, as far as their definitions state them.
 
     Raises:
-        InfrastructureError: the disk has no room for them.
+        InfrastructureError: the disk has not enough free space.
     """
     needed = 0
     for name in store.missing(names):
-        begun = store.folder(name).with_name(f"building-{store.folder(name).name}")
-        there = _bytes_in(begun) if begun.exists() else 0  # without the shard that was being written: it is drawn again
-        needed += max(0, store.definitions[name].stated.get(store.size, 0) - there)
+        partial = store.folder(name).with_name(f"building-{store.folder(name).name}")
+        written = _bytes_in(partial) if partial.exists() else 0  # without an incomplete shard, which is written again
+        needed += max(0, store.definitions[name].stated.get(store.size, 0) - written)
     free = free_bytes(store.root)
     if needed > free:
         raise InfrastructureError(
-            f"{human(needed)} are to be written and {store.root} has {human(free)} free:"
-            " make room (harness gc --keep SIZE) or name another cache by HARNESS_CACHE"
+            f"{format_bytes(needed)} are needed and {store.root} has {format_bytes(free)} free:"
+            " free space (harness gc --keep SIZE) or set HARNESS_CACHE to another folder"
         )
     return needed
 
 
 def free_bytes(folder: Path) -> int:
-    """Return the free bytes of the disk on which ``folder`` lies or will lie."""
+    """Return the free bytes of the disk of ``folder``, which need not exist."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
-def human(size: int) -> str:
-    """Write bytes for a person: ``7.0 MB``, ``14.19 GiB``."""
+def format_bytes(size: int) -> str:
+    """Return bytes for display: ``7.0 MB``, ``14.19 GiB``."""
     return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 10**6:.1f} MB"

@@ -1,4 +1,4 @@
-"""What is wrong with this machine, in findings a person can act on."""
+"""Check what a run needs on this machine; each finding has advice."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ from harness.errors import HarnessError
 from harness.matrix.base import InterpreterMissing
 from harness.runner.gpus import Gpu, UnreadableGpu, list_gpus
 
-GIB = 2**30
-ROOM_BAD, ROOM_WARN = 2 * GIB, 15 * GIB  # bytes: a CUDA torch is 5.4 GB unpacked, once
-MIB = 2**20
+MIB, GIB = 2**20, 2**30
+DISK_BAD, DISK_WARN = 2 * GIB, 15 * GIB  # bytes; one CUDA torch takes 5.4 GB
 BUSY = 500 * MIB  # bytes: more than drivers and desktops use on an idle GPU
 PYTHONS = ("3.11", "3.12", "3.13")
-PROBE_PACKAGE = "packaging"  # small and on every mirror, since pip's own tools need it
+INDEX_PACKAGE = "packaging"  # small, and on every mirror
 SECONDS = 60.0
 
 
 class Level(StrEnum):
-    """How much a finding matters."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARN = "warn"
@@ -38,15 +37,15 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: how it is, and what to do about it if anything."""
+    """The state of one thing, and advice if it is not as it should be."""
 
     level: Level
     what: str
     advice: str = ""
 
 
-def examine(cache: Path) -> list[Finding]:
-    """Look at everything a run needs: uv, index, pip's configuration, disk, Pythons, git, GPUs."""
+def examine_machine(cache: Path) -> list[Finding]:
+    """Check uv, pip's configuration, the index, disk, Pythons, git and GPUs."""
     program = uv.find_uv()
     try:
         uv_settings = pip_config.read_uv_settings()
@@ -61,7 +60,7 @@ def examine(cache: Path) -> list[Finding]:
         *configuration,
         _pip_index(),
         *([] if program is None else [_uv_index(uv_settings), *_links(program, cache)]),
-        disk_finding(_nearest(cache), shutil.disk_usage(_nearest(cache)).free),
+        disk_finding(_existing(cache), shutil.disk_usage(_existing(cache)).free),
         *(_python(version) for version in PYTHONS),
         git_finding(shutil.which("git")),
         *gpu_findings(list_gpus()),
@@ -69,22 +68,22 @@ def examine(cache: Path) -> list[Finding]:
 
 
 def uv_finding(version: str | None) -> Finding:
-    """Judge whether uv is here."""
+    """Return the finding about uv; ``version`` is None without it."""
     if version is None:
         return Finding(Level.BAD, "uv is missing: cells cannot be locked", "python -m pip install 'nox[uv]'")
     return Finding(Level.OK, f"uv {version}")
 
 
 def configuration_findings(uv_settings: UvSettings) -> list[Finding]:
-    """Say what of pip's configuration reaches uv."""
-    kept = [Finding(Level.OK, f"carried from pip's configuration: {sentence}") for sentence in uv_settings.applied]
+    """Return findings about the settings of pip that are applied to uv, and those that are not."""
+    kept = [Finding(Level.OK, f"applied from pip's configuration: {sentence}") for sentence in uv_settings.applied]
     return kept + [
         Finding(Level.WARN, sentence, "set uv's own variable if it matters") for sentence in uv_settings.dropped
     ]
 
 
 def index_finding(tool: str, error: str | None) -> Finding:
-    """Judge whether a tool reached the package index; ``error`` is what it printed when it did not."""
+    """Return the finding about a tool and the index; ``error`` is its output if it does not reach the index."""
     if error is None:
         return Finding(Level.OK, f"{tool} reaches the package index")
     return Finding(
@@ -94,17 +93,17 @@ def index_finding(tool: str, error: str | None) -> Finding:
     )
 
 
-def disk_finding(place: Path, free: int) -> Finding:
-    """Judge the room for environments; ``free`` in bytes."""
-    what = f"{free / GIB:.1f} GiB free at {place}"
-    if free < ROOM_WARN:
-        advice = "harness gc, or HARNESS_CACHE=<a folder with room>"
-        return Finding(Level.BAD if free < ROOM_BAD else Level.WARN, what, advice)
+def disk_finding(folder: Path, free: int) -> Finding:
+    """Return the finding about disk space for environments; ``free`` in bytes."""
+    what = f"{free / GIB:.1f} GiB free at {folder}"
+    if free < DISK_WARN:
+        advice = "harness gc, or HARNESS_CACHE=<a folder on another disk>"
+        return Finding(Level.BAD if free < DISK_BAD else Level.WARN, what, advice)
     return Finding(Level.OK, what)
 
 
 def link_finding(cache: Path, uv_cache: Path, *, same: bool) -> Finding:
-    """Judge whether environments can share files with uv's cache."""
+    """Return the finding about the file systems of environments and of uv's cache."""
     if same:
         return Finding(Level.OK, "environments and uv's cache share a file system: files are linked, not copied")
     return Finding(
@@ -115,10 +114,10 @@ def link_finding(cache: Path, uv_cache: Path, *, same: bool) -> Finding:
 
 
 def git_finding(git: str | None) -> Finding:
-    """Judge whether ``dev``, ``git:`` and ``pr:`` versions can be had."""
+    """Return the finding about git."""
     if git is None:
         return Finding(Level.WARN, "git is missing: no dev, git: or pr: versions", "install git")
-    return Finding(Level.OK, "git is here")
+    return Finding(Level.OK, "git is installed")
 
 
 def gpu_findings(gpus: Sequence[Gpu | UnreadableGpu]) -> list[Finding]:
@@ -140,7 +139,7 @@ def _gpu_finding(gpu: Gpu | UnreadableGpu) -> Finding:
 
 
 def _pip_index() -> Finding:
-    command = [sys.executable, "-m", "pip", "index", "versions", PROBE_PACKAGE, "--retries", "0"]
+    command = [sys.executable, "-m", "pip", "index", "versions", INDEX_PACKAGE, "--retries", "0"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
@@ -150,8 +149,8 @@ def _pip_index() -> Finding:
 
 def _uv_index(uv_settings: UvSettings) -> Finding:
     with tempfile.TemporaryDirectory(prefix="harness-doctor-") as folder:
-        (Path(folder) / "one.in").write_text(f"{PROBE_PACKAGE}\n", encoding="utf-8")
-        arguments = ["pip", "compile", "one.in", "--quiet", "--refresh-package", PROBE_PACKAGE, *uv_settings.args]
+        (Path(folder) / "one.in").write_text(f"{INDEX_PACKAGE}\n", encoding="utf-8")
+        arguments = ["pip", "compile", "one.in", "--quiet", "--refresh-package", INDEX_PACKAGE, *uv_settings.args]
         arguments += ["--python", sys.executable]
         answer = uv.run_uv(arguments, uv.environment(uv_settings), Path(folder), SECONDS)
     return index_finding("uv", None if answer.code == 0 else answer.errors)
@@ -159,21 +158,21 @@ def _uv_index(uv_settings: UvSettings) -> Finding:
 
 def _links(uv: str, cache: Path) -> list[Finding]:
     done = subprocess.run([uv, "cache", "dir"], capture_output=True, text=True, timeout=SECONDS, check=False)
-    place = Path(done.stdout.strip())
+    uv_cache = Path(done.stdout.strip())
     if done.returncode != 0 or not done.stdout.strip():
         return []
-    same = _nearest(cache).stat().st_dev == _nearest(place).stat().st_dev
-    return [link_finding(cache, place, same=same)]
+    same = _existing(cache).stat().st_dev == _existing(uv_cache).stat().st_dev
+    return [link_finding(cache, uv_cache, same=same)]
 
 
-def _nearest(place: Path) -> Path:
-    """Return the folder itself, or the nearest one above it that exists."""
-    return next(path for path in (place, *place.absolute().parents) if path.exists())
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest parent that exists."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
 def _python(version: str) -> Finding:
     try:
         found = find_interpreter(version)
     except InterpreterMissing:
-        return Finding(Level.OK, f"no Python {version}: a matrix that asks for it needs `uv python install {version}`")
+        return Finding(Level.OK, f"no Python {version}: for a matrix that needs it, `uv python install {version}`")
     return Finding(Level.OK, f"Python {found.version} for matrices that ask for {version}")

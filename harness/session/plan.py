@@ -18,7 +18,7 @@ from harness.matrix.paths import ScenarioFile, find_scenarios, nearest, short_pa
 from harness.matrix.plan import Expansion, plan_cells
 from harness.matrix.schema import Matrix
 from harness.session.checkpoints import open_store
-from harness.session.source_digest import digest
+from harness.session.source_digest import source_digest
 from harness.store.records import CellRecord, ScenarioInfo
 
 
@@ -45,7 +45,7 @@ def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
         raise NothingSelectedError(f"no test in {', '.join(short_path(path) for path in stems.values()) or 'no file'}")
     store = open_store(Path(), {file.path.parent for file in files}, "")  # for its definitions alone
     return tuple(
-        info.model_copy(update={"source": digest(Path(info.nodeid.partition("::")[0]), info.checkpoints, store)})
+        info.model_copy(update={"source": source_digest(Path(info.nodeid.partition("::")[0]), info.checkpoints, store)})
         for info in found.values()
     )
 

@@ -17,7 +17,7 @@ from harness.runner.gpus import read_gpus
 from harness.runner.probe_path import probe_path
 from harness.session.cell import run_cell
 from harness.session.checkpoint_builder import builder_python
-from harness.session.checkpoints import of_weights, open_store
+from harness.session.checkpoints import named_weights, open_store
 from harness.session.context import CellJob, Options, RunContext
 from harness.session.plan import Plan
 from harness.store.journal import Journal, Listener
@@ -116,7 +116,7 @@ class _Maker:
         store = open_store(
             self.cache_dir.checkpoints, {file.path.parent for file in self.plan.files}, matrix.checkpoints.size
         )
-        given = of_weights(matrix.checkpoints.weights, weights_folder(matrix), names, store)
+        given = named_weights(matrix.checkpoints.weights, weights_folder(matrix), names, store)
         if given is not None:
             return given
         self.usage_locks.acquire(*map(store.folder, store.with_bases(names)))

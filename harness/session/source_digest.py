@@ -1,4 +1,4 @@
-"""A digest over all that decides what a scenario does: its file, what that imports from beside it, its checkpoints."""
+"""A digest of everything that a scenario depends on: its file, modules in its folder, its checkpoints, the probe."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from harness.session.checkpoints import CheckpointStore, Definition
 DIGITS = 16
 
 
-def digest(file: Path, checkpoints: Iterable[str], store: CheckpointStore) -> str:
-    """Return the digest of a scenario's source; empty where one of its checkpoints has no definition.
+def source_digest(file: Path, checkpoints: Iterable[str], store: CheckpointStore) -> str:
+    """Return the digest of a scenario's source; empty if one of its checkpoints has no definition.
 
-    It covers the scenario's whole file, every module beside it that it imports, directly or not, the ``conftest.py``
-    there, the probe that measures, and for checkpoints their definitions and the builder. It does not cover data files
-    that a scenario opens by itself. It is the same wherever the files lie.
+    It covers the whole file, all modules of its folder that it imports, directly or indirectly, ``conftest.py``, the
+    probe, and the definitions and the builder of checkpoints. Data files that a scenario opens are not covered. The
+    digest does not depend on the location of the files.
     """
-    texts = {f"module {path.relative_to(file.parent).as_posix()}": path.read_bytes() for path in modules(file)}
+    texts = {f"module {path.relative_to(file.parent).as_posix()}": path.read_bytes() for path in source_files(file)}
     names = tuple(checkpoints)
     if any(name not in store.definitions for name in names):
         return ""
@@ -35,20 +35,20 @@ def digest(file: Path, checkpoints: Iterable[str], store: CheckpointStore) -> st
     return found.hexdigest()[:DIGITS]
 
 
-def modules(file: Path) -> tuple[Path, ...]:
-    """Return a file, the ``conftest.py`` beside it, and every module beside it that one of them imports, in turn."""
+def source_files(file: Path) -> tuple[Path, ...]:
+    """Return a file, the ``conftest.py`` of its folder, and all modules of the folder that they import."""
     found: dict[Path, None] = {}
     waiting = [file, *([file.with_name("conftest.py")] if file.with_name("conftest.py").is_file() else [])]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found[path] = None
-            waiting += [each for name in _imported(path) for each in _beside(file.parent, name)]
+            waiting += [each for name in _imported(path) for each in _module_files(file.parent, name)]
     return tuple(sorted(found))
 
 
 def _imported(path: Path) -> Iterator[str]:
-    """Yield the top-level names that a file imports; one that is not Python imports nothing."""
+    """Yield the top-level names that a file imports; none if it is not valid Python."""
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except (SyntaxError, ValueError):
@@ -63,7 +63,7 @@ def _imported(path: Path) -> Iterator[str]:
                 yield from (alias.name for alias in node.names)
 
 
-def _beside(folder: Path, name: str) -> list[Path]:
+def _module_files(folder: Path, name: str) -> list[Path]:
     """Return the files of a module in a folder: one, or all of a package."""
     single, package = folder / f"{name}.py", folder / name
     if (package / "__init__.py").is_file():
@@ -83,7 +83,7 @@ def _definitions(names: Iterable[str], known: Mapping[str, Definition]) -> dict[
 
 @cache
 def _probe() -> bytes:
-    """Return a digest of the probe's own code: a figure is what it measured."""
+    """Return a digest of the code of the probe, on which all figures depend."""
     folder = Path(harness.__file__).parent / "probe"
     found = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):

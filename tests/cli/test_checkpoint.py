@@ -62,4 +62,4 @@ def test_an_interpreter_without_torch_is_refused_by_name(capsys):
 def test_too_little_room_is_one_sentence(capsys, monkeypatch):
     monkeypatch.setattr("harness.session.checkpoints.free_bytes", lambda folder: 10**9)
     assert main(["checkpoint", "build", "qwen2.5-7b", "--size", "full"]) == ExitCode.INCOMPLETE
-    assert "14.19 GiB are to be written and" in capsys.readouterr().err
+    assert "14.19 GiB are needed and" in capsys.readouterr().err

@@ -169,7 +169,7 @@ def test_a_kept_wheel_that_changed_is_noticed(tmp_path):
     key = hashlib.sha256(f"{entry}\n3.12\nlinux-x86_64".encode()).hexdigest()[:24]
     (tmp_path / key).mkdir()
     make_wheel(tmp_path / key / "a-1.0-py3-none-any.whl", {"a.py": b""})
-    with pytest.raises(InfrastructureError, match=r"is not what the lock of a==1\.0 names"):
+    with pytest.raises(InfrastructureError, match=r"differs from the lock of a==1\.0"):
         fetch_wheels([entry], LINUX, tmp_path, lambda text: None)
 
 
@@ -395,12 +395,12 @@ def test_the_newest_run_is_packed_and_missing_tables_are_said(tmp_path, capsys):
         (tmp_path / "reports" / name).mkdir(parents=True)
         (tmp_path / "reports" / name / "run.json").touch()
         os.utime(tmp_path / "reports" / name / "run.json", (number, number))
-    run = launcher.newest(tmp_path / "reports")
-    launcher.after(run, tmp_path / "out" / "run.tar.gz")
+    run = launcher.newest_run(tmp_path / "reports")
+    launcher.finish(run, tmp_path / "out" / "run.tar.gz")
     with tarfile.open(tmp_path / "out" / "run.tar.gz") as tar:
         assert tar.getnames() == ["new", "new/run.json"]
-    assert "`harness report new` at home" in capsys.readouterr().err
-    launcher.after(launcher.newest(tmp_path / "nothing"), None)
+    assert "`harness report new` writes them at home" in capsys.readouterr().err
+    launcher.finish(launcher.newest_run(tmp_path / "nothing"), None)
     assert not capsys.readouterr().err
 
 
@@ -409,9 +409,9 @@ def test_scenarios_of_a_bundle_are_given_unless_others_are_named(tmp_path, monke
     (tmp_path / "mine.py").touch()
     manifest = {"matrix": "matrices/x.toml", "selection": ["scenarios/0-own/case.py"]}
     start = ["run", "matrices/x.toml", "--reports", "/r"]
-    given = launcher.run_words(manifest, [], Path("/r"), ["--jobs", "2"])
+    given = launcher.run_arguments(manifest, [], Path("/r"), ["--jobs", "2"])
     assert given == [*start, "--scenarios", "scenarios/0-own/case.py", "--jobs", "2"]
-    given = launcher.run_words(manifest, ["mine.py::test_x", "scenarios/split"], Path("/r"), [])
+    given = launcher.run_arguments(manifest, ["mine.py::test_x", "scenarios/split"], Path("/r"), [])
     assert given == [*start, "--scenarios", f"{tmp_path}/mine.py::test_x", "--scenarios", "scenarios/split"]
 
 
@@ -420,5 +420,5 @@ def test_checkpoints_of_a_bundle_are_put_where_the_harness_looks_once(tmp_path, 
     (tmp_path / "b" / "checkpoints" / "m-tiny-abc" / "config.json").write_text("{}")
     monkeypatch.setattr(launcher, "HERE", tmp_path / "b")
     for _ in range(2):
-        launcher.bring_checkpoints(tmp_path / "cache")
+        launcher.link_checkpoints(tmp_path / "cache")
     assert (tmp_path / "cache" / "checkpoints" / "m-tiny-abc" / "config.json").read_text() == "{}"

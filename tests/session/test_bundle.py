@@ -12,7 +12,14 @@ from harness.envs.lock import Unsolvable
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.paths import find_scenarios
 from harness.matrix.schema import load_matrix
-from harness.session.bundle import Order, _refuse, copy_matrix, copy_scenarios, make_bundle, plan_for
+from harness.session.bundle import (
+    BundleOptions,
+    _check_lock,
+    copy_matrix,
+    copy_scenarios,
+    make_bundle,
+    plan_target_cells,
+)
 
 LINUX = Target("3.12", "linux-x86_64")
 
@@ -24,21 +31,21 @@ def write(folder: Path, text: str = "", *, scenarios: str = '["case.py"]', top: 
     return path
 
 
-def plan(folder: Path, order: Order, *arguments, **words):
-    return plan_for(load_matrix(write(folder, *arguments, **words)), order, CacheDir(folder / "cache"))[0]
+def plan(folder: Path, order: BundleOptions, *arguments, **words):
+    return plan_target_cells(load_matrix(write(folder, *arguments, **words)), order, CacheDir(folder / "cache"))[0]
 
 
 def test_cells_are_planned_for_the_other_machine_s_python(tmp_path):
-    assert [cell.python for cell in plan(tmp_path, Order(LINUX))] == ["3.12", "3.12"]
+    assert [cell.python for cell in plan(tmp_path, BundleOptions(LINUX))] == ["3.12", "3.12"]
 
 
 def test_a_matrix_for_another_python_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"wants Python 3\.11, and the bundle is for 3\.12"):
-        plan(tmp_path, Order(LINUX), top='python = "3.11"')
+        plan(tmp_path, BundleOptions(LINUX), top='python = "3.11"')
 
 
 def test_an_excluded_package_is_taken_from_the_base_whatever_the_matrix_pins(tmp_path):
-    order = Order(LINUX, base={"torch": "2.11.0", "numpy": "2.5.2"}, exclude=("torch", "numpy"))
+    order = BundleOptions(LINUX, base={"torch": "2.11.0", "numpy": "2.5.2"}, exclude=("torch", "numpy"))
     (cell, _) = plan(tmp_path, order, '[pins]\ntorch = "2.13.0"\n')
     assert {pin.package: pin.label for pin in cell.pins if pin.installed} == {
         "numpy": "installed@2.5.2",
@@ -48,33 +55,33 @@ def test_an_excluded_package_is_taken_from_the_base_whatever_the_matrix_pins(tmp
 
 def test_a_pinned_torch_is_left_to_the_base_unless_it_is_to_travel(tmp_path):
     matrix = load_matrix(write(tmp_path, '[pins]\ntorch = "2.13.0"\n'))
-    (left, _), notes = plan_for(matrix, Order(LINUX), CacheDir(tmp_path / "cache"))
+    (left, _), notes = plan_target_cells(matrix, BundleOptions(LINUX), CacheDir(tmp_path / "cache"))
     assert left.label("torch") == "installed@unknown"
     assert notes == ("torch is taken from the other machine, whatever the matrix pins",)
-    (kept, _), notes = plan_for(matrix, Order(LINUX, torch=True), CacheDir(tmp_path / "cache"))
+    (kept, _), notes = plan_target_cells(matrix, BundleOptions(LINUX, torch=True), CacheDir(tmp_path / "cache"))
     assert (kept.label("torch"), notes) == ("2.13.0", ())
 
 
 def test_without_a_freeze_the_base_s_versions_are_unknown_until_there(tmp_path):
-    (cell, _) = plan(tmp_path, Order(LINUX), '[pins]\ntorch = "installed"\n')
+    (cell, _) = plan(tmp_path, BundleOptions(LINUX), '[pins]\ntorch = "installed"\n')
     assert cell.label("torch") == "installed@unknown"
 
 
 def test_a_freeze_that_lacks_what_the_matrix_takes_is_one_sentence(tmp_path):
     with pytest.raises(ConfigError, match="has no torch"):
-        plan(tmp_path, Order(LINUX, base={"numpy": "1"}), '[pins]\ntorch = "installed"\n')
+        plan(tmp_path, BundleOptions(LINUX, base={"numpy": "1"}), '[pins]\ntorch = "installed"\n')
 
 
 def test_an_axis_cannot_be_left_to_the_base(tmp_path):
     with pytest.raises(ConfigError, match="--exclude iniconfig: it is an axis of mine"):
-        plan(tmp_path, Order(LINUX, exclude=("iniconfig",)))
+        plan(tmp_path, BundleOptions(LINUX, exclude=("iniconfig",)))
 
 
 def test_a_folder_of_weights_is_refused(tmp_path):
     (tmp_path / "weights").mkdir()
     matrix = load_matrix(write(tmp_path, '[checkpoints]\nweights = "weights"\n'))
     with pytest.raises(ConfigError, match="carries no folder of weights"):
-        make_bundle(matrix, Order(LINUX), tmp_path / "x.tar.xz", CacheDir(tmp_path / "cache"), print)
+        make_bundle(matrix, BundleOptions(LINUX), tmp_path / "x.tar.xz", CacheDir(tmp_path / "cache"), print)
 
 
 @pytest.mark.parametrize(
@@ -89,18 +96,18 @@ def test_a_folder_of_weights_is_refused(tmp_path):
         (
             "torch==2.13.0 \\\n    --hash=sha256:aa\nnvidia-cublas==1 \\\n    --hash=sha256:bb\n",
             ConfigError,
-            r"c would bring torch 2\.13\.0 and 1 CUDA packages: leave it .* --exclude torch",
+            r"c would include torch 2\.13\.0 and 1 CUDA packages: leave it .* --exclude torch",
         ),
     ],
 )
 def test_what_cannot_or_should_not_travel_is_one_sentence(answer, error, sentence):
     with pytest.raises(error, match=sentence):
-        _refuse("c", answer, Order(LINUX))
+        _check_lock("c", answer, BundleOptions(LINUX))
 
 
 def test_torch_travels_when_asked_for_and_an_unsolvable_cell_is_kept():
-    _refuse("c", "torch==2.13.0 \\\n    --hash=sha256:aa\n", Order(LINUX, torch=True))
-    _refuse("c", Unsolvable("six==9 was not found"), Order(LINUX))
+    _check_lock("c", "torch==2.13.0 \\\n    --hash=sha256:aa\n", BundleOptions(LINUX, torch=True))
+    _check_lock("c", Unsolvable("six==9 was not found"), BundleOptions(LINUX))
 
 
 def test_own_scenarios_travel_with_their_neighbours_and_checkpoints_only(tmp_path):
@@ -184,13 +191,13 @@ def test_no_builder_is_locked_where_an_interpreter_is_named(named, tmp_path, mon
 
     asked = []
 
-    def lock(cells, order, cache_dir, builder):
+    def lock(cells, options, cache_dir, builder):
         asked.append(builder)
         raise InfrastructureError("far enough")
 
-    monkeypatch.setattr(bundle, "_lock", lock)
+    monkeypatch.setattr(bundle, "_lock_all", lock)
     monkeypatch.setenv("HARNESS_BUILDER_PYTHON", "python3" if named else "")
     matrix = load_matrix(write(tmp_path, scenarios='["scenarios/load_4bit"]'))
     with pytest.raises(InfrastructureError, match="far enough"):
-        make_bundle(matrix, Order(LINUX), tmp_path / "x.tar.xz", CacheDir(tmp_path / "cache"), print)
+        make_bundle(matrix, BundleOptions(LINUX), tmp_path / "x.tar.xz", CacheDir(tmp_path / "cache"), print)
     assert [folder and folder.name for folder in asked] == ([None] if named else ["checkpoints"])

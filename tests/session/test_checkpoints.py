@@ -13,8 +13,8 @@ from harness.session.checkpoints import (
     CheckpointStore,
     Definition,
     bytes_to_write,
-    entries,
-    of_weights,
+    checkpoint_copies,
+    named_weights,
     open_store,
     read_definition,
 )
@@ -119,13 +119,13 @@ def test_an_unknown_checkpoint_names_the_nearest(store):
 
 def test_weights_from_a_folder_or_the_hub_need_no_builder(store, tmp_path):
     (tmp_path / "mine" / "model").mkdir(parents=True)
-    assert of_weights("synthetic", None, ["model"], store) is None
-    assert of_weights("hub", None, ["model"], store) == {"model": "org/model"}
-    assert of_weights("mine", tmp_path / "mine", ["model"], store) == {"model": str(tmp_path / "mine" / "model")}
+    assert named_weights("synthetic", None, ["model"], store) is None
+    assert named_weights("hub", None, ["model"], store) == {"model": "org/model"}
+    assert named_weights("mine", tmp_path / "mine", ["model"], store) == {"model": str(tmp_path / "mine" / "model")}
     with pytest.raises(ConfigError, match="adapter is not there; it needs the folder"):
-        of_weights("mine", tmp_path / "mine", ["adapter"], store)
+        named_weights("mine", tmp_path / "mine", ["adapter"], store)
     with pytest.raises(ConfigError, match='adapter is not there; it needs "hub" in'):
-        of_weights("hub", None, ["adapter"], store)
+        named_weights("hub", None, ["adapter"], store)
 
 
 def test_the_shipped_builder_is_pinned_exactly(tmp_path):
@@ -169,7 +169,7 @@ def test_a_definition_that_says_nonsense_is_one_sentence(tmp_path, text, sentenc
 
 def test_the_list_tells_what_is_built_by_whom_and_what_the_rest_will_take(store):
     provide(store, "model")
-    rows = {entry.definition.name: entry.copies[0] for entry in entries([store])}
+    rows = {entry.definition.name: entry.copies[0] for entry in checkpoint_copies([store])}
     assert rows["model"].built
     assert rows["model"].builder == {"torch": "2.0"}
     assert rows["model"].bytes == sum(path.stat().st_size for path in store.folder("model").iterdir())
@@ -184,7 +184,7 @@ def test_room_is_asked_for_before_anything_is_built(store):
     assert bytes_to_write(store, ["adapter"]) == 1600, "its base is to be built too, and it is begun"
     many = Definition("model", store.definitions["model"].file, None, None, "model", {"tiny": 2**60})
     full = CheckpointStore(store.root, store.builder, {"model": many}, "tiny")
-    with pytest.raises(InfrastructureError, match=r"1073741824.00 GiB are to be written and .* free: make room"):
+    with pytest.raises(InfrastructureError, match=r"1073741824.00 GiB are needed and .* free: free space"):
         bytes_to_write(full, ["model"])
 
 
@@ -198,7 +198,7 @@ def test_an_interpreter_of_the_users_own_is_checked_before_it_is_used(store, tmp
         builder_python(store.builder, CacheDir(tmp_path), tmp_path / "log", environ)
     with pytest.raises(ConfigError, match="--python: there is no interpreter /no/python"):
         named_python("/no/python", store.builder, "--python")
-    with pytest.raises(ConfigError, match="is not a Python interpreter that runs"):
+    with pytest.raises(ConfigError, match="is not a Python interpreter that starts"):
         named_python("true", store.builder, "--python")
 
 

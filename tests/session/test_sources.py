@@ -6,7 +6,7 @@ import pytest
 
 from harness.matrix.paths import ScenarioFile
 from harness.session.plan import read_catalogue
-from harness.session.source_digest import modules
+from harness.session.source_digest import source_files
 
 FILES = {
     "mine.py": "import direct\n@scenario(checkpoints=['small'])\ndef test_x(probe): pass\ndef test_y(probe): pass\n",
@@ -37,7 +37,7 @@ def digests(folder):
 
 
 def test_modules_are_followed_through_functions_packages_and_the_conftest(folder):
-    names = {path.relative_to(folder).as_posix() for path in modules(folder / "mine.py")}
+    names = {path.relative_to(folder).as_posix() for path in source_files(folder / "mine.py")}
     assert names == {
         "mine.py",
         "direct.py",
@@ -78,7 +78,7 @@ def test_the_same_files_in_another_place_have_the_same_digest(folder, tmp_path):
 
 def test_two_modules_that_import_each_other_end(folder):
     (folder / "direct.py").write_text("import mine\n")
-    assert len(modules(folder / "mine.py")) == 4
+    assert len(source_files(folder / "mine.py")) == 4
 
 
 def test_a_checkpoint_without_a_definition_leaves_the_digest_empty(folder):

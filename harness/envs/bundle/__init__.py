@@ -1,1 +1,1 @@
-"""Bundles: everything a machine without a package index needs to build the cells of a matrix, in one archive."""
+"""Bundles: one archive with everything that builds the cells of a matrix on a machine without a package index."""

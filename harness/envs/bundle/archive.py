@@ -1,4 +1,4 @@
-"""Write a folder as one ``.tar.xz`` whose bytes depend on its content alone."""
+"""Write a bundle: the program of the harness, and one ``.tar.xz`` whose bytes depend on its content only."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from harness.errors import ConfigError
 from harness.matrix.paths import install_root
 from harness.version import DISTRIBUTION
 
-DICTIONARY = 256 * 2**20  # bytes: six stored transformers wheels, so that a release is a few changes to the one before
-
-
+DICTIONARY = 256 * 2**20  # bytes, as six wheels of transformers: a release is compressed against the one before
 BLOCK = 4 * 2**20
-
+TABLES = {"pandas", "pyarrow"}  # needed for the two tables only
+START_SCRIPT = '#!/bin/sh\nexec python3 "$(dirname "$0")/run.py" "$@"\n'
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 ArchivePosition = tuple[int, str, Version, str]
 
 
 def archive_order(path: str) -> ArchivePosition:
-    """Sort small files first, then wheels by package and version, so that likeness lies near."""
+    """Return a sort key: small files first, then wheels by package and version, so that similar files are adjacent."""
     name = path.rpartition("/")[2]
     try:
         package, version, _, _ = parse_wheel_filename(name)
@@ -42,14 +42,14 @@ def archive_order(path: str) -> ArchivePosition:
 
 
 def dictionary_size(size: int) -> int:
-    """Return the size of the dictionary (bytes) for so many bytes: not more, for packing takes 12 times it."""
+    """Return the size of the dictionary for content of ``size``, in bytes; packing takes 12 times as much memory."""
     return min(DICTIONARY, max(2**20, 1 << (size - 1).bit_length()))
 
 
-def write_archive(folder: Path, target: Path, said: Callable[[int], None] = lambda done: None) -> int:
-    """Write everything below ``folder`` into ``target`` and return its size in bytes.
+def write_archive(folder: Path, target: Path, report: Callable[[int], None] = lambda done: None) -> int:
+    """Write all files below ``folder`` into ``target`` and return its size in bytes.
 
-    ``said`` hears, after each file, how many bytes went in. A half-written archive never bears the name ``target``.
+    ``report`` receives, after each file, the number of bytes written. ``target`` appears when the archive is complete.
     """
     names = sorted(
         (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()), key=archive_order
@@ -70,24 +70,15 @@ def write_archive(folder: Path, target: Path, said: Callable[[int], None] = lamb
             with path.open("rb") as content:
                 tar.addfile(entry, content)
             done += entry.size
-            said(done)
+            report(done)
     scratch.replace(target)
     return target.stat().st_size
 
 
-TABLES = {"pandas", "pyarrow"}  # only the two tables need them
-
-
-START_SCRIPT = '#!/bin/sh\nexec python3 "$(dirname "$0")/run.py" "$@"\n'
-
-
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
-
-
 def own_requirements(*, tables: bool) -> list[str]:
-    """Return what the harness needs on the other machine.
+    """Return the requirements of the harness on the other machine.
 
-    uv is left out: its program alone is almost as large as a release of transformers, and pip can take its place.
+    uv is left out: it is almost as large as a release of transformers, and pip can replace it.
 
     Raises:
         ConfigError: the harness is neither a checkout nor installed.
@@ -104,11 +95,11 @@ def _declared_requirements() -> list[str]:
     try:
         return metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError as missing:
-        raise ConfigError("the harness cannot tell what it needs: it is neither a checkout nor installed") from missing
+        raise ConfigError("the harness is neither a checkout nor installed: its requirements are unknown") from missing
 
 
 def copy_program(folder: Path) -> None:
-    """Copy the harness, its scenarios and matrices into a bundle's folder, and put the programs at its top."""
+    """Copy the harness, its scenarios and matrices into the folder of a bundle, with the programs that start it."""
     package = Path(harness.__file__).resolve().parent
     target = folder / PROGRAM
     shutil.copytree(package, target / "harness", ignore=LEFT_OUT)
@@ -122,5 +113,5 @@ def copy_program(folder: Path) -> None:
 
 
 def safe_name(text: str) -> str:
-    """Turn a folder's name into one that any file system takes."""
+    """Return a folder name that is valid on every file system."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "own"

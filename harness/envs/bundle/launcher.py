@@ -1,9 +1,9 @@
-"""Run the matrix of this bundle where there is no package index: ``run [--base PYTHON] [options of harness run]``.
+"""Run the matrix of this bundle without a package index: ``run [--base PYTHON] [options of harness run]``.
 
-After ``--`` another command of the harness may stand: ``run -- checkpoint build qwen2.5-7b --size full``.
+Any other command of the harness can follow ``--``: ``run -- checkpoint build qwen2.5-7b --size full``.
 
-This file lies at the top of a bundle and needs nothing but a Python. It makes an environment for the harness beside
-itself, from the wheels here and with uv where there is one (else with venv and the pip in the bundle), and then calls
+This file is at the top of a bundle and needs only Python. It makes an environment for the harness in the folder of the
+bundle, from its wheels, with uv if there is one, else with venv and the pip in the bundle. Then it calls
 ``harness run``, which builds the environments of the cells in the same way.
 """
 
@@ -27,7 +27,7 @@ import json, os, sys
 paths = [p for p in sys.path if os.path.basename(p.rstrip("/")) in ("site-packages", "dist-packages")]
 print(json.dumps(["%d.%d" % sys.version_info[:2], paths]))
 """
-DROPPED = ("PIP_", "UV_", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "NOX")
+DROPPED_VARIABLES = ("PIP_", "UV_", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "NOX")
 USAGE = 2
 
 
@@ -36,66 +36,67 @@ class Refused(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the harness's environment, run the matrix, and return the exit code of ``harness run``."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    given, other = (given[: given.index("--")], given[given.index("--") + 1 :]) if "--" in given else (given, [])
-    options, rest = read_arguments(given)
+    """Make the environment of the harness, run the matrix, and return the exit code of ``harness run``."""
+    own = list(sys.argv[1:] if arguments is None else arguments)
+    own, other = (own[: own.index("--")], own[own.index("--") + 1 :]) if "--" in own else (own, [])
+    options, rest = read_arguments(own)
     try:
         base = find_base(options.base)
         manifest = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))
-        paths = ask(base, manifest["python"])
+        paths = base_paths(base, manifest["python"])
         work = (options.work or HERE / "work").absolute()
         variables = environment(os.environ, base, work, manifest)
-        python = host(base, paths, work, variables)
-        bring_checkpoints(Path(variables["HARNESS_CACHE"]))
+        python = harness_python(base, paths, work, variables)
+        link_checkpoints(Path(variables["HARNESS_CACHE"]))
     except Refused as error:
         sys.stderr.write(f"run: {error}\n")
         return USAGE
     reports = options.reports.absolute()
-    words = other or run_words(manifest, options.scenarios, reports, rest)
-    code = subprocess.call([str(python), "-m", "harness.cli.main", *words], cwd=HERE, env=variables)
-    after(newest(reports), options.pack)
+    command = other or run_arguments(manifest, options.scenarios, reports, rest)
+    code = subprocess.call([str(python), "-m", "harness.cli.main", *command], cwd=HERE, env=variables)
+    finish(newest_run(reports), options.pack)
     return code
 
 
-def run_words(manifest: dict[str, Any], scenarios: list[str], reports: Path, rest: list[str]) -> list[str]:
-    """Return the command that runs the matrix of the bundle, with the scenarios that came with it."""
-    entries = [from_here(entry) for entry in scenarios] or manifest["selection"]
+def run_arguments(manifest: dict[str, Any], scenarios: list[str], reports: Path, rest: list[str]) -> list[str]:
+    """Return the command that runs the matrix of the bundle with the scenarios of the bundle, or the given ones."""
+    entries = [absolute_scenario(entry) for entry in scenarios] or manifest["selection"]
     chosen = [word for entry in entries for word in ("--scenarios", entry)]
     return ["run", manifest["matrix"], "--reports", str(reports), *chosen, *rest]
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Take what this file needs; everything else goes to ``harness run``."""
+    """Parse the options of this program and return them with the rest, which are options of ``harness run``."""
     parser = argparse.ArgumentParser(prog="run", description=__doc__.split("\n", 1)[0], allow_abbrev=False)
     parser.add_argument("--base", default="python3", help="the Python that has torch (default: python3)")
     parser.add_argument(
-        "--work", type=Path, metavar="DIR", help="for environments and checkpoints (default: work/ here)"
+        "--work",
+        type=Path,
+        metavar="DIR",
+        help="folder for environments and checkpoints (default: work/ in the bundle)",
     )
     parser.add_argument("--pack", type=Path, metavar="FILE", help="also write the run folder as one .tar.gz")
+    parser.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR", help="folder of the run folder")
     parser.add_argument(
-        "--reports", type=Path, default=Path("reports"), metavar="DIR", help="where the run folder goes"
-    )
-    parser.add_argument(
-        "--scenarios", action="append", default=[], metavar="FILE[::TEST]", help="instead of the matrix's"
+        "--scenarios", action="append", default=[], metavar="FILE[::TEST]", help="run these instead of the matrix's"
     )
     parser.epilog = "Other options are those of `harness run`: --cells, -k, --repeat, --jobs, --timeout, …"
     return parser.parse_known_args(arguments)
 
 
 def find_base(given: str) -> str:
-    """Return the interpreter's path, links kept: a link is what makes a virtual environment."""
+    """Return the path of the interpreter; a link is not resolved, as it may make a virtual environment."""
     found = shutil.which(given) or (given if Path(given).is_file() else None)
     if found is None:
         raise Refused(f"--base {given} is neither a file nor a command on the search path")
     return os.path.abspath(found)
 
 
-def ask(base: str, wanted: str) -> list[str]:
+def base_paths(base: str, wanted: str) -> list[str]:
     """Return the package folders of the base.
 
     Raises:
-        Refused: it does not start, or its version is not the one that the wheels are for.
+        Refused: it does not start, or has not the version of the wheels.
     """
     try:
         done = subprocess.run([base, "-c", ASK], capture_output=True, text=True, check=True)
@@ -110,11 +111,11 @@ def ask(base: str, wanted: str) -> list[str]:
 def environment(
     own: os._Environ[str] | dict[str, str], base: str, work: Path, manifest: dict[str, Any]
 ) -> dict[str, str]:
-    """Return variables with which neither pip nor uv looks anywhere but into this bundle.
+    """Return variables with which pip and uv use the wheels of this bundle only.
 
-    Where no builder of checkpoints came along, the base builds what is missing, unless the user names another.
+    If the bundle has no builder of checkpoints, the base builds them, unless the user names another interpreter.
     """
-    kept = {name: value for name, value in own.items() if not name.startswith(DROPPED)}
+    kept = {name: value for name, value in own.items() if not name.startswith(DROPPED_VARIABLES)}
     kept.setdefault("HARNESS_CACHE", str(work / "cache"))
     if manifest.get("builder") is None and not kept.get("HARNESS_BUILDER_PYTHON"):
         kept["HARNESS_BUILDER_PYTHON"] = base
@@ -132,16 +133,16 @@ def environment(
     }
 
 
-def host(base: str, paths: list[str], work: Path, variables: dict[str, str]) -> Path:
-    """Return the interpreter of the harness's environment, made now if need be.
+def harness_python(base: str, paths: list[str], work: Path, variables: dict[str, str]) -> Path:
+    """Return the interpreter of the environment of the harness; make it if it is not there.
 
-    The base's packages stay visible behind its own, so that tables are written where the base has pandas.
+    The packages of the base are visible behind its own, so that tables are written if the base has pandas.
     """
     folder = work / "host"
     python = folder / "bin" / "python"
-    mark = folder / "made-from"
+    stamp = folder / "made-from"
     wanted = hashlib.sha256((HERE / "host.txt").read_bytes() + f"{base}{HERE}".encode()).hexdigest()
-    if mark.exists() and mark.read_text(encoding="utf-8") == wanted:
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return python
     shutil.rmtree(folder, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
@@ -150,25 +151,25 @@ def host(base: str, paths: list[str], work: Path, variables: dict[str, str]) -> 
     install += ["-r", str(HERE / "host.txt")]
     uv = shutil.which("uv")
     if uv is not None:
-        call([uv, "venv", "--quiet", "--no-project", "--python", base, str(folder)], variables)
-        call([uv, "pip", "install", "--quiet", "--python", str(python), *install], variables)
+        run_step([uv, "venv", "--quiet", "--no-project", "--python", base, str(folder)], variables)
+        run_step([uv, "pip", "install", "--quiet", "--python", str(python), *install], variables)
     else:
-        call([base, "-m", "venv", "--without-pip", str(folder)], variables)
+        run_step([base, "-m", "venv", "--without-pip", str(folder)], variables)
         pip = next((HERE / "wheels").glob("pip-*.whl"))
-        call([str(python), str(pip / "pip"), "install", "--quiet", *install], variables)
+        run_step([str(python), str(pip / "pip"), "install", "--quiet", *install], variables)
     site = next(folder.glob("lib/python3*/site-packages"))
     (site / "harness-bundle.pth").write_text(f"{HERE / 'app'}\n", encoding="utf-8")
     lines = "".join(f"import site; site.addsitedir({path!r})\n" for path in paths)
     (site / "zz-harness-base.pth").write_text(lines, encoding="utf-8")
-    mark.write_text(wanted, encoding="utf-8")
+    stamp.write_text(wanted, encoding="utf-8")
     return python
 
 
-def call(command: list[str], variables: dict[str, str]) -> None:
+def run_step(command: list[str], variables: dict[str, str]) -> None:
     """Run a step of the installation.
 
     Raises:
-        Refused: it failed; its last line is in the sentence.
+        Refused: it failed; the sentence has its output.
     """
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -176,8 +177,8 @@ def call(command: list[str], variables: dict[str, str]) -> None:
         raise Refused(f"{Path(command[0]).name} could not make the harness's environment: {text[:1000]}")
 
 
-def bring_checkpoints(cache: Path) -> None:
-    """Put the checkpoints of the bundle where the harness looks for them; linked where possible."""
+def link_checkpoints(cache: Path) -> None:
+    """Link the checkpoints of the bundle into the cache of the harness; copy them if links are not possible."""
     for folder in sorted((HERE / "checkpoints").glob("*")):
         target = cache / "checkpoints" / folder.name
         if target.exists():
@@ -193,24 +194,24 @@ def bring_checkpoints(cache: Path) -> None:
         scratch.rename(target)
 
 
-def from_here(entry: str) -> str:
-    """Make a scenario that lies in the current folder absolute, for the harness runs in the bundle's folder."""
+def absolute_scenario(entry: str) -> str:
+    """Return a scenario in the current folder as an absolute path: the harness runs in the folder of the bundle."""
     name, separator, test = entry.partition("::")
     return f"{Path(name).absolute()}{separator}{test}" if Path(name).exists() else entry
 
 
-def newest(reports: Path) -> Path | None:
-    """Return the run folder that was begun last."""
+def newest_run(reports: Path) -> Path | None:
+    """Return the newest run folder."""
     runs = sorted(reports.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     return runs[-1].parent if runs else None
 
 
-def after(run: Path | None, archive: Path | None) -> None:
-    """Say what is left to do at home, and write the run folder as one archive where one is asked for."""
+def finish(run: Path | None, archive: Path | None) -> None:
+    """Print the next steps, and pack the run folder if an archive is asked for."""
     if run is None:
         return
     if not (run / "results.csv").exists():
-        sys.stderr.write(f"no pandas here, so no tables: `harness report {run.name}` at home writes them\n")
+        sys.stderr.write(f"no pandas here, so no tables: `harness report {run.name}` writes them at home\n")
     if archive is not None:
         archive.parent.mkdir(parents=True, exist_ok=True)
         with tarfile.open(archive, "w:gz") as tar:

@@ -1,4 +1,4 @@
-"""``bundle.json``: what a bundle holds, in the words of both ends."""
+"""``bundle.json``, the manifest of a bundle: written where it is packed, read where it runs."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from harness.matrix.base import BaseInterpreter, read_base
 from harness.matrix.cell import Cell, Pin
 
 SCHEMA_VERSION = 1
-
-
 FILE = "bundle.json"
-
-
 WHEELS, CHECKPOINTS, PROGRAM, HOST_LOCK = "wheels", "checkpoints", "app", "host.txt"
+VARIABLE = "HARNESS_BUNDLE"  # the folder of an unpacked bundle
+BASE_VARIABLE = "HARNESS_BUNDLE_BASE"  # the interpreter with the packages that the bundle leaves out
+FREEZE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*===?\s*(\S+)")
+DIRECT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*) @ ")
+COLUMNS = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s+(\d\S*)(?:\s.*)?")
 
 
 class StoredCell(BaseModel):
-    """One cell with its lock, or with the sentence that says why it has none.
+    """One cell with its lock, or with the sentence why it has none.
 
-    ``from_base`` names what is taken as the base of the other machine has it; the lock leaves it out.
+    ``from_base`` lists the packages of the base of the other machine, which the lock leaves out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,11 +43,19 @@ class StoredCell(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Everything ``harness run`` must know of a bundle.
+    """The content of a bundle, for ``harness run``.
 
-    ``matrix`` and ``selection`` are relative to the bundle's folder; ``selection`` is empty where all scenarios are the
-    harness's own. ``base`` holds the versions that the bundle was made for, as far as they were told. ``needs_base``
-    says whether anything is taken from a base.
+    Attributes:
+        schema_version: the version of this form.
+        harness_version: the version of the harness in the bundle.
+        python: the Python of the other machine (``3.12``).
+        platform: its platform (``linux-x86_64``).
+        matrix: the matrix file, relative to the folder of the bundle.
+        selection: the scenarios, relative to that folder; empty if all belong to the harness.
+        needs_base: a cell takes packages from a base.
+        base: name → version of the base that the bundle was made for, if known.
+        cells: the cells with their locks.
+        builder: the environment that builds checkpoints.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,15 +95,9 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-VARIABLE = "HARNESS_BUNDLE"  # the folder of an unpacked bundle
-
-
-BASE_VARIABLE = "HARNESS_BUNDLE_BASE"  # the interpreter that has what the bundle leaves out
-
-
 @dataclass(frozen=True)
 class Bundle:
-    """An unpacked bundle and the interpreter it stands on; ``program`` is None where it needs none."""
+    """An unpacked bundle and its base interpreter, None if it needs none."""
 
     folder: Path
     manifest: Manifest
@@ -117,24 +120,24 @@ class Bundle:
         return base
 
     def cells(self) -> tuple[Cell, ...]:
-        """Return the cells as they were planned, with the versions that this base really has."""
+        """Return the planned cells, with the versions of this base."""
         return tuple(self._on_base(stored) for stored in self.manifest.cells)
 
     def locks(self, cells: Iterable[Cell]) -> dict[str, Lock | Unsolvable]:
-        """Return cell id → lock; nothing is resolved here.
+        """Return cell id → stored lock.
 
         Raises:
-            ConfigError: the bundle has no such cell, or the base lacks a package that the cell takes from it.
+            ConfigError: the bundle has no such cell, or the base lacks a package of the cell.
         """
         return {cell.id: self._lock(cell) for cell in cells}
 
     def locks_by_pins(self, cells: Iterable[Cell]) -> dict[str, Lock | Unsolvable]:
-        """Return cell id → the lock of the stored cell with the same pins: a search plans cells of its own.
+        """Return cell id → the stored lock of the same pins, for the cells of a search.
 
-        A cell that the bundle does not hold is unsolvable here.
+        A cell without a stored lock is unsolvable.
         """
         stored = {_content(cell): cell for cell in self.cells()}
-        absent = Unsolvable("the bundle has no cell with these pins, and nothing can be resolved without an index")
+        absent = Unsolvable("the bundle has no cell with these pins, and there is no index to resolve them")
         return {cell.id: self._lock(stored[_content(cell)]) if _content(cell) in stored else absent for cell in cells}
 
     def _lock(self, cell: Cell) -> Lock | Unsolvable:
@@ -165,12 +168,12 @@ def _content(cell: Cell) -> tuple[object, ...]:
 
 
 def installed_pin(package: str, version: str) -> Pin:
-    """Return the pin of what a base has, as a plan without a bundle would make it."""
+    """Return the pin of a package of the base, equal to that of a plan without a bundle."""
     return Pin(package, f"installed@{version}", f"{package}=={version}", installed=True)
 
 
 def opened_bundle(environ: Mapping[str, str] | None = None) -> Bundle | None:
-    """Return the bundle that ``HARNESS_BUNDLE`` names, None where it names none.
+    """Return the bundle of ``HARNESS_BUNDLE``, None if the variable is not set.
 
     Raises:
         ConfigError: the folder is not a bundle.
@@ -182,17 +185,8 @@ def opened_bundle(environ: Mapping[str, str] | None = None) -> Bundle | None:
     return Bundle(Path(folder), read_manifest(Path(folder)), found.get(BASE_VARIABLE) or None)
 
 
-FREEZE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*===?\s*(\S+)")
-
-
-DIRECT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*) @ ")
-
-
-COLUMNS = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s+(\d\S*)(?:\s.*)?")
-
-
 def read_freeze(path: Path) -> dict[str, str]:
-    """Return normalized name → version; what was installed from a file or a commit has an empty version.
+    """Return normalized name → version of a listing; a package from a file or a commit has an empty version.
 
     Raises:
         ConfigError: the file cannot be read, or a line is neither ``name==version`` nor ``name version``.
@@ -204,7 +198,7 @@ def read_freeze(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         text = line.split("#", 1)[0].strip()
-        if not text or text.startswith(("-", "Package ")):  # editable installs, options, and the head of a table
+        if not text or text.startswith(("-", "Package ")):  # editable installs, options, the heading of a table
             continue
         match = FREEZE.fullmatch(text) or COLUMNS.fullmatch(text)
         direct = DIRECT.match(text)

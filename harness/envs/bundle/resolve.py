@@ -1,4 +1,4 @@
-"""Lock cells for another machine: from wheels alone, without what that machine's base already has."""
+"""Lock cells for another machine: from wheels only, without the packages of its base."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JOBS = 4
 
 @dataclass(frozen=True)
 class Resolver:
-    """Resolves requirements for one target; ``base`` is name → version of what its base is known to have."""
+    """Resolves requirements for one target; ``base`` is name → version of the known packages of its base."""
 
     target: Target
     base: Mapping[str, str]
@@ -35,7 +35,7 @@ class Resolver:
         """Return cell id → requirements file with hashes, or why there is none.
 
         Raises:
-            ConfigError: ``as_of`` is no date.
+            ConfigError: ``as_of`` is not a date.
             InfrastructureError: uv is missing.
         """
         need_uv()
@@ -45,7 +45,7 @@ class Resolver:
             return dict(zip(questions, answers, strict=True))
 
     def plain(self, requirements: Sequence[str]) -> str | Unsolvable:
-        """Resolve requirements that belong to no cell: the harness's own."""
+        """Resolve requirements outside a cell: those of the harness."""
         return self._cached(self._input(tuple(sorted(requirements)), (), None, ()), ())
 
     def _question(self, cell: Cell) -> LockInput:
@@ -105,10 +105,10 @@ class Resolver:
 
 
 def packages_of_base(cell: Cell) -> tuple[str, ...]:
-    """Return which packages a cell takes from the other machine's base."""
+    """Return the packages that a cell takes from the base of the other machine."""
     return tuple(sorted(pin.package for pin in cell.pins if pin.installed))
 
 
 def _on_an_index(name: str, version: str) -> bool:
-    """Tell whether a version can be a constraint; torch never: resolving it means resolving its CUDA packages."""
+    """Return whether a version can be a constraint; never torch, as that would resolve its CUDA packages."""
     return bool(version) and name != "torch" and Version(version).local is None

@@ -1,4 +1,4 @@
-"""The machine that a bundle is made for, in the words of uv and of pip."""
+"""The machine that a bundle is made for, as arguments of uv and pip."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.errors import ConfigError
 
-NEWEST_GLIBC = 28  # what uv takes as given of a Linux whose glibc it cannot ask
+NEWEST_GLIBC = 28  # the glibc that uv assumes of a Linux that it cannot ask
 OLDEST_GLIBC = 5
 PROCESSORS = {"linux-x86_64": "x86_64", "linux-aarch64": "aarch64"}
 LEGACY = {"x86_64": ("manylinux2014", "manylinux2010", "manylinux1", "linux"), "aarch64": ("manylinux2014", "linux")}
@@ -21,7 +21,7 @@ class Target:
     platform: str
 
     def __post_init__(self) -> None:
-        """Refuse what no wheel could be chosen for.
+        """Check Python and platform.
 
         Raises:
             ConfigError: the Python is not ``<major>.<minor>``, or the platform is unknown.
@@ -32,12 +32,12 @@ class Target:
             raise ConfigError(f'--platform "{self.platform}" is not one of {", ".join(PROCESSORS)}')
 
     def uv_arguments(self) -> list[str]:
-        """Return how ``uv pip compile`` is told to resolve for this machine, from wheels alone."""
+        """Return the arguments with which ``uv pip compile`` resolves for this machine, from wheels only."""
         triple = f"{PROCESSORS[self.platform]}-unknown-linux-gnu"
         return ["--python-platform", triple, "--only-binary", ":all:"]
 
     def pip_arguments(self) -> list[str]:
-        """Return how ``pip download`` is told to fetch for this machine; pip wants each glibc by its number."""
+        """Return the arguments with which ``pip download`` downloads for this machine, with a tag for each glibc."""
         processor = PROCESSORS[self.platform]
         tags = [f"manylinux_2_{minor}_{processor}" for minor in range(NEWEST_GLIBC, OLDEST_GLIBC - 1, -1)]
         tags += [f"{name}_{processor}" for name in LEGACY[processor]]

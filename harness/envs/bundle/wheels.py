@@ -1,4 +1,4 @@
-"""Fetch the wheels that locks name, through pip with the user's own settings, and keep them for the next bundle."""
+"""Download the wheels of locks with the user's pip, cache them, and store them in a bundle."""
 
 from __future__ import annotations
 
@@ -23,22 +23,21 @@ from harness.errors import ConfigError, InfrastructureError
 from harness.reporter import Reporter
 
 DOWNLOAD_SECONDS = 3600.0
-
-
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
-
-
 NAME = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip file
+CUDA_LIBRARY = re.compile(r"bitsandbytes/libbitsandbytes_(cuda|rocm|xpu|hip|mps)(\w*)\.(so|dll|dylib)")
+THINNED_PACKAGE = "bitsandbytes"
 
 
 def requirements(text: str) -> list[str]:
-    """Split a lock into its entries, each with its hashes on the lines that follow."""
+    """Split a lock into its entries, each with its hashes."""
     joined = re.sub(r"\\\n\s*", "", text)
     return [line.strip() for line in joined.splitlines() if line.strip() and not line.startswith("#")]
 
 
-def fetch_wheels(entries: Iterable[str], target: Target, cache: Path, said: Reporter) -> dict[str, Path]:
-    """Return entry → wheel for every entry of the locks, downloaded now or before; the hash of each is checked.
+def fetch_wheels(entries: Iterable[str], target: Target, cache: Path, report: Reporter) -> dict[str, Path]:
+    """Return entry → wheel for the entries of locks, from the cache or downloaded; the hash of each wheel is checked.
 
     Raises:
         ConfigError: an entry has no wheel for the target, or is a commit or a folder.
@@ -50,9 +49,9 @@ def fetch_wheels(entries: Iterable[str], target: Target, cache: Path, said: Repo
             raise ConfigError(f"a bundle holds released wheels; {entry.split()[0]} is a commit or a folder")
     found = {entry: wheel for entry in wanted if (wheel := _cached_wheel(_folder(entry, target, cache))) is not None}
     missing = [entry for entry in wanted if entry not in found]
-    for round_ in _batches(missing):
-        said(f"downloading {len(round_)} wheels")
-        _download(round_, target, cache)
+    for batch in _batches(missing):
+        report(f"downloading {len(batch)} wheels")
+        _download(batch, target, cache)
     found |= {entry: wheel for entry in missing if (wheel := _cached_wheel(_folder(entry, target, cache))) is not None}
     for entry in wanted:
         _check(entry, found[entry])
@@ -69,15 +68,15 @@ def _cached_wheel(folder: Path) -> Path | None:
 
 
 def _batches(entries: Sequence[str]) -> list[list[str]]:
-    """Share the entries out so that none of the lists has two versions of a package: pip takes one at a time."""
-    rounds: list[dict[str, str]] = []
+    """Divide the entries into lists that have one version of a package each, as pip downloads one at a time."""
+    batches: list[dict[str, str]] = []
     for entry in entries:
         name = _name(entry)
-        place = next((one for one in rounds if name not in one), None)
-        if place is None:
-            rounds.append(place := {})
-        place[name] = entry
-    return [list(one.values()) for one in rounds]
+        batch = next((one for one in batches if name not in one), None)
+        if batch is None:
+            batches.append(batch := {})
+        batch[name] = entry
+    return [list(batch.values()) for batch in batches]
 
 
 def _name(entry: str) -> str:
@@ -115,35 +114,27 @@ def _run(command: list[str], target: Target) -> None:
 
 
 def no_wheel(package: str, target: Target) -> str:
-    """Say that a package is there only as source."""
+    """Return the sentence about a package without a wheel."""
     where = f"Python {target.python} on {target.platform}"
-    return (
-        f"{package} has no wheel for {where}; a bundle holds wheels only, build one and name its folder in find-links"
-    )
+    return f"{package} has no wheel for {where}; a bundle holds wheels only: build one and add its folder to find-links"
 
 
 def _check(entry: str, wheel: Path) -> None:
     digest = sha256(wheel)
     if digest not in HASH.findall(entry):
         raise InfrastructureError(
-            f"{wheel} is not what the lock of {entry.split(maxsplit=1)[0]} names: delete it and try again"
+            f"{wheel} differs from the lock of {entry.split(maxsplit=1)[0]}: delete it and try again"
         )
 
 
 def sha256(path: Path) -> str:
-    """Return the digest of a file."""
+    """Return the SHA-256 digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip file can tell
-
-
-CUDA_LIBRARY = re.compile(r"bitsandbytes/libbitsandbytes_(cuda|rocm|xpu|hip|mps)(\w*)\.(so|dll|dylib)")
-
-
 def store_wheel(wheel: Path, target: Path, keep: Callable[[str], bool] = lambda name: True) -> None:
-    """Write ``wheel`` to ``target`` uncompressed, with the members that ``keep`` allows.
+    """Write ``wheel`` to ``target`` uncompressed, with the members for which ``keep`` is true.
 
     Raises:
         ConfigError: the file is not a wheel.
@@ -153,7 +144,7 @@ def store_wheel(wheel: Path, target: Path, keep: Callable[[str], bool] = lambda 
             names = sorted(name for name in source.namelist() if not name.endswith("/") and keep(name))
             record = next(name for name in names if re.fullmatch(r"[^/]+\.dist-info/RECORD", name))
             with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as sink:
-                for name in [*(name for name in names if name != record), record]:  # RECORD last, as wheels have it
+                for name in [*(name for name in names if name != record), record]:  # RECORD is last in a wheel
                     content = source.read(name)
                     mode = source.getinfo(name).external_attr >> 16 & 0o111
                     sink.writestr(_entry(name, mode), _record_of(content, set(names)) if name == record else content)
@@ -163,13 +154,13 @@ def store_wheel(wheel: Path, target: Path, keep: Callable[[str], bool] = lambda 
 
 def _entry(name: str, executable: int) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, EPOCH)
-    entry.create_system = 3  # Unix, whatever machine makes the bundle
+    entry.create_system = 3  # Unix, on every machine that makes the bundle
     entry.external_attr = (0o100644 | executable) << 16
     return entry
 
 
 def _record_of(record: bytes, names: set[str]) -> bytes:
-    """Take lines of members that are gone out of ``RECORD``; the bytes stay where none is."""
+    """Return ``RECORD`` without the lines of removed members; unchanged if no member was removed."""
     rows = list(csv.reader(io.StringIO(record.decode("utf-8"))))
     left = [row for row in rows if row and row[0] in names]
     if len(left) == len(rows):
@@ -180,10 +171,10 @@ def _record_of(record: bytes, names: set[str]) -> bytes:
 
 
 def keep_one_cuda(wheel: Path, cuda: str) -> Callable[[str], bool]:
-    """Return what to keep of a bitsandbytes wheel for one CUDA version (``130``): that library and the CPU's.
+    """Return which members of a bitsandbytes wheel to keep for one CUDA version (``130``): its library and the CPU's.
 
     Raises:
-        ConfigError: the wheel has no library for that version; those it has are in the sentence.
+        ConfigError: the wheel has no library for that version; the sentence lists the others.
     """
     with zipfile.ZipFile(wheel) as source:
         found = [match for name in source.namelist() if (match := CUDA_LIBRARY.fullmatch(name))]
@@ -199,18 +190,15 @@ def keep_one_cuda(wheel: Path, cuda: str) -> Callable[[str], bool]:
     return keep
 
 
-THINNED_PACKAGE = "bitsandbytes"
-
-
 @dataclass(frozen=True)
 class Wheelhouse:
-    """A folder of stored wheels; ``hashes`` maps an entry of a lock to the digests it may be installed by."""
+    """A folder of stored wheels; ``hashes`` maps an entry of a lock to the valid digests of its wheel."""
 
     folder: Path
     hashes: Mapping[str, tuple[str, str]]
 
     def relock(self, text: str) -> str:
-        """Return a lock that names, for each entry, the wheel of the index and the one stored here."""
+        """Return a lock with the hashes of the wheel of the index and of the stored one."""
         lines = []
         for entry in requirements(text):
             hashes = " \\\n".join(f"    --hash=sha256:{digest}" for digest in dict.fromkeys(self.hashes[entry]))
@@ -219,25 +207,25 @@ class Wheelhouse:
 
 
 def make_wheelhouse(
-    texts: Sequence[str], target: Target, folder: Path, cache: Path, *, cuda: str | None, said: Reporter
+    texts: Sequence[str], target: Target, folder: Path, cache: Path, *, cuda: str | None, report: Reporter
 ) -> Wheelhouse:
-    """Fetch every wheel of these locks, check it, and store it in ``folder``.
+    """Download all wheels of these locks, check them, and store them in ``folder``.
 
     Args:
         texts: requirements files with hashes.
-        target: the machine the wheels are for.
-        folder: where the stored wheels go.
-        cache: where the wheels are kept as they came.
+        target: the machine that the wheels are for.
+        folder: the folder for stored wheels.
+        cache: the folder for downloaded wheels.
         cuda: the only CUDA version to keep in bitsandbytes (``130``); None keeps all.
-        said: hears what is being done.
+        report: receives the progress.
 
     Raises:
-        ConfigError: a package has no wheel, or bitsandbytes none for that CUDA version.
-        InfrastructureError: the index cannot be reached, or a wheel is not what the lock says.
+        ConfigError: a package has no wheel, or bitsandbytes no library for that CUDA version.
+        InfrastructureError: the index cannot be reached, or a wheel differs from the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = fetch_wheels((entry for text in texts for entry in requirements(text)), target, cache, said)
-    said(f"storing {len(set(found.values()))} wheels")
+    found = fetch_wheels((entry for text in texts for entry in requirements(text)), target, cache, report)
+    report(f"storing {len(set(found.values()))} wheels")
     hashes = {}
     for entry, wheel in found.items():
         stored = folder / wheel.name
@@ -249,10 +237,10 @@ def make_wheelhouse(
 
 
 def cuda_version(text: str) -> str:
-    """Read a CUDA version as bitsandbytes writes it: ``130``, ``13.0`` and ``cu130`` are one.
+    """Return a CUDA version in the form of bitsandbytes: ``130`` for ``130``, ``13.0`` and ``cu130``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a CUDA version.
     """
     match = re.fullmatch(r"(?:cu)?(\d{2})\.?(\d)", text)
     if match is None:

@@ -28,7 +28,7 @@ from harness.report.repro.weights import IMPORTS, PACKED_IMPORTS, checkpoints, p
 from harness.session.checkpoint_builder import builder_python
 from harness.session.checkpoints import open_store
 from harness.session.private import private_of
-from harness.session.source_digest import digest
+from harness.session.source_digest import source_digest
 from harness.store.records import RunRecord, ScenarioInfo
 from harness.store.run_folder import RunFolder
 
@@ -84,7 +84,7 @@ def scenario_file(info: ScenarioInfo, run: RunRecord, cache_dir: CacheDir) -> Pa
         return path
     own = install_root() / "scenarios" / path.name
     size = run.matrix.get("checkpoints", {}).get("size", "tiny")
-    if own.is_file() and info.source == digest(
+    if own.is_file() and info.source == source_digest(
         own, info.checkpoints, open_store(cache_dir.checkpoints, [own.parent], size)
     ):
         return own
