@@ -14,6 +14,7 @@
 #   "pydantic>=2.9",
 #   "pyyaml>=6",
 #   "rich>=13",
+#   "shtab>=1.13",
 # ]
 #
 # [tool.nox]

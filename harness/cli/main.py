@@ -40,11 +40,12 @@ GROUPS = {
         "bundle": "pack a matrix for a machine without a package index",
         "merge": "join runs that executed parts of one matrix",
     },
-    "environments and disk": {
+    "environments, disk and shell": {
         "env": "open a shell, or run a command, in the environment of a cell",
         "checkpoint": "list or build the models and adapters that scenarios load",
         "doctor": "check uv, package index, driver, GPU and disk of this machine",
         "gc": "list or remove environments, checkpoints and locks by size and age",
+        "completion": "print the completion script of bash, zsh or fish",
     },
 }
 VERBS = {name: summary for verbs in GROUPS.values() for name, summary in verbs.items()}
