@@ -90,7 +90,7 @@ class Parser(argparse.ArgumentParser):
     def _short_usage(self) -> str:
         words = [self.prog, "[OPTIONS]"]
         for action in self._actions:
-            name = action.metavar if isinstance(action.metavar, str) else action.dest
+            name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
             if action.option_strings:
                 words += [f"{action.option_strings[0]} {name}"] if action.required else []
             elif action.nargs in {argparse.OPTIONAL, argparse.ZERO_OR_MORE, argparse.REMAINDER}:
