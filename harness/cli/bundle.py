@@ -77,7 +77,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def bundle(options: argparse.Namespace) -> ExitCode:
-    """Write the bundle and say how it is run."""
+    """Write the bundle and print the command that runs it."""
     console = Console(stderr=True)
     matrix = read_matrix(options)
     if options.output.is_dir() or not options.output.name.endswith(".tar.xz"):

@@ -76,7 +76,7 @@ def show(options: argparse.Namespace) -> ExitCode:
         table.add_row(one.name, one.kind, *(_cell(copy) for copy in entry.copies), source)
     console = Console()
     console.print(table, highlight=False)
-    where = f"✔ built, in {short_path(stores[0].root)}; without a mark: what it will take"
+    where = f"✔ built, in {short_path(stores[0].root)}; without ✔: the size when built"
     console.print(where, highlight=False, soft_wrap=True)
     return ExitCode.COMPLETE
 
@@ -108,11 +108,11 @@ def _row(entry: StoredCheckpoint) -> dict[str, Any]:
 
 
 def build(options: argparse.Namespace) -> ExitCode:
-    """Build what is missing of the names, saying what it takes before and how far it is meanwhile."""
+    """Build missing checkpoints; print the needed space before, and the progress."""
     cache_dir, store = CacheDir.of_user(), _store(options, options.size)
     names = sorted(store.definitions) if options.all else list(dict.fromkeys(options.names))
     if not names or (options.all and options.names):
-        raise ConfigError("name the checkpoints to build, or give --all (harness checkpoint list shows them)")
+        raise ConfigError("give the names of checkpoints, or --all (harness checkpoint list shows them)")
     console = Console(stderr=True) if options.json else Console()
     missing, log = store.missing(names), cache_dir.root / "checkpoints.log"
     needed = bytes_to_write(store, names)

@@ -24,7 +24,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def diagnose(options: argparse.Namespace) -> ExitCode:
-    """Print the findings; 4 when one of them stands in the way of a run."""
+    """Print the findings; exit with 4 if one prevents a run."""
     findings = examine_machine(CacheDir.of_user().root)
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))

@@ -40,7 +40,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def enter(options: argparse.Namespace) -> int:
-    """Build or reuse the environment and run the command in it; its exit code is ours."""
+    """Build or reuse the environment, run the command in it and return its exit code."""
     cache_dir = CacheDir.of_user()
     planned = _planned(options, cache_dir)
     cell, lock = planned.cell, planned.lock
@@ -66,7 +66,7 @@ def _enter(options: argparse.Namespace, built: Environment, cell: Cell, cache_di
 
 
 def _planned(options: argparse.Namespace, cache_dir: CacheDir) -> PlannedCell:
-    """Return the one cell that is named, with its lock: of the matrix as it stands, or of a run as it was."""
+    """Return the selected cell with its lock, of the matrix or of a run."""
     if options.run:
         known = plan_again(find_run(options.run, options.reports), cache_dir).cells
         ids = [cell.id for cell in select_cells([one.cell for one in known], [options.cell])]

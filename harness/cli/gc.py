@@ -43,39 +43,39 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def collect(options: argparse.Namespace) -> ExitCode:
-    """List what is stored and remove what the limits name; without a limit nothing is removed."""
+    """List the cache and remove what exceeds the limits; without a limit nothing is removed."""
     cache_dir = CacheDir.of_user()
-    stored = [
+    entries = [
         *list_environments(cache_dir.envs),
         *list_checkpoints(cache_dir.checkpoints),
         *list_locks(cache_dir.locks),
+        *list_repositories(cache_dir.repositories),
     ]
-    stored += list_repositories(cache_dir.repositories)
-    stored.sort(key=lambda one: one.last_used)
-    doomed = choose(stored, now=time.time(), older_than=options.older_than, keep=options.keep)
+    entries.sort(key=lambda entry: entry.last_used)
+    removable = choose(entries, now=time.time(), older_than=options.older_than, keep=options.keep)
     if not options.dry_run:
-        doomed = [one for one in doomed if _removed(one)]
+        removable = [entry for entry in removable if _removed(entry)]
     if options.json:
         rows = [
             {
-                "path": str(one.path),
-                "size": one.size,
-                "last_used": one.last_used,
-                "in_use": one.in_use,
-                "removed": one in doomed,
+                "path": str(entry.path),
+                "size": entry.size,
+                "last_used": entry.last_used,
+                "in_use": entry.in_use,
+                "removed": entry in removable,
             }
-            for one in stored
+            for entry in entries
         ]
         print(json.dumps(rows, indent=1))
     else:
-        _print(stored, doomed, dry=options.dry_run)
+        _print(entries, removable, dry=options.dry_run)
     return ExitCode.COMPLETE
 
 
-def _removed(one: CacheEntry) -> bool:
-    """Remove one thing; tell whether it is gone, for a harness may have begun to use it since it was listed."""
+def _removed(entry: CacheEntry) -> bool:
+    """Remove an entry; return False if a harness has begun to use it since it was listed."""
     try:
-        remove(one)
+        remove(entry)
     except InfrastructureError as error:
         sys.stderr.write(f"{error}\n")
         return False
@@ -83,42 +83,46 @@ def _removed(one: CacheEntry) -> bool:
 
 
 def choose(
-    stored: Sequence[CacheEntry], *, now: float, older_than: float | None = None, keep: int | None = None
+    entries: Sequence[CacheEntry], *, now: float, older_than: float | None = None, keep: int | None = None
 ) -> list[CacheEntry]:
-    """Return what to remove, the longest unused first.
+    """Return the entries to remove, the longest unused first.
+
+    Entries in use are never removed. If there is a limit, incomplete entries are always removed.
 
     Args:
-        stored: what there is, the longest unused first; half-built things always go where there is a limit, what a
-            running harness uses never does.
+        entries: all entries, the longest unused first.
         now: seconds since 1970.
-        older_than: days without use after which a thing goes.
-        keep: bytes that may stay; the longest unused go until no more is left.
+        older_than: days without use after which an entry is removed.
+        keep: bytes to keep; the longest unused entries are removed until no more is left.
     """
     if older_than is None and keep is None:
         return []
-    free = [one for one in stored if not one.in_use]
-    doomed = [
-        one for one in free if not one.whole or (older_than is not None and now - one.last_used > older_than * DAY)
+    unused = [entry for entry in entries if not entry.in_use]
+    removable = [
+        entry
+        for entry in unused
+        if not entry.whole or (older_than is not None and now - entry.last_used > older_than * DAY)
     ]
-    left = sum(one.size for one in stored) - sum(one.size for one in doomed)
-    for one in free:
+    left = sum(entry.size for entry in entries) - sum(entry.size for entry in removable)
+    for entry in unused:
         if keep is None or left <= keep:
             break
-        if one not in doomed:
-            doomed.append(one)
-            left -= one.size
-    return doomed
+        if entry not in removable:
+            removable.append(entry)
+            left -= entry.size
+    return removable
 
 
-def _print(stored: Sequence[CacheEntry], doomed: Sequence[CacheEntry], *, dry: bool) -> None:
+def _print(entries: Sequence[CacheEntry], removed: Sequence[CacheEntry], *, dry: bool) -> None:
     console = Console()
     table = Table("what", "size", "unused for", "", box=None)
-    for one in stored:
-        days = (time.time() - one.last_used) / DAY
-        fate = "in use" if one.in_use else "" if one.whole else "half-built"
-        if one in doomed:
-            fate = "would be removed" if dry else "removed"
-        table.add_row(f"{one.path.parent.name}/{one.path.name}", f"{one.size / 1e6:.1f} MB", f"{days:.1f} d", fate)
+    for entry in entries:
+        days = (time.time() - entry.last_used) / DAY
+        state = "in use" if entry.in_use else "" if entry.whole else "incomplete"
+        if entry in removed:
+            state = "would be removed" if dry else "removed"
+        name = f"{entry.path.parent.name}/{entry.path.name}"
+        table.add_row(name, f"{entry.size / 1e6:.1f} MB", f"{days:.1f} d", state)
     console.print(table, highlight=False)
-    total, freed = (sum(one.size for one in part) / 1e6 for part in (stored, doomed))
+    total, freed = (sum(entry.size for entry in part) / 1e6 for part in (entries, removed))
     console.print(f"{total:.0f} MB stored, {freed:.0f} MB {'would be ' if dry else ''}freed", highlight=False)

@@ -26,9 +26,9 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def show_plan(options: argparse.Namespace) -> ExitCode:
-    """Print the plan; 4 when the index could not be asked for a cell."""
+    """Print the plan; exit with 4 if the index did not answer for a cell."""
     if options.shards and not options.json:
-        raise ConfigError("--shards is for programs: it needs --json")
+        raise ConfigError("--shards needs --json")
     cache_dir = CacheDir.of_user()
     plan = make_plan(read_matrix(options), cache_dir, scenarios=options.scenarios, cells=options.cells)
     rows = [_describe(planned, cache_dir) for planned in plan.cells]

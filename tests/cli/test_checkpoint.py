@@ -43,8 +43,8 @@ def test_definitions_beside_a_scenario_are_listed_too(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "name the checkpoints to build, or give --all"),
-        (["qwen2.5-7b", "--all"], "name the checkpoints to build, or give --all"),
+        ([], "give the names of checkpoints, or --all"),
+        (["qwen2.5-7b", "--all"], "give the names of checkpoints, or --all"),
         (["qwen2.5-7"], "there is no checkpoint named qwen2.5-7; the nearest is qwen2.5-7b"),
         (["qwen2.5-7b", "--python", "/no/python"], "--python: there is no interpreter /no/python"),
     ],
