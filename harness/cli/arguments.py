@@ -6,12 +6,14 @@ import argparse
 import datetime as dt
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError
 from harness.matrix.expand import override_versions
+from harness.matrix.paths import nearest, short_path
 from harness.matrix.schema import Matrix, load_matrix
 from harness.runner.gpus import read_gpus
 from harness.runner.isolation import Isolation
@@ -23,6 +25,7 @@ REPORTS = Path("reports")
 RUN = "path, name, unique beginning of a name, latest or latest~N"
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+LIKELY_MISTYPED = 0.85
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
 
 
@@ -74,8 +77,14 @@ def add_matrix(verb: argparse.ArgumentParser) -> None:
 
 
 def read_matrix(options: argparse.Namespace) -> Matrix:
-    """Read the matrix that is named, with the versions that ``--with`` puts into it."""
-    return override_versions(load_matrix(options.matrix), options.instead)
+    """Return the matrix with the versions of ``--with``; note a package that looks mistyped, for any may be added."""
+    matrix = load_matrix(options.matrix)
+    found = override_versions(matrix, options.instead)
+    for package in found.packages:
+        near = nearest(package, matrix.packages, likeness=LIKELY_MISTYPED)
+        if near is not None and package not in matrix.packages:
+            sys.stderr.write(f"note: {short_path(matrix.path)} has no package {package}; did you mean {near}?\n")
+    return found
 
 
 def add_reports(verb: argparse.ArgumentParser) -> None:

@@ -88,16 +88,21 @@ def _scenario_files(entry: str, matrix_file: Path) -> tuple[ScenarioFile, ...]:
 
 def _missing(name: str, matrix_file: Path) -> str:
     folder = Path(name).parent
-    candidates = (parent / folder for parent in (matrix_file.parent, Path.cwd(), install_root()))
-    known = [file.stem for candidate in candidates for file in sorted(candidate.glob("*.py"))]
+    parents = (matrix_file.parent, Path.cwd(), install_root())
+    known = {
+        file.stem: (below / file.stem).as_posix()
+        for below in (folder / "scenarios", folder)  # a name in the folder itself wins
+        for parent in parents
+        for file in sorted((parent / below).glob("*.py"))
+    }
     near = nearest(Path(name).stem, known)
-    hint = f'; the nearest is "{(folder / near).as_posix()}"' if near else ""
+    hint = f'; the nearest is "{known[near]}"' if near else ""
     return f"there is no such file in its folder, in the current folder or in the harness{hint}"
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known name nearest to the word, None if none is near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+def nearest(word: str, known: Iterable[str], *, likeness: float = 0.5) -> str | None:
+    """Return the known name nearest to the word, None if none is at least so like it (0 to 1)."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=likeness)
     return found[0] if found else None
 
 

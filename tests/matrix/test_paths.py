@@ -46,6 +46,11 @@ def test_a_scenario_named_twice_is_there_once(layout):
     assert len(find_scenarios(["scenarios/shared", "scenarios/shared.py"], layout / "beside" / "m.toml")) == 1
 
 
+def test_a_scenario_without_its_folder_is_found_there(layout):
+    with pytest.raises(ConfigError, match=r'has "sharde::test_a", but .* the nearest is "scenarios/shared"'):
+        find_scenarios(["sharde::test_a"], layout / "beside" / "m.toml")
+
+
 def test_a_missing_scenario_is_refused_with_the_nearest(layout):
     with pytest.raises(
         ConfigError, match=r'scenarios has "scenarios/sharde", but .* the nearest is "scenarios/shared"'
