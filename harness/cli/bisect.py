@@ -8,7 +8,7 @@ import json
 from packaging.utils import canonicalize_name
 
 from harness.cli.arguments import add_search, default_matrix, read_search_options, require
-from harness.cli.progress import Show
+from harness.cli.progress import RunProgress
 from harness.cli.search_summary import answer_lines, closing_lines, open_screen, resume_command
 from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
@@ -79,12 +79,12 @@ def bisect(options: argparse.Namespace) -> ExitCode:
     folder = prober.folder
     report(f"{_describe(axis)}, {axis.question.scenario} → {short_path(folder.path)}")
     scan = None
-    with Show(console, _expected_probes(axis)) as show:
+    with RunProgress(console, _expected_probes(axis)) as progress:
         try:
             if isinstance(axis, Releases):
-                scan = _search_releases(axis, prober, repository, show, report)
+                scan = _search_releases(axis, prober, repository, progress, report)
             else:
-                Driver(axis, prober).run(show, report)
+                Driver(axis, prober).run(progress, report)
         except HarnessError:
             report(f"continue with: {resume_command('bisect', folder)}")
             raise

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from harness.cli.arguments import add_search, default_matrix, read_search_options, require
-from harness.cli.progress import Show
+from harness.cli.progress import RunProgress
 from harness.cli.search_summary import answer_lines, closing_lines, open_screen, resume_command
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode, HarnessError
@@ -75,11 +75,11 @@ def blame(options: argparse.Namespace) -> ExitCode:
         report(f"  {change.words()}")
     expected = (0 if question.assume_ends else 2) + math.ceil(math.log2(count)) + (count > 1)
     inner = InnerBisects()
-    with Show(console, expected) as show:
+    with RunProgress(console, expected) as progress:
         try:
-            result = Driver(axis, prober).run(show, report)
+            result = Driver(axis, prober).run(progress, report)
             if options.bisect and result.ending is Ending.FOUND:
-                inner = _run_inner(axis, prober, result, show, report)
+                inner = _run_inner(axis, prober, result, progress, report)
         except HarnessError:
             report(f"continue with: {resume}")
             raise

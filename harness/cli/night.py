@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from harness.cli.arguments import default_jobs
-from harness.cli.progress import Show
+from harness.cli.progress import RunProgress
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError
 from harness.matrix.paths import short_path
@@ -63,9 +63,9 @@ def to_judge(options: argparse.Namespace) -> RunFolder:
 
 def judge(asked: Asked, folder: RunFolder) -> Ended | None:
     """Judge a run, and search what is new where a budget was given; None where the user stopped a search."""
-    with Show(asked.console, 0) as show:
+    with RunProgress(asked.console, 0) as progress:
         try:
-            return _finish(asked).judged(folder, asked.today, _how(asked.options), show)
+            return _finish(asked).judged(folder, asked.today, _how(asked.options), progress)
         except (Interrupted, KeyboardInterrupt):
             return None
 
@@ -89,10 +89,10 @@ def spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
     torn = torn_night(options.reports, matrix.name)
     how = _how(options)
 
-    with Show(asked.console, 0) as show:
+    with RunProgress(asked.console, 0) as progress:
 
         def stages(plan: Plan, folder: RunFolder) -> Stages:
-            return Stages(plan, folder, asked.cache_dir, how, show)
+            return Stages(plan, folder, asked.cache_dir, how, progress)
 
         if options.resume:
             if torn is None:
@@ -105,7 +105,7 @@ def spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
         told = f"{cells} cell{'' if cells == 1 else 's'} to run, {kept} result{'' if kept == 1 else 's'} carried"
         asked.echo(f"{told} → {short_path(night.folder.path)}")
         try:
-            return _finish(asked).night(night, how, show), night.folder
+            return _finish(asked).night(night, how, progress), night.folder
         except (Interrupted, KeyboardInterrupt):
             return None, night.folder
 

@@ -19,7 +19,7 @@ from harness.cli.arguments import (
     positive,
     read_criterion,
 )
-from harness.cli.progress import Show
+from harness.cli.progress import RunProgress
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode, HarnessError, InfrastructureError
 from harness.matrix.cell import Cell
@@ -99,8 +99,8 @@ def _probe(options: argparse.Namespace) -> int:
     folder = begin(plan, options.reports, kind=RunKind.PROBE, selection=(options.scenario,))
     how = Options(timeout=options.timeout, busy_bytes=options.gpu_busy)
     prober = Prober(plan, folder, cache_dir, how, reuse=False)  # who asks again wants to see it again
-    with Show(console, len(infos) * options.repeat) as show:
-        if not prober.probe((cell,), show, repeat=options.repeat):
+    with RunProgress(console, len(infos) * options.repeat) as progress:
+        if not prober.probe((cell,), progress, repeat=options.repeat):
             raise KeyboardInterrupt
     views = write_views(folder)
     attempts = prober.attempts(cell)

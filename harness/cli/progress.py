@@ -1,4 +1,4 @@
-"""Show a run as it goes: a bar on a terminal, one line per event elsewhere."""
+"""Progress of a run: a bar on a terminal, one line per event elsewhere."""
 
 from __future__ import annotations
 
@@ -11,65 +11,68 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+ABOVE_BAR = ("…", " fail:", " error:")  # a terminal prints only lines with one of these above the bar
+
 
 @dataclass
-class Total:
-    """Learns from the events of a journal; ``scenarios`` is the guess, and becomes what the last cell listed.
+class ExpectedAttempts:
+    """Number of attempts to expect, corrected by the events of the journal.
 
-    ``rounds`` has, for each time that the journal says ``run_started``, the cells with their number of collections
-    and the attempts of each scenario in each collection.
+    Args:
+        scenarios: Estimated scenarios per cell; becomes what the last cell collected.
+        rounds: For each ``run_started`` of the journal: the cells with their number of collections, and the attempts
+            of each scenario per collection.
+        planned: Attempts that are known to run.
     """
 
     scenarios: int
     rounds: Sequence[tuple[Mapping[str, int], int]]
-    known: int = 0
+    planned: int = 0
     _round: int = -1
-    _open: dict[tuple[int, str], int] = field(default_factory=dict)  # collections to come, by round and cell
+    _pending: dict[tuple[int, str], int] = field(default_factory=dict)  # collections to come, by round and cell
 
     def __post_init__(self) -> None:
         """Expect every collection of every round."""
-        self._open = {
+        self._pending = {
             (number, cell): count for number, (cells, _) in enumerate(self.rounds) for cell, count in cells.items()
         }
 
-    def hear(self, event: str, fields: Mapping[str, Any]) -> None:
-        """Hear one event."""
+    def update(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Take one event of the journal into account."""
         match event:
             case "run_started":
                 self._round += 1
-                self._open = {key: count for key, count in self._open.items() if key[0] >= self._round}
+                self._pending = {key: count for key, count in self._pending.items() if key[0] >= self._round}
             case "planned":
-                self.known += fields["attempts"]
+                self.planned += fields["attempts"]
                 self.scenarios = fields["scenarios"]
-                self._close(fields["cell"], 1)
+                self._collected(fields["cell"], 1)
             case "cell_finished":
-                self._close(fields["cell"])
+                self._collected(fields["cell"])
             case "attempt" if fields["record"]["attempt"] == 0 and fields["record"]["scenario"] == "*":
-                self._close(fields["record"]["cell"])  # it could not be resolved or installed
+                self._collected(fields["record"]["cell"])  # not resolvable or not installable
 
-    def _close(self, cell: str, collections: int | None = None) -> None:
-        """Expect so many collections less of a cell, none any more where no number is given."""
+    def _collected(self, cell: str, collections: int | None = None) -> None:
+        """Expect so many collections less of a cell; none any more without a number."""
         key = (self._round, cell)
-        left = self._open.pop(key, 0)
+        left = self._pending.pop(key, 0)
         if collections is not None and left > collections:
-            self._open[key] = left - collections
+            self._pending[key] = left - collections
 
     @property
-    def guessed(self) -> bool:
-        """Whether a part of it is guessed."""
-        return bool(self._open)
+    def estimated(self) -> bool:
+        """Whether part of the number is an estimate."""
+        return bool(self._pending)
 
     @property
     def number(self) -> int:
-        """The attempts that are planned, and those that are guessed to come."""
-        return self.known + sum(count * self.rounds[key[0]][1] * self.scenarios for key, count in self._open.items())
+        """The planned attempts and the estimated ones."""
+        estimate = sum(count * self.rounds[key[0]][1] * self.scenarios for key, count in self._pending.items())
+        return self.planned + estimate
 
 
-TOLD = ("…", " fail:", " error:")  # what is said above a bar
-
-
-def sentence(event: str, fields: Mapping[str, Any]) -> str | None:
-    """Say one journal event in one line, or nothing when a person need not hear it."""
+def event_line(event: str, fields: Mapping[str, Any]) -> str | None:
+    """Return the line of a journal event, or None for an event that is not shown."""
     text = None
     match event:
         case "environment_started":
@@ -95,16 +98,16 @@ def sentence(event: str, fields: Mapping[str, Any]) -> str | None:
     return text
 
 
-class Show:
-    """Listens to the journal of a run; a total that is a guess still is written ``~30``."""
+class RunProgress:
+    """Shows the events of a journal on a console; an estimated total is written ``~30``."""
 
-    def __init__(self, console: Console, expected: int | Total) -> None:
-        """Show on ``console``; ``expected`` is the number of attempts, or what learns it from the events."""
+    def __init__(self, console: Console, expected: int | ExpectedAttempts) -> None:
+        """Show on ``console``; ``expected`` is the number of attempts, or what derives it from the events."""
         self._console = console
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._expected = expected
         self._done = 0
-        self._noted: set[str] = set()  # modules of which one cell has said that it has none
+        self._missing_modules: set[str] = set()  # modules whose failed import was shown for one cell
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         if console.is_terminal:
@@ -118,7 +121,7 @@ class Show:
             self._task = self._bar.add_task("attempts", total=self._total(), of=self._of())
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start the bar."""
         if self._bar is not None:
             self._bar.start()
         return self
@@ -126,32 +129,32 @@ class Show:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
 
     def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
-        """Hear one event."""
-        text = sentence(event, fields)
-        with self._guard:
+        """Show one event."""
+        text = event_line(event, fields)
+        with self._lock:
             self._done += event == "attempt" and fields["record"]["attempt"] > 0
-            if isinstance(self._expected, Total):
-                self._expected.hear(event, fields)
+            if isinstance(self._expected, ExpectedAttempts):
+                self._expected.update(event, fields)
             if event == "preload_failed":
-                text = None if fields["module"] in self._noted else text
-                self._noted.add(fields["module"])
+                text = None if fields["module"] in self._missing_modules else text
+                self._missing_modules.add(fields["module"])
             if self._bar is not None and self._task is not None:
                 self._bar.update(self._task, completed=self._done, total=self._total(), of=self._of())
-                if text is not None and (text.startswith("note: ") or any(sign in text for sign in TOLD)):
+                if text is not None and (text.startswith("note: ") or any(sign in text for sign in ABOVE_BAR)):
                     self._bar.console.print(text, highlight=False, markup=False, overflow="ellipsis", no_wrap=True)
             elif text is not None:
                 count = f"[{self._of()}] " if event == "attempt" else ""
                 self._console.print(f"{count}{text}", highlight=False, markup=False, soft_wrap=True)
 
     def _total(self) -> int:
-        known = self._expected.number if isinstance(self._expected, Total) else self._expected
-        return max(known, self._done)
+        expected = self._expected.number if isinstance(self._expected, ExpectedAttempts) else self._expected
+        return max(expected, self._done)
 
     def _of(self) -> str:
-        guessed = isinstance(self._expected, Total) and self._expected.guessed
-        return f"{self._done}/{'~' if guessed else ''}{self._total()}"
+        estimated = isinstance(self._expected, ExpectedAttempts) and self._expected.estimated
+        return f"{self._done}/{'~' if estimated else ''}{self._total()}"

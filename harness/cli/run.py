@@ -21,7 +21,7 @@ from harness.cli.arguments import (
     positive,
     read_matrix,
 )
-from harness.cli.progress import Show, Total
+from harness.cli.progress import ExpectedAttempts, RunProgress
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode
 from harness.matrix.paths import short_path
@@ -89,12 +89,12 @@ def run(options: argparse.Namespace) -> ExitCode:
     size = f"{count(plan.cells, 'cell')}, {count(plan.scenarios, 'scenario')}"
     console.print(f"{size} → {short_path(folder.path)}", highlight=False, soft_wrap=True)
     how = _how(options, asked, record, plan)
-    with Show(console, _total(plan, how, asked)) as show:
-        whole = run_plan(plan, folder, cache_dir, how, show)
+    with RunProgress(console, _total(plan, how, asked)) as progress:
+        whole = run_plan(plan, folder, cache_dir, how, progress)
         if whole and asked.control_last:
             control = replace(plan, cells=tuple(one for one in plan.cells if one.cell.reference))
             once_more = replace(how, repeat=how.repeat + 1, retry_failed=False)
-            whole = run_plan(control, folder, cache_dir, once_more, show)
+            whole = run_plan(control, folder, cache_dir, once_more, progress)
     return _finish(options, asked, folder, console, whole=whole)
 
 
@@ -126,12 +126,12 @@ def _plan_again(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan,
     return narrowed(plan, cells=options.cells, scenarios=options.scenarios), folder
 
 
-def _total(plan: Plan, how: Options, asked: RunOptions) -> Total:
+def _total(plan: Plan, how: Options, asked: RunOptions) -> ExpectedAttempts:
     """Return what to expect before any cell has listed its scenarios: each cell in each isolation, then the control."""
     each = len(Isolation) if how.check_isolation else 1
     cells = {one.cell.id: each for one in plan.cells}
     control = {one.cell.id: each for one in plan.cells if one.cell.reference and asked.control_last}
-    return Total(len(plan.scenarios), ((cells, how.repeat), (control, 1)))
+    return ExpectedAttempts(len(plan.scenarios), ((cells, how.repeat), (control, 1)))
 
 
 def _how(options: argparse.Namespace, asked: RunOptions, record: RunRecord, plan: Plan) -> Options:
