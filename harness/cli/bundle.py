@@ -106,7 +106,7 @@ def bundle(options: argparse.Namespace) -> ExitCode:
         print(json.dumps({**content, "notes": result.notes}, indent=1))
         return ExitCode.COMPLETE
     report(f"{result.cells} cells, {result.wheels} wheels, {result.size / 1e6:.1f} MB → {short_path(out)}")
-    report(f"there: mkdir b && tar -xJf {out.name} -C b && b/run")
+    report(f"on the other machine: mkdir b && tar -xJf {out.name} -C b && b/run")
     return ExitCode.COMPLETE
 
 

@@ -245,7 +245,7 @@ def plan_target_cells(
                 "a bundle is for one Python (--python, --cells)"
             )
     overruled = [name for name in excluded if matrix.pins.get(name, "installed") != "installed"]
-    notes = (f"{name} is taken from the other machine, whatever the matrix pins" for name in overruled)
+    notes = (f"{name} is taken from the other machine: the pin of the matrix is ignored" for name in overruled)
     return cells, (*expansion.warnings, *notes)
 
 

@@ -89,7 +89,7 @@ def index_finding(tool: str, error: str | None) -> Finding:
     return Finding(
         Level.BAD,
         f"{tool} does not reach the package index: {error_paragraph(error)}",
-        "see the mirror section of docs/environments.md",
+        "see docs/environments.md#package-indexes-and-mirrors",
     )
 
 

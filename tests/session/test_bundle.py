@@ -57,7 +57,7 @@ def test_a_pinned_torch_is_left_to_the_base_unless_it_is_to_travel(tmp_path):
     matrix = load_matrix(write(tmp_path, '[pins]\ntorch = "2.13.0"\n'))
     (left, _), notes = plan_target_cells(matrix, BundleOptions(LINUX), CacheDir(tmp_path / "cache"))
     assert left.label("torch") == "installed@unknown"
-    assert notes == ("torch is taken from the other machine, whatever the matrix pins",)
+    assert notes == ("torch is taken from the other machine: the pin of the matrix is ignored",)
     (kept, _), notes = plan_target_cells(matrix, BundleOptions(LINUX, torch=True), CacheDir(tmp_path / "cache"))
     assert (kept.label("torch"), notes) == ("2.13.0", ())
 
