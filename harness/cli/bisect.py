@@ -128,8 +128,6 @@ def _finish(
     changes = [change_sentence(scan.question, one) for one in scan.changes] if scan is not None else []
     code = conclusion.ending.exit_code
     answers = answer_lines(search, resume_command("bisect", folder))
-    if changes and code is not ExitCode.INTERRUPTED:
-        answers = changes  # one line each
     if options.json:
         paths = {"run": str(folder.path), "html": str(views.html), "exit_code": code}
         content = _json(search, chart=str(chart) if chart is not None else None, changes=changes)

@@ -12,7 +12,7 @@ from harness.errors import HarnessError
 from harness.matrix.paths import short_path
 from harness.reporter import Reporter
 from harness.search.advice import Facts, advice, repeat_command
-from harness.search.conclusions import details, sentence
+from harness.search.conclusions import details, sentences
 from harness.search.records import Ending, ReleaseQuestion, SearchRecord
 from harness.search.releases import list_known_releases
 from harness.search.reuse import from_earlier
@@ -53,8 +53,9 @@ def closing_lines(search: SearchRecord, folder: RunFolder, cache_dir: CacheDir) 
 def answer_lines(search: SearchRecord, resume: str) -> list[str]:
     """Return the answer, or as the last line the command ``resume`` that continues an interrupted search."""
     results = [one for one in (search.result, search.commits) if one is not None]
-    lines = [sentence(search.question, one) for one in results if one.ending is not Ending.INTERRUPTED]
-    return [*lines, f"interrupted; continue with: {resume}"] if len(lines) < len(results) else lines
+    ended = [one for one in results if one.ending is not Ending.INTERRUPTED]
+    lines = [line for one in ended for line in sentences(search.question, one)]
+    return lines if len(ended) == len(results) else [*lines, f"interrupted; continue with: {resume}"]
 
 
 def _final_releases(question: object, cache_dir: CacheDir) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from harness.search.commits import Commits, commits_of_question, find_commits, r
 from harness.search.conclusions import sentence
 from harness.search.driver import Axis, Deadline, Driver, begin_search
 from harness.search.environments import EnvironmentQuery
-from harness.search.pins import Built, built_from
+from harness.search.pins import CommitAddress, parse_commit_address
 from harness.search.prober import Prober
 from harness.search.records import (
     BisectResult,
@@ -60,9 +60,9 @@ class Suspect:
     why_not: str = ""  # why nothing can be searched
 
     @property
-    def commits(self) -> tuple[Built, Built] | None:
+    def commits(self) -> tuple[CommitAddress, CommitAddress] | None:
         """The two commits to search between; None where these are releases."""
-        older, newer = map(built_from, self.versions)
+        older, newer = map(parse_commit_address, self.versions)
         return (older, newer) if older and newer else None
 
     @property
@@ -130,7 +130,7 @@ def _one(claim: Claim, tested: Sequence[str]) -> tuple[str, tuple[str, str], str
 
 def _no_history(name: str, pair: tuple[str, str]) -> str:
     """Say why there are no commits between two states, of which one at least is no release; empty where there are."""
-    older, newer = map(built_from, pair)
+    older, newer = map(parse_commit_address, pair)
     if older is None or newer is None:
         before, after = map(display_version, pair)
         return f"{name} moved from {before} to {after}, neither two releases nor two commits"
@@ -201,7 +201,9 @@ class SearchContext:
         question = ReleaseQuestion(package=suspect.package, releases=found.releases, **self._asked(suspect))
         return self._begin(Releases(question, self._cell(suspect)), suspect.key, report)
 
-    def commits(self, suspect: Suspect, older: Built, newer: Built, report: Reporter) -> tuple[Commits, Prober]:
+    def commits(
+        self, suspect: Suspect, older: CommitAddress, newer: CommitAddress, report: Reporter
+    ) -> tuple[Commits, Prober]:
         """Begin or resume a search over the commits of one package; all others are as in tonight's cell.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Every place where an ordered list of answers, or of figures, changes: pure."""
+"""The changes of an ordered list of answers or of figures: pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ChangePoint:
-    """Items ``before`` and ``after`` differ, what is between cannot be told; ``bad`` is what ``after`` is."""
+    """Items ``before`` and ``after`` differ, those between are undecided; ``bad`` is the answer of ``after``."""
 
     before: int
     after: int
@@ -20,22 +20,22 @@ class ChangePoint:
 
     @property
     def exact(self) -> bool:
-        """Whether ``after`` is the first item of its kind, and no other could be."""
+        """Whether ``after`` is certainly the first item of its kind."""
         return self.after == self.before + 1
 
 
 def change_points(answers: Sequence[bool | None]) -> tuple[ChangePoint, ...]:
-    """Return where good (False) turns bad (True) and back, in order; None cannot be told."""
+    """Return where good (False) turns bad (True) and back, in order; None is undecided."""
     known = [(item, answer) for item, answer in enumerate(answers) if answer is not None]
     pairs = pairwise(known)
     return tuple(ChangePoint(before, after, now) for (before, was), (after, now) in pairs if was is not now)
 
 
 def jumps(values: Sequence[T | None], changed: Callable[[T, T], bool]) -> tuple[tuple[int, int], ...]:
-    """Return where a figure moved, as the last item before and the first after it that have the figure, in order.
+    """Return the changes of a figure, each as the last item before it and the first item after it, in order.
 
-    ``changed(before, after)`` tells whether two figures differ beyond noise. Slow drift, each step of which is noise,
-    is seen too: a figure is compared with the one that stood when it last moved.
+    ``changed(before, after)`` says whether two figures differ beyond noise. A slow drift is found, too: a figure is
+    compared with the level of the last change. Items without the figure (None) are skipped.
     """
     found: list[tuple[int, int]] = []
     level: T | None = None

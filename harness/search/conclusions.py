@@ -42,7 +42,7 @@ class Conclusion:
     Attributes:
         title: The question.
         ending: How the search ended, or the search among commits that followed it.
-        sentences: The answer; two sentences if a bisect of releases continued among commits.
+        sentences: The answer. A bisect that continued among commits has two, a scan one for each change.
         details: What supports the answer, or is left of the search: one line each.
     """
 
@@ -70,7 +70,7 @@ def conclude(search: SearchRecord) -> Conclusion | None:
     return Conclusion(
         title=title(search.question),
         ending=results[-1].ending,
-        sentences=tuple(sentence(search.question, one) for one in results),
+        sentences=tuple(line for one in results for line in sentences(search.question, one)),
         details=tuple(line for one in results for line in details(one)),
     )
 
@@ -87,6 +87,14 @@ def title(question: Question) -> str:
         case BlameQuestion():
             named = f"Package changes from {question.good} to {question.bad}"
     return f"{named}: {question.scenario}"
+
+
+def sentences(question: Question, result: Result) -> tuple[str, ...]:
+    """Return the answer of a search; that of a scan is a sentence for each change."""
+    if isinstance(question, ReleaseQuestion) and isinstance(result, ReleaseResult) and question.scan:
+        changes = () if result.ending is Ending.INTERRUPTED else result.changes
+        return tuple(change_sentence(question, one) for one in changes) or (sentence(question, result),)
+    return (sentence(question, result),)
 
 
 def sentence(question: Question, result: Result) -> str:

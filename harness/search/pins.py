@@ -30,47 +30,47 @@ def commit_pin(package: str, address: str, commit: str, subfolder: str = "") -> 
 
 
 @dataclass(frozen=True)
-class Built:
-    """What a package is built from: the repository, the commit by its whole name, the folder inside it."""
+class CommitAddress:
+    """The source of a package: the address of a repository, the full hash of a commit, the folder inside it."""
 
     address: str
     commit: str
     subfolder: str = ""
 
 
-def built_from(text: str) -> Built | None:
+def parse_commit_address(text: str) -> CommitAddress | None:
     """Read an address as :func:`commit_pin` writes it (``git+<address>@<commit>``); None for anything else."""
     found = re.fullmatch(r"git\+(.+)@([0-9a-f]{40})(?:#subdirectory=(.+))?", text)
-    return Built(found[1], found[2], found[3] or "") if found else None
+    return CommitAddress(found[1], found[2], found[3] or "") if found else None
 
 
 def cell_at(base: Cell, package: str, release: str) -> Cell:
-    """Return the cell that has one release of a package and everything else as ``base`` has it."""
+    """Return ``base`` with one release of a package."""
     return cell_with(base, Pin(package, release, f"{package}=={release}"))
 
 
 def cell_with(base: Cell, pin: Pin) -> Cell:
-    """Return the cell that has ``pin`` and every other package as ``base`` has it; its id names that package alone."""
+    """Return ``base`` with another pin; the id of the cell names only that package."""
     held = any(one.package == pin.package for one in base.pins)
     pins = tuple(pin if one.package == pin.package else one for one in base.pins) + (() if held else (pin,))
-    ground = base.base_python if any(one.installed for one in pins) else None
-    return replace(base, pins=pins, axes=(pin.package,), base_python=ground, reference=False)
+    base_python = base.base_python if any(one.installed for one in pins) else None
+    return replace(base, pins=pins, axes=(pin.package,), base_python=base_python, reference=False)
 
 
 @dataclass(frozen=True)
 class Overridden:
-    """The cell, and what to tell the user about what was put into it."""
+    """A cell with overridden pins, and notes for the user."""
 
     cell: Cell
     notes: tuple[str, ...] = ()
 
 
 def override_pins(cell: Cell, wanted: Sequence[str], matrix: Matrix, cache_dir: CacheDir) -> Overridden:
-    """Return the cell with each ``PACKAGE=EXPRESSION`` in place of what it holds; paths are looked up from here.
+    """Return a cell with the pin of each ``PACKAGE=EXPRESSION``; paths are relative to the current folder.
 
     Raises:
-        ConfigError: one of them is not of that form, or means none or several versions.
-        InfrastructureError: the index or a repository cannot be reached.
+        ConfigError: One has another form, or means none or several versions.
+        InfrastructureError: The index or a repository does not answer.
     """
     notes: list[str] = []
     for text in wanted:
@@ -106,10 +106,10 @@ def _pin(package: str, expression: str, matrix: Matrix, cache_dir: CacheDir, not
 
 
 def _folder_pin(package: str, folder: Path, notes: list[str]) -> Pin:
-    """Return the pin of a working copy: of its commit where git tracks every change, else of the folder as it stands.
+    """Return the pin of a working copy: its commit if git tracks every change, else the folder as it is.
 
-    A build inside the folder leaves files behind that the build of the next commit would pack: with setuptools a module
-    that is gone from the sources stays in ``build/``. A commit is built in a copy of its own.
+    A build inside the folder leaves files behind that the build of the next commit would include: with setuptools a
+    module that was removed from the sources stays in ``build/``. A commit is built in a copy of its own.
     """
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}")
@@ -121,7 +121,7 @@ def _folder_pin(package: str, folder: Path, notes: list[str]) -> Pin:
     except GitFailed:
         return Pin(package, f"path:{folder.name}", f"{package} @ {folder.as_uri()}")
     if changed:
-        notes.append(f"{package} is built from {folder} as it stands, for files in it differ from its commit")
+        notes.append(f"{package} is built from {folder} as it is, because files in it differ from its commit")
         return Pin(package, f"path:{folder.name}", f"{package} @ {folder.as_uri()}")
     notes.append(f"{package} is commit {commit[:10]} of {folder}; files that git does not track are left out")
     return commit_pin(package, installer_address(top), commit, inside)
@@ -146,20 +146,19 @@ def require_releases(
     if isinstance(lock, Lock) or lock.network or opened_bundle() is not None:
         return
     missing = {str(canonicalize_name(one or two)) for one, two in NO_VERSION.findall(lock.sentence)}
-    there = {str(canonicalize_name(text.partition("=")[0])): text for text in typed}
+    overrides = {str(canonicalize_name(text.partition("=")[0])): text for text in typed}
     for pin in cell.pins:
         if pin.package in missing and pin.requirement.startswith(f"{pin.package}=="):
-            where = (
-                f"--with {there[pin.package]}" if pin.package in there else f"{short_path(matrix.path)}, {pin.package}"
-            )
-            _offered(pin, where, matrix, cache_dir)
+            typed_as = overrides.get(pin.package)
+            where = f"--with {typed_as}" if typed_as else f"{short_path(matrix.path)}, {pin.package}"
+            _look_up(pin, where, matrix, cache_dir)
 
 
-def _offered(pin: Pin, where: str, matrix: Matrix, cache_dir: CacheDir) -> None:
-    """Ask the index for one release.
+def _look_up(pin: Pin, where: str, matrix: Matrix, cache_dir: CacheDir) -> None:
+    """Look one release up on the index.
 
     Raises:
-        ConfigError: it has none of this number.
+        ConfigError: There is none.
     """
     resolver = replace(
         Sources(matrix, cache_dir.releases).resolver(),

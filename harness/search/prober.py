@@ -10,7 +10,7 @@ from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, Unsolvable, resolve_cells
 from harness.matrix.cell import Cell
-from harness.search.reuse import reuse_query, take_over
+from harness.search.reuse import reuse_earlier, reuse_query
 from harness.session.begin import extend
 from harness.session.conclude import conclude, standing
 from harness.session.context import Options
@@ -65,7 +65,7 @@ class Prober:
         extend(plan, self.folder)
         self.folder.write_record(arrange(self.folder.read_record()))
         if self.reuse:
-            take_over(self.folder, [cell.id for cell in wanted], reuse_query(self.folder, plan, self.options))
+            reuse_earlier(self.folder, [cell.id for cell in wanted], reuse_query(self.folder, plan, self.options))
             left = self._lacking(wanted, repeat)
             plan = replace(plan, cells=tuple(planned for planned in plan.cells if planned.cell in left))
         if not plan.cells:

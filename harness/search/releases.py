@@ -33,9 +33,9 @@ DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 @dataclass(frozen=True)
 class Between:
-    """Releases from end to end, ascending, and what to tell the user.
+    """Releases from end to end, ascending, and notes for the user.
 
-    ``open_end``: nobody named the older end, so the first release is but the oldest that there is.
+    ``open_end``: the older end was not named, so that the first release is the oldest one.
     """
 
     releases: tuple[str, ...]
@@ -46,14 +46,14 @@ class Between:
 def between(
     package: str, listed: Sequence[Release], good: str | None, bad: str | None, *, find_fix: bool = False
 ) -> Between:
-    """Return both ends and every final release between them that was not yanked.
+    """Return both ends and every final release between them that is not yanked.
 
-    The newer end is the newest release where it is left out; without an older end everything older is there. A day
-    stands for the highest final version that was uploaded by its end (UTC), which need not be the latest upload: an old
-    line may get a patch after a new one has begun.
+    The default of the newer end is the newest release; without an older end all older releases are included. A day
+    stands for the highest final version that was uploaded by the end of it (UTC). This need not be the latest upload:
+    an older line may get a patch after a newer one has begun.
 
     Raises:
-        ConfigError: an end is no release, the index tells no dates, or the ends stand in the wrong order.
+        ConfigError: An end is no release, the index provides no upload dates, or the ends are in the wrong order.
     """
     known = {one.version: one for one in without_local_builds(listed)}
     final = [one for one in known.values() if one.yanked is None and not one.version.is_prerelease]
@@ -71,10 +71,10 @@ def between(
     yanked = [str(one.version) for one in inside if one.yanked is not None]
     left = [one.version for one in inside if one.yanked is None and not one.version.is_prerelease]
     if yanked and older is not None:
-        notes.append(f"yanked, so left out: {package} {', '.join(yanked)}")
+        notes.append(f"yanked, left out: {package} {', '.join(yanked)}")
     releases = (*(() if older is None else (older,)), *left, newer)
     if len(releases) == 1:
-        raise ConfigError(f"{package} {newer} is the oldest release: there is none before it to go back to")
+        raise ConfigError(f"{package} {newer} is the oldest release: there is none before it")
     return Between(tuple(map(str, releases)), tuple(notes), open_end=older is None)
 
 
@@ -87,29 +87,29 @@ def _end(package: str, text: str, known: ByVersion, notes: list[str]) -> Version
 
 
 def on_day(package: str, text: str, releases: Iterable[Release]) -> Release:
-    """Return the highest final version that was uploaded by the end of a day (UTC) and not yanked since.
+    """Return the highest final version that was uploaded by the end of a day (UTC) and is not yanked.
 
     Raises:
-        ConfigError: there is no such day, no such release, or the index tells no dates.
+        ConfigError: There is no such day, no such release, or the index provides no upload dates.
     """
     try:
         day = dt.date.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"{text} is not a day of the calendar") from None
+        raise ConfigError(f"{text} is not a day") from None
     dated = [one for one in releases if one.uploaded is not None]
     if not dated:
-        raise ConfigError(f"the index tells no dates of {package}, so {text} cannot be an end; name a version")
+        raise ConfigError(f"the index provides no upload dates of {package}: name a version instead of {text}")
     offered = [one for one in dated if one.yanked is None and not one.version.is_prerelease]
-    stood = [one for one in offered if _day_of(one) <= day]
-    if not stood:
+    uploaded = [one for one in offered if _day_of(one) <= day]
+    if not uploaded:
         first = min(offered, key=_day_of, default=None)
         hint = f"; the first is {first.version} of {_day_of(first)}" if first else ""
-        raise ConfigError(f"no release of {package} was there on {text}{hint}")
-    return max(stood, key=lambda one: one.version)
+        raise ConfigError(f"{package} had no release on {text}{hint}")
+    return max(uploaded, key=lambda one: one.version)
 
 
 def _day_of(release: Release) -> dt.date:
-    """Return the day of an upload (UTC); what has no date never was."""
+    """Return the day of an upload (UTC); a release without a date is never old enough."""
     return release.uploaded.astimezone(dt.UTC).date() if release.uploaded else dt.date.max
 
 

@@ -36,7 +36,7 @@ LISTED = tuple(Release(Version(text)) for text in ("1.0", "1.1", "1.2", "1.3"))
         (("p", *SCENARIO, "--scan"), "name the older one with --good"),
         (("p", *SCENARIO, "--scan", "--find-fix"), "name the older one with --bad"),
         (("p", *SCENARIO, "--scan", "--good", "1.0", "--confirm", "3"), "--scan runs every release once"),
-        (("p", *SCENARIO, "--good", "2026-01-10"), "the index tells no dates of p"),
+        (("p", *SCENARIO, "--good", "2026-01-10"), "the index provides no upload dates of p"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_installs_nothing(monkeypatch, capsys, arguments, sentence):

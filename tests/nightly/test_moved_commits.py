@@ -7,7 +7,7 @@ from harness.nightly.claim import Claim, ClaimInput, Kind, claim_of
 from harness.nightly.ledger import Seen, seen
 from harness.nightly.look import Look, Mark
 from harness.nightly.searches import suspects
-from harness.search.pins import Built, built_from, commit_pin
+from harness.search.pins import CommitAddress, commit_pin, parse_commit_address
 from harness.store.records import Outcome
 
 OLD, NEW = (f"git+https://github.com/o/gadget@{sha * 40}" for sha in "ab")
@@ -39,8 +39,8 @@ def claim(*pair, **others):
 def test_its_commits_are_searched_also_where_what_nobody_pinned_changed_too():
     (found,) = suspects([claim(OLD, NEW, hub=("1", "2"))], ["gadget", "torch"])
     assert found.commits == (
-        Built("https://github.com/o/gadget", "a" * 40),
-        Built("https://github.com/o/gadget", "b" * 40),
+        CommitAddress("https://github.com/o/gadget", "a" * 40),
+        CommitAddress("https://github.com/o/gadget", "b" * 40),
     )
     assert (found.package, found.why_not) == ("gadget", "")
     assert found.words == "gadget git@aaaaaaaa → git@bbbbbbbb"
@@ -77,13 +77,13 @@ def test_one_regression_of_one_move_in_two_lines_is_searched_once():
 @pytest.mark.parametrize("address", ["https://github.com/o/gadget", "ssh://git@host.example/o/gadget", "file:///a@b/c"])
 def test_what_a_commits_pin_is_built_from_is_read_back(address, subfolder):
     pin = commit_pin("gadget", address, "c" * 40, subfolder)
-    assert built_from(pin.address) == Built(address, "c" * 40, subfolder)
+    assert parse_commit_address(pin.address) == CommitAddress(address, "c" * 40, subfolder)
     assert display_version(pin.address) == "git@cccccccc"
 
 
 @pytest.mark.parametrize("text", ["", "1.0", "file:///some/where", "git+https://x/y@main", f"https://x/y@{'c' * 40}"])
 def test_anything_else_is_no_commit(text):
-    assert built_from(text) is None
+    assert parse_commit_address(text) is None
 
 
 def test_a_release_has_no_address_and_reads_as_it_stands():

@@ -46,7 +46,7 @@ def test_a_working_copy_with_changes_is_built_as_it_stands(git_repository, tmp_p
     (git_repository.folder / "changes.txt").write_text("edited")
     found = put(tmp_path, f"gadget=path:{git_repository.folder}")
     assert found.cell.pins[0].requirement == f"gadget @ {git_repository.folder.as_uri()}"
-    assert "as it stands" in found.notes[0]
+    assert "as it is" in found.notes[0]
 
 
 def test_a_folder_inside_a_working_copy_is_a_subdirectory_of_its_commit(git_repository, tmp_path):

@@ -48,7 +48,7 @@ def test_a_yanked_release_is_never_what_a_day_means():
 def test_without_a_newer_end_it_is_the_newest_release():
     found = between("p", DATED, "2.0", None)
     assert (found.releases, found.open_end) == (("2.0", "2.1", "2.3"), False)
-    assert found.notes == ("the bad end is p 2.3, the newest release", "yanked, so left out: p 2.2")
+    assert found.notes == ("the bad end is p 2.3, the newest release", "yanked, left out: p 2.2")
     assert between("p", DATED, None, "2.0", find_fix=True).notes[0] == "the good end is p 2.3, the newest release"
 
 
@@ -66,9 +66,9 @@ def test_without_ends_the_newest_is_bad_and_everything_older_may_be_asked():
 @pytest.mark.parametrize(
     ("listed", "good", "bad", "sentence"),
     [
-        (DATED, "2024-12-31", "2.1", "no release of p was there on 2024-12-31; the first is 1.8 of 2025-01-10"),
-        (UNDATED, "2025-02-28", "2.1", "the index tells no dates of p, so 2025-02-28 cannot be an end"),
-        (DATED, "2025-02-30", "2.1", "2025-02-30 is not a day of the calendar"),
+        (DATED, "2024-12-31", "2.1", "p had no release on 2024-12-31; the first is 1.8 of 2025-01-10"),
+        (UNDATED, "2025-02-28", "2.1", "the index provides no upload dates of p: name a version instead of 2025-02-28"),
+        (DATED, "2025-02-30", "2.1", "2025-02-30 is not a day"),
         (DATED, "2025-03-11", "2025-03-12", "the bad release 2.0 is not newer than the good one 2.0$"),
         (DATED, "yesterday", "2.1", '"yesterday" is not a version of p, nor a day'),
         (DATED, None, "1.8", "p 1.8 is the oldest release"),
@@ -89,7 +89,7 @@ RELEASES = tuple(
 def test_yanked_releases_and_candidates_are_left_out_with_a_note():
     found = between("p", RELEASES, "1.0", "1.4")
     assert found.releases == ("1.0", "1.1", "1.3", "1.4")
-    assert found.notes == ("yanked, so left out: p 1.2",)
+    assert found.notes == ("yanked, left out: p 1.2",)
 
 
 def test_for_a_fix_the_bad_release_is_the_older_one():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.runner.isolation import Isolation
-from harness.search.reuse import ReuseQuery, counts, from_earlier, is_reusable, same_cell, take_over
+from harness.search.reuse import ReuseQuery, counts, from_earlier, is_reusable, reuse_earlier, same_cell
 from harness.session.context import Options
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, GpuBefore, GpuRecord, HostRecord, RunRecord, ScenarioInfo
@@ -36,7 +36,7 @@ def record(**more):
 
 def asked(**more):
     facts = {"record": record(), "options": Options(), "sources": {INFO.id: "digest"}, "checkpoints": {"small"}}
-    return ReuseQuery(**facts | {"cards": {1}} | more)
+    return ReuseQuery(**facts | {"gpus": {1}} | more)
 
 
 def attempt(outcome="pass:check", number=1, **more):
@@ -145,7 +145,7 @@ THEIRS = (CELL.model_copy(update={"id": "theirs"}),)
 def test_a_cell_of_another_name_is_taken_over_with_its_files_and_says_where_from(tmp_path):
     write(tmp_path, "1-old", [attempt("error:run:exception"), attempt(number=2)], cells=THEIRS)
     mine = write(tmp_path, "2-new")
-    assert take_over(mine, ["mine"], asked()) == 1
+    assert reuse_earlier(mine, ["mine"], asked()) == 1
     (found,) = mine.attempts()
     assert (found.cell, found.attempt, found.part, str(found.outcome)) == ("mine", 1, "1-old", "pass:check")
     assert (mine.path / found.folder / "output.log").read_text() == "1-old 2"
@@ -158,7 +158,7 @@ def test_the_newest_run_is_taken_and_what_it_took_itself_keeps_its_origin(tmp_pa
     write(tmp_path, "1-old", [attempt()], cells=THEIRS)
     write(tmp_path, "2-middle", [attempt(part="0-first")], cells=THEIRS)
     mine = write(tmp_path, "3-new")
-    assert take_over(mine, ["mine"], asked()) == 1
+    assert reuse_earlier(mine, ["mine"], asked()) == 1
     assert [one.part for one in mine.attempts()] == ["0-first"]
 
 
@@ -166,14 +166,14 @@ def test_a_cell_is_not_taken_in_parts(tmp_path):
     listed = ("a::test_x[p]", "a::test_x[q]")
     write(tmp_path, "1-old", [attempt(), attempt("miss:run:interrupted", scenario=listed[1])], listed, cells=THEIRS)
     mine = write(tmp_path, "2-new")
-    assert take_over(mine, ["mine"], asked()) == 0
+    assert reuse_earlier(mine, ["mine"], asked()) == 0
     assert mine.attempts() == []
 
 
 def test_what_this_run_has_begun_itself_is_left_alone(tmp_path):
     write(tmp_path, "1-old", [attempt()], cells=THEIRS)
     mine = write(tmp_path, "2-new", [attempt()])
-    assert take_over(mine, ["mine"], asked()) == 0
+    assert reuse_earlier(mine, ["mine"], asked()) == 0
 
 
 def test_a_run_that_was_gone_on_with_after_its_scenario_changed_is_passed_over(tmp_path):
@@ -181,7 +181,7 @@ def test_a_run_that_was_gone_on_with_after_its_scenario_changed_is_passed_over(t
     journal = Journal(theirs.journal_file)
     journal.write("run_started", sources={INFO.id: "other"})
     journal.close()
-    assert take_over(write(tmp_path, "2-new"), ["mine"], asked()) == 0
+    assert reuse_earlier(write(tmp_path, "2-new"), ["mine"], asked()) == 0
 
 
 def test_runs_that_cannot_be_read_or_lack_their_files_are_passed_over(tmp_path):
@@ -190,4 +190,4 @@ def test_runs_that_cannot_be_read_or_lack_their_files_are_passed_over(tmp_path):
     broken = write(tmp_path, "2-broken", [attempt()], cells=THEIRS)
     broken.record_file.write_text('{"lock": "abc"')
     mine = write(tmp_path, "3-new")
-    assert take_over(mine, ["mine"], asked()) == 0
+    assert reuse_earlier(mine, ["mine"], asked()) == 0
