@@ -119,7 +119,9 @@ def build(options: argparse.Namespace) -> ExitCode:
     if missing:
         stated = f", {format_bytes(needed)}" if needed else ""
         free = format_bytes(free_bytes(store.root))
-        _say(console, f"to build ({store.size}): {', '.join(missing)}{stated}; {free} free in {short_path(store.root)}")
+        _echo(
+            console, f"to build ({store.size}): {', '.join(missing)}{stated}; {free} free in {short_path(store.root)}"
+        )
     given = named_python(options.python, store.builder, "--python") if options.python else None
     install = cache_dir.root / "checkpoints-install.log"
     with UsageLocks() as usage_locks:
@@ -128,13 +130,13 @@ def build(options: argparse.Namespace) -> ExitCode:
             names,
             lambda: given or builder_python(store.builder, cache_dir, install, usage_locks=usage_locks),
             log,
-            lambda text: _say(console, text),
+            lambda text: _echo(console, text),
         )
     if options.json:
         print(json.dumps(found, indent=1))
     else:
         for name, folder in found.items():
-            _say(console, f"{name}  {short_path(Path(folder))}")
+            _echo(console, f"{name}  {short_path(Path(folder))}")
     return ExitCode.COMPLETE
 
 
@@ -142,5 +144,5 @@ def _store(options: argparse.Namespace, size: str) -> CheckpointStore:
     return open_store(CacheDir.of_user().checkpoints, {file.absolute().parent for file in options.scenarios}, size)
 
 
-def _say(console: Console, text: str) -> None:
+def _echo(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -112,6 +112,6 @@ def remove(stored: CacheEntry) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    for mark in (STAMP, LAST_USED):
-        (folder / mark).unlink(missing_ok=True)
+    for name in (STAMP, LAST_USED):
+        (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder)

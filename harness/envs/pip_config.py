@@ -119,7 +119,7 @@ def _translate(name: str, value: str, exists: Callable[[str], bool]) -> list[_Tr
         case "extra-index-url":
             return _extra_indexes(value.split(), exists)
         case "find-links":
-            return [_find_links(place, exists) for place in value.split()]
+            return [_find_links(location, exists) for location in value.split()]
         case "no-index" if _true(value):
             return [_Translation("no index at all, only find-links", args=("--no-index",))]
         case "no-binary" | "only-binary":
@@ -147,32 +147,32 @@ def _extra_indexes(addresses: list[str], exists: Callable[[str], bool]) -> list[
     return parts
 
 
-def _find_links(place: str, exists: Callable[[str], bool]) -> _Translation:
-    place = os.path.expanduser(place)
-    if not _exists(place, exists):
-        return _Translation(f"find-links {place} is not applied: there is no such folder")
-    absolute = place if "://" in place else os.path.abspath(place)
+def _find_links(location: str, exists: Callable[[str], bool]) -> _Translation:
+    location = os.path.expanduser(location)
+    if not _exists(location, exists):
+        return _Translation(f"find-links {location} is not applied: there is no such folder")
+    absolute = location if "://" in location else os.path.abspath(location)
     return _Translation(f"find-links {hide_password(absolute)}", args=("--find-links", absolute))
 
 
-def _exists(place: str, exists: Callable[[str], bool]) -> bool:
-    folder = local_folder(place)
+def _exists(location: str, exists: Callable[[str], bool]) -> bool:
+    folder = local_folder(location)
     return folder is None or exists(folder)
 
 
-def local_folder(place: str) -> str | None:
+def local_folder(location: str) -> str | None:
     """Return the folder of a path or a ``file:`` URL, None for an address on the network."""
-    if place.startswith("file:"):
-        return unquote(urlsplit(place).path)
-    return None if "://" in place else place
+    if location.startswith("file:"):
+        return unquote(urlsplit(location).path)
+    return None if "://" in location else location
 
 
 def _with_scheme(address: str) -> str:
     return address if "://" in address else f"http://{address}"
 
 
-def _as_url(place: str) -> str:
-    return place if "://" in place or place.startswith("file:") else Path(place).absolute().as_uri()
+def _as_url(location: str) -> str:
+    return location if "://" in location or location.startswith("file:") else Path(location).absolute().as_uri()
 
 
 def _true(value: str) -> bool:

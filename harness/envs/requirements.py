@@ -308,8 +308,8 @@ def _conda_environment(text: str, source: str) -> Mapping[Any, Any] | None:
     except yaml.YAMLError as error:
         if not CONDA_ENVIRONMENT.search(text):
             return None
-        mark = getattr(error, "problem_mark", None)
-        where = "" if mark is None else f" in line {mark.line + 1}"
+        position = getattr(error, "problem_mark", None)
+        where = "" if position is None else f" in line {position.line + 1}"
         raise ConfigError(f"{source}: invalid YAML{where}: {getattr(error, 'problem', None) or error}") from None
     return found if isinstance(found, dict) and "dependencies" in found else None
 

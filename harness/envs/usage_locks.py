@@ -21,7 +21,7 @@ class UsageLocks:
 
     def __init__(self) -> None:
         """Start without locks."""
-        self._held: dict[Path, int] = {}
+        self._descriptors: dict[Path, int] = {}
         self._guard = threading.Lock()
 
     def acquire(self, *folders: Path) -> None:
@@ -32,8 +32,8 @@ class UsageLocks:
     def _acquire(self, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with self._guard:
-            if folder not in self._held and (descriptor := _locked(folder, exclusive=False)) is not None:
-                self._held[folder] = descriptor
+            if folder not in self._descriptors and (descriptor := _locked(folder, exclusive=False)) is not None:
+                self._descriptors[folder] = descriptor
 
     def __enter__(self) -> Self:
         """Return the locks."""
@@ -47,8 +47,8 @@ class UsageLocks:
 
     def release(self) -> None:
         """Release all locks."""
-        while self._held:
-            os.close(self._held.popitem()[1])
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
 
 
 @contextlib.contextmanager

@@ -66,8 +66,8 @@ def need_uv() -> str:
 @functools.cache
 def uv_version(uv: str) -> str:
     """Return the version of a uv program (``0.9.5``)."""
-    words = subprocess.run([uv, "--version"], capture_output=True, text=True, timeout=60, check=False).stdout.split()
-    return words[1] if len(words) > 1 else "unknown"
+    parts = subprocess.run([uv, "--version"], capture_output=True, text=True, timeout=60, check=False).stdout.split()
+    return parts[1] if len(parts) > 1 else "unknown"
 
 
 def environment(uv_settings: UvSettings) -> dict[str, str]:

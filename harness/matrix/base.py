@@ -69,17 +69,17 @@ class BaseInterpreter:
         return dict(sorted(found.items()))
 
 
-def ask_interpreter(base: str, beside: Path) -> BaseInterpreter:
+def ask_interpreter(base: str, matrix_folder: Path) -> BaseInterpreter:
     """Return the interpreter that the key ``base`` of a matrix names.
 
     Args:
-        base: A path (looked up from ``beside``, then the current folder) or a command on the search path.
-        beside: The folder of the matrix file.
+        base: A path (looked up from ``matrix_folder``, then the current folder) or a command on the search path.
+        matrix_folder: The folder of the matrix file.
 
     Raises:
         ConfigError: there is no such interpreter, or it does not answer.
     """
-    executable = _executable(base, beside)
+    executable = _executable(base, matrix_folder)
     try:
         return read_base(str(executable))
     except InterpreterMissing as error:
@@ -129,8 +129,8 @@ def _applicable(requires: Iterable[str], markers: dict[str, str]) -> Iterator[Re
             yield requirement
 
 
-def _executable(base: str, beside: Path) -> Path:
-    for folder in (beside, Path.cwd()):
+def _executable(base: str, matrix_folder: Path) -> Path:
+    for folder in (matrix_folder, Path.cwd()):
         file = (folder / Path(base).expanduser()).absolute()  # not resolved: a link is what makes a virtual environment
         if file.is_file():
             return file

@@ -100,6 +100,6 @@ def cell_id(cell: Cell) -> str:
         "as_of": cell.as_of,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:6]
-    words = [f"{axis}-{cell.label(axis)}" for axis in cell.axes]
-    readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-")[:80]
+    parts = [f"{axis}-{cell.label(axis)}" for axis in cell.axes]
+    readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(parts)).strip("-")[:80]
     return f"{readable or 'cell'}-{digest}"

@@ -72,10 +72,10 @@ def git(folder: Path, *arguments: str, seconds: float = READ_SECONDS) -> str:
 
 def clean_environment() -> dict[str, str]:
     """Return the environment without the variables that point git to the repository of a calling git."""
-    kept = {
+    variables = {
         name: value for name, value in os.environ.items() if not name.startswith(("GIT_DIR", "GIT_WORK", "GIT_IND"))
     }
-    return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    return variables | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ class ResolvedRef:
     warning: str | None = None
 
 
-def repository_address(repository: str, beside: Path) -> str:
+def repository_address(repository: str, matrix_folder: Path) -> str:
     """Return the address of a repository for git: a URL unchanged, a local folder as an absolute ``file:`` URL."""
     if re.match(r"[a-z+]+://|[\w.-]+@[\w.-]+:", repository):
         return repository
-    return (beside / Path(repository).expanduser()).resolve().as_uri()
+    return (matrix_folder / Path(repository).expanduser()).resolve().as_uri()
 
 
 def resolve_ref(wanted: GitRef, address: str, cache: Path) -> ResolvedRef:

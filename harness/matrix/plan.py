@@ -169,9 +169,8 @@ def _python_context(matrix: Matrix, sources: Sources, resolve: LocatedResolver) 
     from_base = [entry for entry in entries(matrix) if entry.text == "installed" and not _is_selector(entry)]
     if not from_base:
         return THIS_PYTHON
-    resolve(
-        from_base[0].package, from_base[0].text
-    )  # first, so that what is wrong with the base is said with its place
+    first = from_base[0]
+    resolve(first.package, first.text)  # so that an error about the base has a position in the file
     base = sources.base
     minor = ".".join(base.python.split(".")[:2])
     for wanted in matrix.axes.get("python", (matrix.python or minor,)):

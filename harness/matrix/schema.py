@@ -150,10 +150,10 @@ class MatrixFile(Table):
         """Refuse one package under two spellings: the normalized names would be merged silently."""
         tables = raw if isinstance(raw, Mapping) else {}
         for table in ("axes", "pins", "repositories"):
-            seen: dict[str, str] = {}
+            known: dict[str, str] = {}
             names = tables.get(table)
             for key, value in names.items() if isinstance(names, Mapping) else ():
-                first = seen.setdefault(canonicalize_name(str(key)), str(key))
+                first = known.setdefault(canonicalize_name(str(key)), str(key))
                 if first != key:
                     raise Problem((table, key), value, f'is the same package as "{first}"')
         return raw

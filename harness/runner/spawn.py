@@ -52,7 +52,7 @@ class SpawnLauncher:
     @contextlib.contextmanager
     def _started(self, request: Path) -> Iterator[subprocess.Popen[bytes]]:
         """Start the interpreter with one end of a pipe; it ends when the other end, held here, is closed."""
-        watched, held = os.pipe()
+        watched, own_end = os.pipe()
         watching = os.name != "nt"
         module = (
             ["harness.probe.fresh_interpreter", str(request), str(watched)]
@@ -74,7 +74,7 @@ class SpawnLauncher:
                 watched = -1
                 yield process
         finally:
-            for end in (watched, held):
+            for end in (watched, own_end):
                 if end >= 0:
                     os.close(end)
 

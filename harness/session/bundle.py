@@ -167,11 +167,11 @@ def make_bundle(
     names = list(dict.fromkeys(name for info in infos for name in info.checkpoints))
     store = open_store(cache_dir.checkpoints, {file.path.parent for file in files}, matrix.checkpoints.size)
     wanted = store.with_bases(names) if matrix.checkpoints.weights == "synthetic" else []
-    built_there = bool(wanted) and not options.checkpoints
-    builder = store.builder if built_there and not os.environ.get(VARIABLE) else None
+    builds_there = bool(wanted) and not options.checkpoints
+    builder = store.builder if builds_there and not os.environ.get(VARIABLE) else None
     report(f"locking {len(cells)} cells for Python {options.target.python} on {options.target.platform}")
     locked = _lock_all(cells, options, cache_dir, builder)
-    if built_there and builder is None:
+    if builds_there and builder is None:
         notes = (*notes, f"{VARIABLE} is set: the bundle has no builder, the other machine's base builds checkpoints")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:

@@ -84,8 +84,8 @@ def own_requirements(*, tables: bool) -> list[str]:
         ConfigError: the harness is neither a checkout nor installed.
     """
     found = [Requirement(line) for line in _declared_requirements()]
-    kept = [one for one in found if one.name not in TABLES or tables]
-    return sorted(f"{one.name}{one.specifier}" for one in kept if not (one.marker and "extra" in str(one.marker)))
+    selected = [one for one in found if one.name not in TABLES or tables]
+    return sorted(f"{one.name}{one.specifier}" for one in selected if not (one.marker and "extra" in str(one.marker)))
 
 
 def _declared_requirements() -> list[str]:

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_arguments(manifest: dict[str, Any], scenarios: list[str], reports: Path, rest: list[str]) -> list[str]:
     """Return the command that runs the matrix of the bundle with the scenarios of the bundle, or the given ones."""
     entries = [absolute_scenario(entry) for entry in scenarios] or manifest["selection"]
-    chosen = [word for entry in entries for word in ("--scenarios", entry)]
+    chosen = [argument for entry in entries for argument in ("--scenarios", entry)]
     return ["run", manifest["matrix"], "--reports", str(reports), *chosen, *rest]
 
 
@@ -115,12 +115,12 @@ def environment(
 
     If the bundle has no builder of checkpoints, the base builds them, unless the user names another interpreter.
     """
-    kept = {name: value for name, value in own.items() if not name.startswith(DROPPED_VARIABLES)}
-    kept.setdefault("HARNESS_CACHE", str(work / "cache"))
-    if manifest.get("builder") is None and not kept.get("HARNESS_BUILDER_PYTHON"):
-        kept["HARNESS_BUILDER_PYTHON"] = base
+    variables = {name: value for name, value in own.items() if not name.startswith(DROPPED_VARIABLES)}
+    variables.setdefault("HARNESS_CACHE", str(work / "cache"))
+    if manifest.get("builder") is None and not variables.get("HARNESS_BUILDER_PYTHON"):
+        variables["HARNESS_BUILDER_PYTHON"] = base
     return {
-        **kept,
+        **variables,
         "HARNESS_BUNDLE": str(HERE),
         "HARNESS_BUNDLE_BASE": base,
         "PIP_CONFIG_FILE": os.devnull,

@@ -114,9 +114,9 @@ class Bundle:
             raise ConfigError("this bundle leaves packages to a base interpreter: name it with --base")
         base = read_base(self.program)
         for name, version in self.manifest.base.items():
-            here = base.packages[name].version if name in base.packages else "none"
-            if version and here != version:
-                raise ConfigError(f"the bundle was made for {name} {version}, and {self.program} has {here}")
+            found_version = base.packages[name].version if name in base.packages else "none"
+            if version and found_version != version:
+                raise ConfigError(f"the bundle was made for {name} {version}, and {self.program} has {found_version}")
         return base
 
     def cells(self) -> tuple[Cell, ...]:

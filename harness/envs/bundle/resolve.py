@@ -97,7 +97,7 @@ class Resolver:
         (folder / "base.txt").write_text(constraints, encoding="utf-8")
         (folder / "left.txt").write_text("".join(f"{name}\n" for name in left if name not in known), encoding="utf-8")
         arguments += ["--constraints", "base.txt", "--excludes", "left.txt"]
-        arguments += [word for name in known for word in ("--no-emit-package", name)]
+        arguments += [argument for name in known for argument in ("--no-emit-package", name)]
         answer = run_uv(arguments, environment(self.uv_settings), folder, RESOLVE_SECONDS)
         if answer.code == 0:
             return answer.output

@@ -42,4 +42,4 @@ class Target:
         tags = [f"manylinux_2_{minor}_{processor}" for minor in range(NEWEST_GLIBC, OLDEST_GLIBC - 1, -1)]
         tags += [f"{name}_{processor}" for name in LEGACY[processor]]
         python = ["--python-version", self.python, "--implementation", "cp", "--only-binary", ":all:"]
-        return [*python, *(word for tag in tags for word in ("--platform", tag))]
+        return [*python, *(argument for tag in tags for argument in ("--platform", tag))]
