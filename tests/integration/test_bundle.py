@@ -16,6 +16,7 @@ from harness.store.table import load
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
+SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # came with 3.11.4; Debian 12 has 3.11.2
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SCENARIO = '''
 """A scenario of the user's own, with a neighbour."""
