@@ -1,6 +1,7 @@
 """A blame from its ends to its answer: resolver and runs are played, the run folder and the journal are real."""
 
 import re
+import shutil
 import sysconfig
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,9 @@ from harness.search.environments import EnvironmentQuery, diff_pins
 from harness.search.records import SEARCH_FILE, BlameQuestion, Ending, read_question
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, Outcome
+from harness.store.run_folder import RunFolder
 
+FROZEN = Path(__file__).parent / "frozen"
 SCENARIO = """\
 from harness.probe import scenario
 
@@ -331,6 +334,17 @@ def test_interrupted_anywhere_it_goes_on_where_it_stopped(world, after):
     assert answer(second) == answer(whole)
     assert len(world.ran) == count
     assert len({tuple(sorted(one.items())) for one in world.ran}) == count
+
+
+def test_a_run_folder_of_an_older_version_is_resumed_without_a_probe(world, monkeypatch):
+    old = world.folder / "reports" / "old"
+    shutil.copytree(FROZEN / "blame", old)
+    (old / "blame-result.json").unlink()
+    monkeypatch.setattr("harness.session.resume.resolve_cells", world.resolve)
+    world.needs = {("app", "2"): {"hub": ["2"]}, ("app", "1"): {"hub": ["1"]}}
+    result = quietly(Driver(*resume_blame(RunFolder(old), world.cache_dir, lambda line: None)))
+    assert (result.ending, result.members, world.ran) == (Ending.FOUND, ("app", "lib", "hub"), [])
+    assert result.heads == {"app": ("hub",), "lib": ()}
 
 
 def test_confirmed_answers_have_as_many_attempts_as_asked_and_flaky_ones_are_none(world):

@@ -1,9 +1,11 @@
 """A search from question to result, with cells that answer at once instead of being installed."""
 
 import math
+import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -13,13 +15,14 @@ from harness.matrix.schema import Matrix
 from harness.search.criterion import Cause, Criterion, Evaluation
 from harness.search.driver import Deadline, Driver, check_ends
 from harness.search.prober import Prober
-from harness.search.records import Ending, ReleaseQuestion, SearchRecord, read_search
+from harness.search.records import SEARCH_FILE, Ending, ReleaseQuestion, SearchRecord, read_question, read_search
 from harness.search.releases import Releases
 from harness.session.plan import Plan
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
 from harness.store.run_folder import RunFolder
 
+FROZEN = Path(__file__).parent / "frozen"
 BASE = Cell("3.11", (Pin("p", "0", "p==0"),), axes=("p",))
 OUTCOMES = {"g": "pass:check", "b": "fail:run:exception", "?": "skip:run:not_applicable"}
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -169,6 +172,18 @@ def test_a_release_that_leaves_no_result_at_all_cannot_be_told_and_is_not_asked_
     result, probed, _ = run(begin(tmp_path, "gggg--bbb"))
     assert (result.ending, result.suspects) == (Ending.INCONCLUSIVE, ("4", "5", "6"))
     assert set(probed.values()) == {1}
+
+
+def test_a_run_folder_of_an_older_version_is_resumed_without_a_probe(tmp_path):
+    shutil.copytree(FROZEN / "undecided", tmp_path / "old")
+    folder = RunFolder(tmp_path / "old")
+    before, question = read_search(folder), read_question(folder, ReleaseQuestion)
+    prober = Scripted(Plan(Matrix.model_construct(), (), (), ()), folder, CacheDir(tmp_path), question.options())
+    result, probed, _ = run(Driver(Releases(question, BASE), prober))
+    assert not probed
+    assert (result.before, result.suspects) == (before.result.before, before.result.suspects)
+    assert result.releases["3"].cause is Cause.OTHER
+    assert (folder.path / SEARCH_FILE).is_file()
 
 
 def test_attempts_that_disagree_at_the_border_are_no_answer(tmp_path):
