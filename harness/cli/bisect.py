@@ -16,7 +16,7 @@ from harness.errors import ConfigError, ExitCode, HarnessError
 from harness.matrix.git import Repository, open_repository
 from harness.matrix.paths import short_path
 from harness.matrix.schema import Matrix, load_matrix
-from harness.report.write import write_scan, write_views
+from harness.report.write import write_views
 from harness.reporter import Reporter
 from harness.runner.isolation import Isolation
 from harness.search.bisection import Search
@@ -26,15 +26,14 @@ from harness.search.driver import Driver, begin_search, reference_cell
 from harness.search.prober import Prober
 from harness.search.records import (
     CommitQuestion,
-    CommitResult,
     CommitSource,
     PackageQuestion,
     ReleaseQuestion,
+    ReleaseResult,
     SearchRecord,
     read_search,
 )
 from harness.search.releases import Releases, between, list_known_releases, resume_releases
-from harness.search.scan import Scan
 from harness.store.journal import Listener
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run
@@ -78,23 +77,22 @@ def bisect(options: argparse.Namespace) -> ExitCode:
     axis, prober, repository = begin(options, cache_dir, report)
     folder = prober.folder
     report(f"{_describe(axis)}, {axis.question.scenario} → {short_path(folder.path)}")
-    scan = None
     with RunProgress(console, _expected_probes(axis)) as progress:
         try:
             if isinstance(axis, Releases):
-                scan = _search_releases(axis, prober, repository, progress, report)
+                _search_releases(axis, prober, repository, progress, report)
             else:
                 Driver(axis, prober).run(progress, report)
         except HarnessError:
             report(f"continue with: {resume_command('bisect', folder)}")
             raise
-    return _finish(options, folder, scan, cache_dir, report)
+    return _finish(options, folder, cache_dir, report)
 
 
 def _search_releases(
     axis: Releases, prober: Prober, repository: Repository | None, listener: Listener, report: Reporter
-) -> Scan | None:
-    """Search releases, then the commits between the two that were found; return the scan if one was asked for.
+) -> None:
+    """Search releases, then the commits between the two that were found.
 
     Raises:
         ConfigError: A release has no tag, or no commit lies between the two.
@@ -108,12 +106,9 @@ def _search_releases(
         older, newer = f"{result.before} is {question.before}", f"{result.suspects[-1]} is {question.after}"
         report(f"{question.package} {older} and {newer}: searching the commits between")
         Driver(commits, prober).run(listener, report)
-    return axis.scan(search.known()) if question.scan else None
 
 
-def _finish(
-    options: argparse.Namespace, folder: RunFolder, scan: Scan | None, cache_dir: CacheDir, report: Reporter
-) -> ExitCode:
+def _finish(options: argparse.Namespace, folder: RunFolder, cache_dir: CacheDir, report: Reporter) -> ExitCode:
     """Write the views and print the conclusion.
 
     Raises:
@@ -124,30 +119,26 @@ def _finish(
     if search is None or conclusion is None:
         raise ConfigError(f"{folder.path} has no result")
     views = write_views(folder)
-    chart = write_scan(folder, scan) if scan is not None else None
-    changes = [change_sentence(scan.question, one) for one in scan.changes] if scan is not None else []
     code = conclusion.ending.exit_code
     answers = answer_lines(search, resume_command("bisect", folder))
     if options.json:
         paths = {"run": str(folder.path), "html": str(views.html), "exit_code": code}
-        content = _json(search, chart=str(chart) if chart is not None else None, changes=changes)
+        content = _json(search, chart=str(views.chart) if views.chart is not None else None)
         print(json.dumps({**paths, **content, "answer": answers[-1]}, indent=1))
         return code
-    report(f"HTML  {short_path(views.html)}")
-    if chart is not None:
-        report(f"Chart {short_path(chart)}")
-    for line in (*closing_lines(search, folder, cache_dir), *answers):
+    for line in (*views.lines, *closing_lines(search, folder, cache_dir), *answers):
         report(line)
     return code
 
 
-def _json(search: SearchRecord, **more: object) -> dict[str, object]:
+def _json(search: SearchRecord, chart: str | None) -> dict[str, object]:
     """Return what ``--json`` has of a search."""
-    if isinstance(search.result, CommitResult):
-        return {"commits": search.result.model_dump(mode="json")}
-    result = search.result.model_dump(mode="json") if search.result is not None else {}
+    question, result = search.question, search.result
+    if not isinstance(question, ReleaseQuestion) or not isinstance(result, ReleaseResult):
+        return {"commits": result.model_dump(mode="json") if result is not None else None}
     commits = search.commits.model_dump(mode="json") if search.commits is not None else None
-    return {**result, "commits": commits, **more}
+    changes = [change_sentence(question, one) for one in result.changes]
+    return {**result.model_dump(mode="json"), "commits": commits, "changes": changes, "chart": chart}
 
 
 def _describe(axis: Releases | Commits) -> str:

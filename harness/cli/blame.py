@@ -97,7 +97,7 @@ def blame(options: argparse.Namespace) -> ExitCode:
     lines += [*inner.lines, f"{result.ran} environments were run", *answer_lines(search, resume)]
     if inner.interrupted:
         lines.append(f"interrupted; continue with: {resume}")
-    for line in (f"HTML  {short_path(views.html)}", *lines):
+    for line in (*views.lines, *lines):
         report(line)
     return code
 

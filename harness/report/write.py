@@ -15,7 +15,7 @@ from harness.report.context import build
 from harness.report.model import ReportContext
 from harness.search.conclusions import conclude, title
 from harness.search.records import SearchRecord, read_search
-from harness.search.scan import Scan
+from harness.search.scan import Scan, read_scan
 from harness.session.private import private_of
 from harness.store.files import write_text
 from harness.store.records import AttemptRecord
@@ -30,15 +30,17 @@ class Views:
     html: Path
     markdown: Path
     context: ReportContext
+    chart: Path | None = None  # of a scan
 
     @property
     def lines(self) -> list[str]:
         """Return the paths of the views, for a terminal."""
-        return [f"HTML      {short_path(self.html)}", f"Markdown  {short_path(self.markdown)}"]
+        chart = [f"Chart     {short_path(self.chart)}"] if self.chart is not None else []
+        return [f"HTML      {short_path(self.html)}", f"Markdown  {short_path(self.markdown)}", *chart]
 
 
 def write_views(folder: RunFolder) -> Views:
-    """Rebuild ``results.parquet``, ``results.csv``, ``matrix.html`` and ``matrix.md``.
+    """Rebuild ``results.parquet``, ``results.csv``, ``matrix.html``, ``matrix.md``, and ``scan.html`` of a scan.
 
     The views are redacted: see :func:`harness.redact.text.redact`. The journal is not.
 
@@ -53,9 +55,12 @@ def write_views(folder: RunFolder) -> Views:
         from harness.store import table
 
         table.write(record, [_redacted(each, private) for each in attempts], folder.path)
-    context = _with_search(build(record, attempts, known_issues(folder)), read_search(folder))
+    search = read_search(folder)
+    context = _with_search(build(record, attempts, known_issues(folder)), search)
     context = redact_value(context, private)
-    views = Views(folder.path / "matrix.html", folder.path / "matrix.md", context)
+    scan = read_scan(folder, search) if search is not None else None
+    chart = write_scan(folder, scan) if scan is not None else None
+    views = Views(folder.path / "matrix.html", folder.path / "matrix.md", context, chart)
     write_text(views.html, html.render(context))
     write_text(views.markdown, markdown.render(context))
     return views

@@ -21,7 +21,7 @@ from harness.search.driver import Axis, Knowledge, Step, Stop, in_order, narrowi
 from harness.search.pins import cell_at
 from harness.search.prober import Prober
 from harness.search.records import Ending, FailedEnd, ReleaseQuestion, ReleaseResult, read_question
-from harness.search.scan import Scan, conclude_scan, scan_releases
+from harness.search.scan import ScanEnd, conclude_scan, scan_releases
 from harness.store.records import RunRecord
 from harness.store.run_folder import RunFolder
 
@@ -211,22 +211,20 @@ class Releases(Axis[str, ReleaseResult]):
 
     def result(self, known: Knowledge[str], stop: Stop) -> ReleaseResult:
         """Return the releases at the border, or those that are left."""
-        if self.question.scan and stop.ending is not Ending.INTERRUPTED:
-            return self._scanned(known)
-        return self._result(known, stop, *self._left(known, stop))
+        if not self.question.scan:
+            return self._result(known, stop, *self._left(known, stop))
+        scan = scan_releases(self.question, known.attempts, known.evaluations, known.bound)
+        if stop.ending is Ending.INTERRUPTED:
+            result = self._result(known, stop, *self._left(known, stop))
+        else:
+            result = self._scanned(known, conclude_scan(scan))
+        return result.model_copy(update={"changes": scan.changes})
 
-    def scan(self, known: Knowledge[str]) -> Scan:
-        """Return every release with its answer and its metric, and all changes."""
-        return scan_releases(self.question, known.attempts, known.evaluations, known.bound)
-
-    def _scanned(self, known: Knowledge[str]) -> ReleaseResult:
-        scan = self.scan(known)
-        found = conclude_scan(scan)
+    def _scanned(self, known: Knowledge[str], found: ScanEnd) -> ReleaseResult:
         good = known.evaluations[self.question.good]
         failed = found.reason and found.ending is Ending.INCONCLUSIVE and good.bad is not False
         end = FailedEnd(side="good", evaluation=good) if failed else None
-        result = self._result(known, Stop(found.ending, found.reason, end), found.before, found.suspects)
-        return result.model_copy(update={"changes": scan.changes})
+        return self._result(known, Stop(found.ending, found.reason, end), found.before, found.suspects)
 
     def _left(self, known: Knowledge[str], stop: Stop) -> tuple[str, tuple[str, ...]]:
         """Return the last release before the change, and those of which one is the first after it."""

@@ -1,4 +1,4 @@
-"""A scan: every release between two ends, with every change of the answer or of the metric; pure."""
+"""A scan: every release between two ends, with every change of the answer or of the metric."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from functools import partial
 from statistics import median
 
 from harness.search.change_points import change_points, jumps
-from harness.search.criterion import Cause, Evaluation, metric_values
-from harness.search.records import Ending, ReleaseChange, ReleaseQuestion
+from harness.search.criterion import Cause, Evaluation, bound_of, metric_values
+from harness.search.records import Ending, ReleaseChange, ReleaseQuestion, ReleaseResult, SearchRecord
+from harness.session.conclude import standing
 from harness.store.records import AttemptRecord
+from harness.store.run_folder import RunFolder
 from harness.verdict.measures import moved
 from harness.verdict.noise import Spread, spread
 
@@ -78,6 +80,19 @@ def scan_releases(
     found = [_change(points, before, after, None) for before, after in jumped]
     moves = tuple(one for one in found if (one.before, one.after) not in borders)
     return Scan(question, points, turns, moves, bound)
+
+
+def read_scan(folder: RunFolder, search: SearchRecord) -> Scan | None:
+    """Return the scan of a run folder; None if its search is no scan, or has not ended."""
+    question, result = search.question, search.result
+    if not isinstance(question, ReleaseQuestion) or not isinstance(result, ReleaseResult) or not question.scan:
+        return None
+    releases = {cell.id: cell.labels.get(question.package, "") for cell in folder.read_record().cells}
+    attempts: dict[str, list[AttemptRecord]] = {}
+    for one in standing(folder.attempts()):
+        attempts.setdefault(releases.get(one.cell, ""), []).append(one)
+    bound = bound_of(question, attempts.get(question.good, ()))
+    return scan_releases(question, attempts, result.releases, bound)
 
 
 def conclude_scan(scan: Scan) -> ScanEnd:
