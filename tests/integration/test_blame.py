@@ -138,7 +138,7 @@ def test_a_freeze_text_is_an_end_too_and_what_cannot_be_used_is_said(found):
     assert set(result["changes"]) == {"accelerate", "tqdm"}
     assert result["ran"] == 3
     (inside,) = result["inside"]
-    assert inside.startswith("inside accelerate: 1.14.0 is the first good release, 1.13.0 the last bad one")
+    assert inside.startswith("inside accelerate: accelerate 1.14.0 is the first good release, 1.13.0 the last bad one")
     for note in (
         "left out, installed from a working copy: -e /somewhere/mine",
         "left out, a file of another machine (`pip list --format=freeze` prints its version): wheel_of_mine @ file:///somewhere/wheel_of_mine-1.0-py3-none-any.whl",
