@@ -7,8 +7,6 @@ import json
 import sys
 import traceback
 
-from rich.console import Console
-
 from harness.cli.arguments import (
     add_criterion,
     add_gpu_busy,
@@ -20,10 +18,10 @@ from harness.cli.arguments import (
     read_criterion,
 )
 from harness.cli.progress import RunProgress
+from harness.cli.search_summary import open_screen
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode, HarnessError, InfrastructureError
 from harness.matrix.cell import Cell
-from harness.matrix.paths import short_path
 from harness.matrix.schema import Matrix, load_matrix
 from harness.report.write import write_views
 from harness.search.criterion import Evaluation, evaluate, whole_file
@@ -39,7 +37,7 @@ SKIP, ABORT = 125, 128
 CODE = {True: 1, False: 0, None: SKIP}
 EPILOG = """\
 exit codes, as git bisect run understands them: 0 good · 1 bad · 125 undecided, git skips it · 128 and more: git stops
-(129 a fault of ours · 130 usage, configuration or interrupted · 131 no such cell or test · 132 infrastructure)
+(129 an internal error · 130 usage, configuration or interrupted · 131 no such cell or test · 132 infrastructure)
 
 in a working copy of the package:
   git bisect start BAD GOOD
@@ -49,19 +47,23 @@ in a working copy of the package:
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     verb.epilog = EPILOG
-    verb.add_argument("--scenario", required=True, metavar="FILE::TEST", help="what tells good from bad")
-    verb.add_argument("--matrix", default=default_matrix(), help="what the packages are pinned to (quickstart)")
-    verb.add_argument("--cell", metavar="ID", help="which cell of it (default: its reference cell, else its first)")
+    verb.add_argument("--scenario", required=True, metavar="FILE::TEST", help="the test that is good or bad")
+    verb.add_argument("--matrix", default=default_matrix(), help="the versions of all packages (default: quickstart)")
+    verb.add_argument(
+        "--cell", metavar="ID", help="a cell of the matrix (default: its reference cell, else its first cell)"
+    )
     verb.add_argument(
         "--with",
         dest="instead",
         action="append",
         default=[],
         metavar="PACKAGE=VERSION",
-        help="instead of what the cell has: a version, path:FOLDER, git:REF or any other expression (repeatable)",
+        help="override a package of the cell by a version, path:FOLDER, git:REF or another expression (repeatable)",
     )
     add_criterion(verb, factor=False)
-    verb.add_argument("--repeat", type=positive, default=1, metavar="N", help="attempts; where they disagree: 125")
+    verb.add_argument(
+        "--repeat", type=positive, default=1, metavar="N", help="number of attempts; 125 if they disagree (default: 1)"
+    )
     add_timeout(verb)
     add_gpu_busy(verb)
     add_reports(verb)
@@ -70,7 +72,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def probe(options: argparse.Namespace) -> int:
-    """Answer with 0, 1 or 125; whatever keeps us from an answer is 128 and more."""
+    """Return 0, 1 or 125; 128 and more without an answer."""
     try:
         return _probe(options)
     except KeyboardInterrupt:
@@ -85,55 +87,55 @@ def probe(options: argparse.Namespace) -> int:
 
 
 def _probe(options: argparse.Namespace) -> int:
-    """Run what is asked for, render it, and say the answer in one line."""
-    console = Console(stderr=True) if options.json else Console()
+    """Run the scenario, write the views, print the answer in one line."""
+    console, report = open_screen(options)
     cache_dir = CacheDir.of_user()
     matrix, criterion = load_matrix(options.matrix), read_criterion(options, ends=False)
     files, infos = read_scenarios(matrix, (options.scenario,))
-    found = override_pins(_cell(options, matrix, cache_dir), options.instead, matrix, cache_dir)
-    for note in (*found.notes, *whole_file(options.scenario, infos, criterion)):
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    cell, planned = found.cell, lock_cells((found.cell,), cache_dir)
+    overridden = override_pins(_cell(options, matrix, cache_dir), options.instead, matrix, cache_dir)
+    for note in (*overridden.notes, *whole_file(options.scenario, infos, criterion)):
+        report(f"note: {note}")
+    cell, planned = overridden.cell, lock_cells((overridden.cell,), cache_dir)
     require_releases(cell, planned[0].lock, matrix, cache_dir, options.instead)
     plan = Plan(matrix, planned, files, infos)
     folder = begin(plan, options.reports, kind=RunKind.PROBE, selection=(options.scenario,))
-    how = Options(timeout=options.timeout, busy_bytes=options.gpu_busy)
-    prober = Prober(plan, folder, cache_dir, how, reuse=False)  # who asks again wants to see it again
+    run_options = Options(timeout=options.timeout, busy_bytes=options.gpu_busy)
+    prober = Prober(plan, folder, cache_dir, run_options, reuse=False)
     with RunProgress(console, len(infos) * options.repeat) as progress:
         if not prober.probe((cell,), progress, repeat=options.repeat):
             raise KeyboardInterrupt
     views = write_views(folder)
     attempts = prober.attempts(cell)
-    judged = evaluate(criterion, attempts, criterion.limit)
-    if judged.bad is None and _in_the_way(attempts):
-        raise InfrastructureError(f"{cell.id}: {judged.reason}")
-    code = CODE[judged.bad]
+    found = evaluate(criterion, attempts, criterion.limit)
+    if found.bad is None and _is_infrastructure(attempts):
+        raise InfrastructureError(f"{cell.id}: {found.reason}")
+    code = CODE[found.bad]
     if options.json:
         paths = {"run": str(folder.path), "html": str(views.html)}
-        answer = {"exit_code": code, "cell": cell.id, "bad": judged.bad, "reason": judged.reason}
+        answer = {"exit_code": code, "cell": cell.id, "bad": found.bad, "reason": found.reason}
         print(json.dumps({**paths, **answer}, indent=1))
         return code
-    console.print(f"HTML  {short_path(views.html)}", highlight=False, markup=False, soft_wrap=True)
-    console.print(_line(cell, judged), highlight=False, markup=False, soft_wrap=True)
+    for line in (*views.lines, _describe(cell, found)):
+        report(line)
     return code
 
 
 def _cell(options: argparse.Namespace, matrix: Matrix, cache_dir: CacheDir) -> Cell:
-    """Return the cell that is named, else the one that the others are compared with."""
+    """Return the cell that was named, else the reference cell."""
     if options.cell is None:
         return reference_cell(matrix, cache_dir)
     planned = make_plan(matrix, cache_dir, scenarios=(options.scenario,), cells=(options.cell,)).cells
     if len(planned) > 1:
-        raise ConfigError(f"--cell {options.cell} fits {len(planned)} cells; name one")
+        raise ConfigError(f"--cell {options.cell} matches {len(planned)} cells; name one")
     return planned[0].cell
 
 
-def _in_the_way(attempts: list[AttemptRecord]) -> bool:
-    """Tell whether the network, a busy card or the disk spoiled it: no commit is to blame, and git must stop."""
+def _is_infrastructure(attempts: list[AttemptRecord]) -> bool:
+    """Return whether the network, a busy GPU or the disk failed: no commit is to blame, and git must stop."""
     unbuilt = any(one.outcome.status is Status.ERROR and one.outcome.stage is Stage.INSTALL for one in attempts)
     return unbuilt or any(one.outcome.reason in {Reason.NETWORK, Reason.GPU_BUSY} for one in attempts)
 
 
-def _line(cell: Cell, judged: Evaluation) -> str:
+def _describe(cell: Cell, found: Evaluation) -> str:
     names = ", ".join(f"{axis} {cell.label(axis)}" for axis in cell.axes) or cell.id
-    return f"{judged.word}: {names} ({judged.reason})"
+    return f"{found.word}: {names} ({found.reason})"
