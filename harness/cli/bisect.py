@@ -34,6 +34,7 @@ from harness.search.records import (
     read_search,
 )
 from harness.search.releases import Releases, between, list_known_releases, resume_releases
+from harness.session.plan import read_scenarios
 from harness.store.journal import Listener
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run
@@ -184,6 +185,7 @@ def _begin(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -
         **read_search_options(options, bound=not options.scan),
     }
     matrix = load_matrix(options.matrix)
+    read_scenarios(matrix, (options.scenario,))  # a mistake in it is found before the index is asked
     axis: Releases | Commits
     if options.commits and repository is not None:
         if options.good is None or options.bad is None:

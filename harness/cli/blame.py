@@ -22,6 +22,7 @@ from harness.search.driver import Driver, begin_search
 from harness.search.environments import EnvironmentQuery
 from harness.search.prober import Prober
 from harness.search.records import BlameQuestion, BlameResult, Ending, SearchRecord
+from harness.session.plan import read_scenarios
 from harness.store.journal import Listener
 from harness.store.runs import find_run
 
@@ -136,6 +137,7 @@ def _begin(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -
     found = query.compare(options.good, options.bad)
     for note in found.notes:
         report(f"note: {note}")
+    read_scenarios(matrix, (options.scenario,))  # a mistake in it is found before many resolutions
     question = BlameQuestion(good=options.good, bad=options.bad, shared=found.shared, changes=found.changes, **asked)
     axis = learn_dependencies(question, cache_dir, report)
     return axis, begin_search(axis, matrix, cache_dir, options.reports, report)

@@ -18,13 +18,15 @@ from harness.search.records import CommitSource, Ending, ReleaseQuestion, Releas
 from harness.store.records import HostRecord, RunKind, RunRecord
 from harness.store.run_folder import RunFolder
 
-SCENARIO = ("--scenario", "s.py::t")
+TEST = "scenarios/load_4bit.py::test_load_in_4bit_keyword"
+SCENARIO = ("--scenario", TEST)
 LISTED = tuple(Release(Version(text)) for text in ("1.0", "1.1", "1.2", "1.3"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("p", "--scenario", f"{TEST}s"), f"has no test .*; the nearest is {TEST.partition('::')[2]}$"),
         (SCENARIO, "bisect needs PACKAGE"),
         (("p",), "bisect needs --scenario"),
         (("p", *SCENARIO, "--above", "8GiB"), "--metric and --above belong together"),
@@ -66,7 +68,7 @@ def test_how_attempts_run_is_kept_for_a_resume(monkeypatch):
     assert (options.timeout, options.busy_bytes, options.isolation, options.jobs) == (90, 4 * 2**30, "spawn", 2)
     assert not again.reuse
     words = " ".join(again.command(None, "1.3"))
-    assert words.startswith("harness bisect p --bad 1.3 --scenario s.py::t")
+    assert words.startswith(f"harness bisect p --bad 1.3 --scenario {TEST}")
     assert words.endswith("--timeout 90 --gpu-busy 4294967296 --isolation spawn")
 
 
