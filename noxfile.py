@@ -45,6 +45,8 @@ nox.options.error_on_missing_interpreters = True
 HARNESS = (sys.executable, "-m", "harness.cli.main")
 # Two processes whatever the machine: each may run two cells, of 1 GB and more. Snapshots are compared, not renewed.
 PAIR = ("-n", "2", "--inline-snapshot=disable", "--dist")
+UNIT = ("-m", "not integration and not browser", *PAIR, "worksteal")
+OLDEST = "/usr/bin/python3"  # the system's own; Debian 12 has 3.11.2
 
 
 def cell_ids() -> tuple[list[str], str]:
@@ -98,6 +100,16 @@ def tests(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
-    session.run("pytest", "-m", "not integration and not browser", *PAIR, "worksteal", "--durations=5")
+    session.run("pytest", *UNIT, "--durations=5")
     session.run("pytest", "-m", "integration", *PAIR, "loadfile", "--no-loadscope-reorder", "--durations=5")
     session.run("pytest", "-m", "browser", "--durations=5")
+
+
+@nox.session(python=OLDEST, venv_backend="virtualenv")
+def oldest(session: nox.Session) -> None:
+    """Unit tests on the oldest Python that is promised, with few examples of each property."""
+    found = session.run("python", "-c", "import sys; print(*sys.version_info[:3], sep='.')", silent=True)
+    if not found or [int(part) for part in found.split(".")] < [3, 11]:
+        session.error(f"{OLDEST} is Python {str(found).strip()}, and the harness needs 3.11 or later")
+    install_for_tests(session)
+    session.run("pytest", *UNIT, "--hypothesis-profile=few", *session.posargs)

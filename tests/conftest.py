@@ -8,6 +8,7 @@ from hypothesis import settings
 from harness.matrix.pip import list_configuration
 
 settings.register_profile("shared-machine", deadline=None)  # a slow moment of the machine is no failure
+settings.register_profile("few", deadline=None, max_examples=10)  # where the same tests run a second time
 settings.load_profile("shared-machine")
 
 
