@@ -15,7 +15,7 @@ from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cell import Cell
 from harness.reporter import Reporter
 from harness.search.delta_debugging import DependencyGroups, MinimalSet, MinimalSubset, Stage, Subset
-from harness.search.driver import Axis, Knowledge, Step, Stop, begin_search, reopen
+from harness.search.driver import Axis, Knowledge, Step, begin_search, reopen
 from harness.search.prober import Prober, lock_cells
 from harness.search.records import (
     BlameQuestion,
@@ -25,6 +25,7 @@ from harness.search.records import (
     ProbedSet,
     ReleaseQuestion,
     SearchQuestion,
+    SearchResult,
     read_question,
 )
 from harness.search.releases import Releases, between, list_known_releases
@@ -115,13 +116,13 @@ class Changes(Axis[Subset, BlameResult]):
         expected = {found.members: True} | {found.members - group: False for group in found.proven}
         return Step(ending=Ending.FOUND, expected=expected)
 
-    def result(self, known: Knowledge[Subset], stop: Stop) -> BlameResult:
+    def result(self, known: Knowledge[Subset], stop: SearchResult) -> BlameResult:
         """Return the set that was found, or the changes that are left."""
         stage = self._stage(known, 1)
         answered = stage.found is not None and stop.ending is not Ending.INTERRUPTED and not stop.reason
         left = self.ends[1] if stop.failed_end is not None else stage.red
         result = BlameResult(
-            **stop.fields(),
+            **dict(stop),
             changes={change.package: change.words() for change in self.question.changes},
             members=self._names(left),
             probes=tuple(self._probed(known)),

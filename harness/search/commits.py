@@ -13,7 +13,7 @@ from harness.matrix.cell import Cell
 from harness.matrix.git import Commit, CommitRange, Repository
 from harness.reporter import Reporter
 from harness.search.bisection import Answer, Search
-from harness.search.driver import Axis, Knowledge, Step, Stop, in_order, narrowing, reopen
+from harness.search.driver import Axis, Knowledge, Step, in_order, narrowing, reopen
 from harness.search.pins import cell_with, commit_pin
 from harness.search.prober import Prober
 from harness.search.records import (
@@ -24,6 +24,7 @@ from harness.search.records import (
     Ending,
     ReleaseResult,
     SearchRecord,
+    SearchResult,
     read_question,
 )
 from harness.search.releases import Releases
@@ -161,7 +162,7 @@ class Commits(Axis[str, CommitResult]):
         """Narrow the line, then with ``--all-parents`` what the merge that was found brought."""
         return self._walk(known).step
 
-    def result(self, known: Knowledge[str], stop: Stop) -> CommitResult:
+    def result(self, known: Knowledge[str], stop: SearchResult) -> CommitResult:
         """Return the commits at the border, or those that are left."""
         walk = self._walk(known)
         before, suspects = walk.before, walk.suspects
@@ -170,7 +171,7 @@ class Commits(Axis[str, CommitResult]):
         judged = {one.sha: known.evaluations[one.sha] for one in self.commits if one.sha in known.evaluations}
         named = {before, *suspects, *judged}
         return CommitResult(
-            **stop.fields(),
+            **dict(stop),
             package=self.question.package,
             address=self.repository.origin(),
             older=self.older,

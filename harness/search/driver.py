@@ -30,7 +30,7 @@ from harness.store.records import AttemptRecord, RunRecord
 from harness.store.run_folder import RunFolder
 
 C = TypeVar("C", bound=Hashable)  # a candidate: a release, a commit, a set of changes
-Known = TypeVar("Known", bound=SearchResult)
+R = TypeVar("R", bound=SearchResult)  # the result of a search
 
 
 class Interrupted(Exception):
@@ -94,22 +94,7 @@ class Step(Generic[C]):
     expected: Mapping[C, bool] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Stop:
-    """How a search ended, as an axis turns it into a result."""
-
-    ending: Ending
-    reason: str = ""
-    failed_end: FailedEnd | None = None
-    unconfirmed: Evaluation | None = None
-    deadline_passed: bool = False
-
-    def fields(self) -> dict[str, Any]:
-        """Return the fields that all results share."""
-        return {name: getattr(self, name) for name in SearchResult.model_fields}
-
-
-class Axis(ABC, Generic[C, Known]):
+class Axis(ABC, Generic[C, R]):
     """The candidates of a search, in what order they are probed, and what they are called.
 
     A new axis is a subclass, with its question and its result in ``records.py``.
@@ -145,8 +130,8 @@ class Axis(ABC, Generic[C, Known]):
         """Return the next step, given what is known; called again after every probe, and when a search is resumed."""
 
     @abstractmethod
-    def result(self, known: Knowledge[C], stop: Stop) -> Known:
-        """Return the result of a search that stopped."""
+    def result(self, known: Knowledge[C], stop: SearchResult) -> R:
+        """Return the result of a search that ended as ``stop`` says."""
 
     def candidates(self) -> Iterable[C]:
         """Return the candidates that the run folder of a resumed search may know already."""
@@ -165,16 +150,16 @@ class Axis(ABC, Generic[C, Known]):
         """Return the run with its cells in the order of the report, which compares neighbours."""
         return record
 
-    def keep(self, record: SearchRecord, result: Known) -> SearchRecord:
+    def keep(self, record: SearchRecord, result: R) -> SearchRecord:
         """Return the record of the search with its result; an earlier search among commits no longer belongs to it."""
         return record.model_copy(update={"result": result, "commits": None})
 
 
 @dataclass
-class Driver(Generic[C, Known]):
+class Driver(Generic[C, R]):
     """One search in its run folder. Nothing is kept but the folder: what it holds is not probed again."""
 
-    axis: Axis[C, Known]
+    axis: Axis[C, R]
     prober: Prober
     listener: Listener = field(default=lambda event, fields: None, init=False)
     report: Reporter = field(default=lambda line: None, init=False)
@@ -188,7 +173,7 @@ class Driver(Generic[C, Known]):
         """The run folder of the search."""
         return self.prober.folder
 
-    def run(self, listener: Listener, report: Reporter, deadline: Deadline | None = None) -> Known:
+    def run(self, listener: Listener, report: Reporter, deadline: Deadline | None = None) -> R:
         """Check the ends, narrow, confirm; the result is kept in the run folder, whatever it is.
 
         Args:
@@ -203,7 +188,7 @@ class Driver(Generic[C, Known]):
         try:
             stop = self._check_ends() or self._narrow()
         except (Interrupted, KeyboardInterrupt):  # the second while locking, where no cell runs
-            stop = Stop(Ending.INTERRUPTED, deadline_passed=deadline is not None and deadline.passed)
+            stop = SearchResult(ending=Ending.INTERRUPTED, deadline_passed=deadline is not None and deadline.passed)
         result = self.axis.result(self.known(), stop)
         record = read_search(self.folder) or SearchRecord.model_validate({"question": self.axis.question})
         self.axis.keep(record, result).write(self.folder)
@@ -221,7 +206,7 @@ class Driver(Generic[C, Known]):
         found |= {one: Evaluation(None, reason, Cause.NO_ENVIRONMENT) for one, reason in self._refused.items()}
         return Knowledge(found, attempts, bound, self.axis.find_fix)
 
-    def _check_ends(self) -> Stop | None:
+    def _check_ends(self) -> SearchResult | None:
         """Probe the ends; return how the search stops if one is not what it was said to be."""
         if not self.axis.checks_ends:
             return None
@@ -232,7 +217,7 @@ class Driver(Generic[C, Known]):
         attempts = () if bad is None else known.attempts[bad]
         return check_ends(self.axis.question, found.get(bad), found.get(good), attempts)
 
-    def _narrow(self) -> Stop:
+    def _narrow(self) -> SearchResult:
         step = self._next()
         while step.wanted:
             refused = self.axis.refuse(step.wanted)
@@ -244,7 +229,7 @@ class Driver(Generic[C, Known]):
             step = self._next()
         if step.ending is Ending.FOUND and self.axis.question.confirm > 1:
             return self._confirm(step)
-        return Stop(step.ending, step.reason)
+        return SearchResult(ending=step.ending, reason=step.reason)
 
     def _next(self) -> Step[C]:
         step = self.axis.step(self.known())
@@ -254,7 +239,7 @@ class Driver(Generic[C, Known]):
         self._reported.update(step.lines)
         return step
 
-    def _confirm(self, step: Step[C]) -> Stop:
+    def _confirm(self, step: Step[C]) -> SearchResult:
         """Attempt the candidates at the border until each has as many attempts as asked for."""
         count = self.axis.question.confirm
         self.report(f"confirming with {count} attempts each: {', '.join(map(self.axis.name, step.expected))}")
@@ -263,8 +248,8 @@ class Driver(Generic[C, Known]):
         for one, bad in step.expected.items():
             if found[one].bad is not bad:
                 reason = f"{self.axis.name(one)}: {found[one].reason}"
-                return Stop(Ending.INCONCLUSIVE, reason, unconfirmed=found[one])
-        return Stop(Ending.FOUND)
+                return SearchResult(ending=Ending.INCONCLUSIVE, reason=reason, unconfirmed=found[one])
+        return SearchResult(ending=Ending.FOUND)
 
     def _probe(self, candidates: Sequence[C], repeat: int = 1) -> None:
         """Run the cells of some candidates and report what each gave.
@@ -289,7 +274,7 @@ class Driver(Generic[C, Known]):
 
 def check_ends(
     criterion: Criterion, bad: Evaluation | None, good: Evaluation | None, attempts: Sequence[AttemptRecord]
-) -> Stop | None:
+) -> SearchResult | None:
     """Return how a search stops at its ends; None if it goes on.
 
     ==================================================== ==============
@@ -314,9 +299,10 @@ def check_ends(
         ending = Ending.NOT_REPRODUCED if bad.bad is False or other else Ending.INCONCLUSIVE
         swapped = bad.bad is False and good is not None and good.bad is True
         end = FailedEnd(side="bad", evaluation=bad, other_failure=other, swapped=swapped)
-        return Stop(ending, bad.reason, end)
+        return SearchResult(ending=ending, reason=bad.reason, failed_end=end)
     if good is not None and good.bad is not False:
-        return Stop(Ending.INCONCLUSIVE, good.reason, FailedEnd(side="good", evaluation=good))
+        end = FailedEnd(side="good", evaluation=good)
+        return SearchResult(ending=Ending.INCONCLUSIVE, reason=good.reason, failed_end=end)
     return None
 
 

@@ -17,10 +17,10 @@ from harness.matrix.index import Listing, Release, list_releases
 from harness.matrix.versions import without_local_builds
 from harness.reporter import Reporter
 from harness.search.bisection import Answer, ExponentialSearch, Search
-from harness.search.driver import Axis, Knowledge, Step, Stop, in_order, narrowing, reopen
+from harness.search.driver import Axis, Knowledge, Step, in_order, narrowing, reopen
 from harness.search.pins import cell_at
 from harness.search.prober import Prober
-from harness.search.records import Ending, FailedEnd, ReleaseQuestion, ReleaseResult, read_question
+from harness.search.records import Ending, FailedEnd, ReleaseQuestion, ReleaseResult, SearchResult, read_question
 from harness.search.scan import ScanEnd, conclude_scan, scan_releases
 from harness.store.records import RunRecord
 from harness.store.run_folder import RunFolder
@@ -209,7 +209,7 @@ class Releases(Axis[str, ReleaseResult]):
         expected = {before: self.find_fix, suspects[0]: not self.find_fix}
         return Step(lines=lines, ending=Ending.FOUND, expected=expected)
 
-    def result(self, known: Knowledge[str], stop: Stop) -> ReleaseResult:
+    def result(self, known: Knowledge[str], stop: SearchResult) -> ReleaseResult:
         """Return the releases at the border, or those that are left."""
         if not self.question.scan:
             return self._result(known, stop, *self._left(known, stop))
@@ -224,9 +224,10 @@ class Releases(Axis[str, ReleaseResult]):
         good = known.evaluations[self.question.good]
         failed = found.reason and found.ending is Ending.INCONCLUSIVE and good.bad is not False
         end = FailedEnd(side="good", evaluation=good) if failed else None
-        return self._result(known, Stop(found.ending, found.reason, end), found.before, found.suspects)
+        stop = SearchResult(ending=found.ending, reason=found.reason, failed_end=end)
+        return self._result(known, stop, found.before, found.suspects)
 
-    def _left(self, known: Knowledge[str], stop: Stop) -> tuple[str, tuple[str, ...]]:
+    def _left(self, known: Knowledge[str], stop: SearchResult) -> tuple[str, tuple[str, ...]]:
         """Return the last release before the change, and those of which one is the first after it."""
         releases = self.question.releases
         if stop.failed_end is not None:
@@ -237,10 +238,10 @@ class Releases(Axis[str, ReleaseResult]):
         low = back.found or 0
         return _border(releases[low:], self._between(low, known))
 
-    def _result(self, known: Knowledge[str], stop: Stop, before: str, suspects: Sequence[str]) -> ReleaseResult:
+    def _result(self, known: Knowledge[str], stop: SearchResult, before: str, suspects: Sequence[str]) -> ReleaseResult:
         probed = {one: known.evaluations[one] for one in self.question.releases if one in known.evaluations}
         return ReleaseResult(
-            **stop.fields(),
+            **dict(stop),
             package=self.question.package,
             before=before,
             suspects=tuple(suspects),
