@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
+from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
-from harness.matrix.git import Commit, commit_range, open_repository
-from harness.search.commits import Commits, Neighbours, nearest_tags, tag_of
+from harness.matrix.git import Commit, Repository, commit_range, open_repository
+from harness.search.commits import Commits, Neighbours, find_tag, nearest_tags, tag_of
 from harness.search.conclusions import sentence
 from harness.search.driver import Driver
 from harness.search.pins import commit_pin
@@ -360,3 +361,35 @@ def test_the_report_has_the_commits_in_their_order(git_repository, search):
 def test_a_source_is_kept_as_it_was_typed():
     source = CommitSource(repository="git:../gadget", tags="rel-{}", all_parents=True)
     assert source.words() == ("--into", "git:../gadget", "--tags", "rel-{}", "--all-parents")
+
+
+def opened(git_repository, tmp_path) -> Repository:
+    return open_repository(f"git:{git_repository.folder}", tmp_path / "cache")
+
+
+def test_an_address_is_copied_once_and_brought_up_to_date_for_a_tag_that_it_lacks(git_repository, tmp_path):
+    git_repository.commit("release 1.0", tag="v1.0")
+    address = git_repository.folder.as_uri()
+    first = open_repository(f"git:{address}", tmp_path / "cache")
+    assert find_tag(first, "gadget", "1.0") == "v1.0"
+    git_repository.commit("release 1.1", tag="v1.1")
+    again = open_repository(f"git:{address}", tmp_path / "cache")
+    assert again.folder == first.folder
+    assert again.tags() == ("v1.0",)
+    assert find_tag(again, "gadget", "1.1") == "v1.1"
+    assert [one.subject for one in again.commits_between("v1.0", "v1.1").commits] == ["release 1.0", "release 1.1"]
+    assert again.origin() == address
+
+
+def test_a_release_without_a_tag_is_answered_with_the_nearest_and_the_way_out(git_repository, tmp_path):
+    for version in ("1.0", "1.2"):
+        git_repository.commit(f"release {version}", tag=f"rel_{version}")
+    git_repository.commit("release 2.0", tag="v2.0")
+    repository = opened(git_repository, tmp_path)
+    assert find_tag(repository, "gadget", "1.2", "rel_{}") == "rel_1.2"
+    with pytest.raises(
+        ConfigError, match=r"no tag for gadget 1\.1 \(looked for rel_1\.1\); the nearest are rel_1\.0, rel"
+    ):
+        find_tag(repository, "gadget", "1.1", "rel_{}")
+    with pytest.raises(ConfigError, match=r"looked for v1\.1, 1\.1, .*the nearest are v2\.0; .*--tags 'PREFIX\{\}'"):
+        find_tag(repository, "gadget", "1.1")

@@ -4,7 +4,6 @@ import pytest
 
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.git import CommitRange, Repository, open_repository
-from harness.search.commits import find_tag
 
 
 def opened(git_repository, tmp_path) -> Repository:
@@ -126,34 +125,6 @@ def test_a_folder_inside_a_repository_is_where_the_package_lies(git_repository, 
     assert open_repository(f"git:{inside}", tmp_path).subfolder == "bindings/python"
     given = open_repository(f"git:{git_repository.folder}#subdirectory=bindings/python", tmp_path)
     assert given.subfolder == "bindings/python"
-
-
-def test_an_address_is_copied_once_and_brought_up_to_date_for_a_tag_that_it_lacks(git_repository, tmp_path):
-    git_repository.commit("release 1.0", tag="v1.0")
-    address = git_repository.folder.as_uri()
-    first = open_repository(f"git:{address}", tmp_path / "cache")
-    assert find_tag(first, "gadget", "1.0") == "v1.0"
-    git_repository.commit("release 1.1", tag="v1.1")
-    again = open_repository(f"git:{address}", tmp_path / "cache")
-    assert again.folder == first.folder
-    assert again.tags() == ("v1.0",)
-    assert find_tag(again, "gadget", "1.1") == "v1.1"
-    assert subjects(again.commits_between("v1.0", "v1.1")) == ["release 1.0", "release 1.1"]
-    assert again.origin() == address
-
-
-def test_a_release_without_a_tag_is_answered_with_the_nearest_and_the_way_out(git_repository, tmp_path):
-    for version in ("1.0", "1.2"):
-        git_repository.commit(f"release {version}", tag=f"rel_{version}")
-    git_repository.commit("release 2.0", tag="v2.0")
-    repository = opened(git_repository, tmp_path)
-    assert find_tag(repository, "gadget", "1.2", "rel_{}") == "rel_1.2"
-    with pytest.raises(
-        ConfigError, match=r"no tag for gadget 1\.1 \(looked for rel_1\.1\); the nearest are rel_1\.0, rel"
-    ):
-        find_tag(repository, "gadget", "1.1", "rel_{}")
-    with pytest.raises(ConfigError, match=r"looked for v1\.1, 1\.1, .*the nearest are v2\.0; .*--tags 'PREFIX\{\}'"):
-        find_tag(repository, "gadget", "1.1")
 
 
 def test_what_is_no_repository_is_one_sentence(tmp_path):
