@@ -38,3 +38,7 @@ class InfrastructureError(HarnessError):
     """The machine, the network or the disk stood in the way."""
 
     exit_code = ExitCode.INCOMPLETE
+
+
+class Interrupted(Exception):
+    """The user stopped a run, or its deadline passed; what was finished is kept, and the run can be resumed."""

@@ -12,12 +12,12 @@ from rich.console import Console
 from harness.cli.arguments import default_jobs
 from harness.cli.progress import RunProgress
 from harness.envs.cache_dir import CacheDir
-from harness.errors import ConfigError
+from harness.errors import ConfigError, Interrupted
 from harness.matrix.paths import short_path
 from harness.matrix.schema import Matrix, load_matrix
 from harness.nightly.night import Finish, How, Nightly, start, take_up
 from harness.nightly.record import Ended, torn_night
-from harness.nightly.stages import Interrupted, Stages
+from harness.nightly.stages import Stages
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import plan_again

@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 
 from harness.envs.cache_dir import CacheDir
 from harness.envs.requirements import is_implicit
-from harness.errors import HarnessError
+from harness.errors import HarnessError, Interrupted
 from harness.matrix.cell import Cell, display_version
 from harness.matrix.git import open_repository
 from harness.matrix.paths import short_path
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.look import Place
 from harness.nightly.record import Searched
-from harness.nightly.stages import Interrupted
 from harness.report.issue.draft import draft
 from harness.report.write import write_views
 from harness.reporter import Reporter

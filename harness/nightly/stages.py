@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.envs.cache_dir import CacheDir
-from harness.errors import HarnessError
+from harness.errors import HarnessError, Interrupted
 from harness.matrix.paths import ScenarioFile
 from harness.nightly.look import Look, Place
 from harness.nightly.looks import looks_of
@@ -17,10 +17,6 @@ from harness.session.run import run_plan
 from harness.store.journal import Listener
 from harness.store.records import Reason, function_of
 from harness.store.run_folder import RunFolder
-
-
-class Interrupted(Exception):
-    """The user stopped the night; it can be gone on with."""
 
 
 @dataclass

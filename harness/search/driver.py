@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
-from harness.errors import ConfigError
+from harness.errors import ConfigError, Interrupted
 from harness.matrix.cell import Cell
 from harness.matrix.plan import plan_cells
 from harness.matrix.schema import Matrix
@@ -31,10 +31,6 @@ from harness.store.run_folder import RunFolder
 
 C = TypeVar("C", bound=Hashable)  # a candidate: a release, a commit, a set of changes
 R = TypeVar("R", bound=SearchResult)  # the result of a search
-
-
-class Interrupted(Exception):
-    """The user stopped a search, or its deadline passed; what was probed is kept."""
 
 
 @dataclass(frozen=True)
