@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from packaging.version import InvalidVersion, Version
@@ -12,8 +12,8 @@ from harness.errors import ConfigError
 from harness.matrix.cell import Cell
 from harness.matrix.git import Commit, CommitRange, Repository
 from harness.reporter import Reporter
-from harness.search.bisection import Answer, Search
-from harness.search.driver import Axis, Knowledge, Step, in_order, narrowing, reopen
+from harness.search.bisection import Answer
+from harness.search.driver import Axis, Knowledge, Narrowed, Step, in_order, narrow, reopen
 from harness.search.pins import cell_with, commit_pin
 from harness.search.prober import Prober
 from harness.search.records import (
@@ -188,12 +188,12 @@ class Commits(Axis[str, CommitResult]):
         where = "result" if isinstance(record.question, CommitQuestion) else "commits"
         return record.model_copy(update={where: result})
 
-    def _walk(self, known: Knowledge[str]) -> _Walk:
+    def _walk(self, known: Knowledge[str]) -> Narrowed[str]:
         """Follow what is known along the line and into merges, as far as it goes."""
-        walk = self._along(self.line, known.answers)
+        walk = self._along(self.line, known)
         lines = [f"{len(self.line.commits) - 1} commits from {self.older} to {self.newer}", *walk.step.lines]
         while walk.step.ending is Ending.FOUND and (inside := self._inside(walk.suspects[0], lines)) is not None:
-            deeper = self._along(inside, known.answers)
+            deeper = self._along(inside, known)
             lines += deeper.step.lines
             if not deeper.suspects:
                 lines.append(f"{deeper.step.reason}; the merge is what brings it here")
@@ -203,25 +203,16 @@ class Commits(Axis[str, CommitResult]):
                 break
         return replace(walk, step=replace(walk.step, lines=tuple(lines)))
 
-    def _along(self, line: CommitRange, answers: Mapping[str, Answer]) -> _Walk:
-        """Narrow one line as far as the answers go."""
-        fork = line.shas[1] if line.fork else None
-        if fork is not None and fork not in answers:
-            note = f"{self.name(fork)} is where the branches part: it is probed first"
-            return _Walk(Step((fork,), (note,)), line.shas[0], line.shas[1:])
-        last = len(line.shas) - 1
-        inside = {item: answers[sha] for item, sha in enumerate(line.shas) if 0 < item < last and sha in answers}
-        search = Search(len(line.shas), inside)
-        if fork is not None and search.answers[1] is Answer.YES:
-            return _Walk(Step(reason=self._left(line)), line.shas[0], ())
-        lines = (narrowing([one.short for one in line.commits], search, self.question.jobs),)
-        before, suspects = line.shas[search.bracket[0]], tuple(line.shas[item] for item in search.suspects)
-        if wanted := tuple(line.shas[item] for item in search.next(self.question.jobs)):
-            return _Walk(Step(wanted, lines), before, suspects)
-        if len(suspects) > 1:
-            return _Walk(Step(lines=lines), before, suspects)
-        expected = {before: self.find_fix, suspects[0]: not self.find_fix}
-        return _Walk(Step(lines=lines, ending=Ending.FOUND, expected=expected), before, suspects)
+    def _along(self, line: CommitRange, known: Knowledge[str]) -> Narrowed[str]:
+        """Narrow one line as far as the answers go; without suspects the change is not on it."""
+        if line.fork:
+            fork = line.shas[1]
+            if fork not in known.evaluations:
+                note = f"{self.name(fork)} is where the branches part: it is probed first"
+                return Narrowed(Step((fork,), (note,)), line.shas[0], line.shas[1:])
+            if known.answers[fork] is Answer.YES:
+                return Narrowed(Step(reason=self._left(line)), line.shas[0], ())
+        return narrow(line.shas, [one.short for one in line.commits], known, self.question.jobs)
 
     def _inside(self, sha: str, lines: list[str]) -> CommitRange | None:
         """Return the line from the commit before a merge over what it brought to itself; None for other commits."""
@@ -244,15 +235,6 @@ class Commits(Axis[str, CommitResult]):
 
     def _commit(self, sha: str) -> Commit:
         return next(one for one in self.commits if one.sha == sha)
-
-
-@dataclass(frozen=True)
-class _Walk:
-    """A step, with the last commit before the change and the commits of which one is the first after it."""
-
-    step: Step[str]
-    before: str
-    suspects: tuple[str, ...]
 
 
 def resume_commits(

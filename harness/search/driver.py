@@ -6,7 +6,7 @@ import shlex
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -362,8 +362,36 @@ def in_order(record: RunRecord, ids: Sequence[str]) -> RunRecord:
     return record.model_copy(update={"cells": tuple(cells)})
 
 
-def narrowing(names: Sequence[str], search: Search, jobs: int) -> str:
-    """Return a progress line about a bisection over items with these names."""
+@dataclass(frozen=True)
+class Narrowed(Generic[C]):
+    """A step along ordered candidates, with what is left.
+
+    Attributes:
+        before: The last candidate before the change.
+        suspects: The candidates of which one is the first after the change.
+    """
+
+    step: Step[C]
+    before: C
+    suspects: tuple[C, ...]
+
+
+def narrow(candidates: Sequence[C], names: Sequence[str], known: Knowledge[C], jobs: int) -> Narrowed[C]:
+    """Bisect ordered candidates, given what is known; ``names`` are those in progress lines."""
+    last = len(candidates) - 1
+    found = known.answers
+    inside = {item: found[one] for item, one in enumerate(candidates) if 0 < item < last and one in found}
+    search = Search(len(candidates), inside)
+    before, suspects = candidates[search.bracket[0]], tuple(candidates[item] for item in search.suspects)
+
+    step: Step[C] = Step(tuple(candidates[item] for item in search.next(jobs)), (_progress(names, search, jobs),))
+    if not step.wanted and len(suspects) == 1:
+        expected = {before: known.find_fix, suspects[0]: not known.find_fix}
+        step = replace(step, ending=Ending.FOUND, expected=expected)
+    return Narrowed(step, before, suspects)
+
+
+def _progress(names: Sequence[str], search: Search, jobs: int) -> str:
     low, high = search.bracket
     steps = search.rounds_left(jobs)
     left = f"about {steps} step{'' if steps == 1 else 's'} left" if steps else "nothing left to probe"

@@ -16,8 +16,8 @@ from harness.matrix.cell import Cell
 from harness.matrix.index import Listing, Release, list_releases
 from harness.matrix.versions import without_local_builds
 from harness.reporter import Reporter
-from harness.search.bisection import Answer, ExponentialSearch, Search
-from harness.search.driver import Axis, Knowledge, Step, in_order, narrowing, reopen
+from harness.search.bisection import Answer, ExponentialSearch
+from harness.search.driver import Axis, Knowledge, Narrowed, Step, in_order, narrow, reopen
 from harness.search.pins import cell_at
 from harness.search.prober import Prober
 from harness.search.records import Ending, FailedEnd, ReleaseQuestion, ReleaseResult, SearchResult, read_question
@@ -199,15 +199,7 @@ class Releases(Axis[str, ReleaseResult]):
             return Step(tuple(releases[item] for item in wanted))
         if back.found is None:
             return Step(reason=self._no_end(back))
-        low, search = back.found, self._between(back.found, known)
-        lines = (narrowing(releases[low:], search, jobs),)
-        if wanted := search.next(jobs):
-            return Step(tuple(releases[low + item] for item in wanted), lines)
-        before, suspects = _border(releases[low:], search)
-        if len(suspects) > 1:
-            return Step(lines=lines)
-        expected = {before: self.find_fix, suspects[0]: not self.find_fix}
-        return Step(lines=lines, ending=Ending.FOUND, expected=expected)
+        return self._narrow(back.found, known).step
 
     def result(self, known: Knowledge[str], stop: SearchResult) -> ReleaseResult:
         """Return the releases at the border, or those that are left."""
@@ -235,8 +227,8 @@ class Releases(Axis[str, ReleaseResult]):
         back = self._look_back(known)
         if back.found is None and stop.ending is not Ending.INTERRUPTED:
             return "", releases[: back.reached + 1]
-        low = back.found or 0
-        return _border(releases[low:], self._between(low, known))
+        found = self._narrow(back.found or 0, known)
+        return found.before, found.suspects
 
     def _result(self, known: Knowledge[str], stop: SearchResult, before: str, suspects: Sequence[str]) -> ReleaseResult:
         probed = {one: known.evaluations[one] for one in self.question.releases if one in known.evaluations}
@@ -254,19 +246,15 @@ class Releases(Axis[str, ReleaseResult]):
         search = ExponentialSearch(len(self.question.releases))
         if not self.question.open_end:
             return search.with_answers({0: Answer.NO})
-        answers = self._answers(known)
+        answers = {self.question.releases.index(release): answer for release, answer in known.answers.items()}
         while found := {item: answers[item] for item in search.next(self.question.jobs) if item in answers}:
             search = search.with_answers(found)
         return search
 
-    def _between(self, low: int, known: Knowledge[str]) -> Search:
-        """Return the bisection from release number ``low`` to the newest."""
-        size = len(self.question.releases) - low
-        inside = {item - low: answer for item, answer in self._answers(known).items()}
-        return Search(size, {item: answer for item, answer in inside.items() if 0 < item < size - 1})
-
-    def _answers(self, known: Knowledge[str]) -> dict[int, Answer]:
-        return {self.question.releases.index(release): answer for release, answer in known.answers.items()}
+    def _narrow(self, low: int, known: Knowledge[str]) -> Narrowed[str]:
+        """Bisect from release number ``low`` to the newest."""
+        releases = self.question.releases[low:]
+        return narrow(releases, releases, known, self.question.jobs)
 
     def _no_end(self, back: ExponentialSearch) -> str:
         wanted = "bad" if self.find_fix else "good"
@@ -283,7 +271,3 @@ def resume_releases(folder: RunFolder, cache_dir: CacheDir, report: Reporter) ->
     question = read_question(folder, ReleaseQuestion)
     prober = reopen(folder, question, cache_dir, report)
     return Releases(question, prober.plan.cells[0].cell), prober
-
-
-def _border(releases: Sequence[str], search: Search) -> tuple[str, tuple[str, ...]]:
-    return releases[search.bracket[0]], tuple(releases[item] for item in search.suspects)

@@ -3,7 +3,7 @@
 import math
 import shutil
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,9 +13,17 @@ from harness.envs.cache_dir import CacheDir
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.schema import Matrix
 from harness.search.criterion import Cause, Criterion, Evaluation
-from harness.search.driver import Deadline, Driver, check_ends
+from harness.search.driver import Axis, Deadline, Driver, check_ends, narrow
 from harness.search.prober import Prober
-from harness.search.records import SEARCH_FILE, Ending, ReleaseQuestion, SearchRecord, read_question, read_search
+from harness.search.records import (
+    SEARCH_FILE,
+    Ending,
+    ReleaseQuestion,
+    ReleaseResult,
+    SearchRecord,
+    read_question,
+    read_search,
+)
 from harness.search.releases import Releases
 from harness.session.plan import Plan
 from harness.store.journal import Journal
@@ -40,7 +48,7 @@ class Scripted(Prober):
         """Write what each cell that is new answers."""
         wanted = self._lacking(cells, repeat)
         if wanted:
-            self.rounds.append([cell.label("p") for cell in wanted])
+            self.rounds.append([cell.label(cell.axes[0]) for cell in wanted])
         record = self.folder.read_record()
         known = {one.id for one in record.cells}
         new = [CellRecord(id=cell.id, labels={}, pins={}, python="3.11") for cell in wanted if cell.id not in known]
@@ -52,7 +60,7 @@ class Scripted(Prober):
         return True
 
     def _answer(self, cell, repeat):
-        letters = self.truth[cell.label("p")]
+        letters = self.truth[cell.label(cell.axes[0])]
         if letters == "-":
             return
         made = sum(one.cell == cell.id for one in self.folder.attempts())
@@ -201,6 +209,48 @@ def test_a_scan_runs_every_release_in_one_go(tmp_path):
     assert bisect.prober.rounds == [list("012345")]
     assert (result.ending, result.suspects) == (Ending.FOUND, ("1",))
     assert [(one.before, one.after) for one in result.changes] == [("0", "1"), ("2", "3"), ("3", "5")]
+
+
+@dataclass(frozen=True)
+class Values(Axis[str, ReleaseResult]):
+    """An axis of its own: the values of an environment variable, in order."""
+
+    question: ReleaseQuestion
+    values: tuple[str, ...]
+
+    @property
+    def ends(self):
+        return self.values[0], self.values[-1]
+
+    def cell(self, candidate):
+        return replace(BASE, variables=(("V", candidate),), axes=("V",))
+
+    def name(self, candidate):
+        return f"V={candidate}"
+
+    def step(self, known):
+        return self._narrow(known).step
+
+    def result(self, known, stop):
+        found = self._narrow(known)
+        probed = dict(known.evaluations)
+        return ReleaseResult(**dict(stop), package="V", before=found.before, suspects=found.suspects, releases=probed)
+
+    def _narrow(self, known):
+        return narrow(self.values, self.values, known, self.question.jobs)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 1000])
+def test_a_new_axis_needs_its_candidates_alone(tmp_path, stop):
+    letters = "g" * 5 + "?" + "b" * 4
+    for after in (stop, 1000):
+        search = begin(tmp_path, letters, stop_after=after, confirm=2)
+        axis = Values(search.axis.question, tuple("0123456789"))
+        result, _, said = run(Driver(axis, search.prober))
+    assert (result.ending, result.before, result.suspects) == (Ending.INCONCLUSIVE, "4", ("5", "6"))
+    assert "V=5: undecided (s::t skip:run:not_applicable)" in said or stop < 1000
+    cells = [one.cell for one in search.folder.attempts()]
+    assert len(cells) == len(set(cells)) <= 2 + math.ceil(math.log2(10)) + 1
 
 
 def test_a_deadline_ends_the_search_before_its_next_probe_and_it_can_be_resumed(tmp_path):
