@@ -3,61 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import tempfile
 import threading
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.envs import pip_config
 from harness.envs.lock_input import LockInput, read_lock_input
 from harness.envs.pip_config import UvSettings
 from harness.envs.uv import UvResult, environment, error_paragraph, is_network, need_uv, run_uv
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InfrastructureError
+from harness.matrix.answer_cache import AnswerCache
 from harness.matrix.cell import Cell
 
 LIFETIME = 24 * 3600.0  # seconds, after which new releases of unpinned packages are used
 RESOLVE_SECONDS = 900.0
 NO_VERSION = re.compile(r"(?:there is no version of|no versions of) ([A-Za-z0-9._-]+)(?:==|\b)|(\S+) was not found in")
-
-
-class CachedResolution(BaseModel):
-    """A resolution (``text``), or the sentence why there is none; ``created`` in seconds since 1970."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    text: str | None
-    sentence: str | None
-    created: float
-
-    def fresh(self, *, forever: bool) -> bool:
-        """Return whether it can be used without asking the index again."""
-        return forever or 0 <= time.time() - self.created < LIFETIME
-
-
-def load_resolution(path: Path) -> CachedResolution | None:
-    """Return a cached resolution, None if there is none or its form is unknown."""
-    try:
-        return CachedResolution.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
-
-
-def save_resolution(path: Path, text: str | None, sentence: str | None) -> None:
-    """Write a resolution atomically."""
-    entry = CachedResolution(text=text, sentence=sentence, created=time.time())
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(entry.model_dump_json())
-    os.replace(name, path)
 
 
 @dataclass(frozen=True)
@@ -102,11 +71,13 @@ def resolve_cells(
     need_uv()
     settings = pip_config.read_uv_settings() if uv_settings is None else uv_settings
     wanted, answers = _read_inputs(cells, settings)
-    cache.mkdir(parents=True, exist_ok=True)
-    unreachable = threading.Event()  # only the first cell waits for an index that does not answer
+    unreachable = threading.Event()
 
     def solve(question: LockInput) -> Lock | Unsolvable:
-        return _cached(question, cache, settings, unreachable)
+        found = cached_resolution(question, cache, lambda: _resolve(question, settings), unreachable)
+        if isinstance(found, Unsolvable):
+            return found
+        return read_lock(found, question.python, question.base, question.platform)
 
     distinct = {question.digest: question for question in wanted.values()}
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
@@ -127,43 +98,47 @@ def _read_inputs(
     return wanted, failed
 
 
-def _cached(
-    question: LockInput, cache: Path, uv_settings: UvSettings, unreachable: threading.Event
-) -> Lock | Unsolvable:
-    path = cache / f"{question.digest}.json"
-    entry = load_resolution(path)
-    if entry is not None and (entry.fresh(forever=question.as_of is not None) or unreachable.is_set()):
-        return cached_lock(question, entry)
-    with tempfile.TemporaryDirectory(prefix="harness-lock-") as folder:
-        answer = _resolve(question, uv_settings, Path(folder))
-    if isinstance(answer, Unsolvable) and answer.network:
-        unreachable.set()
-        return answer if entry is None else cached_lock(question, entry)
-    save_resolution(path, answer.text if isinstance(answer, Lock) else None, getattr(answer, "sentence", None))
-    return answer
+def cached_resolution(
+    question: LockInput, cache: Path, resolve: Callable[[], str | Unsolvable], unreachable: threading.Event
+) -> str | Unsolvable:
+    """Return the text of a lock, or why there is none: from the cache, else from ``resolve``, else from an old answer.
+
+    ``unreachable`` is set when the index does not answer; then old answers are used without asking again.
+    """
+    answers = AnswerCache(cache, fresh_seconds=math.inf if question.as_of else LIFETIME)
+
+    def ask() -> dict[str, str | None]:
+        if unreachable.is_set() and answers.cached(question.digest) is not None:
+            raise InfrastructureError("the index does not answer")
+        found = resolve()
+        if isinstance(found, str):
+            return {"text": found, "sentence": None}
+        if found.network:
+            unreachable.set()
+            raise InfrastructureError(found.sentence)
+        return {"text": None, "sentence": found.sentence}
+
+    try:
+        value = answers.ask(question.digest, ask).value
+    except InfrastructureError as error:
+        return Unsolvable(str(error), network=True)
+    return Unsolvable(value["sentence"]) if value["text"] is None else str(value["text"])
 
 
-def cached_lock(question: LockInput, entry: CachedResolution) -> Lock | Unsolvable:
-    """Return the lock of a cached resolution."""
-    if entry.text is None:
-        return Unsolvable(entry.sentence or "")
-    return read_lock(entry.text, question.python, question.base, question.platform)
-
-
-def _resolve(question: LockInput, uv_settings: UvSettings, folder: Path) -> Lock | Unsolvable:
+def _resolve(question: LockInput, uv_settings: UvSettings) -> str | Unsolvable:
     """Resolve with uv, without the packages of the base that are on no index, such as the torch of an image."""
     absent: set[str] = set()
     layer = dict(question.layer)
-    while True:
-        answer = _ask(question, uv_settings, folder, absent)
-        if answer.code == 0:
-            text = comments(question) + answer.output
-            return read_lock(text, question.python, question.base, question.platform)
-        names = {str(canonicalize_name(a or b)) for a, b in NO_VERSION.findall(answer.errors)}
-        unknown = (names & layer.keys()) - absent
-        if not unknown:
-            return Unsolvable(error_paragraph(answer.errors), network=is_network(answer.errors))
-        absent |= unknown
+    with tempfile.TemporaryDirectory(prefix="harness-lock-") as folder:
+        while True:
+            answer = _ask(question, uv_settings, Path(folder), absent)
+            if answer.code == 0:
+                return comments(question) + answer.output
+            names = {str(canonicalize_name(a or b)) for a, b in NO_VERSION.findall(answer.errors)}
+            unknown = (names & layer.keys()) - absent
+            if not unknown:
+                return Unsolvable(error_paragraph(answer.errors), network=is_network(answer.errors))
+            absent |= unknown
 
 
 def _ask(question: LockInput, uv_settings: UvSettings, folder: Path, absent: set[str]) -> UvResult:

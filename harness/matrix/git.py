@@ -17,8 +17,8 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from harness.errors import ConfigError, InfrastructureError
+from harness.matrix.answer_cache import AnswerCache, format_age
 from harness.matrix.expression import GitRef
-from harness.matrix.index import AnswerCache, format_age
 from harness.matrix.paths import nearest
 
 READ_SECONDS = 120.0

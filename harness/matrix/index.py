@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import http.client
 import json
 import os
-import re
 import ssl
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.utils import (
@@ -32,6 +29,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from harness.errors import ConfigError, InfrastructureError
+from harness.matrix.answer_cache import AnswerCache, format_age
 from harness.matrix.paths import nearest
 from harness.matrix.pip import INDEX_SECTIONS, read_settings, run_pip
 
@@ -41,7 +39,6 @@ from harness.matrix.pip import INDEX_SECTIONS, read_settings, run_pip
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 TIMEOUT_SECONDS = 15.0
 SIZE_LIMIT_BYTES = 64 << 20
-FRESH_SECONDS = 3600.0
 DEFAULT_INDEX = "https://pypi.org/simple"
 
 
@@ -137,73 +134,6 @@ def _upload_time(text: str | None) -> datetime | None:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A JSON value, and its age in seconds if it is older than it should be."""
-
-    value: Any
-    stale: float | None = None
-
-
-@dataclass(frozen=True)
-class AnswerCache:
-    """A folder of answers, one small JSON file each; writing is atomic, so that processes can share it."""
-
-    folder: Path
-    fresh_seconds: float = FRESH_SECONDS
-    clock: Callable[[], float] = time.time
-
-    def ask(self, key: str, fetch: Callable[[], Any]) -> Answer:
-        """Return the cached answer while it is fresh, else a new one, else the old one.
-
-        Args:
-            key: The question, for example ``releases torch``.
-            fetch: Asks the network; returns a JSON value.
-
-        Raises:
-            InfrastructureError: ``fetch`` raised it, and no answer is cached.
-        """
-        file = self.folder / _file_name(key)
-        cached = self._read(file)
-        if cached is not None and 0 <= self.clock() - cached[0] < self.fresh_seconds:
-            return Answer(cached[1])
-        try:
-            value = fetch()
-        except InfrastructureError:
-            if cached is None:
-                raise
-            return Answer(cached[1], stale=self.clock() - cached[0])
-        self._write(file, value)
-        return Answer(value)
-
-    def _read(self, file: Path) -> tuple[float, Any] | None:
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            return float(content["asked"]), content["value"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # missing, truncated or in another form: ask again
-
-    def _write(self, file: Path, value: object) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps({"asked": self.clock(), "value": value}), encoding="utf-8")
-            part.replace(file)
-        except OSError:
-            return  # without a cache every question costs time, no more
-
-
-def _file_name(key: str) -> str:
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", key)[:60].strip("-")
-    return f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.json"
-
-
-def format_age(seconds: float) -> str:
-    """Return an age for display: ``3 h``, ``2 days``."""
-    hours = seconds / 3600
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004 - two days
-
-
-@dataclass(frozen=True)
 class Release:
     """One release: its version, the upload time of its first file (None: unknown), why it was yanked (None: not)."""
 
@@ -253,15 +183,8 @@ def list_releases(packages: Iterable[str], folder: Path, known: Iterable[str] = 
 
 def cached_releases(package: str, folder: Path) -> tuple[tuple[Release, ...], float] | None:
     """Return the releases of a cached answer, and its age in seconds (0 within the first hour); None without one."""
-    try:
-        answer = AnswerCache(folder).ask(_cache_key(package), _no_question)
-    except InfrastructureError:
-        return None
-    return _decode(answer.value), answer.stale or 0.0
-
-
-def _no_question() -> NoReturn:
-    raise InfrastructureError("the index is not asked")
+    answer = AnswerCache(folder).cached(_cache_key(package))
+    return None if answer is None else (_decode(answer.value), answer.stale or 0.0)
 
 
 def _cache_key(package: str) -> str:

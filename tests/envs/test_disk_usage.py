@@ -6,11 +6,11 @@ import sys
 import pytest
 from filelock import FileLock
 
-from harness.envs import lock
 from harness.envs.build import LAST_USED, STAMP, write_stamp
 from harness.envs.disk_usage import env_size, list_environments, list_locks, list_repositories, remove
 from harness.envs.interpreters import Interpreter
 from harness.errors import InfrastructureError
+from harness.matrix.answer_cache import AnswerCache
 
 HERE = Interpreter(path=sys.executable, version="3.11.7")
 
@@ -55,7 +55,7 @@ def test_an_environment_that_is_being_built_is_not_removed(tmp_path):
 
 
 def test_locks_are_listed_and_removed(tmp_path):
-    lock.save_resolution(tmp_path / "one.json", "x", None)
+    AnswerCache(tmp_path).ask("one", lambda: "x")
     stored = list_locks(tmp_path)[0]
     assert stored.size > 0
     remove(stored)

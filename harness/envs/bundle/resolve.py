@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,9 +12,8 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from harness.envs import lock
 from harness.envs.bundle.target import Target
-from harness.envs.lock import RESOLVE_SECONDS, Unsolvable, compile_arguments
+from harness.envs.lock import RESOLVE_SECONDS, Unsolvable, cached_resolution, compile_arguments
 from harness.envs.lock_input import PROBE_REQUIREMENTS, LockInput, cutoff, index_settings
 from harness.envs.pip_config import UvSettings
 from harness.envs.uv import environment, error_paragraph, is_network, need_uv, run_uv
@@ -77,17 +77,11 @@ class Resolver:
         )
 
     def _cached(self, question: LockInput, left: Sequence[str]) -> str | Unsolvable:
-        self.cache.mkdir(parents=True, exist_ok=True)
-        path = self.cache / f"{question.digest}.json"
-        entry = lock.load_resolution(path)
-        if entry is not None and entry.fresh(forever=question.as_of is not None):
-            return Unsolvable(entry.sentence or "") if entry.text is None else entry.text
+        return cached_resolution(question, self.cache, lambda: self._resolve(question, left), threading.Event())
+
+    def _resolve(self, question: LockInput, left: Sequence[str]) -> str | Unsolvable:
         with tempfile.TemporaryDirectory(prefix="harness-lock-") as folder:
-            answer = self._ask(question, left, Path(folder))
-        if isinstance(answer, Unsolvable) and answer.network:
-            return answer
-        lock.save_resolution(path, answer if isinstance(answer, str) else None, getattr(answer, "sentence", None))
-        return answer
+            return self._ask(question, left, Path(folder))
 
     def _ask(self, question: LockInput, left: Sequence[str], folder: Path) -> str | Unsolvable:
         arguments = [*compile_arguments(question), *self.target.uv_arguments(), *self.uv_settings.args]

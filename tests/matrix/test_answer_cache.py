@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import InfrastructureError
-from harness.matrix.index import AnswerCache, format_age
+from harness.matrix.answer_cache import AnswerCache, format_age
 
 
 class Clock:
@@ -46,6 +46,14 @@ def test_an_old_answer_is_better_than_none_and_says_its_age(cache, clock):
     answer = cache.ask("x", silent)
     assert answer.value == [1]
     assert answer.stale == 7200
+
+
+def test_a_cached_answer_is_returned_without_a_question_at_any_age(cache, clock):
+    assert cache.cached("x") is None
+    cache.ask("x", lambda: [1])
+    assert (cache.cached("x").value, cache.cached("x").stale) == ([1], None)
+    clock.now += 7200
+    assert cache.cached("x").stale == 7200
 
 
 def test_without_any_answer_the_error_stands(cache):
