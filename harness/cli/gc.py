@@ -13,17 +13,8 @@ from rich.table import Table
 
 from harness.cli.arguments import add_json, age, size
 from harness.envs.cache_dir import CacheDir
-from harness.envs.disk_usage import (
-    CacheEntry,
-    list_checkpoints,
-    list_environments,
-    list_locks,
-    list_repositories,
-    remove,
-)
+from harness.envs.disk_usage import DAY, CacheEntry, list_cache, remove, select_removable
 from harness.errors import ExitCode, InfrastructureError
-
-DAY = 86_400.0
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -44,15 +35,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def collect(options: argparse.Namespace) -> ExitCode:
     """List the cache and remove what exceeds the limits; without a limit nothing is removed."""
-    cache_dir = CacheDir.of_user()
-    entries = [
-        *list_environments(cache_dir.envs),
-        *list_checkpoints(cache_dir.checkpoints),
-        *list_locks(cache_dir.locks),
-        *list_repositories(cache_dir.repositories),
-    ]
-    entries.sort(key=lambda entry: entry.last_used)
-    removable = choose(entries, now=time.time(), older_than=options.older_than, keep=options.keep)
+    entries = list_cache(CacheDir.of_user())
+    removable = select_removable(entries, now=time.time(), older_than=options.older_than, keep=options.keep)
     if not options.dry_run:
         removable = [entry for entry in removable if _removed(entry)]
     if options.json:
@@ -80,37 +64,6 @@ def _removed(entry: CacheEntry) -> bool:
         sys.stderr.write(f"{error}\n")
         return False
     return True
-
-
-def choose(
-    entries: Sequence[CacheEntry], *, now: float, older_than: float | None = None, keep: int | None = None
-) -> list[CacheEntry]:
-    """Return the entries to remove, the longest unused first.
-
-    Entries in use are never removed. If there is a limit, incomplete entries are always removed.
-
-    Args:
-        entries: all entries, the longest unused first.
-        now: seconds since 1970.
-        older_than: days without use after which an entry is removed.
-        keep: bytes to keep; the longest unused entries are removed until no more is left.
-    """
-    if older_than is None and keep is None:
-        return []
-    unused = [entry for entry in entries if not entry.in_use]
-    removable = [
-        entry
-        for entry in unused
-        if not entry.whole or (older_than is not None and now - entry.last_used > older_than * DAY)
-    ]
-    left = sum(entry.size for entry in entries) - sum(entry.size for entry in removable)
-    for entry in unused:
-        if keep is None or left <= keep:
-            break
-        if entry not in removable:
-            removable.append(entry)
-            left -= entry.size
-    return removable
 
 
 def _print(entries: Sequence[CacheEntry], removed: Sequence[CacheEntry], *, dry: bool) -> None:

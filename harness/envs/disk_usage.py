@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from harness.envs.build import LAST_USED, STAMP
+from harness.envs.cache_dir import CacheDir
 from harness.envs.usage_locks import exclusive, in_use
 from harness.errors import InfrastructureError
+
+DAY = 86_400.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -57,39 +60,61 @@ def _files(folder: Path | str) -> Iterator[os.stat_result]:
         return
 
 
-def list_environments(root: Path) -> list[CacheEntry]:
-    """Return the environments below ``root``, the longest unused first."""
-    folders = [path for path in root.glob("*") if path.is_dir()]
-    found = [_entry(folder, whole=(folder / STAMP).exists()) for folder in folders]
-    return sorted(found, key=lambda stored: stored.last_used)
+def list_cache(cache_dir: CacheDir) -> list[CacheEntry]:
+    """Return the environments, checkpoints, repositories and locks of the cache, the longest unused first."""
+    found = [
+        *_folders(cache_dir.envs, STAMP),
+        *_folders(cache_dir.checkpoints, LAST_USED),
+        *_folders(cache_dir.repositories, "HEAD"),
+        *(_file(path) for path in cache_dir.locks.glob("*.json")),
+    ]
+    return sorted(found, key=lambda entry: entry.last_used)
 
 
-def list_checkpoints(root: Path) -> list[CacheEntry]:
-    """Return the checkpoints below ``root``, the longest unused first."""
-    folders = [path for path in root.glob("*") if path.is_dir()]
-    found = [_entry(folder, whole=(folder / LAST_USED).exists()) for folder in folders]
-    return sorted(found, key=lambda stored: stored.last_used)
+def _folders(root: Path, marker: str) -> Iterator[CacheEntry]:
+    """Yield the folders below ``root``; one without ``marker``, or of an unfinished clone, is incomplete."""
+    for folder in root.glob("*"):
+        if folder.is_dir():
+            used = folder / LAST_USED
+            last_used = (used if used.exists() else folder).stat().st_mtime
+            whole = (folder / marker).exists() and not folder.name.startswith("cloning-")
+            yield CacheEntry(folder, env_size(folder), last_used, whole, in_use(folder))
 
 
-def list_repositories(root: Path) -> list[CacheEntry]:
-    """Return the copies of repositories below ``root``, the longest unchanged first."""
-    folders = [path for path in root.glob("*") if path.is_dir()]
-    found = [_entry(folder, whole=(folder / "HEAD").exists() and "cloning-" not in folder.name) for folder in folders]
-    return sorted(found, key=lambda stored: stored.last_used)
+def _file(path: Path) -> CacheEntry:
+    status = path.stat()
+    return CacheEntry(path, status.st_size, status.st_mtime)
 
 
-def list_locks(cache: Path) -> list[CacheEntry]:
-    """Return the resolutions in ``cache``, the oldest first."""
-    files = [(path, path.stat()) for path in cache.glob("*.json")]
-    return sorted(
-        (CacheEntry(path, stat.st_size, stat.st_mtime) for path, stat in files), key=lambda one: one.last_used
-    )
+def select_removable(
+    entries: Sequence[CacheEntry], *, now: float, older_than: float | None = None, keep: int | None = None
+) -> list[CacheEntry]:
+    """Return the entries to remove, the longest unused first.
 
+    Entries in use are never removed. If there is a limit, incomplete entries are always removed.
 
-def _entry(folder: Path, *, whole: bool) -> CacheEntry:
-    used = folder / LAST_USED
-    moment = (used if used.exists() else folder).stat().st_mtime
-    return CacheEntry(folder, env_size(folder), moment, whole, in_use(folder))
+    Args:
+        entries: all entries, the longest unused first.
+        now: seconds since 1970.
+        older_than: days without use after which an entry is removed.
+        keep: bytes to keep; the longest unused entries are removed until no more is left.
+    """
+    if older_than is None and keep is None:
+        return []
+    unused = [entry for entry in entries if not entry.in_use]
+    removable = [
+        entry
+        for entry in unused
+        if not entry.whole or (older_than is not None and now - entry.last_used > older_than * DAY)
+    ]
+    left = sum(entry.size for entry in entries) - sum(entry.size for entry in removable)
+    for entry in unused:
+        if keep is None or left <= keep:
+            break
+        if entry not in removable:
+            removable.append(entry)
+            left -= entry.size
+    return removable
 
 
 def remove(stored: CacheEntry) -> None:

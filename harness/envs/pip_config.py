@@ -11,19 +11,6 @@ from urllib.parse import unquote, urlsplit
 
 from harness.matrix.pip import INSTALL_SECTIONS, read_settings
 
-UV_VARIABLES = {  # pip's setting -> the variables of uv with the same meaning; if one is set, it wins
-    "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
-    "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
-    "find-links": ("UV_FIND_LINKS",),
-    "no-index": ("UV_NO_INDEX",),
-    "trusted-host": ("UV_INSECURE_HOST",),
-    "cert": ("SSL_CERT_FILE",),
-    "client-cert": ("SSL_CLIENT_CERT",),
-    "proxy": ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"),
-    "timeout": ("UV_HTTP_TIMEOUT",),
-    "retries": ("UV_HTTP_RETRIES",),
-    "keyring-provider": ("UV_KEYRING_PROVIDER",),
-}
 TRANSLATIONS = {  # pip's setting -> the sentence for the user, and the variables of uv with the same meaning
     "index-url": ("the index {}", ("UV_DEFAULT_INDEX",)),
     "trusted-host": ("hosts trusted without a certificate: {}", ("UV_INSECURE_HOST",)),
@@ -33,6 +20,14 @@ TRANSLATIONS = {  # pip's setting -> the sentence for the user, and the variable
     "timeout": ("{} seconds for an answer of the index", ("UV_HTTP_TIMEOUT",)),
     "retries": ("{} retries", ("UV_HTTP_RETRIES",)),
     "keyring-provider": ("passwords from keyring ({})", ("UV_KEYRING_PROVIDER",)),
+}
+UV_VARIABLES = {  # pip's setting -> variables of the user with the same meaning; if one is set, it wins
+    **{name: variables for name, (_, variables) in TRANSLATIONS.items()},
+    "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
+    "find-links": ("UV_FIND_LINKS",),
+    "no-index": ("UV_NO_INDEX",),
+    "proxy": ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"),
 }
 IRRELEVANT = {  # the output of pip and the place of its installations: a resolution does not depend on them
     "break-system-packages",

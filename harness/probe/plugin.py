@@ -24,13 +24,29 @@ class CheckpointNotDeclared(Exception):
     """The scenario uses a checkpoint that its decorator does not declare."""
 
 
-class ProbePlugin:
-    """One attempt's plugin; its ``checkpoints`` map names to folders, its ``root`` is the scenario's folder."""
+class _Recorder:
+    """Record events of a pytest session; ``root`` is the folder that paths are relative to."""
+
+    def __init__(self, events: EventFile, root: str) -> None:
+        """Write to ``events``."""
+        self.events = events
+        self.root = root
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Register the marker, for strict markers."""
+        config.addinivalue_line("markers", "scenario(**declared): set by harness.probe.scenario")
+
+    def pytest_sessionstart(self) -> None:
+        """Record the versions of the packages in this process."""
+        self.events.write("versions", versions=versions())
+
+
+class ProbePlugin(_Recorder):
+    """The plugin of an attempt; its ``checkpoints`` map names to folders."""
 
     def __init__(self, events: EventFile, request: dict[str, Any]) -> None:
         """Take the request of the host, see :func:`read_request`."""
-        self.events = events
-        self.root = request["root"]
+        super().__init__(events, request["root"])
         self.checkpoints: dict[str, str] = request["checkpoints"]
         self._probe = Probe(events)
         self._probe.cuda.set_used_before(request.get("used_before", {}))
@@ -54,10 +70,6 @@ class ProbePlugin:
             raise CheckpointNotDeclared(f"{name!r} is not in this scenario's checkpoints=[…] (declared: {known})")
 
         return find
-
-    def pytest_configure(self, config: pytest.Config) -> None:
-        """Register the marker, for strict markers."""
-        config.addinivalue_line("markers", "scenario(**declared): set by harness.probe.scenario")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -95,26 +107,13 @@ class ProbePlugin:
         if report.failed:
             self.events.write("collect_failed", nodeid=report.nodeid, text=str(report.longrepr)[-4000:])
 
-    def pytest_sessionstart(self) -> None:
-        """Record the versions of the packages in this process."""
-        self.events.write("versions", versions=versions())
-
     def pytest_sessionfinish(self) -> None:
         """Record whether torch has initialized CUDA in this attempt."""
         self.events.write("ran_on", device="cpu" if initialized_torch() is None else "cuda")
 
 
-class CollectPlugin:
+class CollectPlugin(_Recorder):
     """Record a ``collected`` event per scenario, and a ``failure`` per file that cannot be collected."""
-
-    def __init__(self, events: EventFile, root: str) -> None:
-        """Write to ``events``; ``root`` is the folder that paths are relative to."""
-        self.events = events
-        self.root = root
-
-    def pytest_configure(self, config: pytest.Config) -> None:
-        """Register the marker, for strict markers."""
-        config.addinivalue_line("markers", "scenario(**declared): set by harness.probe.scenario")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
@@ -128,10 +127,6 @@ class CollectPlugin:
             cause = error.__cause__ if isinstance(error, pytest.Collector.CollectError) and error.__cause__ else error
             self.events.write("failure", nodeid=report.nodeid, **describe(cause, "collect", self.root))
         return report
-
-    def pytest_sessionstart(self) -> None:
-        """Record the versions of the packages in this process."""
-        self.events.write("versions", versions=versions())
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Record every selected scenario."""

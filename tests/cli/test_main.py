@@ -7,17 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from inline_snapshot import external_file
 
 from harness.cli import main as main_module
-from harness.cli.gc import choose
 from harness.cli.main import GROUPS, VERBS, main
-from harness.envs.disk_usage import CacheEntry
 
 ROOT = Path(__file__).parents[2]
-DAY = 86_400.0
 
 
 @pytest.mark.parametrize(
@@ -116,37 +111,3 @@ def test_the_overview_is_as_agreed(screen):
 )
 def test_the_help_is_as_agreed(words, screen):
     assert screen(*words.split()) == external_file(f"golden/help-{words.replace(' ', '-')}.txt")
-
-
-STORED = st.lists(
-    st.builds(
-        CacheEntry,
-        path=st.integers(0, 10**9).map(lambda number: Path(f"thing-{number}")),
-        size=st.integers(0, 1000),
-        last_used=st.floats(0, 100 * DAY),
-        whole=st.booleans(),
-    ),
-    unique_by=lambda one: one.path,
-).map(lambda found: sorted(found, key=lambda one: one.last_used))
-
-
-@given(STORED)
-def test_nothing_is_removed_without_a_limit(stored):
-    assert choose(stored, now=100 * DAY) == []
-
-
-@given(STORED, st.integers(0, 3000))
-def test_what_is_kept_fits_and_is_the_most_recently_used(stored, keep):
-    doomed = choose(stored, now=100 * DAY, keep=keep)
-    kept = [one for one in stored if one not in doomed]
-    assert sum(one.size for one in kept) <= keep
-    removed_whole = [one for one in doomed if one.whole]
-    assert all(one.last_used <= other.last_used for one in removed_whole for other in kept)
-    if removed_whole:
-        assert sum(one.size for one in kept) + removed_whole[-1].size > keep
-
-
-@given(STORED, st.floats(0, 100))
-def test_only_what_is_older_or_half_built_goes_by_age(stored, days):
-    doomed = choose(stored, now=100 * DAY, older_than=days)
-    assert set(doomed) == {one for one in stored if not one.whole or 100 * DAY - one.last_used > days * DAY}

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.envs.build import STAMP, InstallFailed, build
-from harness.envs.disk_usage import env_size, list_environments, remove
+from harness.envs.cache_dir import CacheDir
+from harness.envs.disk_usage import env_size, list_cache, remove
 from harness.envs.lock import Lock, Unsolvable, resolve_cells
 from harness.matrix.cell import Cell, Pin
 
@@ -113,11 +114,11 @@ def test_a_wrong_hash_is_a_failed_install_with_its_log(lock, tmp_path):
 
 def test_environments_are_listed_with_their_size_and_removed(lock, tmp_path):
     built = build(lock, tmp_path / "envs", tmp_path / "log")
-    (listed,) = list_environments(tmp_path / "envs")
+    (listed,) = list_cache(CacheDir(tmp_path))
     assert listed.whole
     assert listed.size == env_size(built.folder) > 0
     remove(listed)
-    assert list_environments(tmp_path / "envs") == []
+    assert list_cache(CacheDir(tmp_path)) == []
 
 
 def test_a_base_interpreters_package_is_used_and_not_installed_again(tmp_path):
