@@ -1,6 +1,7 @@
 """Run folders as nights leave them, made up from what each scenario is to have answered."""
 
 import json
+import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,3 +107,19 @@ def harness(nights, capsys, monkeypatch):
         return code, (json.loads(said.out) if "--json" in arguments and said.out else said.out), said.err
 
     return harness
+
+
+@pytest.fixture
+def transcript(capsys):
+    """Return what runs command lines that are mistakes: each with its sentence and its exit code below it."""
+
+    def transcript(lines, *options):
+        text = ""
+        for line in lines.splitlines():
+            code = main([*shlex.split(line), *options])
+            said = capsys.readouterr().err
+            assert said.count("\n") == 1
+            text += f"$ harness {line}\n{said}exit code {code}\n"
+        return text
+
+    return transcript

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from inline_snapshot import external_file
 
 MIB = 1024**2
 LATEST_A = ("latest", "load::test_a")
@@ -88,23 +89,21 @@ def test_a_baseline_with_holes_says_so(nights, harness):
     assert "1 of its results are missing" in said
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["show"], "no matrix has a baseline below"),
-        (["show", "--matrix", "weekly"], "weekly has no baseline; set one with"),
-        (["accept", "latest", "load::test_a", "--reason", "x"], "nightly has no baseline; set one with"),
-        (["set", "latest", "--reason", "  "], "--reason is empty"),
-        (["set", "latest", "--reason", "x", "--matrix", "weekly"], "is a run of nightly, not of weekly"),
-        (["set", "nothing", "--reason", "x"], "no run named 'nothing'"),
-    ],
-)
-def test_a_mistake_is_one_sentence(nights, harness, arguments, sentence):
+MISTAKES = """\
+baseline show
+baseline show --matrix weekly
+baseline accept latest load::test_a --reason x
+baseline set latest --reason '  '
+baseline set latest --reason x --matrix weekly
+baseline set nothing --reason x
+"""
+
+
+def test_each_mistake_is_one_sentence_and_an_exit_code(nights, transcript):
     nights.night()
-    code, _, said = harness("baseline", *arguments)
-    assert code == 2
-    assert sentence in said
-    assert said.count("\n") == 1
+    assert transcript(MISTAKES, "--reports", str(nights.reports)).replace(
+        str(nights.reports), "REPORTS"
+    ) == external_file("golden/mistakes-baseline.txt")
 
 
 @pytest.mark.usefixtures("baseline")

@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from inline_snapshot import external_file
 
 from harness.cli.main import main
 from harness.errors import ExitCode
@@ -40,18 +41,16 @@ def test_definitions_beside_a_scenario_are_listed_too(capsys, tmp_path):
     assert rows["mine"]["sizes"]["tiny"]["bytes"] == 5_000_000
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ([], "give the names of checkpoints, or --all"),
-        (["qwen2.5-7b", "--all"], "give the names of checkpoints, or --all"),
-        (["qwen2.5-7"], "there is no checkpoint named qwen2.5-7; the nearest is qwen2.5-7b"),
-        (["qwen2.5-7b", "--python", "/no/python"], "--python: there is no interpreter /no/python"),
-    ],
-)
-def test_bad_input_is_one_sentence(arguments, sentence, capsys):
-    assert main(["checkpoint", "build", *arguments]) == ExitCode.USAGE
-    assert sentence in capsys.readouterr().err
+MISTAKES = """\
+checkpoint build
+checkpoint build qwen2.5-7b --all
+checkpoint build qwen2.5-7
+checkpoint build qwen2.5-7b --python /no/python
+"""
+
+
+def test_each_mistake_is_one_sentence_and_an_exit_code(transcript):
+    assert transcript(MISTAKES) == external_file("golden/mistakes-checkpoint.txt")
 
 
 def test_an_interpreter_without_torch_is_refused_by_name(capsys):

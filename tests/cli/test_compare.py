@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from inline_snapshot import external_file
 
 from harness.verdict.acceptance import FAIL_ON
 
@@ -159,25 +160,23 @@ def test_only_some_cells_or_lines_are_compared_where_asked(nights, harness):
         assert kinds(value) == [("new failure", "a=latest", "load::test_a")]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "sentence"),
-    [
-        (["nothing"], 2, "no run named 'nothing'"),
-        (["latest~7"], 2, "latest~7: there is no such run; nightly has 0 before"),
-        (["baseline"], 2, "nightly has no baseline; set one with: harness baseline set RUN --reason TEXT"),
-        (["baseline", "baseline"], 2, "both sides are the baseline"),
-        (["latest:*4*", "latest"], 2, "name a cell on both sides (RUN:CELL) or on neither"),
-        (["latest:*", "latest:*4*"], 2, "has 2 cells called *; they are a-4.0.0-0a1b2c, a-5.0.0-0a1b2c"),
-        (["latest:a-4.0.1", "latest:*4*"], 2, "has no cell called a-4.0.1; the nearest is a-4.0.0-0a1b2c"),
-        (["latest", "--cells", "a=latset"], 3, "no cell or line is called a=latset; the nearest is a=latest"),
-    ],
-)
-def test_a_mistake_is_one_sentence_and_an_exit_code(nights, harness, arguments, code, sentence):
+MISTAKES = """\
+compare nothing
+compare 'latest~7'
+compare baseline
+compare baseline baseline
+compare 'latest:*4*' latest
+compare 'latest:*' 'latest:*4*'
+compare latest:a-4.0.1 'latest:*4*'
+compare latest --cells a=latset
+"""
+
+
+def test_each_mistake_is_one_sentence_and_an_exit_code(nights, transcript):
     nights.night()
-    got, _, said = harness("compare", *arguments)
-    assert got == code
-    assert sentence in said
-    assert said.count("\n") == 1
+    assert transcript(MISTAKES, "--reports", str(nights.reports)).replace(
+        str(nights.reports), "REPORTS"
+    ) == external_file("golden/mistakes-compare.txt")
 
 
 def test_a_run_from_before_lines_were_kept_is_compared_cell_by_cell(nights, harness):

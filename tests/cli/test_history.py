@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from inline_snapshot import external_file
 
 from harness.cli.main import main
 from harness.errors import ExitCode
@@ -71,24 +72,22 @@ def test_it_is_narrowed_by_day_matrix_and_gpu(season, capsys):
     assert {len(row["nights"]) for row in rows} == {7}
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "sentence"),
-    [
-        (["nothing"], 3, "none of the 12 lines"),
-        (["--gpu", ""], 3, "none of the 12 lines"),
-        (["--since", "2030-01-01"], 3, "no night since 2030-01-01"),
-        (["one", "two"], 2, "history takes one SCENARIO, not one and two"),
-        (["--dry-run"], 2, "--dry-run goes with harness history trim"),
-        (["trim"], 2, "trim needs --older-than"),
-        (["export"], 2, "export needs -o FILE.parquet or -o FILE.csv"),
-        (["export", "-o", "x.parquet", "--line", "a"], 2, "export takes everything there is: leave line out"),
-    ],
-)
-def test_a_mistake_is_one_sentence_and_a_code(season, words, code, sentence, capsys):
-    assert history(season, *words) == code
-    said = capsys.readouterr().err
-    assert sentence in said
-    assert said.count("\n") == 1
+MISTAKES = """\
+history nothing
+history --gpu ''
+history --since 2030-01-01
+history one two
+history --dry-run
+history trim
+history export
+history export -o x.parquet --line a
+"""
+
+
+def test_each_mistake_is_one_sentence_and_an_exit_code(season, transcript):
+    assert transcript(MISTAKES, "--reports", str(season)).replace(str(season), "REPORTS") == external_file(
+        "golden/mistakes-history.txt"
+    )
 
 
 def test_a_day_that_is_none_is_a_usage_error(season, capsys):

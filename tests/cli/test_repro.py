@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from inline_snapshot import external_file
 
 from harness.cli.main import main
 from harness.matrix.paths import ScenarioFile
@@ -72,17 +73,15 @@ def test_the_script_goes_where_it_is_wanted(reports, tmp_path, capsys):
     assert capsys.readouterr().out == (tmp_path / "mine-repro.py").read_text()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["latest", "numpy-3*", "mine::test_numbers"], "no cell is called numpy-3*; the nearest is numpy-2.0-abcdef"),
-        (["latest", "numpy*", "mine::test_number"], "the nearest is mine::test_numbers"),
-        (["nothing", "numpy*", "mine::test_numbers"], "no run named 'nothing' below"),
-        (["latest", "numpy*", "mine::test_numbers", "-o", "nowhere/x.py"], "-o nowhere/x.py cannot be written"),
-    ],
-)
-def test_a_mistake_is_one_sentence(reports, capsys, arguments, sentence):
-    assert main(["repro", *arguments, "--reports", str(reports)]) == 2
-    said = capsys.readouterr().err
-    assert sentence in said
-    assert said.count("\n") == 1
+MISTAKES = """\
+repro latest 'numpy-3*' mine::test_numbers
+repro latest 'numpy*' mine::test_number
+repro nothing 'numpy*' mine::test_numbers
+repro latest 'numpy*' mine::test_numbers -o nowhere/x.py
+"""
+
+
+def test_each_mistake_is_one_sentence_and_an_exit_code(reports, transcript):
+    assert transcript(MISTAKES, "--reports", str(reports)).replace(str(reports), "REPORTS") == external_file(
+        "golden/mistakes-repro.txt"
+    )
