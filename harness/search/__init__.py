@@ -1,1 +1,1 @@
-"""Find the release at which an answer changes: pure search, and its driver over cells."""
+"""Find the release, the commit or the package changes that made a scenario bad."""

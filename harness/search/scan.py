@@ -135,11 +135,6 @@ class ChangePoint:
     after: int
     bad: bool
 
-    @property
-    def exact(self) -> bool:
-        """Whether ``after`` is certainly the first item of its kind."""
-        return self.after == self.before + 1
-
 
 def change_points(answers: Sequence[bool | None]) -> tuple[ChangePoint, ...]:
     """Return where good (False) turns bad (True) and back, in order; None is undecided."""
