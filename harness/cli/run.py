@@ -1,4 +1,4 @@
-"""``harness run``: install, run, render; or go on with a run."""
+"""``harness run``: install, run and render a matrix, or resume a run."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     )
     add_reports(verb)
     add_json(verb)
-    verb.set_defaults(verb=run, gpu_busy=None)  # what is not said is as it was, or as ever
+    verb.set_defaults(verb=run, gpu_busy=None)  # None: as kept in the run, else the default
 
 
 def run(options: argparse.Namespace) -> ExitCode:
-    """Run and render; what is printed last is where the report lies."""
+    """Run and render; the last lines are the paths of the report."""
     cache_dir = CacheDir.of_user()
     console = Console(stderr=True) if options.json else Console()
     plan, folder, asked = _plan(options, cache_dir)
@@ -99,23 +99,23 @@ def run(options: argparse.Namespace) -> ExitCode:
 
 
 def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder, RunOptions]:
-    """Plan a new run, or find the one to go on with; say how it was asked to go."""
-    said = {name: getattr(options, name) for name in RunOptions.model_fields}
+    """Return the plan of a new or resumed run, its folder and the options that it keeps."""
+    given = {name: getattr(options, name) for name in RunOptions.model_fields}
     if not (options.resume or options.only_missing or options.retry_failed):
-        asked = ask_again(RunOptions(), said)
+        asked = ask_again(RunOptions(), given)
         plan = make_plan(read_matrix(options), cache_dir, scenarios=options.scenarios, cells=options.cells)
         keyword, markers = options.keyword or plan.matrix.keyword, options.markers or plan.matrix.markers
         chosen = {"selection": options.scenarios, "keyword": keyword, "markers": markers}
         return plan, begin(plan, options.reports, **chosen, asked=asked), asked
     plan, folder = _plan_again(options, cache_dir)
-    asked = ask_again(folder.read_record().asked, said)
-    if not options.retry_failed:  # whose --repeat is of the red ones
+    asked = ask_again(folder.read_record().asked, given)
+    if not options.retry_failed:  # its --repeat counts for the failed scenarios only
         remember(asked, folder)
     return plan, folder, asked
 
 
 def _plan_again(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder]:
-    """Plan what is gone on with: a whole run, or what of it is named."""
+    """Return the plan of a run that is resumed, narrowed to what is selected, and its folder."""
     matrix = None if is_run(options.matrix, options.reports) else read_matrix(options)
     folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
     if matrix is None or not options.only_missing:
@@ -127,7 +127,7 @@ def _plan_again(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan,
 
 
 def _total(plan: Plan, how: Options, asked: RunOptions) -> ExpectedAttempts:
-    """Return what to expect before any cell has listed its scenarios: each cell in each isolation, then the control."""
+    """Return the attempts to expect before any cell has collected its scenarios, with those of the control."""
     each = len(Isolation) if how.check_isolation else 1
     cells = {one.cell.id: each for one in plan.cells}
     control = {one.cell.id: each for one in plan.cells if one.cell.reference and asked.control_last}
@@ -135,7 +135,7 @@ def _total(plan: Plan, how: Options, asked: RunOptions) -> ExpectedAttempts:
 
 
 def _how(options: argparse.Namespace, asked: RunOptions, record: RunRecord, plan: Plan) -> Options:
-    """Return how to run; what a resumed run is given of ``-k`` and ``-m`` narrows its own."""
+    """Return how to run; ``-k`` and ``-m`` of a resumed run narrow its own."""
     again = options.resume or options.only_missing or options.retry_failed
     return Options(
         keyword=record.keyword or plan.matrix.keyword,
@@ -171,17 +171,17 @@ def _finish(
     for text in differences:
         console.print(f"isolation: {text}", highlight=False, markup=False)
     if asked.check_isolation and not differences:
-        console.print("isolation: fork and fresh interpreter agree in every outcome and figure", highlight=False)
+        console.print("isolation: fork and fresh interpreter agree in every outcome and metric", highlight=False)
     _print_end(console, result, views, folder, whole=whole)
     return code
 
 
 def _print_end(console: Console, result: Conclusion, views: Views, folder: RunFolder, *, whole: bool) -> None:
-    lines = [] if whole else [f"interrupted; to go on: harness run --resume {short_path(folder.path)}"]
+    lines = [] if whole else [f"interrupted; continue with: harness run --resume {short_path(folder.path)}"]
     if whole and result.missing:
         shown = views.context
-        said = lacking(result.missing, [row.scenario for row in shown.rows], shown.counts()[Word.MISS])
-        lines += [f"{said}; to get them: harness run --resume {short_path(folder.path)}"]
+        missing = lacking(result.missing, [row.scenario for row in shown.rows], shown.counts()[Word.MISS])
+        lines += [f"{missing}; continue with: harness run --resume {short_path(folder.path)}"]
     lines += views.lines
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

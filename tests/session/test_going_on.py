@@ -66,7 +66,7 @@ def test_a_resumed_run_keeps_to_the_cells_and_scenarios_that_are_named_and_the_r
     said = cut_short.harness("run", "--resume", "m.toml", "--scenarios", name[0], "--scenarios", name[1], code=4)
     made = [(version, test) for version, test, *_ in cut_short.made()[before:]]
     assert made == [("1", "test_d"), ("2", "test_b"), ("2", "test_d")]
-    assert "2 results missing; to get them" in said
+    assert "2 results missing; continue with" in said
     said = cut_short.harness("run", "--resume", "m.toml", "--cells", "six-2*", "-k", "test_c or nothing", code=4)
     assert cut_short.made()[-1][:2] == ("2", "test_c")
     assert "1 result missing" in said
@@ -82,7 +82,7 @@ def test_what_a_cell_that_never_listed_anything_lacks_is_counted_as_the_table_co
     desk.kill(process)
     desk.plant(QUICK + "def test_d(): pass\n")
     said = desk.harness("run", "--resume", "m.toml", "--cells", "six-1*", code=4)
-    assert "4 results missing (1 cell never listed its scenarios); to get them" in said
+    assert "4 results missing (1 cell never listed its scenarios); continue with" in said
     assert (desk.run.path / "matrix.md").read_text().count("miss") >= 4
 
 
