@@ -309,7 +309,7 @@ def quiet(tmp_path_factory):
     nights = Actions(repository(folder / "checkout"), folder / "runner")
     (nights.checkout / "idna.py").write_text(IDNA)
     (nights.checkout / "small.toml").write_text(LATEST.format(day="2024-06-01"))
-    run = "Run this share of the cells, then what is red again, the control first and last"
+    run = "Run the cells of this share, rerun failures, run the control first and last"
     nights.instead[run] = '.venv/bin/harness run "$MATRIX" --reports "share-$NUMBER" --repeat 4'
     jobs = nights.night(matrix="small.toml")
     assert jobs["report"].outputs["verdict"] == "quiet"

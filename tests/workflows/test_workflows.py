@@ -31,9 +31,9 @@ def test_slow(probe):
 """
 GPU = ["self-hosted", "gpu"]
 RUN, JUDGE, REPORT = (
-    "Run this share of the cells, then what is red again, the control first and last",
-    "Merge and judge",
-    "Write the summary, with answers and drafts, and the pages",
+    "Run the cells of this share, rerun failures, run the control first and last",
+    "Merge and evaluate",
+    "Write the summary with conclusions and drafts, and the pages",
 )
 PLAYED = {  # a night that runs nothing, where a test asks only who does what
     RUN: 'mkdir -p "share-$NUMBER"',
@@ -133,10 +133,10 @@ def test_a_regression_is_searched_on_a_gpu_runner_and_its_answer_is_in_summary_p
 
 
 def test_a_search_that_does_not_come_to_its_end_takes_nothing_from_the_night(regressed):
-    regressed.instead["Judge again, with searches"] = "exit 1"
+    regressed.instead["Evaluate again, with searches"] = "exit 1"
     jobs = regressed.night(matrix="small.toml")
     assert jobs["search"].result == "failure"
-    assert "The searches did not come to their end" in text(jobs, regressed)
+    assert "The searches did not finish" in text(jobs, regressed)
     assert "new regression" in body(regressed)
     assert jobs["report"].outputs["verdict"] == "new regression"
 
@@ -176,9 +176,9 @@ def test_a_budget_that_is_no_time_is_said_before_anything_is_run(actions):
 def test_a_night_of_which_nothing_came_back_says_so(actions):
     actions.instead[RUN] = "exit 1"
     jobs = actions.night(matrix="small.toml")
-    assert "nothing is known" in jobs["judge"].summary
+    assert "there are no results" in jobs["judge"].summary
     assert (jobs["judge"].result, jobs["report"].result) == ("failure", "skipped")
-    assert "Nightly GPU run: no share came back" in actions.called.read_text()
+    assert "Nightly GPU run: no share was uploaded" in actions.called.read_text()
 
 
 def block(language, start):
@@ -308,4 +308,4 @@ def test_the_tracking_issue_is_edited_in_place_and_cut_to_what_github_takes(acti
 def test_a_job_that_crashes_is_said_in_the_tracking_issue(actions):
     actions.instead |= {**PLAYED, JUDGE: "exit 3"}
     actions.night(matrix="small.toml")
-    assert "Nightly GPU run: the night did not come to its end" in actions.called.read_text()
+    assert "Nightly GPU run: the nightly run did not finish" in actions.called.read_text()
