@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
-from harness.store.history import open_history
+from harness.history.query import open_history
 from harness.store.records import (
     AttemptRecord,
     CellRecord,
@@ -228,7 +228,7 @@ def measure(what: str, reports: Path) -> dict[str, float]:
 
 
 def _load_a_line(reports: Path) -> None:
-    from harness.store.history import History  # a line of an index that is up to date
+    from harness.history.query import History  # a line of an index that is up to date
 
     history = History(reports)
     nights = history.line("transformers=latest accelerate=1.13.0", "load_4bit::test_case_0")

@@ -11,15 +11,15 @@ from rich.console import Console
 from harness.cli.arguments import RUN, add_actions, add_json, add_reports
 from harness.errors import ConfigError, ExitCode
 from harness.report.write import known_issues
-from harness.session.boxes import boxes_of
 from harness.session.comparison_input import open_sides
 from harness.session.plan import matches
 from harness.store.baseline import Baseline, accept, kept, matrices, none_of, set_baseline
+from harness.store.records import Status
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run
 from harness.verdict.acceptance import acceptable, acceptance
-from harness.verdict.box import Answer, Entry
-from harness.verdict.compared import compared
+from harness.verdict.comparison import Difference, differences
+from harness.verdict.results import read_results
 
 ACTIONS = {
     "set": "make a run the baseline of its matrix",
@@ -53,7 +53,7 @@ def set_run(options: argparse.Namespace) -> ExitCode:
     """Make a run the baseline, and say what it lacks."""
     folder = find_run(options.run, options.reports)
     matrix = _matrix(folder, options)
-    holes = sum(box.answer is Answer.MISSING for box in boxes_of(folder).values())
+    holes = sum(one.status is Status.MISS for one in read_results(folder).values())
     made = set_baseline(options.reports, matrix, _below(folder, options), options.reason)
     said = [f"{made.run} is the baseline of {matrix}: {made.reason}"]
     if holes:
@@ -92,16 +92,16 @@ def accept_entries(options: argparse.Namespace) -> ExitCode:
     folder = find_run(options.run, options.reports)
     matrix = _matrix(folder, options)
     old, new, _ = open_sides("baseline", str(folder.path), options.reports)
-    found = compared((old.name, new.name), (old.boxes, new.boxes), known_issues(folder)).entries
-    meant = [entry for entry in found if _means(options.scenario, entry.scenario)]
+    found = differences(old.results, new.results, known_issues(folder))
+    meant = [one for one in found if _means(options.scenario, one.key.scenario)]
     if options.line is not None:
-        meant = [entry for entry in meant if entry.line == options.line]
-    chosen = [entry for entry in meant if acceptable(entry)]
+        meant = [one for one in meant if one.key.series == options.line]
+    chosen = [one for one in meant if acceptable(one)]
     if not chosen:
         raise ConfigError(_nothing(options, folder, meant))
     made = [acceptance(one, reason=options.reason, run=folder.path.name, date=datetime.now(UTC)) for one in chosen]
     accept(options.reports, matrix, made)
-    said = [f"accepted: {one.kind}  {one.scenario}  {one.line}  {one.detail}" for one in chosen]
+    said = [f"accepted: {one.change}  {one.key.scenario}  {one.key.series}  {one.detail}" for one in chosen]
     _say(options, [one.model_dump(mode="json") for one in made], said)
     return ExitCode.COMPLETE
 
@@ -111,10 +111,10 @@ def _means(pattern: str, scenario: str) -> bool:
     return matches(scenario, pattern) or scenario.split("[", 1)[0] == pattern
 
 
-def _nothing(options: argparse.Namespace, folder: RunFolder, meant: list[Entry]) -> str:
+def _nothing(options: argparse.Namespace, folder: RunFolder, meant: list[Difference]) -> str:
     where = f" in {options.line}" if options.line else ""
     if meant:
-        kinds = ", ".join(sorted({entry.kind.value for entry in meant}))
+        kinds = ", ".join(sorted({one.change.value for one in meant}))
         return f"{options.scenario}{where} is {kinds} in {folder.path.name}, which cannot be accepted"
     return f"{options.scenario}{where} does not differ from the baseline in {folder.path.name}"
 

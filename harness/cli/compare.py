@@ -22,8 +22,8 @@ from harness.report.comparison import (
 from harness.report.write import known_issues
 from harness.session.comparison_input import Side, open_sides
 from harness.session.private import private_of
-from harness.verdict.acceptance import FAIL_ON, exit_code
-from harness.verdict.compared import compared
+from harness.verdict.acceptance import FAIL_ON, exit_code, with_accepted
+from harness.verdict.comparison import comparison, differences
 
 SIDE = f"run ({RUN}, or baseline), or one cell of it (RUN:CELL)"
 
@@ -58,9 +58,10 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 def compare(options: argparse.Namespace) -> ExitCode:
     """Compare two sides: 4 if results are missing, 1 if ``--fail-on`` finds something."""
     old, new, accepted = open_sides(options.old, options.new, options.reports, options.cells)
-    found = compared((old.name, new.name), (old.boxes, new.boxes), known_issues(new.folder), accepted)
+    differing = with_accepted(differences(old.results, new.results, known_issues(new.folder)), accepted)
+    found = comparison((old.name, new.name), old.results, new.results, differing)
     found = replace(found, notes=(*old.notes, *new.notes, *found.notes))
-    code = exit_code(found.entries, found.compared, options.fail_on)
+    code = exit_code(found.differences, found.compared, options.fail_on)
     match options.format:
         case "json":
             print(json.dumps(comparison_json(found, code, options.fail_on), indent=1))

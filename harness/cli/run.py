@@ -25,18 +25,17 @@ from harness.cli.progress import ExpectedAttempts, RunProgress
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode
 from harness.matrix.paths import short_path
-from harness.report.model import Word
 from harness.report.terminal import print_summary
 from harness.report.write import Views, write_views
 from harness.runner.isolation import Isolation
 from harness.session.begin import begin, extend, remember
-from harness.session.conclude import Conclusion, conclude, lacking
+from harness.session.conclude import Conclusion, conclude
 from harness.session.context import BUSY_BYTES, Options
 from harness.session.isolation_check import isolation_differences
 from harness.session.plan import Plan, make_plan
 from harness.session.resume import ask_again, narrowed, plan_again, run_to_resume
 from harness.session.run import run_plan
-from harness.store.records import RunOptions, RunRecord
+from harness.store.records import AttemptRecord, RunOptions, RunRecord
 from harness.store.run_folder import RunFolder
 from harness.store.runs import is_run
 
@@ -158,7 +157,7 @@ def _finish(
 ) -> ExitCode:
     """Render, print and reduce to an exit code."""
     views = write_views(folder)
-    result = conclude(folder.read_record().cells, folder.collected(), folder.attempts())
+    result = conclude(*folder.read(AttemptRecord))
     code = result.exit_code(options.fail_on, whole=whole)
     differences = isolation_differences(folder.attempts()) if asked.check_isolation else []
     if differences and code is ExitCode.COMPLETE:
@@ -179,9 +178,7 @@ def _finish(
 def _print_end(console: Console, result: Conclusion, views: Views, folder: RunFolder, *, whole: bool) -> None:
     lines = [] if whole else [f"interrupted; continue with: harness run --resume {short_path(folder.path)}"]
     if whole and result.missing:
-        shown = views.context
-        missing = lacking(result.missing, [row.scenario for row in shown.rows], shown.counts()[Word.MISS])
-        lines += [f"{missing}; continue with: harness run --resume {short_path(folder.path)}"]
+        lines += [f"{result.missing_text()}; continue with: harness run --resume {short_path(folder.path)}"]
     lines += views.lines
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -8,21 +8,19 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.nightly.claim import Claim, Kind, alike, changed_packages
-from harness.nightly.ledger import Ledger, Seen
-from harness.nightly.look import Look, Place, Word
-from harness.nightly.looks import look_of_box
+from harness.nightly.ledger import LastResult, Ledger
 from harness.nightly.memory import beyond
 from harness.nightly.record import LEDGER, read
 from harness.session.comparison_input import BASELINE, open_sides
 from harness.store.baseline import Acceptance, current
+from harness.store.records import Status
 from harness.store.run_folder import RunFolder
 from harness.verdict.acceptance import acceptable, with_accepted
-from harness.verdict.box import Box, Entry
-from harness.verdict.box import Kind as Difference
-from harness.verdict.comparison import compare_sides
+from harness.verdict.comparison import Change, Difference, Results, differences
 from harness.verdict.figures import human_bytes
 from harness.verdict.known_issues import KnownIssue
-from harness.verdict.shifts import Shift
+from harness.verdict.result import ResultKey, ScenarioResult
+from harness.verdict.statistics import Shift
 
 
 @dataclass(frozen=True)
@@ -36,129 +34,131 @@ class BaselineComparison:
     """
 
     run: str = ""
-    looks: Mapping[Place, Look] | None = None
+    results: Mapping[ResultKey, ScenarioResult] | None = None
     epoch: str = ""
     accepted: Sequence[Acceptance] = ()
     said: tuple[str, ...] = ()
     note: str = ""
 
-    def measured(self, epoch: str) -> Mapping[Place, Look]:
+    def measured(self, epoch: str) -> Mapping[ResultKey, ScenarioResult]:
         """Return the baseline's looks, without their figures where the machine moved since."""
-        looks = self.looks or {}
+        results = self.results or {}
         if self.epoch in {"", epoch}:
-            return looks
-        return {place: replace(look, figures={}) for place, look in looks.items()}
+            return results
+        return {key: replace(one, values={}) for key, one in results.items()}
 
 
-def accepted_answers(held: BaselineComparison, looks: Mapping[Place, Look]) -> dict[Place, str]:
-    """Return place → why its answer was accepted, of every place of which somebody accepted all that differs."""
-    told = {place: [one for one in mine if acceptable(one)] for place, mine in _differences(held, looks).items()}
-    return {place: mine[0].accepted for place, mine in told.items() if mine and all(one.accepted for one in mine)}
+def accepted_answers(baseline: BaselineComparison, results: Results) -> dict[ResultKey, str]:
+    """Return why each result was accepted, for those of which a person accepted all that differs."""
+    found = {key: [one for one in mine if acceptable(one)] for key, mine in _differences(baseline, results).items()}
+    return {key: mine[0].accepted for key, mine in found.items() if mine and all(one.accepted for one in mine)}
 
 
-def accepted_memory(held: BaselineComparison, base: Look, now: Look) -> str:
-    """Return why the memory that a place takes more than in the baseline was accepted; empty where it was not."""
-    shifts = beyond(base, now)
-    grown = tuple(one for one in shifts if one.up)
-    entry = Entry(Difference.MEMORY_UP, *now.place, _box(base), _box(now), "", shifts=grown)
-    return with_accepted([entry], held.accepted)[0].accepted if grown else ""
+def accepted_memory(baseline: BaselineComparison, base: ScenarioResult, now: ScenarioResult) -> str:
+    """Return why memory beyond the baseline's was accepted; empty where it was not."""
+    grown = tuple(one for one in beyond(base, now) if one.up)
+    difference = Difference(Change.MEMORY_UP, now.key, base, now, "", shifts=grown)
+    return with_accepted([difference], baseline.accepted)[0].accepted if grown else ""
 
 
 def worse(
-    held: BaselineComparison, standing: Mapping[Place, Seen], epoch: str, said: Mapping[Place, str]
+    baseline: BaselineComparison, current: Mapping[ResultKey, LastResult], epoch: str, details: Mapping[ResultKey, str]
 ) -> list[Claim]:
-    """Return what stands and is worse than the baseline, unless it was accepted: quiet claims, one a place.
+    """Return what is worse than the baseline and was not accepted: one quiet claim a key.
 
     ================================= ============================================
-    in the baseline      what stands  claim
+    in the baseline      current      claim
     ================================= ============================================
-    green or flaky       red          still differs from the baseline
-    red in another way   red          fails otherwise than the baseline
-    green                green, more  still differs from the baseline
+    pass or flaky        fail         still differs from the baseline
+    fails in another way fail         fails otherwise than the baseline
+    pass                 pass, more   still differs from the baseline
                          memory
-    anything else                     –
+    any other                         –
     ================================= ============================================
 
-    What stands is what the nights have confirmed, carried answers too; ``said`` is what its failures said tonight.
-    Memory is compared where the machine did not move since the baseline.
+    Memory is compared where the machine did not drift since the baseline.
+
+    Args:
+        baseline: the baseline and what was accepted.
+        current: what the nights have confirmed, cached results included.
+        epoch: since when the machine measures as it does.
+        details: what failures said tonight.
     """
-    bases, found = held.measured(epoch), dict[Place, Claim]()
-    differences = _differences(held, {place: one.look for place, one in standing.items()})
-    for place, seen in standing.items():
-        if seen.word is Word.RED:
-            open_ = [one for one in differences.get(place, ()) if not one.accepted and one.before is not None]
-            told = [(kind, base) for one in open_ if (base := _base(bases, one)) and (kind := _kind(base, seen.look))]
-            if told:
-                kind, base = min(told, key=lambda one: one[0] is not Kind.DIFFERS)
-                found[place] = _claim(held, seen, base, kind, said.get(place, ""))
-        elif seen.word is Word.GREEN and place in bases and not accepted_memory(held, bases[place], seen.look):
-            grown = [one for one in beyond(bases[place], seen.look) if one.up]
+    bases, found = baseline.measured(epoch), dict[ResultKey, Claim]()
+    differences = _differences(baseline, {key: one.result for key, one in current.items()})
+    for key, last in current.items():
+        if last.status is Status.FAIL:
+            open_ = [one for one in differences.get(key, ()) if not one.accepted and one.before is not None]
+            claimed = [(kind, base) for one in open_ for base in [_base(bases, one)] if (kind := _kind(base, last))]
+            if claimed:
+                kind, base = min(claimed, key=lambda one: one[0] is not Kind.DIFFERS)
+                found[key] = _claim(baseline, last, base, kind, details.get(key, ""))
+        elif last.status is Status.PASS and key in bases and not accepted_memory(baseline, bases[key], last.result):
+            grown = [one for one in beyond(bases[key], last.result) if one.up]
             if grown:
                 most = max(grown, key=lambda one: one.after.median - one.before.median)
-                found[place] = _claim(held, seen, bases[place], Kind.DIFFERS, shift=most)
+                found[key] = _claim(baseline, last, bases[key], Kind.DIFFERS, shift=most)
     return list(found.values())
 
 
-def _base(bases: Mapping[Place, Look], entry: Entry) -> Look | None:
-    return bases.get((entry.before.line, entry.before.scenario)) if entry.before else None
+def _base(bases: Results, difference: Difference) -> ScenarioResult | None:
+    return bases.get(difference.before.key) if difference.before else None
 
 
-def _kind(base: Look, now: Look) -> Kind | None:
-    if base.word in {Word.GREEN, Word.FLAKY}:
+def _kind(base: ScenarioResult | None, last: LastResult) -> Kind | None:
+    if base is None:
+        return None
+    if base.status in {Status.PASS, Status.FLAKY}:
         return Kind.DIFFERS
-    return Kind.OTHERWISE if base.word is Word.RED and not alike(base, now) else None
+    return Kind.OTHERWISE if base.status is Status.FAIL and not alike(base, last.result) else None
 
 
 def _claim(
-    held: BaselineComparison, seen: Seen, base: Look, kind: Kind, said: str = "", shift: Shift | None = None
+    baseline: BaselineComparison,
+    last: LastResult,
+    base: ScenarioResult | None,
+    kind: Kind,
+    detail: str = "",
+    shift: Shift | None = None,
 ) -> Claim:
-    said = said or (seen.signatures[0] if seen.signatures else str(seen.look.result))
-    detail = f"{' '.join(said.split())}; the baseline {held.run} is {base.word}"
+    if base is None:
+        raise ValueError("a claim against the baseline needs the baseline's result")
+    text = detail or (last.signatures[0] if last.signatures else last.result.text)
+    detail = f"{' '.join(text.split())}; {base.status} in the baseline {baseline.run}"
     if shift is not None:
-        detail = f"{shift.name} {human_bytes(shift.before.median)} in {held.run}, {human_bytes(shift.after.median)} now"
+        sizes = human_bytes(shift.before.median), human_bytes(shift.after.median)
+        detail = f"{shift.name} {sizes[0]} in {baseline.run}, {sizes[1]} now"
+    versions = base.exact_versions, last.result.exact_versions
     return Claim(
         kind=kind,
-        line=seen.line,
-        scenario=seen.scenario,
-        cell=seen.cell,
+        line=last.line,
+        scenario=last.scenario,
+        cell=last.cell,
         detail=detail,
         fresh=False,
-        since=seen.since if shift is None else seen.level,
-        was=held.run,
+        since=last.since if shift is None else last.level,
+        was=baseline.run,
         was_cell=base.cell,
-        changed=changed_packages(base.exact, seen.look.exact) if base.exact and seen.look.exact else {},
-        signature=seen.signatures[0] if seen.signatures else "",
+        changed=changed_packages(*versions) if all(versions) else {},
+        signature=last.signatures[0] if last.signatures else "",
         figure=shift.name if shift else "",
         bounds=(shift.before.median, shift.after.median) if shift else None,
     )
 
 
-def _differences(held: BaselineComparison, looks: Mapping[Place, Look]) -> dict[Place, list[Entry]]:
-    """Return how the answers of some places differ from the baseline's; a cell that failed has an entry a scenario."""
+def _differences(baseline: BaselineComparison, results: Results) -> dict[ResultKey, list[Difference]]:
+    """Return how some results differ from the baseline's but for memory; a failed cell has a difference a scenario."""
     before, after = (
-        {place: replace(_box(look), figures={}) for place, look in side.items()} for side in (held.looks or {}, looks)
+        {key: replace(one, values={}) for key, one in side.items()} for side in (baseline.results or {}, results)
     )
-    found: dict[Place, list[Entry]] = {}
-    for entry in with_accepted(compare_sides(before, after), held.accepted):
-        if entry.after is not None:
-            found.setdefault((entry.after.line, entry.after.scenario), []).append(entry)
+    found: dict[ResultKey, list[Difference]] = {}
+    for difference in with_accepted(differences(before, after), baseline.accepted):
+        if difference.after is not None:
+            found.setdefault(difference.after.key, []).append(difference)
     return found
 
 
-def _box(look: Look) -> Box:
-    return Box(
-        line=look.line,
-        scenario=look.scenario,
-        cell=look.cell,
-        outcomes=look.result,
-        signatures=look.signatures,
-        figures=look.spreads(),
-        versions=look.versions,
-        gpu=look.gpu,
-    )
-
-
-UNSAID = {Difference.DISAPPEARED, Difference.MISSING}  # the night's own claims say what is gone or missing
+UNSAID = {Change.DISAPPEARED, Change.MISSING}  # the night's own claims say what is gone or missing
 
 
 def load_baseline(folder: RunFolder, reports: Path, matrix: str, issues: Sequence[KnownIssue]) -> BaselineComparison:
@@ -177,17 +177,17 @@ def load_baseline(folder: RunFolder, reports: Path, matrix: str, issues: Sequenc
         ledger = read(old.folder.path / LEDGER, Ledger)
     except HarnessError as error:
         return BaselineComparison(run=baseline.run, note=f"the baseline {baseline.run} cannot be read: {error}")
-    entries = with_accepted(compare_sides(old.boxes, new.boxes, issues), accepted)
-    told = [entry for entry in entries if entry.kind not in UNSAID]
+    entries = with_accepted(differences(old.results, new.results, issues), accepted)
+    told = [entry for entry in entries if entry.change not in UNSAID]
     return BaselineComparison(
         run=baseline.run,
-        looks={place: look_of_box(box) for place, box in old.boxes.items() if not box.outcomes.missing},
+        results={key: one for key, one in old.results.items() if one.outcomes},
         epoch=ledger.epoch if ledger else "",
         accepted=accepted,
         said=tuple(map(_said, told)),
     )
 
 
-def _said(entry: Entry) -> str:
+def _said(entry: Difference) -> str:
     accepted = f" (accepted: {entry.accepted})" if entry.accepted else ""
-    return f"{entry.kind}: {entry.line} · {entry.scenario}: {entry.detail}{accepted}"
+    return f"{entry.change}: {entry.key.series} · {entry.key.scenario}: {entry.detail}{accepted}"

@@ -9,11 +9,12 @@ from enum import StrEnum
 from pydantic import Field
 
 from harness.nightly.flakiness import Rate, rate
-from harness.nightly.ledger import Seen, tallied
-from harness.nightly.look import Look, Word
+from harness.nightly.ledger import LastResult, with_answers
 from harness.nightly.memory import Move
-from harness.store.records import Record
+from harness.store.records import Record, Status
 from harness.verdict.known_issues import Standing
+from harness.verdict.package_diff import package_diff
+from harness.verdict.result import ResultKey, ScenarioResult
 
 
 class Kind(StrEnum):
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     APPEARED = "appeared"
     DISAPPEARED = "disappeared"
     MISSING = "missing"
+    UNAVAILABLE = "unavailable"  # the cell could not be set up: nothing is known of the software
     UNKNOWN = "no answer"  # the scenario, the harness, the network or a busy card is to blame; or no baseline is there
     WITHHELD = "not claimed"  # a regression, an open red or another signature, but the machine moved
 
@@ -46,7 +48,7 @@ class Kind(StrEnum):
 REGRESSIONS = frozenset({Kind.NEW, Kind.MEMORY_UP})
 
 
-OPEN = frozenset({Kind.MISSING, Kind.UNKNOWN, Kind.UNCONFIRMED, Kind.UNEXPLAINED})
+OPEN = frozenset({Kind.MISSING, Kind.UNAVAILABLE, Kind.UNKNOWN, Kind.UNCONFIRMED, Kind.UNEXPLAINED})
 
 
 STANDING = frozenset({Kind.DIFFERS, Kind.OTHERWISE})  # count every night, fresh or not; the last with --strict
@@ -89,6 +91,11 @@ class Claim(Record):
     bounds: tuple[float, float] | None = None
 
     @property
+    def key(self) -> ResultKey:
+        """What it is about."""
+        return ResultKey(self.line, self.scenario)
+
+    @property
     def regression(self) -> bool:
         """Tell whether it makes the morning red."""
         return self.fresh and self.kind in REGRESSIONS
@@ -98,9 +105,9 @@ class Claim(Record):
 class ClaimInput:
     """One place: tonight's look, the last answer, the baseline's, and what is written down about it."""
 
-    look: Look
-    was: Seen | None = None
-    base: Look | None = None
+    result: ScenarioResult
+    was: LastResult | None = None
+    base: ScenarioResult | None = None
     standing: Standing | None = None
     accepted: str = ""  # why, where somebody accepted its answer
     accepted_memory: str = ""  # why, where somebody accepted what memory it takes
@@ -109,58 +116,56 @@ class ClaimInput:
     @property
     def once_green(self) -> bool:
         """Tell whether the baseline or the last answer passed, or passed at times."""
-        words = {self.base.word if self.base else None, self.was.word if self.was else None}
-        return bool(words & {Word.GREEN, Word.FLAKY})
+        words = {self.base.status if self.base else None, self.was.status if self.was else None}
+        return bool(words & {Status.PASS, Status.FLAKY})
 
     @property
     def rate(self) -> Rate:
         """How often the place is red by itself, tonight included."""
-        return rate(tallied(self.look, "", self.was))
+        return rate(with_answers(self.result, "", self.was))
 
     @property
     def edited(self) -> bool:
         """Tell whether the scenario's source is another one than it was; not where either is not known."""
-        sources = {self.was.source if self.was else "", self.look.mark.source}
+        sources = {self.was.source if self.was else "", self.result.source}
         return len(sources) > 1 and "" not in sources
 
     @property
     def edited_alone(self) -> bool:
         """Tell whether the scenario's source changed and nothing that is installed did."""
-        return self.edited and self.was is not None and bool(self.was.lock) and self.was.lock == self.look.mark.lock
+        return self.edited and self.was is not None and bool(self.was.lock) and self.was.lock == self.result.lock
 
 
-def alike(one: Look, other: Look) -> bool:
+def alike(one: ScenarioResult, other: ScenarioResult) -> bool:
     """Tell whether two reds are one failure: a signature in common, or none on both sides and equal outcomes."""
     if one.signatures or other.signatures:
         return bool(set(one.signatures) & set(other.signatures))
-    return one.result == other.result
+    return one.text == other.text
 
 
 def changed_packages(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Return package → (before, after) of what differs; empty text where it is not there."""
-    names = sorted(before.keys() | after.keys())
-    pairs = {name: (before.get(name, ""), after.get(name, "")) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    """Return package → (before, after) of what differs; the text is empty where a side does not have it."""
+    return {one.package: (one.before or "", one.after or "") for one in package_diff(before, after)}
 
 
 def claim_of(
     case: ClaimInput, kind: Kind, detail: str, *, fresh: bool = True, since: str = "", move: Move | None = None
 ) -> Claim:
     """Write a claim about a place; ``move`` is the memory figure that it is about."""
-    look, was = case.look, case.was
-    before, after = was.look.exact if was else {}, look.exact
+    result, was = case.result, case.was
+    before, after = was.result.exact_versions if was else {}, result.exact_versions
     return Claim(
         kind=kind,
-        line=look.line,
-        scenario=look.scenario,
-        cell=look.cell,
+        line=result.key.series,
+        scenario=result.key.scenario,
+        cell=result.cell,
         detail=" ".join(detail.split()),
         fresh=fresh,
         since=since,
         was=was.night if was else "",
         was_cell=was.cell if was else "",
         changed=changed_packages(before, after) if before and after else {},
-        signature=look.signatures[0] if look.signatures else "",
+        signature=result.signatures[0] if result.signatures else "",
         tracker=case.standing.issue.tracker if case.standing else "",
         figure=move.figure if move else "",
         bounds=(move.before, move.now) if move else None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from harness.nightly.claim import Claim, ClaimInput, Kind, alike, claim_of
 from harness.nightly.flakiness import Rate, needed, rate, streak
-from harness.nightly.ledger import tallied
-from harness.nightly.look import Word
+from harness.nightly.ledger import with_answers
 from harness.nightly.memory import Move, beyond, moves
-from harness.store.records import WHOLE_CELL
+from harness.nightly.results import same_inputs
+from harness.store.records import WHOLE_CELL, Status
 from harness.verdict.figures import human_bytes
 from harness.verdict.known_issues import State
 
@@ -34,7 +34,8 @@ def _judge(case: ClaimInput) -> list[Claim]:  # noqa: PLR0911  # one return a ro
     """Return what a place claims; nothing where it is green as it was.
 
     ========================== ==================================================================
-    missing                    missing
+    miss, skip without a GPU   missing
+    unavailable                unavailable
     error                      no answer
     skip                       disappeared, where there was an answer
     a pass and a fail          flaky
@@ -47,23 +48,27 @@ def _judge(case: ClaimInput) -> list[Claim]:  # noqa: PLR0911  # one return a ro
     red, was green or flaky    see :func:`_new_red`
     ========================== ==================================================================
     """
-    look, was = case.look, case.was
-    match look.word:
-        case Word.MISSING:
-            last = f"; last seen {was.word} in {was.night}" if was else ""
-            return [claim_of(case, Kind.MISSING, f"{look.reason or 'no result'}{last}")]
-        case Word.ERROR if case.accepted:
+    result, was = case.result, case.was
+    match result.status:
+        case Status.SKIP if result.lacks_gpu:
+            return [claim_of(case, Kind.MISSING, result.reason or "there was no GPU")]
+        case Status.UNAVAILABLE:
+            return [claim_of(case, Kind.UNAVAILABLE, f"{result.text}{': ' if result.reason else ''}{result.reason}")]
+        case Status.MISS:
+            last = f"; last result {was.status} in {was.night}" if was else ""
+            return [claim_of(case, Kind.MISSING, f"{result.reason or 'no result'}{last}")]
+        case Status.ERROR if case.accepted:
             return [claim_of(case, Kind.ACCEPTED, case.accepted, fresh=False)]
-        case Word.ERROR:
-            return [claim_of(case, Kind.UNKNOWN, f"{look.result}{': ' if look.reason else ''}{look.reason}")]
-        case Word.SKIP:
-            gone = was is not None and was.word is not Word.SKIP
-            return [claim_of(case, Kind.DISAPPEARED, look.reason or "does not apply any more")] if gone else []
-        case Word.FLAKY:
+        case Status.ERROR:
+            return [claim_of(case, Kind.UNKNOWN, f"{result.text}{': ' if result.reason else ''}{result.reason}")]
+        case Status.SKIP:
+            gone = was is not None and was.status is not Status.SKIP
+            return [claim_of(case, Kind.DISAPPEARED, result.reason or "does not apply any more")] if gone else []
+        case Status.FLAKY:
             return [_flaky(case)]
-        case Word.GREEN:
+        case Status.PASS:
             return _green(case)
-        case Word.RED:
+        case Status.FAIL:
             return [_red(case)]
 
 
@@ -77,7 +82,7 @@ def _green(case: ClaimInput) -> list[Claim]:
         return [claim_of(case, Kind.APPEARED, "green")]
     moved = _moved(case)
     memory = [_memory(case, max(moved, key=lambda one: abs(one.now - one.before)))] if moved else []
-    if was is None or was.word is not Word.RED:
+    if was is None or was.status is not Status.FAIL:
         return memory
     if case.rate.flaky:
         return [_flaky(case)]
@@ -87,13 +92,13 @@ def _green(case: ClaimInput) -> list[Claim]:
 
 def _moved(case: ClaimInput) -> tuple[Move, ...]:
     """Return the memory that moved, from the last answer, else from the baseline unless that was said before."""
-    look, was, base = case.look, case.was, case.base
+    result, was, base = case.result, case.was, case.base
     if case.new_epoch:
         return ()
-    moved = moves(was.figures, look.figures) if was is not None and was.gpu == look.gpu else ()
-    if moved or base is None or (was is not None and beyond(base, was.look)):
+    moved = moves(was.figures, result.values) if was is not None and was.gpu == result.gpu else ()
+    if moved or base is None or (was is not None and beyond(base, was.result)):
         return moved
-    return tuple(Move(one.name, one.before.median, one.after.median) for one in beyond(base, look))
+    return tuple(Move(one.name, one.before.median, one.after.median) for one in beyond(base, result))
 
 
 def _memory(case: ClaimInput, move: Move) -> Claim:
@@ -102,26 +107,26 @@ def _memory(case: ClaimInput, move: Move) -> Claim:
         return claim_of(case, Kind.MEMORY_DOWN, detail, move=move)
     if case.accepted_memory:
         return claim_of(case, Kind.ACCEPTED, f"{detail}: {case.accepted_memory}", fresh=False)
-    enough = len(case.look.attempts) >= ENOUGH_MEMORY
+    enough = len(case.result.outcomes) >= ENOUGH_MEMORY
     kind = Kind.MEMORY_UP if enough else Kind.UNCONFIRMED
     return claim_of(case, kind, f"{detail}{'' if enough else ', measured once'}", move=move)
 
 
 def _red(case: ClaimInput) -> Claim:
-    look, was, standing = case.look, case.was, case.standing
-    said = look.reason or str(look.result)
+    result, was, standing = case.result, case.was, case.standing
+    said = result.reason or str(result.text)
     if standing is not None and standing.state is State.KNOWN:
-        same = was is not None and was.word is Word.RED and alike(was.look, look)
+        same = was is not None and was.status is Status.FAIL and alike(was.result, result)
         since = was.since if was is not None and same else ""
         return claim_of(case, Kind.KNOWN, standing.issue.note or said, fresh=False, since=since)
-    if was is not None and was.word is Word.RED and alike(was.look, look):
+    if was is not None and was.status is Status.FAIL and alike(was.result, result):
         kind = Kind.STILL_RED if standing is None else Kind.KNOWN_CHANGED
         return claim_of(case, kind, said, fresh=False, since=was.since)
-    if case.base is not None and case.base.word is Word.RED and alike(case.base, look):
+    if case.base is not None and case.base.status is Status.FAIL and alike(case.base, result):
         return claim_of(case, Kind.STILL_RED, f"{said}; red in the baseline too", fresh=was is not None)
     if case.accepted:
         return claim_of(case, Kind.ACCEPTED, case.accepted, fresh=False)
-    if was is not None and was.word is Word.RED:
+    if was is not None and was.status is Status.FAIL:
         return claim_of(case, Kind.CHANGED if standing is None else Kind.KNOWN_CHANGED, said)
     return _new_red(case, said) if case.once_green else _never_green(case, said)
 
@@ -129,7 +134,7 @@ def _red(case: ClaimInput) -> Claim:
 def _never_green(case: ClaimInput, said: str) -> Claim:
     if case.standing is not None:
         return claim_of(case, Kind.KNOWN_CHANGED, f"red from the first: {said}")
-    if case.base is not None and case.base.word is Word.RED:
+    if case.base is not None and case.base.status is Status.FAIL:
         return claim_of(case, Kind.CHANGED, f"{said}; the baseline is red in another way")
     return claim_of(case, Kind.APPEARED, f"red from the first: {said}")
 
@@ -143,16 +148,17 @@ def _new_red(case: ClaimInput, said: str) -> Claim:
     else                                                        new regression
     =========================================================== ====================
     """
-    reds, history = streak(tallied(case.look, "tonight", case.was))
-    wanted = 1 if case.look.scenario == WHOLE_CELL else needed(history)  # what cannot be set up is not set up again
+    reds, history = streak(with_answers(case.result, "tonight", case.was))
+    wanted = (
+        1 if case.result.key.scenario == WHOLE_CELL else needed(history)
+    )  # what cannot be set up is not set up again
     if reds < wanted:
         if rate(history).flaky:
             return _flaky(case, rate(history), reds)
         if case.edited_alone:
             return claim_of(case, Kind.UNCONFIRMED, f"{said}, where it was green")
         return claim_of(case, Kind.UNCONFIRMED, f"{said}; red {reds} times, {wanted} needed")
-    mark = case.look.mark
-    if mark.whole and case.was is not None and case.was.look.mark == mark:
+    if case.was is not None and same_inputs(case.result, case.was.result):
         moved = "; the machine moved in between" if case.new_epoch else ""
         return claim_of(case, Kind.UNEXPLAINED, f"{said}; nothing that is installed changed{moved}")
     caveat = "; the machine moved in between, so that it may be the cause" if case.new_epoch else ""

@@ -12,40 +12,39 @@ from harness.nightly.control import State, answers
 from harness.nightly.evidence import NightEvidence
 from harness.nightly.flakiness import LEAST, needed, rate
 from harness.nightly.known_issues import REPEATED, Shown, life, mark, told_again
-from harness.nightly.ledger import Ledger, Seen, seen, tallied
-from harness.nightly.look import Look, Place, Word
+from harness.nightly.ledger import LastResult, Ledger, remember, with_answers
 from harness.nightly.memory import watched
-from harness.store.records import WHOLE_CELL, fallback_ids
+from harness.nightly.results import has_answer
+from harness.store.records import WHOLE_CELL, Status, fallback_ids
+from harness.verdict.result import ResultKey, ScenarioResult
 
-ANSWERS = {Word.GREEN, Word.RED, Word.FLAKY, Word.SKIP}
 
-
-def kept(one: Seen, now: NightEvidence) -> bool:
+def kept(one: LastResult, now: NightEvidence) -> bool:
     """Tell whether an earlier answer is still expected: there tonight, carried, or hidden by its cell's failure."""
-    if one.place in now.looks or one.place in now.carried:
+    if one.key in now.results or one.key in now.carried:
         return True
-    return one.line in now.lines and one.scenario != WHOLE_CELL and _hidden(one.place, now)
+    return one.line in now.lines and one.scenario != WHOLE_CELL and _hidden(one.key, now)
 
 
-def _hidden(place: Place, now: NightEvidence) -> bool:
+def _hidden(key: ResultKey, now: NightEvidence) -> bool:
     """Tell whether tonight another one speaks for a place: its cell, its file or its function."""
-    line, scenario = place
-    return any((line, name) in now.looks for name in fallback_ids(scenario) if name != scenario)
+    line, scenario = key
+    return any((line, name) in now.results for name in fallback_ids(scenario) if name != scenario)
 
 
-def settle(now: NightEvidence, judged: Mapping[Place, Sequence[Claim]]) -> Ledger:
+def settle(now: NightEvidence, judged: Mapping[ResultKey, Sequence[Claim]]) -> Ledger:
     """Return the ledger after a night in which the machine was trusted."""
     old = now.ledger
     epoch = now.epoch
-    after = {one.place: one for one in (old.seen if old else ()) if kept(one, now)}
-    for place, look in now.looks.items():
-        made = _after(now, look, {claim.kind for claim in judged[place]}, epoch)
+    after = {one.key: one for one in (old.seen if old else ()) if kept(one, now)}
+    for key, result in now.results.items():
+        made = _after(now, result, {claim.kind for claim in judged[key]}, epoch)
         if made is not None:
-            after[place] = made
-    hidden = after.keys() - now.looks.keys() - now.carried.keys()
-    tried = {look.line: look.mark.lock for look in now.looks.values()}
-    after |= {place: _unsure(after[place], tried.get(place[0], "")) for place in hidden}
-    control = tuple(_control(now, look, epoch) for look in now.control_looks.values() if answers(look))
+            after[key] = made
+    hidden = after.keys() - now.results.keys() - now.carried.keys()
+    tried = {result.key.series: result.lock for result in now.results.values()}
+    after |= {key: _unsure(after[key], tried.get(key[0], "")) for key in hidden}
+    control = tuple(_control(now, result, epoch) for result in now.control_results.values() if answers(result))
     return Ledger(
         night=now.night,
         epoch=epoch,
@@ -56,46 +55,46 @@ def settle(now: NightEvidence, judged: Mapping[Place, Sequence[Claim]]) -> Ledge
     )
 
 
-def _unanswered(now: NightEvidence, answered: Collection[Place]) -> tuple[Place, ...]:
+def _unanswered(now: NightEvidence, answered: Collection[ResultKey]) -> tuple[ResultKey, ...]:
     """Return what was run, tonight or before, and never had an answer, as far as it is still expected."""
-    before = {place for place in (now.ledger.unanswered if now.ledger else ()) if _hidden(place, now)}
-    tonight = {place for place, look in now.looks.items() if look.word not in ANSWERS}
+    before = {key for key in (now.ledger.unanswered if now.ledger else ()) if _hidden(key, now)}
+    tonight = {key for key, result in now.results.items() if not has_answer(result)}
     return tuple(sorted((before | tonight) - set(answered)))
 
 
-def _control(now: NightEvidence, look: Look, epoch: str) -> Seen:
+def _control(now: NightEvidence, result: ScenarioResult, epoch: str) -> LastResult:
     """Return what is kept of a scenario of the control cell; that it disagreed with itself is kept from any night."""
-    was = _before(now.ledger, look) if now.ledger else None
+    was = _before(now.ledger, result) if now.ledger else None
     if was is not None and now.control.state is State.SETTLED and not rate(was.tallies).flaky:
         was = None  # what the machine showed before it moved is no disagreement of the scenario with itself
-    made = seen(_slim(look), now.night, epoch, was, same=True, level=was is not None and was.epoch == epoch)
+    made = remember(_slim(result), now.night, epoch, was, same=True, level=was is not None and was.epoch == epoch)
     return _with_flakes(made, now, was)
 
 
-def _after(now: NightEvidence, look: Look, kinds: set[Kind], epoch: str) -> Seen | None:
+def _after(now: NightEvidence, result: ScenarioResult, kinds: set[Kind], epoch: str) -> LastResult | None:
     """Return what is kept of one place; an answer that is open leaves the earlier one, marked unsure."""
-    was = now.was(look.place)
-    if look.word not in ANSWERS:
-        return _unsure(was, look.mark.lock) if was is not None and look.scenario != WHOLE_CELL else None
-    if Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and look.word is Word.RED):
-        return was and _unsure(was, look.mark.lock).model_copy(update={"tallies": tallied(look, now.night, was)})
-    slim = _slim(look)
-    same = was is not None and was.word is look.word and not kinds & {Kind.CHANGED, Kind.EDITED}
+    was = now.was(result.key)
+    if not has_answer(result):
+        return _unsure(was, result.lock) if was is not None and result.key.scenario != WHOLE_CELL else None
+    if Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and result.status is Status.FAIL):
+        return was and _unsure(was, result.lock).model_copy(update={"tallies": with_answers(result, now.night, was)})
+    slim = _slim(result)
+    same = was is not None and was.status is result.status and not kinds & {Kind.CHANGED, Kind.EDITED}
     level = not kinds & {Kind.MEMORY_UP, Kind.MEMORY_DOWN, Kind.EDITED, Kind.ACCEPTED}
-    made = seen(slim, now.night, epoch, was, same=same, level=level)
-    if look.word is not Word.GREEN:  # what a failed attempt measured is no level
+    made = remember(slim, now.night, epoch, was, same=same, level=level)
+    if result.status is not Status.PASS:  # what a failed attempt measured is no level
         passed = was.figures if was is not None and was.epoch == epoch else {}
         made = made.model_copy(update={"figures": passed})
     return made
 
 
-def _unsure(one: Seen, lock: str) -> Seen:
+def _unsure(one: LastResult, lock: str) -> LastResult:
     return one.model_copy(update={"unsure": True, "tried": lock})
 
 
-def _slim(look: Look) -> Look:
+def _slim(result: ScenarioResult) -> ScenarioResult:
     """Leave out the figures that nothing is claimed about."""
-    return replace(look, figures={name: values for name, values in look.figures.items() if watched(name)})
+    return replace(result, values={name: values for name, values in result.values.items() if watched(name)})
 
 
 def distrusted(now: NightEvidence) -> Ledger | None:
@@ -104,34 +103,34 @@ def distrusted(now: NightEvidence) -> Ledger | None:
     That a scenario of the control cell disagreed with itself is kept of it as a place, too.
     """
     old = now.ledger or Ledger(night=now.night, epoch=now.night)
-    moved = tuple(_moved(now, old, look) for look in now.control_looks.values() if answers(look))
+    moved = tuple(_moved(now, old, result) for result in now.control_results.values() if answers(result))
     if not moved:
         return now.ledger
     control = tuple(_with_flakes(one, now, one) for one in old.control)
-    mine = {look.place for look in now.control_looks.values()}
-    places = tuple(_with_flakes(one, now, one) if one.place in mine else one for one in old.seen)
+    mine = {result.key for result in now.control_results.values()}
+    places = tuple(_with_flakes(one, now, one) if one.key in mine else one for one in old.seen)
     update = {"night": now.night, "facts": now.facts, "control": control, "moved_control": moved, "seen": places}
     return old.model_copy(update=update)
 
 
-def _moved(now: NightEvidence, old: Ledger, look: Look) -> Seen:
-    was = _before(old, look)
-    made = seen(_slim(look), now.night, now.night, None, same=False, level=False)
+def _moved(now: NightEvidence, old: Ledger, result: ScenarioResult) -> LastResult:
+    was = _before(old, result)
+    made = remember(_slim(result), now.night, now.night, None, same=False, level=False)
     if was is not None and rate(was.tallies).flaky:
-        made = made.model_copy(update={"tallies": tallied(look, now.night, was)})
+        made = made.model_copy(update={"tallies": with_answers(result, now.night, was)})
     return _with_flakes(made, now, was)
 
 
-def _before(old: Ledger, look: Look) -> Seen | None:
-    return next((one for one in (*old.control, *old.moved_control) if one.scenario == look.scenario), None)
+def _before(old: Ledger, result: ScenarioResult) -> LastResult | None:
+    return next((one for one in (*old.control, *old.moved_control) if one.scenario == result.key.scenario), None)
 
 
-def _with_flakes(one: Seen, now: NightEvidence, was: Seen | None) -> Seen:
+def _with_flakes(one: LastResult, now: NightEvidence, was: LastResult | None) -> LastResult:
     """Remember that a scenario of the control cell disagreed with itself, tonight or before: it says little then."""
-    look = now.looks.get(one.place)
-    if look is None or look.word is not Word.FLAKY:
+    result = now.results.get(one.key)
+    if result is None or result.status is not Status.FLAKY:
         return one
-    return one.model_copy(update={"tallies": tallied(look, now.night, was)})
+    return one.model_copy(update={"tallies": with_answers(result, now.night, was)})
 
 
 WITHHELD = {Kind.NEW, Kind.MEMORY_UP, Kind.UNCONFIRMED, Kind.UNEXPLAINED, Kind.CHANGED, Kind.KNOWN_CHANGED}
@@ -152,21 +151,21 @@ class Night:
     notes: tuple[str, ...] = ()
 
 
-def to_confirm(now: NightEvidence) -> dict[Place, int]:
+def to_confirm(now: NightEvidence) -> dict[ResultKey, int]:
     """Return how many more attempts each place needs, alone, before it may be called a regression."""
     wanted = {}
-    for look in now.looks.values():
-        case = now.case(look)
+    for result in now.results.values():
+        case = now.case(result)
         kinds = {claim.kind: claim for claim in classify(case)}
-        short = Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and look.word is Word.RED)
-        first = Kind.APPEARED in kinds and look.word is Word.RED and len(look.attempts) < LEAST
-        if look.scenario == WHOLE_CELL or not (short or first):
+        short = Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and result.status is Status.FAIL)
+        first = Kind.APPEARED in kinds and result.status is Status.FAIL and len(result.outcomes) < LEAST
+        if result.key.scenario == WHOLE_CELL or not (short or first):
             continue
         if first:
-            wanted[look.place] = LEAST - len(look.attempts)
+            wanted[result.key] = LEAST - len(result.outcomes)
             continue
-        goal = ENOUGH_MEMORY if look.word is Word.GREEN else needed(case.was.tallies if case.was else ())
-        wanted[look.place] = max(1, goal - len(look.attempts))
+        goal = ENOUGH_MEMORY if result.status is Status.PASS else needed(case.was.tallies if case.was else ())
+        wanted[result.key] = max(1, goal - len(result.outcomes))
     return wanted
 
 
@@ -176,7 +175,7 @@ def conclude(now: NightEvidence) -> Night:
     A night in which the machine cannot be trusted claims no regression and no fix: what would be one is *not claimed*,
     the last answers stay as they were, and what was run is run again.
     """
-    judged = {place: classify(now.case(look)) for place, look in now.looks.items()}
+    judged = {key: classify(now.case(result)) for key, result in now.results.items()}
     before = set(now.ledger.announced) if now.ledger else set()
     found = told_again([claim for claims in judged.values() for claim in claims] + _gone(now) + _unread(now), before)
     if not now.control.trusted:
@@ -194,15 +193,15 @@ def _with_standing(found: Sequence[Claim], now: NightEvidence, ledger: Ledger) -
 
     What is new or open tonight is said as that alone, and what a known issue describes is quiet.
     """
-    told: dict[Place, set[Kind]] = {}
+    told: dict[ResultKey, set[Kind]] = {}
     for claim in found:
-        told.setdefault((claim.line, claim.scenario), set()).add(claim.kind)
+        told.setdefault(claim.key, set()).add(claim.kind)
     standing = {
-        place: one
-        for place, one in ledger.places().items()
-        if (place in now.looks or place in now.carried) and not told.get(place, set()) & SAID
+        key: one
+        for key, one in ledger.last_results().items()
+        if (key in now.results or key in now.carried) and not told.get(key, set()) & SAID
     }
-    said = {place: look.reason for place, look in now.looks.items()}
+    said = {key: result.reason for key, result in now.results.items()}
     worse = {(one.line, one.scenario): one for one in baseline.worse(now.held, standing, ledger.epoch, said)}
     kept = [one for one in found if one.kind is not Kind.STILL_RED or (one.line, one.scenario) not in worse]
     return [*kept, *worse.values()]
@@ -239,7 +238,11 @@ def _gone(now: NightEvidence) -> list[Claim]:
     said += [(one, one.scenario, "is not listed any more") for one in places if one.scenario != WHOLE_CELL]
     return [
         Claim(
-            kind=Kind.DISAPPEARED, line=one.line, scenario=name, detail=f"{text}; last seen {one.word}", was=one.night
+            kind=Kind.DISAPPEARED,
+            line=one.line,
+            scenario=name,
+            detail=f"{text}; last result {one.status}",
+            was=one.night,
         )
         for one, name, text in said
     ]
@@ -252,9 +255,9 @@ def _unread(now: NightEvidence) -> list[Claim]:
 
 def _shown(now: NightEvidence, ledger: Ledger) -> list[Shown]:
     """Return every answer that stands, tonight's and carried ones, for the known issues."""
-    kept = ledger.places()
+    kept = ledger.last_results()
     tonight = [
-        Shown(look, now.night, tonight=True, flaky=rate(kept[place].tallies).flaky if place in kept else False)
-        for place, look in now.looks.items()
+        Shown(result, now.night, tonight=True, flaky=rate(kept[key].tallies).flaky if key in kept else False)
+        for key, result in now.results.items()
     ]
-    return [*tonight, *(Shown(one.look, one.night, tonight=False) for one in now.carried.values())]
+    return [*tonight, *(Shown(one.result, one.night, tonight=False) for one in now.carried.values())]

@@ -28,18 +28,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.nightly.flakiness import rate
-from harness.nightly.ledger import Ledger, Seen, by_scenario
-from harness.nightly.look import NEVER_RUN, Look, Word
+from harness.nightly.ledger import LastResult, Ledger, by_scenario
 from harness.nightly.machine import MachineSnapshot, changes
 from harness.nightly.memory import moves, watched
-from harness.store.records import Status
+from harness.nightly.results import same_inputs
+from harness.store.records import Stage, Status
 from harness.verdict.figures import human_bytes
+from harness.verdict.result import ScenarioResult
 
-Looks = Mapping[str, Look]  # scenario -> what the control cell showed
+Looks = Mapping[str, ScenarioResult]  # scenario -> what the control cell showed
 WITHIN = ("first", "last")
+NEVER_RUN = {Stage.RESOLVE, Stage.INSTALL, Stage.COLLECT}
 WAVERS = "this scenario disagrees with itself in the control cell"
 ANOTHER = "no earlier night had its lock, source and model of GPU"
-ANSWERS = {Word.GREEN, Word.RED, Word.FLAKY}
+ANSWERS = {Status.PASS, Status.FAIL, Status.FLAKY}
 
 
 class State(StrEnum):
@@ -126,9 +128,9 @@ def _unheard(last: Looks, ledger: Ledger, flaky: set[str]) -> tuple[str, ...]:
         f"{name} disagreed with itself in the control cell before: its outcome is left out"
         for name in sorted(flaky & last.keys())
     ]
-    speaking = {name: look for name, look in last.items() if answers(look)}
+    speaking = {name: result for name, result in last.items() if answers(result)}
     if speaking and speaking.keys() <= flaky:
-        measured = any(watched(name) for look in speaking.values() for name in look.figures)
+        measured = any(watched(name) for result in speaking.values() for name in result.values)
         rest = "only the memory of the control cell" if measured else "nothing, for the control cell measures no memory"
         said.append(f"no outcome is left that speaks for the machine: {rest} does")
     if not _comparable(ledger.control, last) and not _comparable(ledger.moved_control, last):
@@ -136,22 +138,22 @@ def _unheard(last: Looks, ledger: Ledger, flaky: set[str]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _wavers(one: Seen) -> bool:
+def _wavers(one: LastResult) -> bool:
     return rate(one.tallies).flaky
 
 
-def answers(look: Look) -> bool:
+def answers(result: ScenarioResult) -> bool:
     """Tell whether a look says anything about the machine: a scenario ran, and passed or failed."""
-    ran = (one for one in look.attempts if one.stage not in NEVER_RUN)
-    return look.word in ANSWERS and any(one.status in {Status.PASS, Status.FAIL} for one in ran)
+    ran = (one for one in result.outcomes if one.stage not in NEVER_RUN)
+    return result.status in ANSWERS and any(one.status in {Status.PASS, Status.FAIL} for one in ran)
 
 
-def _comparable(earlier: tuple[Seen, ...], now: Looks) -> dict[str, Look]:
+def _comparable(earlier: tuple[LastResult, ...], now: Looks) -> dict[str, ScenarioResult]:
     """Return the earlier answers that were given under the same lock and source, on the same model of GPU."""
     return {
-        name: one.look
+        name: one.result
         for name, one in by_scenario(earlier).items()
-        if name in now and now[name].mark.whole and one.look.mark == now[name].mark and one.gpu == now[name].gpu
+        if name in now and same_inputs(now[name], one.result) and one.gpu == now[name].gpu
     }
 
 
@@ -160,19 +162,19 @@ def _differences(old: Looks, new: Looks, flaky: set[str], before: str, after: st
     said = []
     for name in sorted(old.keys() & new.keys()):
         one, other = old[name], new[name]
-        if {one.word, other.word} <= ANSWERS:
-            if one.word is not other.word:
+        if {one.status, other.status} <= ANSWERS:
+            if one.status is not other.status:
                 if name not in flaky:
-                    itself = (before, after) == WITHIN and one.mark.whole and one.mark == other.mark
+                    itself = (before, after) == WITHIN and same_inputs(one, other)
                     wavers = f"; {WAVERS}" if itself else ""
-                    said.append(f"{name}: {before} {one.result}, {after} {other.result}{wavers}")
+                    said.append(f"{name}: {before} {one.text}, {after} {other.text}{wavers}")
                 continue  # figures of a pass and of a fail are not one thing
             said += [
                 f"{name}: {move.figure} {before} {human_bytes(move.before)}, {after} {human_bytes(move.now)}"
-                for move in moves(one.figures, other.figures)
+                for move in moves(one.values, other.values)
             ]
-        elif one.word is not other.word:
-            said.append(f"{name}: {before} {one.word}, {after} {other.word} {other.reason}".rstrip())
+        elif one.status is not other.status:
+            said.append(f"{name}: {before} {one.status}, {after} {other.status} {other.reason}".rstrip())
     return tuple(said)
 
 
@@ -180,6 +182,6 @@ def _silence(first: Looks, last: Looks) -> str:
     if not first and not last:
         return "there is no control cell, or it never ran"
     when = "first" if not any(map(answers, first.values())) else "last"
-    looks = (first if when == "first" else last).values()
-    reasons = sorted({look.reason or str(look.result) for look in looks if look.reason or look.attempts})
+    results = (first if when == "first" else last).values()
+    reasons = sorted({result.reason or str(result.text) for result in results if result.reason or result.outcomes})
     return f"the control cell has no answer when it ran {when}{': ' if reasons else ''}{'; '.join(reasons[:3])}"

@@ -11,11 +11,11 @@ from harness.nightly.baseline import BaselineComparison, accepted_answers, accep
 from harness.nightly.claim import ClaimInput
 from harness.nightly.control import Control, State
 from harness.nightly.known_issues import standing_of
-from harness.nightly.ledger import Ledger, Seen
-from harness.nightly.look import Look, Place, Word
+from harness.nightly.ledger import LastResult, Ledger
 from harness.nightly.machine import MachineSnapshot
-from harness.store.records import WHOLE_CELL
+from harness.store.records import WHOLE_CELL, Status
 from harness.verdict.known_issues import KnownIssue
+from harness.verdict.result import ResultKey, ScenarioResult
 
 STEADY = Control(State.STEADY)
 NOTHING_KNOWN = MachineSnapshot()
@@ -36,46 +36,46 @@ class NightEvidence:
         held: the baseline, and what somebody accepted.
         issues: the known issues.
         control: whether the machine can be trusted.
-        control_looks: what the control cell showed last.
+        control_results: what the control cell showed last.
         facts: the machine at the end of the night.
     """
 
     night: str
     today: dt.date
-    looks: Mapping[Place, Look]
-    carried: Mapping[Place, Seen] = field(default_factory=dict)
+    results: Mapping[ResultKey, ScenarioResult]
+    carried: Mapping[ResultKey, LastResult] = field(default_factory=dict)
     ledger: Ledger | None = None
     lines: frozenset[str] = frozenset()
     held: BaselineComparison = NO_BASELINE
     issues: Sequence[KnownIssue] = ()
     control: Control = STEADY
-    control_looks: Mapping[str, Look] = field(default_factory=dict)
+    control_results: Mapping[str, ScenarioResult] = field(default_factory=dict)
     facts: MachineSnapshot = NOTHING_KNOWN
 
-    def was(self, place: Place) -> Seen | None:
+    def was(self, key: ResultKey) -> LastResult | None:
         """Return the last answer of a place; a cell that cannot be set up counts as green where its line ever was."""
         places = self._places
-        if place in places or place[1] != WHOLE_CELL:
-            return places.get(place)
-        green = [one for one in places.values() if one.line == place[0] and one.word is Word.GREEN]
+        if key in places or key[1] != WHOLE_CELL:
+            return places.get(key)
+        green = [one for one in places.values() if one.line == key[0] and one.status is Status.PASS]
         return green[0].model_copy(update={"scenario": WHOLE_CELL, "tallies": ()}) if green else None
 
-    def case(self, look: Look) -> ClaimInput:
+    def case(self, result: ScenarioResult) -> ClaimInput:
         """Return a place with everything that is known about it."""
-        was, base = self.was(look.place), self._bases.get(look.place)
+        was, base = self.was(result.key), self._bases.get(result.key)
         return ClaimInput(
-            look=look,
+            result=result,
             was=was,
             base=base,
-            standing=standing_of(self.issues, look),
-            accepted=self._accepted.get(look.place, ""),
-            accepted_memory=accepted_memory(self.held, base, look) if base else "",
+            standing=standing_of(self.issues, result),
+            accepted=self._accepted.get(result.key, ""),
+            accepted_memory=accepted_memory(self.held, base, result) if base else "",
             new_epoch=was is not None and was.epoch != self.epoch,
         )
 
     @cached_property
-    def _places(self) -> dict[Place, Seen]:
-        return self.ledger.places() if self.ledger else {}
+    def _places(self) -> dict[ResultKey, LastResult]:
+        return self.ledger.last_results() if self.ledger else {}
 
     @property
     def epoch(self) -> str:
@@ -83,9 +83,9 @@ class NightEvidence:
         return self.night if self.ledger is None or self.control.state is State.SETTLED else self.ledger.epoch
 
     @cached_property
-    def _bases(self) -> Mapping[Place, Look]:
+    def _bases(self) -> Mapping[ResultKey, ScenarioResult]:
         return self.held.measured(self.epoch)
 
     @cached_property
-    def _accepted(self) -> dict[Place, str]:
-        return accepted_answers(self.held, self.looks)
+    def _accepted(self) -> dict[ResultKey, str]:
+        return accepted_answers(self.held, self.results)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.nightly.ledger import Tally
+from harness.nightly.ledger import AnswerLog
 
 CHANCE = 0.001  # reds in a row that a place shows by itself less often than this are no flake
 LEAST, MOST, MOST_FLAKY = 2, 6, 14  # attempts of a new red; a place that is known to be flaky needs more
@@ -44,7 +44,7 @@ class Rate:
         return f"red in {self.red} of {self.all} attempts"
 
 
-def rate(tallies: Sequence[Tally]) -> Rate:
+def rate(tallies: Sequence[AnswerLog]) -> Rate:
     """Count the answers of a place by lock and source."""
     answers: dict[str, str] = {}
     for one in tallies:
@@ -53,7 +53,7 @@ def rate(tallies: Sequence[Tally]) -> Rate:
     return Rate(sum(text.count("R") for text in mixed), sum(len(text) for text in mixed))
 
 
-def needed(tallies: Sequence[Tally]) -> int:
+def needed(tallies: Sequence[AnswerLog]) -> int:
     """Return how many reds in a row, tonight's first included, a place has to show before it is called red.
 
     So many that the rate of its history would give them by chance less than once in a thousand; at least two. A place
@@ -64,7 +64,7 @@ def needed(tallies: Sequence[Tally]) -> int:
     return next((reds for reds in range(LEAST, most) if found.chance(reds) < CHANCE), most)
 
 
-def doubted(tallies: Sequence[Tally]) -> int:
+def doubted(tallies: Sequence[AnswerLog]) -> int:
     """Return how many more passes in a row a place has to show before it is carried; 0 where it never disagreed.
 
     As many as the reds in a row that are asked of a flaky place at most: one pass says nothing about it.
@@ -73,7 +73,7 @@ def doubted(tallies: Sequence[Tally]) -> int:
     return max(0, MOST_FLAKY - (len(text) - len(text.rstrip("G")))) if rate(tallies).flaky else 0
 
 
-def streak(tallies: Sequence[Tally]) -> tuple[int, tuple[Tally, ...]]:
+def streak(tallies: Sequence[AnswerLog]) -> tuple[int, tuple[AnswerLog, ...]]:
     """Return how many reds a history ends with, and the history before them."""
     count, left = 0, list(tallies)
     while left:

@@ -11,12 +11,12 @@ from harness.nightly.baseline import load_baseline
 from harness.nightly.control import Control, State, compare_control
 from harness.nightly.evidence import NightEvidence
 from harness.nightly.ledger import Ledger
-from harness.nightly.look import Look, Place
-from harness.nightly.looks import first_and_last, looks_of
 from harness.nightly.machine import Card, MachineSnapshot
+from harness.nightly.results import first_and_last, night_results
 from harness.report.write import known_issues
 from harness.store.records import WHOLE_CELL, AttemptRecord, HostRecord, RunRecord
 from harness.store.run_folder import RunFolder
+from harness.verdict.result import ResultKey, ScenarioResult
 
 LOST = "no part brought this cell: a runner was lost, or its part was not merged"
 
@@ -39,11 +39,11 @@ def judge_run(folder: RunFolder, reports: Path, ledger: Ledger | None, today: da
     Raises:
         ConfigError: the folder is not a run.
     """
-    record, shown, issues = folder.read_record(), looks_of(folder), known_issues(folder)
+    record, shown, issues = folder.read_record(), night_results(folder), known_issues(folder)
     expected = frozenset({*lines, *shown.cells, *(one.line for one in (ledger.seen if ledger else ()))})
-    looks = {**shown.looks, **_lost(expected - shown.cells.keys(), ledger)}
+    results = {**shown.results, **_lost(expected - shown.cells.keys(), ledger)}
     control = next((line for line, cell in shown.cells.items() if cell.reference), "")
-    mine = {place[1]: look for place, look in looks.items() if place[0] == control}
+    mine = {key[1]: result for key, result in results.items() if key[0] == control}
     facts = _facts(record.host)
     told = [
         (part, compare_control(*_ends(part_looks), ledger, (facts, facts)))
@@ -53,53 +53,53 @@ def judge_run(folder: RunFolder, reports: Path, ledger: Ledger | None, today: da
     situation = NightEvidence(
         night=folder.path.name,
         today=today,
-        looks=looks,
+        results=results,
         ledger=ledger,
         lines=expected,
         held=against,
         issues=issues,
         control=_together(told),
-        control_looks=_ends(mine)[1],
+        control_results=_ends(mine)[1],
         facts=facts,
     )
     return Judged(situation, _notes(told, record))
 
 
-def _lost(lines: Iterable[str], ledger: Ledger | None) -> dict[Place, Look]:
+def _lost(lines: Iterable[str], ledger: Ledger | None) -> dict[ResultKey, ScenarioResult]:
     """Return a missing look for every place that the last night had in a lost line, one where it had none."""
-    found: dict[Place, Look] = {}
+    found: dict[ResultKey, ScenarioResult] = {}
     for line in sorted(lines):
         known = [
             one.scenario for one in (ledger.seen if ledger else ()) if one.line == line and one.scenario != WHOLE_CELL
         ]
         for scenario in known or [WHOLE_CELL]:
-            found[line, scenario] = Look(line, scenario, "", reason=LOST)
+            found[ResultKey(line, scenario)] = ScenarioResult(ResultKey(line, scenario), "", scenario, reason=LOST)
     return found
 
 
-def _ends(looks: Mapping[str, Look]) -> tuple[dict[str, Look], dict[str, Look]]:
-    pairs = {name: first_and_last(look, None) for name, look in looks.items()}
+def _ends(results: Mapping[str, ScenarioResult]) -> tuple[dict[str, ScenarioResult], dict[str, ScenarioResult]]:
+    pairs = {name: first_and_last(result, None) for name, result in results.items()}
     return {name: pair[0] for name, pair in pairs.items()}, {name: pair[1] for name, pair in pairs.items()}
 
 
 def _by_part(
-    looks: Mapping[str, Look], record: RunRecord, attempts: Sequence[AttemptRecord]
-) -> dict[str, dict[str, Look]]:
+    results: Mapping[str, ScenarioResult], record: RunRecord, attempts: Sequence[AttemptRecord]
+) -> dict[str, dict[str, ScenarioResult]]:
     """Cut the control cell's looks by the part that each attempt was made in; a run that was not merged is one part."""
     if not record.parts:
-        return {"": dict(looks)}
-    found: dict[str, dict[str, Look]] = {}
+        return {"": dict(results)}
+    found: dict[str, dict[str, ScenarioResult]] = {}
     hosts = {part.run: part.host for part in record.parts}
-    for name, look in looks.items():
-        rows = [one for one in attempts if (one.cell, one.scenario) == (look.cell, name) and one.attempt]
+    for name, result in results.items():
+        rows = [one for one in attempts if (one.cell, one.scenario) == (result.cell, name) and one.attempt]
         for part in dict.fromkeys(one.part for one in rows):
             own = [one for one in rows if one.part == part]
             names = {figure for one in own for figure in one.figures}
-            gpu = ", ".join(sorted({card.name for card in hosts[part].gpus})) if part in hosts else look.gpu
+            gpu = ", ".join(sorted({card.name for card in hosts[part].gpus})) if part in hosts else result.gpu
             found.setdefault(part, {})[name] = replace(
-                look,
-                attempts=tuple(one.outcome for one in own),
-                figures={key: tuple(one.figures[key] for one in own if key in one.figures) for key in names},
+                result,
+                outcomes=tuple(one.outcome for one in own),
+                values={figure: tuple(one.figures[figure] for one in own if figure in one.figures) for figure in names},
                 gpu=gpu,
             )
     return found or {"": {}}

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.nightly.claim import Claim, Kind
-from harness.nightly.look import Look, Word
+from harness.store.records import Status
 from harness.verdict.known_issues import KnownIssue, Standing, State, standing
+from harness.verdict.result import ScenarioResult
 
 REPEATED = {Kind.KNOWN_CHANGED, Kind.MISSING, Kind.UNKNOWN}  # places of which each is said until it is so no more
 
@@ -17,16 +18,16 @@ REPEATED = {Kind.KNOWN_CHANGED, Kind.MISSING, Kind.UNKNOWN}  # places of which e
 class Shown:
     """A place in the range of known issues: what it shows, in which night, and whether it is known to be flaky."""
 
-    look: Look
+    result: ScenarioResult
     night: str
     tonight: bool
     flaky: bool = False
 
 
-def standing_of(issues: Sequence[KnownIssue], look: Look) -> Standing | None:
+def standing_of(issues: Sequence[KnownIssue], result: ScenarioResult) -> Standing | None:
     """Return what the known issues say about a look; a flaky one, and one without an answer, stands nowhere."""
-    outcome = look.attempts[-1] if look.attempts and look.word in {Word.GREEN, Word.RED} else None
-    return standing(issues, look.scenario, look.versions, outcome, look.signatures)
+    outcome = result.outcomes[-1] if result.outcomes and result.status in {Status.PASS, Status.FAIL} else None
+    return standing(issues, result.key.scenario, result.versions, outcome, result.signatures)
 
 
 def life(issues: Sequence[KnownIssue], shown: Iterable[Shown], before: set[str], today: dt.date) -> list[Claim]:
@@ -55,21 +56,21 @@ def told_again(claims: Iterable[Claim], before: set[str]) -> list[Claim]:
 
 def _gone(issues: Sequence[KnownIssue], issue: KnownIssue, places: Sequence[Shown]) -> Claim | None:
     """Announce an entry whose place passes in its range; what passes is named with the night in which it was seen."""
-    found = [(one, told) for one in places if (told := standing_of(issues, one.look)) and told.issue == issue]
+    found = [(one, told) for one in places if (told := standing_of(issues, one.result)) and told.issue == issue]
     gone = [one for one, told in found if told.state is State.GONE and not one.flaky]
     if not gone:
         return None
     red = [one for one, told in found if told.state is State.KNOWN]
     newest = gone[-1]
-    versions = ", ".join(f"{name} {newest.look.versions[name]}" for name in issue.versions)
-    advice = f"narrow its range, for it is still red in {red[0].look.line}" if red else "remove the entry"
+    versions = ", ".join(f"{name} {newest.result.versions[name]}" for name in issue.versions)
+    advice = f"narrow its range, for it is still red in {red[0].result.key.series}" if red else "remove the entry"
     seen = "" if newest.tonight else f" (seen in {newest.night})"
-    lines = ", ".join(dict.fromkeys(one.look.line for one in gone))
+    lines = ", ".join(dict.fromkeys(one.result.key.series for one in gone))
     return Claim(
         kind=Kind.KNOWN_GONE,
         line=lines,
         scenario=issue.scenario,
-        cell=newest.look.cell,
+        cell=newest.result.cell,
         detail=f"fixed by {versions}? {advice}{seen}",
         signature=issue.signature,
         tracker=issue.tracker,

@@ -1,4 +1,4 @@
-"""What a night leaves to the next one: for every place the last answer, the night it was seen in, and its history."""
+"""What a night leaves to the next one: the last result of each scenario and series, its night, and its history."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from functools import cached_property
 
 from pydantic import ConfigDict, Field
 
-from harness.nightly.look import Look, Mark, Place, Word
 from harness.nightly.machine import MachineSnapshot
-from harness.store.records import Outcome, Record
+from harness.store.records import Outcome, Record, Status
+from harness.verdict.result import ResultKey, ScenarioResult, letters
 
 NIGHTS_KEPT = 30  # of each place's answers: what the rate of a flaky scenario is counted over
 VALUES_KEPT = 12  # of each figure since it last moved: what its noise is judged by
 
 
-class Tally(Record):
-    """The answers of one place in one night: ``R`` and ``G`` in their order, under one lock and source."""
+class AnswerLog(Record):
+    """The answers of one scenario in one night: ``R`` and ``G`` in their order, under one lock and source."""
 
     night: str
     key: str  # lock and source
     answers: str
 
 
-class Seen(Record):
-    """The last answer of one place. ``night`` is when it was seen, ``since`` since when it has been the same.
+class LastResult(Record):
+    """The last result of one scenario in one series, and the night of it; ``since`` is the first night with it.
 
-    ``unsure``: the answer could not be had again since, or was not confirmed; the place is run next night.
+    ``unsure``: the result could not be repeated since, or was not confirmed; the scenario runs next night.
     ``epoch`` is the night since which the machine has measured as it did then: figures of two epochs are not compared.
     """
 
@@ -44,36 +44,37 @@ class Seen(Record):
     lock: str = ""
     source: str = ""
     gpu: str = ""
-    level: str = ""  # the night since which its figures stand where they do
+    level: str = ""  # first night with the current level of its figures
     unsure: bool = False
     tried: str = ""  # the lock under which it could not be had again, or was not confirmed
-    tallies: tuple[Tally, ...] = ()
+    tallies: tuple[AnswerLog, ...] = ()
 
     @property
-    def place(self) -> Place:
-        """Where it was seen."""
-        return (self.line, self.scenario)
+    def key(self) -> ResultKey:
+        """What it is the last result of."""
+        return ResultKey(self.line, self.scenario)
 
     @cached_property
-    def look(self) -> Look:
-        """The answer as a look; its figures are those of several nights."""
-        return Look(
-            line=self.line,
-            scenario=self.scenario,
+    def result(self) -> ScenarioResult:
+        """The result; its figures are those of several nights."""
+        return ScenarioResult(
+            key=self.key,
             cell=self.cell,
-            attempts=tuple(map(Outcome.parse, self.attempts)),
+            recorded_as=self.scenario,
+            outcomes=tuple(map(Outcome.parse, self.attempts)),
             signatures=self.signatures,
-            figures=self.figures,
+            values=self.figures,
             versions=self.versions,
-            mark=Mark(self.lock, self.source),
-            gpu=self.gpu,
             built=self.built,
+            lock=self.lock,
+            source=self.source,
+            gpu=self.gpu,
         )
 
     @property
-    def word(self) -> Word:
-        """What the place showed."""
-        return self.look.word
+    def status(self) -> Status:
+        """The status of the result."""
+        return self.result.status
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
@@ -88,69 +89,66 @@ class Ledger(Record):
     night: str
     epoch: str
     facts: MachineSnapshot = MachineSnapshot()
-    seen: tuple[Seen, ...] = ()
-    control: tuple[Seen, ...] = ()
-    moved_control: tuple[Seen, ...] = ()
+    seen: tuple[LastResult, ...] = ()
+    control: tuple[LastResult, ...] = ()
+    moved_control: tuple[LastResult, ...] = ()
     announced: tuple[str, ...] = ()  # claims that are said again each night, see known.mark
-    unanswered: tuple[Place, ...] = ()  # places that were run and never had an answer
+    unanswered: tuple[ResultKey, ...] = ()  # places that were run and never had an answer
 
     @property
     def settled(self) -> bool:
         """Tell whether the machine was trusted in that night."""
         return not self.moved_control
 
-    def places(self) -> dict[Place, Seen]:
-        """Return place → last answer."""
-        return {one.place: one for one in self.seen}
+    def last_results(self) -> dict[ResultKey, LastResult]:
+        """Return the last result of each key."""
+        return {one.key: one for one in self.seen}
 
 
-def seen(look: Look, night: str, epoch: str, was: Seen | None = None, *, same: bool, level: bool) -> Seen:
-    """Write down tonight's look after an earlier answer.
+def remember(
+    result: ScenarioResult, night: str, epoch: str, was: LastResult | None = None, *, same: bool, level: bool
+) -> LastResult:
+    """Write down tonight's result after an earlier one.
 
     Args:
-        look: what was seen tonight.
+        result: tonight's result.
         night: tonight's name.
         epoch: since when the machine measures as it does.
-        was: the earlier answer, if there is one.
-        same: whether the answer is still the earlier one, so that ``since`` stays.
-        level: whether the figures still stand where they stood, so that their earlier values count on.
+        was: the earlier result, if there is one.
+        same: whether the result is still the earlier one, so that ``since`` stays.
+        level: whether the figures are still at their level, so that their earlier values count on.
     """
     stays = was is not None and level and was.epoch == epoch
     before = was.figures if was is not None and stays else {}
-    return Seen(
-        line=look.line,
-        scenario=look.scenario,
-        cell=look.cell,
+    return LastResult(
+        line=result.key.series,
+        scenario=result.key.scenario,
+        cell=result.cell,
         night=night,
         since=was.since if was is not None and same else night,
         epoch=epoch,
-        attempts=tuple(map(str, look.attempts)),
-        signatures=look.signatures,
-        figures={name: (*before.get(name, ()), *values)[-VALUES_KEPT:] for name, values in look.figures.items()},
-        versions=dict(look.versions),
-        built=dict(look.built),
-        lock=look.mark.lock,
-        source=look.mark.source,
-        gpu=look.gpu,
+        attempts=tuple(map(str, result.outcomes)),
+        signatures=result.signatures,
+        figures={name: (*before.get(name, ()), *values)[-VALUES_KEPT:] for name, values in result.values.items()},
+        versions=dict(result.versions),
+        built=dict(result.built),
+        lock=result.lock,
+        source=result.source,
+        gpu=result.gpu,
         level=was.level if was is not None and stays else night,
-        tallies=tallied(look, night, was),
+        tallies=with_answers(result, night, was),
     )
 
 
-def tallied(look: Look, night: str, was: Seen | None) -> tuple[Tally, ...]:
-    """Return the history of a place with tonight's answers."""
+def with_answers(result: ScenarioResult, night: str, was: LastResult | None) -> tuple[AnswerLog, ...]:
+    """Return the answers of earlier nights with tonight's."""
     before = was.tallies if was is not None else ()
-    answers = look.letters()
+    answers = letters(result.outcomes)
     if not answers:
         return before
-    return (*before, Tally(night=night, key=key(look.mark), answers=answers))[-NIGHTS_KEPT:]
+    return (*before, AnswerLog(night=night, key=f"{result.lock}/{result.source}", answers=answers))[-NIGHTS_KEPT:]
 
 
-def key(mark: Mark) -> str:
-    """Write a mark as one word."""
-    return f"{mark.lock}/{mark.source}"
-
-
-def by_scenario(control: tuple[Seen, ...]) -> Mapping[str, Seen]:
-    """Return scenario → answer of the control cell."""
+def by_scenario(control: tuple[LastResult, ...]) -> Mapping[str, LastResult]:
+    """Return scenario → last result of the control cell."""
     return {one.scenario: one for one in control}

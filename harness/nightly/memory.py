@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.nightly.look import Look, Word
-from harness.verdict.measures import MEMORY_ABSOLUTE, MEMORY_RELATIVE
-from harness.verdict.noise import Spread, changed, spread
-from harness.verdict.shifts import ENOUGH, Shift, shifts
+from harness.store.records import Status
+from harness.verdict.result import ScenarioResult
+from harness.verdict.statistics import ENOUGH, Shift, Spread, memory_shifts, moved, spread
 
 ALLOCATOR = ("allocated", "allocated_peak", "reserved", "reserved_peak", "active", "active_peak")
 OWN_BYTES = ("bytes", "_memory")  # endings of a scenario's own figures (``x.``) that are memory
@@ -52,24 +51,24 @@ def moves(before: Mapping[str, Sequence[float]], now: Mapping[str, Sequence[floa
             continue
         old, new = spread(before[name]), spread(now[name])
         apart = new.low > old.high or new.high < old.low
-        if apart and changed(old, new, absolute=MEMORY_ABSOLUTE, relative=MEMORY_RELATIVE):
+        if apart and moved(name, old, new):
             found.append(Move(name, old.median, new.median))
     return tuple(found)
 
 
-def beyond(base: Look, now: Look) -> tuple[Shift, ...]:
+def beyond(base: ScenarioResult, now: ScenarioResult) -> tuple[Shift, ...]:
     """Return the watched figures that moved from the baseline, on one model of GPU, where both passed.
 
     Beyond what :func:`moves` asks, a baseline of fewer than three attempts is given the room that ``harness compare``
     gives it, so that what is claimed can be accepted. Of now it is taken that it will be measured three times.
     """
-    if base.gpu != now.gpu or "," in now.gpu or base.word is not Word.GREEN or now.word is not Word.GREEN:
+    if base.gpu != now.gpu or "," in now.gpu or base.status is not Status.PASS or now.status is not Status.PASS:
         return ()
-    moved = {one.figure for one in moves(base.figures, now.figures)}
-    before, after = (_watched(look) for look in (base, now))
+    found = {one.figure for one in moves(base.values, now.values)}
+    before, after = (_watched(one) for one in (base, now))
     sure = {name: replace(one, count=max(one.count, ENOUGH)) for name, one in after.items()}
-    return tuple(one for one in shifts(before, sure) if one.name in moved)
+    return tuple(one for one in memory_shifts(before, sure) if one.name in found)
 
 
-def _watched(look: Look) -> dict[str, Spread]:
-    return {name: one for name, one in look.spreads().items() if watched(name)}
+def _watched(result: ScenarioResult) -> dict[str, Spread]:
+    return {name: one for name, one in result.figures.items() if watched(name)}

@@ -28,10 +28,9 @@ from harness.nightly.evidence import NightEvidence
 from harness.nightly.flakiness import MOST_FLAKY
 from harness.nightly.judge_run import judge_run
 from harness.nightly.ledger import Ledger
-from harness.nightly.look import Look, Place
-from harness.nightly.looks import first_and_last, looks_of
 from harness.nightly.machine import MachineSnapshot, read_machine
 from harness.nightly.record import BEGUN, ENDED, LEDGER, Begun, CarriedCount, Ended, Searched, last_night
+from harness.nightly.results import first_and_last, night_results
 from harness.nightly.searches import Budget, SearchContext, Searcher, not_searched, suspects, write_drafts
 from harness.nightly.selection import Selection, Wanted, select_cells
 from harness.nightly.stages import Stages
@@ -48,8 +47,11 @@ from harness.session.resume import plan_again
 from harness.store.journal import Journal, Listener
 from harness.store.records import WHOLE_CELL, Outcome, Reason, RunKind, RunRecord, Stage, Status, series_names
 from harness.store.run_folder import RunFolder, folder_name
+from harness.verdict.result import ResultKey, ScenarioResult
 
-Again = Callable[[Mapping[Place, int]], Mapping[Place, Look]]  # so many more attempts; returns all of them
+Again = Callable[
+    [Mapping[ResultKey, int]], Mapping[ResultKey, ScenarioResult]
+]  # so many more attempts; returns all of them
 
 
 def confirm(now: NightEvidence, again: Again) -> NightEvidence:
@@ -58,18 +60,16 @@ def confirm(now: NightEvidence, again: Again) -> NightEvidence:
     One first: a place that answers otherwise drops out. Then all that are still needed. A place that got no new attempt
     is not asked for again.
     """
-    stuck: set[Place] = set()
+    stuck: set[ResultKey] = set()
     for number in range(MOST_FLAKY):
-        wanted = {place: count for place, count in to_confirm(now).items() if place not in stuck}
+        wanted = {key: count for key, count in to_confirm(now).items() if key not in stuck}
         if not wanted:
             break
         found = again(wanted if number else dict.fromkeys(wanted, 1))
         stuck |= {
-            place
-            for place in wanted
-            if place not in found or len(found[place].attempts) <= len(now.looks[place].attempts)
+            key for key in wanted if key not in found or len(found[key].outcomes) <= len(now.results[key].outcomes)
         }
-        now = replace(now, looks={**now.looks, **found})
+        now = replace(now, results={**now.results, **found})
     return now
 
 
@@ -116,16 +116,16 @@ class Nightly:
         self.facts = read_machine()
         return self.situation()
 
-    def _again(self, wanted: Mapping[Place, int]) -> Mapping[Place, Look]:
+    def _again(self, wanted: Mapping[ResultKey, int]) -> Mapping[ResultKey, ScenarioResult]:
         attempts = sum(wanted.values())
         self.echo(f"{len(wanted)} to be seen again, alone: {attempts} attempt{'' if attempts == 1 else 's'}")
-        return {place: self._told(look) for place, look in self.stages.again(wanted).items()}
+        return {key: self._told(result) for key, result in self.stages.again(wanted).items()}
 
     def _last(self, control: PlannedCell) -> None:
         """Run the control cell once more, remembering where its last attempts begin."""
         if self.begun.before_last is None:
-            mine = [look for look in looks_of(self.folder).looks.values() if look.cell == control.cell.id]
-            counts = {look.scenario: len(look.attempts) for look in mine if look.scenario != WHOLE_CELL}
+            mine = [result for result in night_results(self.folder).results.values() if result.cell == control.cell.id]
+            counts = {result.key.scenario: len(result.outcomes) for result in mine if result.key.scenario != WHOLE_CELL}
             self.keep(before_last=counts)
         self.stages.control_again(control, self.begun.before_last or {})
 
@@ -136,35 +136,35 @@ class Nightly:
 
     def situation(self) -> NightEvidence:
         """Return the night as its folder has it now."""
-        shown = looks_of(self.folder)
+        shown = night_results(self.folder)
         issues = known_issues(self.folder)
         control = [line for line, cell in shown.cells.items() if self.control and cell.id == self.control.cell.id]
-        mine = {look.scenario: look for look in shown.looks.values() if look.line in control}
+        mine = {result.key.scenario: result for result in shown.results.values() if result.key.series in control}
         cuts = self.begun.before_last or {}
-        pairs = {name: first_and_last(look, cuts.get(name)) for name, look in mine.items()}
+        pairs = {name: first_and_last(result, cuts.get(name)) for name, result in mine.items()}
         first = {name: pair[0] for name, pair in pairs.items()}
         last = {name: pair[1] for name, pair in pairs.items()}
-        looks = {place: self._told(look) for place, look in shown.looks.items()}
+        results = {key: self._told(result) for key, result in shown.results.items()}
         against = load_baseline(self.folder, self.folder.path.parent, self.begun.matrix, issues)
         return NightEvidence(
             night=self.folder.path.name,
             today=self.begun.today,
-            looks=looks,
+            results=results,
             carried=self.choice.carried,
             ledger=self.ledger,
             lines=frozenset(one.line for one in self.begun.planned),
             held=against,
             issues=issues,
             control=compare_control(first, last, self.ledger, (self.begun.facts, self.facts)),
-            control_looks=last,
+            control_results=last,
             facts=self.facts,
         )
 
-    def _told(self, look: Look) -> Look:
+    def _told(self, result: ScenarioResult) -> ScenarioResult:
         """Add what went wrong with a whole stage to what is missing."""
-        if look.attempts or not self.stages.trouble:
-            return look
-        return replace(look, reason=f"{look.reason}: {self.stages.trouble}".strip(": "))
+        if result.outcomes or not self.stages.trouble:
+            return result
+        return replace(result, reason=f"{result.reason}: {self.stages.trouble}".strip(": "))
 
 
 CUT_OFF = Outcome(Status.MISS, Stage.RUN, Reason.INTERRUPTED)
@@ -225,11 +225,11 @@ def close_cut_off(folder: RunFolder) -> None:
     journal = Journal(folder.journal_file)
     try:
         for event in folder.events("attempt_started"):
-            place = (event["cell"], event["scenario"], event["attempt"])
-            if place not in ended:
-                row = not_started(*place[:2], CUT_OFF, "the night was killed while it ran")
-                journal.attempt(row.model_copy(update={"attempt": place[2]}))
-                ended.add(place)
+            key = (event["cell"], event["scenario"], event["attempt"])
+            if key not in ended:
+                row = not_started(*key[:2], CUT_OFF, "the night was killed while it ran")
+                journal.attempt(row.model_copy(update={"attempt": key[2]}))
+                ended.add(key)
     finally:
         journal.close()
 
@@ -327,7 +327,7 @@ def close(folder: RunFolder, now: NightEvidence, night: Night, about: Closing) -
 def _ended(record: RunRecord, folder: RunFolder, now: NightEvidence, night: Night, about: Closing) -> Ended:
     code = exit_code(night.claims, now.control, strict=about.strict)
     lines = series_names(record.cells, record.name)
-    words = Counter(look.word.value for look in now.looks.values())
+    words = Counter(result.status.value for result in now.results.values())
     against = load_baseline(folder, about.reports, record.name, now.issues)
     tested = {line: cell for cell in record.cells for line in [lines[cell.id]]}
     return Ended(
@@ -362,7 +362,7 @@ def _ended(record: RunRecord, folder: RunFolder, now: NightEvidence, night: Nigh
 def _carried(now: NightEvidence) -> tuple[CarriedCount, ...]:
     """Group what was carried by the night in which it was seen."""
     nights = sorted({one.night for one in now.carried.values()})
-    groups = {night: sorted(place for place, one in now.carried.items() if one.night == night) for night in nights}
+    groups = {night: sorted(key for key, one in now.carried.items() if one.night == night) for night in nights}
     return tuple(CarriedCount(night=night, count=len(mine), places=tuple(mine)) for night, mine in groups.items())
 
 

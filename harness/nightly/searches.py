@@ -15,7 +15,6 @@ from harness.matrix.cell import Cell, display_version
 from harness.matrix.git import open_repository
 from harness.matrix.paths import short_path
 from harness.nightly.claim import Claim, Kind
-from harness.nightly.look import Place
 from harness.nightly.record import Searched
 from harness.report.issue.draft import draft
 from harness.report.write import write_views
@@ -44,6 +43,7 @@ from harness.store.journal import Listener
 from harness.store.records import function_of
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run
+from harness.verdict.result import ResultKey
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class Suspect:
         return self.claims[0]
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[ResultKey, ...]:
         """Every place that the answer is for."""
-        return tuple((claim.line, claim.scenario) for claim in self.claims)
+        return tuple(claim.key for claim in self.claims)
 
     @property
     def key(self) -> str:
@@ -343,7 +343,7 @@ def write_drafts(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Write one draft a signature into the night's folder; return their names, and why others could not be made."""
     made, said = list[str](), list[str]()
-    answers = {place: one for one in searches for place in one.places}
+    answers = {key: one for one in searches for key in one.places}
     for claim in {one.signature: one for one in claims if one.kind is Kind.NEW and one.signature}.values():
         found = answers.get((claim.line, claim.scenario))
         try:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.nightly.flakiness import doubted
-from harness.nightly.ledger import Ledger, Seen
-from harness.nightly.look import Place, Word
-from harness.store.records import WHOLE_CELL, function_of
+from harness.nightly.ledger import LastResult, Ledger
+from harness.store.records import WHOLE_CELL, Status, function_of
+from harness.verdict.result import ResultKey
 
 NEVER = "it never had an answer"
-SETTLED = {Word.GREEN, Word.SKIP}  # answers that need not be asked for again while nothing changes
+SETTLED = {Status.PASS, Status.SKIP}  # answers that need not be asked for again while nothing changes
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Selection:
 
     run: Mapping[str, tuple[str, ...]]
     why: Mapping[str, str]  # cell -> reason, in words
-    carried: Mapping[Place, Seen] = field(default_factory=dict)
+    carried: Mapping[ResultKey, LastResult] = field(default_factory=dict)
 
 
 def select_cells(planned: Sequence[Wanted], ledger: Ledger | None, *, everything: bool = False) -> Selection:
@@ -48,10 +48,10 @@ def select_cells(planned: Sequence[Wanted], ledger: Ledger | None, *, everything
     else                                                                      carried
     ========================================================================= =======
     """
-    seen = ledger.places() if ledger else {}
-    run, why, carried = dict[str, tuple[str, ...]](), dict[str, str](), dict[Place, Seen]()
+    seen = ledger.last_results() if ledger else {}
+    run, why, carried = dict[str, tuple[str, ...]](), dict[str, str](), dict[ResultKey, LastResult]()
     for one in planned:
-        mine = {place: each for place, each in seen.items() if place[0] == one.line}
+        mine = {key: each for key, each in seen.items() if key[0] == one.line}
         reason = _whole_reason(one, mine, ledger, everything=everything)
         reasons = {reason or _reason(name, one, mine, ledger): None for name in one.sources}
         reasons.pop("", None)
@@ -60,14 +60,14 @@ def select_cells(planned: Sequence[Wanted], ledger: Ledger | None, *, everything
             run[one.cell] = chosen
             why[one.cell] = "; ".join(reasons)
         carried |= {
-            place: each
-            for place, each in mine.items()
-            if place[1] != WHOLE_CELL and function_of(place[1]) in one.sources and function_of(place[1]) not in chosen
+            key: each
+            for key, each in mine.items()
+            if key[1] != WHOLE_CELL and function_of(key[1]) in one.sources and function_of(key[1]) not in chosen
         }
     return Selection(run, why, carried)
 
 
-def _whole_reason(one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None, *, everything: bool) -> str:
+def _whole_reason(one: Wanted, mine: Mapping[ResultKey, LastResult], ledger: Ledger | None, *, everything: bool) -> str:
     if everything or one.control:
         return "the control cell" if one.control else "everything was asked for"
     if ledger is None or not mine:
@@ -83,18 +83,18 @@ def _whole_reason(one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None
 
 
 def _reason(  # noqa: PLR0911  # one return a reason
-    name: str, one: Wanted, mine: Mapping[Place, Seen], ledger: Ledger | None
+    name: str, one: Wanted, mine: Mapping[ResultKey, LastResult], ledger: Ledger | None
 ) -> str:
-    asked = [each for place, each in mine.items() if function_of(place[1]) == name]
+    asked = [each for key, each in mine.items() if function_of(key[1]) == name]
     if not asked:
         without = {(line, function_of(scenario)) for line, scenario in (ledger.unanswered if ledger else ())}
         return NEVER if without & {(one.line, name), (one.line, name.partition("::")[0])} else "a new scenario"
     if not one.sources[name] or any(each.source != one.sources[name] for each in asked):
         return "its source changed"
-    words = sorted({str(each.word) for each in asked if each.word not in SETTLED})
+    words = sorted({str(each.status) for each in asked if each.status not in SETTLED})
     if words:
         return f"{' or '.join(words)} last night"
-    if more := max(doubted(each.tallies) if each.word is Word.GREEN else 0 for each in asked):
+    if more := max(doubted(each.tallies) if each.status is Status.PASS else 0 for each in asked):
         return f"flaky: {more} more passes in a row are needed"
     if any(each.unsure for each in asked):
         return "without an answer last night"

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from harness.envs.cache_dir import CacheDir
 from harness.errors import HarnessError, Interrupted
 from harness.matrix.paths import ScenarioFile
-from harness.nightly.look import Look, Place
-from harness.nightly.looks import looks_of
+from harness.nightly.results import night_results
 from harness.session.context import Options
 from harness.session.plan import Plan, PlannedCell
 from harness.session.run import run_plan
 from harness.store.journal import Listener
 from harness.store.records import Reason, function_of
 from harness.store.run_folder import RunFolder
+from harness.verdict.result import ResultKey, ScenarioResult
 
 
 @dataclass
@@ -40,19 +40,19 @@ class Stages:
         if lacking:
             self._run(replace(self.plan, cells=tuple(lacking)), repeat=repeat, alone=alone)
 
-    def again(self, wanted: Mapping[Place, int]) -> Mapping[Place, Look]:
+    def again(self, wanted: Mapping[ResultKey, int]) -> Mapping[ResultKey, ScenarioResult]:
         """Make so many more attempts of each place, alone, and return them as they then are."""
-        looks, made = looks_of(self.folder).looks, self._made()
+        results, made = night_results(self.folder).results, self._made()
         groups: dict[tuple[str, int], list[str]] = {}
-        for place, more in wanted.items():
-            look = looks[place]
-            groups.setdefault((look.cell, made[look.cell, place[1]] + more), []).append(place[1])
+        for key, more in wanted.items():
+            result = results[key]
+            groups.setdefault((result.cell, made[result.cell, key[1]] + more), []).append(key[1])
         for (cell, goal), scenarios in groups.items():
             files = tuple(file for name in scenarios if (file := self._file(name)) is not None)
             chosen = tuple(one for one in self.plan.cells if one.cell.id == cell)
             self._run(replace(self.plan, cells=chosen, files=files), repeat=goal, alone=True)
-        found = looks_of(self.folder).looks
-        return {place: found[place] for place in wanted if place in found}
+        found = night_results(self.folder).results
+        return {key: found[key] for key in wanted if key in found}
 
     def control_again(self, control: PlannedCell, before: Mapping[str, int]) -> None:
         """Run the control cell once more than it was run before: each scenario has so many attempts."""
@@ -78,7 +78,7 @@ class Stages:
             raise Interrupted
 
     def _lacks(self, cell: str, repeat: int) -> bool:
-        listed, made = self.folder.collected().get(cell), self._made()
+        listed, made = self.folder.journal().listed.get(cell), self._made()
         return not listed or any(made[cell, scenario] < repeat for scenario in listed)
 
     def _made(self) -> Counter[tuple[str, str]]:

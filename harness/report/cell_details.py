@@ -14,7 +14,6 @@ from harness.report.figures import figures
 from harness.report.model import (
     Announcement,
     Attempt,
-    Box,
     Card,
     Check,
     Column,
@@ -24,13 +23,13 @@ from harness.report.model import (
     Parameter,
     Placed,
     Row,
+    TableCell,
     Where,
-    Word,
 )
-from harness.store.records import AttemptRecord, CellRecord, Frame, GpuBefore, Outcome, Reason, Stage, Status
-from harness.verdict.compare import Change, Result, compare, result_of
+from harness.store.records import WHOLE_CELL, AttemptRecord, CellRecord, Frame, GpuBefore, Outcome, Stage
+from harness.verdict.comparison import compare
 from harness.verdict.known_issues import KnownIssue, State, standing
-from harness.verdict.measures import spreads
+from harness.verdict.result import RED, ScenarioResult
 from harness.verdict.signature import recognise
 
 NUMBERED = re.compile(r"(.*\.)(\d+)")
@@ -126,7 +125,7 @@ def announcements(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Annou
     names = {column.id: column.name for column in columns}
     found: dict[Known, list[tuple[str, str]]] = {}
     for row in rows:
-        for box in row.boxes:
+        for box in row.table_cells:
             if box.known is not None and box.known.state is not State.KNOWN:
                 found.setdefault(box.known, []).append((names[box.cell], row.scenario))
     made = [
@@ -153,124 +152,99 @@ def _entry(issue: KnownIssue) -> IssueEntry:
 
 
 LAST_FRAMES = 8
-
-
 NOTE_LIMIT = 2_000  # characters of one note of a scenario
-
-
-NO_ATTEMPT = Outcome(Status.MISS, Stage.RUN, Reason.INTERRUPTED)
-
-
 BEFORE_RUNNING = {Stage.RESOLVE, Stage.INSTALL}
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The attempts that speak for a box, and whether they are the scenario's, its file's or the whole cell's."""
-
-    attempts: tuple[AttemptRecord, ...]
-    applies_to: str = "scenario"
-
-    @property
-    def result(self) -> Result:
-        """Return the verdict over them."""
-        return result_of([attempt.outcome for attempt in self.attempts])
-
-    @property
-    def telling(self) -> AttemptRecord | None:
-        """Return the attempt whose details are shown: the last one that failed, else the last one."""
-        red = [each for each in self.attempts if each.outcome.status in {Status.FAIL, Status.ERROR}]
-        return [*self.attempts, *red][-1] if self.attempts else None
-
-    @property
-    def signature(self) -> KnownFailure | None:
-        """Return what the telling attempt is grouped by; failures that have no signature by their outcome."""
-        telling = self.telling
-        if telling is None or telling.outcome.status not in {Status.FAIL, Status.ERROR}:
-            return None
-        rule = recognise(telling.failure) if telling.failure else None
-        return KnownFailure(
-            id=telling.signature or str(telling.outcome),
-            rule=rule.name if rule else None,
-            tracker=rule.tracker if rule else None,
-            summary=rule.summary if rule else telling.detail,
-        )
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What every box of a run is judged beside: the matrix file, the known issues, the GPUs (UUID → name)."""
+class RunFacts:
+    """What the details of each result need of its run: the matrix file, the known issues, the GPUs (UUID → name)."""
 
     matrix_file: str
     issues: tuple[KnownIssue, ...] = ()
     gpus: Mapping[str, str] = field(default_factory=dict)
 
 
-def box(scenario: str, cell: CellRecord, seen: Seen, reference: Seen | None, around: Surroundings) -> Box:
-    """Make the box of one scenario in one cell; ``reference`` is the same scenario in its reference cell.
+def applies_to(result: ScenarioResult) -> str:
+    """Return for what the attempts of a result were made: ``scenario``, ``file`` or ``cell``."""
+    if result.recorded_as == WHOLE_CELL:
+        return "cell"
+    return "scenario" if "::" in result.recorded_as else "file"
 
-    Figures are over all attempts, everything else that only one attempt can say is the telling one's.
-    """
-    telling, result = seen.telling, seen.result
-    shown = Box(
-        cell=cell.id,
-        word=word_of(result),
-        outcome=str(result),
-        label=_label(result),
-        applies_to=seen.applies_to,
-        change=change_between(reference, seen) if reference else None,
-        signature=seen.signature,
-        known=_known(scenario, cell, seen, around),
-        commands=_commands(scenario, cell.id, around.matrix_file),
+
+def records(result: ScenarioResult) -> tuple[AttemptRecord, ...]:
+    """Return the attempts of a result; a result that was read in short has none."""
+    return tuple(one for one in result.attempts if isinstance(one, AttemptRecord))
+
+
+def decisive(result: ScenarioResult) -> AttemptRecord | None:
+    """Return the attempt whose details are shown."""
+    return next((one for one in records(result) if one is result.decisive), None)
+
+
+def known_failure(result: ScenarioResult) -> KnownFailure | None:
+    """Return what a red result is grouped by: its signature, else its outcome; with the rule that knows it."""
+    one = result.decisive
+    if one is None or one.outcome.status not in RED:
+        return None
+    rule = recognise(one.failure) if one.failure else None
+    return KnownFailure(
+        id=one.signature or str(one.outcome),
+        rule=rule.name if rule else None,
+        tracker=rule.tracker if rule else None,
+        summary=rule.summary if rule else one.detail,
     )
-    if telling is None:
+
+
+def unlisted(cell: CellRecord) -> TableCell:
+    """Return the table cell of a scenario that the cell does not list."""
+    return TableCell(cell.id, None, "", "not listed here")
+
+
+def table_cell(
+    scenario: str, cell: CellRecord, result: ScenarioResult, reference: ScenarioResult | None, facts: RunFacts
+) -> TableCell:
+    """Make the table cell of one result; ``reference`` is the same scenario in the reference cell.
+
+    Figures are over the attempts that count, what only one attempt can tell is from the decisive one.
+    """
+    attempts, deciding = records(result), decisive(result)
+    shown = TableCell(
+        cell=cell.id,
+        status=result.status,
+        outcome=result.text,
+        label=_label(result),
+        applies_to=applies_to(result),
+        change=compare(reference, result) if reference else None,
+        signature=known_failure(result),
+        known=_known(scenario, cell, result, facts),
+        detail=result.reason,
+        commands=_commands(scenario, cell.id, facts.matrix_file),
+    )
+    if deciding is None:
         return shown
     fields = {
-        "ran_on": ran_on(telling),
-        "simulated": telling.simulated,
-        "seconds": telling.seconds,
-        "detail": telling.detail,
-        "frames": tuple(frame_text(frame) for frame in telling.failure.frames[-LAST_FRAMES:])
-        if telling.failure
+        "ran_on": ran_on(deciding),
+        "simulated": deciding.simulated,
+        "seconds": deciding.seconds,
+        "frames": tuple(frame_text(frame) for frame in deciding.failure.frames[-LAST_FRAMES:])
+        if deciding.failure
         else (),
-        "checks": tuple(Check(each.text, each.held, each.detail) for each in telling.expectations),
-        "figures": figures(spreads(seen.attempts), spreads(reference.attempts if reference else ())),
-        "notes": tuple((name, _note(value)) for name, value in telling.notes.items()),
-        "where": where(telling, around.gpus),
-        "placements": placements(telling),
-        "tries": tuple(_try(each) for each in seen.attempts),
+        "checks": tuple(Check(each.text, each.held, each.detail) for each in deciding.expectations),
+        "figures": figures(result.figures, reference.figures if reference else {}),
+        "notes": tuple((name, _note(value)) for name, value in deciding.notes.items()),
+        "where": where(deciding, facts.gpus),
+        "placements": placements(deciding),
+        "tries": tuple(_attempt(each) for each in attempts),
     }
-    return Box(**{**shown.__dict__, **fields})
+    return TableCell(**{**shown.__dict__, **fields})
 
 
-def _known(scenario: str, cell: CellRecord, seen: Seen, around: Surroundings) -> Known | None:
+def _known(scenario: str, cell: CellRecord, result: ScenarioResult, facts: RunFacts) -> Known | None:
     """Ask the known issues; a cell in which nothing could be started says nothing about any of them."""
-    if seen.applies_to == "cell":
+    if applies_to(result) == "cell":
         return None
-    failure = seen.signature
-    names = [name for name in (failure.rule, failure.id) if name] if failure else []
-    return known(around.issues, scenario, cell, seen.result.outcome, names)
-
-
-def word_of(result: Result) -> Word:
-    """Return the word of a result; nothing at all is a miss."""
-    if result.flaky:
-        return Word.FLAKY
-    return Word(result.outcome.status.value) if result.outcome else Word.MISS
-
-
-def change_between(before: Seen, after: Seen) -> Change:
-    """Compare two boxes: outcomes first, and two equal failures by what they are grouped by.
-
-    A flaky side leaves nothing to compare.
-    """
-    if before.result.flaky or after.result.flaky:
-        return Change.SAME if before.result == after.result else Change.UNKNOWN
-    change = compare(before.result.outcome or NO_ATTEMPT, after.result.outcome or NO_ATTEMPT)
-    known = (before.signature, after.signature)
-    if change is Change.SAME and known[0] and known[1] and known[0].key != known[1].key:
-        return Change.CHANGED_FAILURE
-    return change
+    return known(facts.issues, scenario, cell, result.outcome, result.signatures)
 
 
 def frame_text(frame: Frame) -> str:
@@ -278,10 +252,11 @@ def frame_text(frame: Frame) -> str:
     return f"{frame.path}:{frame.line} in {frame.function}"
 
 
-def _label(result: Result) -> str:
-    if result.outcome is None:
-        return "" if result.missing else " / ".join(outcome.reason or outcome.status for outcome in result.outcomes)
-    return (result.outcome.reason or "").replace("_", " ")
+def _label(result: ScenarioResult) -> str:
+    outcomes = result.distinct
+    if len(outcomes) == 1:
+        return (outcomes[0].reason or "").replace("_", " ")
+    return " / ".join(outcome.reason or outcome.status for outcome in outcomes)
 
 
 def _note(value: object) -> str:
@@ -289,7 +264,7 @@ def _note(value: object) -> str:
     return text if len(text) <= NOTE_LIMIT else text[:NOTE_LIMIT] + "…"
 
 
-def _try(attempt: AttemptRecord) -> Attempt:
+def _attempt(attempt: AttemptRecord) -> Attempt:
     return Attempt(attempt.attempt, str(attempt.outcome), attempt.seconds, attempt.isolation, _links(attempt))
 
 
@@ -321,8 +296,3 @@ def _commands(scenario: str, cell: str, matrix_file: str) -> tuple[str, ...]:
     return tuple(
         f"{before}{names[0]}{between}{names[1]}{after}" for before, between, after in command_templates(matrix_file)
     )
-
-
-def latest(attempts: Sequence[AttemptRecord]) -> tuple[AttemptRecord, ...]:
-    """Keep the last record of every attempt number, in the order of the numbers."""
-    return tuple(record for _, record in sorted({each.attempt: each for each in attempts}.items()))

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
 from harness.report.history_trend import SECONDS, Trend, Turn
-from harness.report.model import Word
+from harness.report.model import GLYPHS
 from harness.search.conclusions import change_sentence
 from harness.search.records import ReleaseChange
 from harness.search.scan import Point, Scan
+from harness.store.records import Status
 from harness.verdict.figures import KIB, figure_name, human
-from harness.verdict.measures import unit_of
+from harness.verdict.statistics import unit_of
 
 ZOOM = 0.5  # the axis begins at zero unless all values lie above this share of the largest
 NIGHT = timedelta(days=1)  # a night is drawn until the next one, at most so long
@@ -142,7 +143,7 @@ class Chart:
 class Stretch:
     """Neighbouring nights with one status."""
 
-    word: Word
+    word: Status
     x: float
     width: float
     title: str
@@ -314,7 +315,7 @@ def strip(trend: Trend, period: Period) -> tuple[Stretch, ...]:
         first, last = trend.nights[own[0]].started, trend.nights[own[-1]].started
         nights = f"{first:%Y-%m-%d}" + (f" – {last:%Y-%m-%d}, {len(own)} nights" if len(own) > 1 else "")
         x = round(start, 1)
-        found.append(Stretch(word, x, round(end - x, 1), f"{word.glyph} {word} · {nights}"))
+        found.append(Stretch(word, x, round(end - x, 1), f"{GLYPHS[word]} {word} · {nights}"))
     return tuple(found)
 
 

@@ -14,33 +14,35 @@ from harness.errors import ExitCode
 from harness.report.markdown import CELL_LIMIT, LIMIT, code, cut, shortened, table_text, tracker
 from harness.store.records import WHOLE_CELL
 from harness.verdict.acceptance import counted, is_expected
-from harness.verdict.box import Box, Entry, Kind
-from harness.verdict.compared import Comparison
+from harness.verdict.comparison import Change, Comparison, Difference
 from harness.verdict.known_issues import State
+from harness.verdict.result import ScenarioResult
 
 KIND_ORDER = (  # the most urgent first
-    Kind.MISSING,
-    Kind.NEW_FAILURE,
-    Kind.CHANGED,
-    Kind.MEMORY_UP,
-    Kind.UNKNOWN,
-    Kind.FLAKY,
-    Kind.DISAPPEARED,
-    Kind.APPEARED,
-    Kind.MEMORY_DOWN,
-    Kind.FIXED,
-    Kind.STILL_RED,
+    Change.MISSING,
+    Change.UNAVAILABLE,
+    Change.NEW_FAILURE,
+    Change.CHANGED,
+    Change.MEMORY_UP,
+    Change.UNKNOWN,
+    Change.FLAKY,
+    Change.DISAPPEARED,
+    Change.APPEARED,
+    Change.MEMORY_DOWN,
+    Change.FIXED,
+    Change.STILL_RED,
 )
 KIND_STYLES = {
-    Kind.MISSING: "magenta",
-    Kind.NEW_FAILURE: "red",
-    Kind.CHANGED: "yellow",
-    Kind.MEMORY_UP: "yellow",
-    Kind.FLAKY: "cyan",
-    Kind.FIXED: "green",
-    Kind.MEMORY_DOWN: "green",
+    Change.MISSING: "magenta",
+    Change.UNAVAILABLE: "magenta",
+    Change.NEW_FAILURE: "red",
+    Change.CHANGED: "yellow",
+    Change.MEMORY_UP: "yellow",
+    Change.FLAKY: "cyan",
+    Change.FIXED: "green",
+    Change.MEMORY_DOWN: "green",
 }
-PLURALS = {Kind.NEW_FAILURE: "new failures"}
+PLURALS = {Change.NEW_FAILURE: "new failures"}
 KNOWN_ISSUE = {
     State.KNOWN: "known issue",
     State.CHANGED: "differs from the known issue",
@@ -55,7 +57,7 @@ ROWS = (1_000, 200, 50, 10, 3)  # entries of one kind in Markdown; the first num
 class EntryView:
     """One difference in words. ``tracker`` is that of a known issue; an ``expected`` entry is known or accepted."""
 
-    kind: Kind
+    kind: Change
     scenario: str
     series: str
     detail: str
@@ -75,46 +77,46 @@ class ComparisonView:
     notes: tuple[str, ...]
     summary: str
 
-    def of(self, kind: Kind) -> tuple[EntryView, ...]:
+    def of(self, kind: Change) -> tuple[EntryView, ...]:
         """Return the entries of one kind."""
         return tuple(each for each in self.entries if each.kind is kind)
 
 
 def comparison_view(comparison: Comparison) -> ComparisonView:
     """Put a comparison into words, the most urgent entries first."""
-    ordered = sorted(comparison.entries, key=lambda entry: KIND_ORDER.index(entry.kind))
+    ordered = sorted(comparison.differences, key=lambda one: KIND_ORDER.index(one.change))
     return ComparisonView(
         old=comparison.old,
         new=comparison.new,
-        entries=tuple(_entry_view(entry) for entry in ordered),
+        entries=tuple(_entry_view(one) for one in ordered),
         versions=tuple((series, ", ".join(map(str, changes))) for series, changes in comparison.versions.items()),
         notes=comparison.notes,
         summary=_summary(comparison),
     )
 
 
-def _entry_view(entry: Entry) -> EntryView:
-    remarks = [KNOWN_ISSUE[entry.known.state]] if entry.known else []
-    remarks += [f"accepted: {entry.accepted}"] if entry.accepted else []
+def _entry_view(difference: Difference) -> EntryView:
+    remarks = [KNOWN_ISSUE[difference.known.state]] if difference.known else []
+    remarks += [f"accepted: {difference.accepted}"] if difference.accepted else []
     return EntryView(
-        kind=entry.kind,
-        scenario="every scenario" if entry.scenario == WHOLE_CELL else entry.scenario,
-        series=entry.line,
-        detail=entry.detail,
-        tracker=entry.known.issue.tracker if entry.known else "",
+        kind=difference.change,
+        scenario="every scenario" if difference.key.scenario == WHOLE_CELL else difference.key.scenario,
+        series=difference.key.series,
+        detail=difference.detail,
+        tracker=difference.known.issue.tracker if difference.known else "",
         remark="; ".join(remarks),
-        expected=is_expected(entry),
+        expected=is_expected(difference),
     )
 
 
 def _summary(comparison: Comparison) -> str:
-    counts = Counter(entry.kind for entry in comparison.entries)
+    counts = Counter(one.change for one in comparison.differences)
     kinds = [f"{counts[kind]} {_plural(kind, counts[kind])}" for kind in KIND_ORDER if counts[kind]]
     total = f"{comparison.compared} compared, {comparison.same} unchanged"
     return f"{total}{': ' if kinds else ''}{', '.join(kinds)}."
 
 
-def _plural(kind: Kind, count: int) -> str:
+def _plural(kind: Change, count: int) -> str:
     return PLURALS.get(kind, kind) if count > 1 else kind
 
 
@@ -123,9 +125,9 @@ def exit_sentence(comparison: Comparison, exit_code: ExitCode, fail_on: Sequence
     if exit_code is ExitCode.INCOMPLETE and not comparison.compared:
         return "Nothing was compared: no scenario has a result on both sides."
     if exit_code is ExitCode.INCOMPLETE:
-        number = sum(entry.incomplete for entry in comparison.entries)
+        number = sum(one.incomplete for one in comparison.differences)
         return f"Incomplete: {number} result{' is' if number == 1 else 's are'} missing or invalid."
-    return f"--fail-on {' '.join(fail_on)}: {len(counted(comparison.entries, fail_on))} found." if exit_code else ""
+    return f"--fail-on {' '.join(fail_on)}: {len(counted(comparison.differences, fail_on))} found." if exit_code else ""
 
 
 # Terminal
@@ -202,14 +204,14 @@ def _markdown_row(entry: EntryView) -> str:
 
 def comparison_json(comparison: Comparison, exit_code: ExitCode, fail_on: Sequence[str]) -> dict[str, Any]:
     """Return a comparison as JSON values."""
-    failing = counted(comparison.entries, fail_on)
+    failing = counted(comparison.differences, fail_on)
     return {
         "old": comparison.old,
         "new": comparison.new,
         "exit_code": int(exit_code),
         "compared": comparison.compared,
         "same": comparison.same,
-        "entries": [{**_entry_json(entry), "failing": entry in failing} for entry in comparison.entries],
+        "entries": [{**_entry_json(one), "failing": one in failing} for one in comparison.differences],
         "versions": {
             series: {change.package: [change.before, change.after] for change in changes}
             for series, changes in comparison.versions.items()
@@ -218,22 +220,23 @@ def comparison_json(comparison: Comparison, exit_code: ExitCode, fail_on: Sequen
     }
 
 
-def _entry_json(entry: Entry) -> dict[str, Any]:
+def _entry_json(difference: Difference) -> dict[str, Any]:
+    known = difference.known
     return {
-        "kind": entry.kind.value,
-        "line": entry.line,
-        "scenario": entry.scenario,
-        "detail": entry.detail,
-        "incomplete": entry.incomplete,
-        "known": {"state": entry.known.state.value, "tracker": entry.known.issue.tracker} if entry.known else None,
-        "accepted": entry.accepted or None,
-        "figures": {one.name: [one.before.median, one.after.median] for one in entry.shifts},
-        "before": _side_json(entry.before),
-        "after": _side_json(entry.after),
+        "kind": difference.change.value,
+        "line": difference.key.series,
+        "scenario": difference.key.scenario,
+        "detail": difference.detail,
+        "incomplete": difference.incomplete,
+        "known": {"state": known.state.value, "tracker": known.issue.tracker} if known else None,
+        "accepted": difference.accepted or None,
+        "figures": {one.name: [one.before.median, one.after.median] for one in difference.shifts},
+        "before": _side_json(difference.before),
+        "after": _side_json(difference.after),
     }
 
 
-def _side_json(box: Box | None) -> dict[str, Any] | None:
-    if box is None:
+def _side_json(side: ScenarioResult | None) -> dict[str, Any] | None:
+    if side is None:
         return None
-    return {"cell": box.cell, "result": str(box.outcomes), "signatures": box.signatures, "gpu": box.gpu}
+    return {"cell": side.cell, "result": side.text, "signatures": side.signatures, "gpu": side.gpu}

@@ -8,19 +8,19 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.report.cell_details import Seen, Surroundings, announcements, box, change_between, latest
+from harness.report.cell_details import RunFacts, announcements, known_failure, records, table_cell, unlisted
 from harness.report.figures import memory
 from harness.report.model import (
-    Box,
+    AxisChange,
     Column,
-    Difference,
     Group,
     HeaderBox,
     HeaderRow,
     ReportContext,
     Row,
-    VersionDifference,
+    TableCell,
 )
+from harness.store.journal import JournalContent
 from harness.store.records import (
     WHOLE_CELL,
     AttemptRecord,
@@ -29,12 +29,14 @@ from harness.store.records import (
     RunRecord,
     ScenarioInfo,
     Status,
-    fallback_ids,
     function_of,
 )
-from harness.verdict.compare import Change
+from harness.verdict.comparison import Change, compare
 from harness.verdict.figures import human_bytes
 from harness.verdict.known_issues import KnownIssue
+from harness.verdict.package_diff import PackageChange, package_diff
+from harness.verdict.result import ScenarioResult
+from harness.verdict.results import results_of
 
 
 def ordered_cells(run: RunRecord) -> list[CellRecord]:
@@ -81,15 +83,11 @@ def _column(cell: CellRecord, run: RunRecord, unavailable: str | None) -> Column
     )
 
 
-def version_differences(cell: CellRecord, reference: CellRecord) -> tuple[VersionDifference, ...]:
-    """Return the packages whose versions differ, pinned ones first; empty where one side was never locked."""
+def version_differences(cell: CellRecord, reference: CellRecord) -> tuple[PackageChange, ...]:
+    """Return how a cell differs from its reference, pinned packages first; empty where one was never locked."""
     if not cell.versions or not reference.versions:
         return ()
-    here, there = cell.versions, reference.versions
-    names = sorted({*here, *there}, key=lambda name: (name not in cell.pins, name))
-    return tuple(
-        VersionDifference(name, here.get(name), there.get(name)) for name in names if here.get(name) != there.get(name)
-    )
+    return package_diff(reference.versions, cell.versions, first=cell.pins)
 
 
 def pinned_packages(found: Sequence[Column]) -> list[str]:
@@ -110,79 +108,75 @@ def header(found: Sequence[Column], axes: Sequence[str]) -> tuple[HeaderRow, ...
     return tuple(rows)
 
 
-TOLD = {Change.REGRESSION, Change.FIXED, Change.CHANGED_FAILURE}
+SHOWN = {Change.NEW_FAILURE, Change.FIXED, Change.CHANGED}
+UNCHANGED = {Change.SAME, Change.STILL_RED}
 
-
-Lookup = Mapping[tuple[str, str], Seen]  # (scenario, cell id) -> what was seen
+Lookup = Mapping[tuple[str, str], ScenarioResult]  # (scenario, cell id) -> result
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Neighbouring labels of an axis that say the same."""
+    """Neighbouring labels of an axis with the same result."""
 
     first: str
     last: str
-    seen: Seen
+    result: ScenarioResult
 
 
-def differences(run: RunRecord, rows: Sequence[Row], seen: Lookup) -> tuple[Difference, ...]:
+def axis_changes(run: RunRecord, rows: Sequence[Row], results: Lookup) -> tuple[AxisChange, ...]:
     """Return every change along every axis, one sentence each; settings of the other axes that agree are merged."""
-    found: list[Difference] = []
+    found: list[AxisChange] = []
     for axis in run.axes:
-        lines = _lines(run, axis)
+        settings = _settings(run, axis)
         for row in rows:
-            per_line = [(where, _changes(axis, row, cells, seen)) for where, cells in lines.items()]
-            found += _merge(per_line)
+            found += _merge([(where, _changes(axis, row, cells, results)) for where, cells in settings.items()])
     return tuple(found)
 
 
-def _lines(run: RunRecord, axis: str) -> dict[tuple[str, ...], list[tuple[str, CellRecord]]]:
+def _settings(run: RunRecord, axis: str) -> dict[tuple[str, ...], list[tuple[str, CellRecord]]]:
     """Return, per setting of the other axes, the cells along ``axis`` in the matrix's order."""
     others = [each for each in run.axes if each != axis]
     order = labels_of(run, axis)
-    lines: dict[tuple[str, ...], list[tuple[str, CellRecord]]] = {}
+    found: dict[tuple[str, ...], list[tuple[str, CellRecord]]] = {}
     for cell in sorted(run.cells, key=lambda each: order.index(label(each, axis))):
         where = tuple(f"{other} {label(cell, other) or '–'}" for other in others)
-        lines.setdefault(where, []).append((label(cell, axis) or "–", cell))
-    return {where: cells for where, cells in lines.items() if len(cells) > 1}
+        found.setdefault(where, []).append((label(cell, axis) or "–", cell))
+    return {where: cells for where, cells in found.items() if len(cells) > 1}
 
 
-def _changes(axis: str, row: Row, cells: Sequence[tuple[str, CellRecord]], seen: Lookup) -> list[Difference]:
-    stretches = _stretches([(name, seen[row.scenario, cell.id]) for name, cell in cells])
+def _changes(axis: str, row: Row, cells: Sequence[tuple[str, CellRecord]], results: Lookup) -> list[AxisChange]:
+    here = [(name, results[row.scenario, cell.id]) for name, cell in cells if (row.scenario, cell.id) in results]
+    stretches = _stretches(here)
     pairs = itertools.pairwise(stretches)
-    made = [_difference(axis, row, before, after, lasting=after is stretches[-1]) for before, after in pairs]
-    return [each for each in made if each.change in TOLD]
+    made = [_axis_change(axis, row, before, after, lasting=after is stretches[-1]) for before, after in pairs]
+    return [each for each in made if each.change in SHOWN]
 
 
-def _stretches(results: Sequence[tuple[str, Seen]]) -> list[Stretch]:
-    """Join neighbours that say the same; what gives no answer (skip, miss, error, flaky) is passed over.
-
-    So is a cell in which nothing could be started: it says nothing about the scenario, and is told once, as a cell.
-    """
+def _stretches(results: Sequence[tuple[str, ScenarioResult]]) -> list[Stretch]:
+    """Join neighbours with the same result; what is neither a pass nor a fail is passed over."""
     found: list[Stretch] = []
-    for name, seen in results:
-        outcome = seen.result.outcome
-        if outcome is None or outcome.status not in {Status.PASS, Status.FAIL} or seen.applies_to == "cell":
+    for name, result in results:
+        if result.status not in {Status.PASS, Status.FAIL}:
             continue
-        if found and change_between(found[-1].seen, seen) is Change.SAME:
+        if found and compare(found[-1].result, result) in UNCHANGED:
             found[-1] = replace(found[-1], last=name)
         else:
-            found.append(Stretch(name, name, seen))
+            found.append(Stretch(name, name, result))
     return found
 
 
-def _difference(axis: str, row: Row, before: Stretch, after: Stretch, *, lasting: bool) -> Difference:
-    change = change_between(before.seen, after.seen)
-    culprit = before.seen.signature if change is Change.FIXED else after.seen.signature
+def _axis_change(axis: str, row: Row, before: Stretch, after: Stretch, *, lasting: bool) -> AxisChange:
+    change = compare(before.result, after.result)
+    culprit = known_failure(before.result if change is Change.FIXED else after.result)
     span = f"from {after.first} on" if lasting else f"in {after.first}"
     if not lasting and after.last != after.first:
         span = f"from {after.first} to {after.last}"
     sentence = {
-        Change.REGRESSION: f"passes in {before.last}, fails {span}",
+        Change.NEW_FAILURE: f"passes in {before.last}, fails {span}",
         Change.FIXED: f"fails in {before.last}, passes {span}",
-        Change.CHANGED_FAILURE: f"fails in {before.last} and in another way {span}",
+        Change.CHANGED: f"fails in {before.last} and in another way {span}",
     }.get(change, str(change))
-    return Difference(
+    return AxisChange(
         axis=axis,
         scenario=row.scenario,
         report_row=row.report_row,
@@ -195,9 +189,9 @@ def _difference(axis: str, row: Row, before: Stretch, after: Stretch, *, lasting
     )
 
 
-def _merge(per_line: Sequence[tuple[tuple[str, ...], list[Difference]]]) -> list[Difference]:
+def _merge(per_line: Sequence[tuple[tuple[str, ...], list[AxisChange]]]) -> list[AxisChange]:
     """Say once what holds for every setting of the other axes, else name the settings it holds for."""
-    places: dict[Difference, list[str]] = {}
+    places: dict[AxisChange, list[str]] = {}
     for where, changes in per_line:
         for change in changes:
             places.setdefault(change, []).append(", ".join(where))
@@ -207,28 +201,28 @@ def _merge(per_line: Sequence[tuple[tuple[str, ...], list[Difference]]]) -> list
     ]
 
 
-Found = tuple[Row, Box]
+Member = tuple[Row, TableCell]
 
 
 def groups(rows: Sequence[Row], total_cells: int) -> tuple[Group, ...]:
     """Return one group per failure, the one seen in most cells first."""
-    found: dict[str, list[Found]] = {}
+    found: dict[str, list[Member]] = {}
     for row in rows:
-        for one in row.boxes:
+        for one in row.table_cells:
             if one.signature is not None and one.red:
                 found.setdefault(one.signature.key, []).append((row, one))
     made = [_group(key, members, total_cells) for key, members in found.items()]
     return tuple(sorted(made, key=lambda group: (-len(group.cells), -len(group.scenarios), group.key)))
 
 
-def _group(key: str, members: list[Found], total_cells: int) -> Group:
+def _group(key: str, members: list[Member], total_cells: int) -> Group:
     known = [box.signature for _, box in members if box.signature is not None]
     trackers = [each.tracker for each in known if each.tracker]
     if not trackers:  # no rule knows it: what the scenarios were written for is the next best pointer
         trackers = [row.tracker for row, box in members if row.tracker and box.applies_to == "scenario"]
     return Group(
         key=key,
-        word=members[0][1].word,
+        status=members[0][1].status or Status.FAIL,
         rule=known[0].rule,
         summary=known[0].summary,
         ids=tuple(dict.fromkeys(each.id for each in known)),
@@ -239,20 +233,13 @@ def _group(key: str, members: list[Found], total_cells: int) -> Group:
     )
 
 
-def build(run: RunRecord, attempts: Sequence[AttemptRecord], issues: Sequence[KnownIssue] = ()) -> ReportContext:
-    """Make the context of a report; ``issues`` are the known issues as they stood when the run began.
-
-    A scenario without any attempt in a cell is a miss there, never green. Attempts whose scenario is ``*`` speak for
-    the whole cell, those whose scenario is a file's stem for every scenario of the file that has none of its own.
-    """
-    recorded = _recorded(attempts)
-    infos = _rows(run, attempts)
-    seen = {(info.id, cell.id): _speaking(recorded, info.id, cell.id) for info in infos for cell in run.cells}
-    unavailable = {cell: found[-1].detail for (scenario, cell), found in recorded.items() if scenario == WHOLE_CELL}
-    cells = columns(run, {cell: why for cell, why in unavailable.items() if not _started(recorded, cell)})
-    gpus = {gpu.uuid: gpu.name for gpu in run.host.gpus}
-    around = Surroundings(run.matrix_file, tuple(issues), gpus)
-    rows = tuple(_row(run, info, seen, around) for info in infos)
+def build(run: RunRecord, journal: JournalContent[AttemptRecord], issues: Sequence[KnownIssue] = ()) -> ReportContext:
+    """Make the context of a report; ``issues`` are the known issues as they stood when the run began."""
+    results = lookup(run, journal)
+    infos = _rows(run, results)
+    cells = columns(run, _unavailable(results))
+    facts = RunFacts(run.matrix_file, tuple(issues), {gpu.uuid: gpu.name for gpu in run.host.gpus})
+    rows = tuple(_row(run, info, results, facts) for info in infos)
     return ReportContext(
         name=run.name,
         title=run.title or run.name,
@@ -266,47 +253,33 @@ def build(run: RunRecord, attempts: Sequence[AttemptRecord], issues: Sequence[Kn
         columns=cells,
         rows=rows,
         groups=groups(rows, len(cells)),
-        differences=differences(run, rows, seen),
+        differences=axis_changes(run, rows, results),
         memory=memory(rows),
         announcements=announcements(rows, cells),
     )
 
 
-def _recorded(attempts: Sequence[AttemptRecord]) -> dict[tuple[str, str], tuple[AttemptRecord, ...]]:
-    found: dict[tuple[str, str], list[AttemptRecord]] = {}
-    for attempt in attempts:
-        found.setdefault((attempt.scenario, attempt.cell), []).append(attempt)
-    return {place: latest(records) for place, records in found.items()}
+def lookup(run: RunRecord, journal: JournalContent[AttemptRecord]) -> Lookup:
+    """Return the results of a run by scenario and cell id."""
+    return {(one.key.scenario, one.cell): one for one in results_of(run, journal).values()}
 
 
-def _started(recorded: dict[tuple[str, str], tuple[AttemptRecord, ...]], cell: str) -> bool:
-    """Tell whether anything ran in a cell after all, as it does when a run is resumed."""
-    return any(place == cell and scenario != WHOLE_CELL for scenario, place in recorded)
+def _unavailable(results: Lookup) -> dict[str, str]:
+    """Return the cells in which nothing ran because nothing could be started, each with the reason."""
+    ran = {cell for (_, cell), one in results.items() if one.attempts and one.recorded_as != WHOLE_CELL}
+    found = {cell: one.reason for (_, cell), one in results.items() if one.attempts and one.recorded_as == WHOLE_CELL}
+    return {cell: reason for cell, reason in found.items() if cell not in ran}
 
 
-def _speaking(recorded: dict[tuple[str, str], tuple[AttemptRecord, ...]], scenario: str, cell: str) -> Seen:
-    """Return the attempts that speak for a scenario in a cell: its own, its function's, its file's, the cell's."""
-    for name, applies_to in zip(fallback_ids(scenario), ("scenario", "scenario", "file", "cell"), strict=True):
-        if (name, cell) in recorded:
-            return Seen(recorded[name, cell], applies_to)
-    return Seen(())
-
-
-def _rows(run: RunRecord, attempts: Sequence[AttemptRecord]) -> list[ScenarioInfo]:
-    """Return the scenarios in the order of the field report's rows: every one that was seen, and every expected one.
-
-    A parametrized function is expected as one and seen as several.
-    """
-    expected = {info.id: info for info in run.scenarios}
-    seen = {each.scenario: each for each in attempts if "::" in each.scenario}
-    split = {function_of(scenario) for scenario in seen if "[" in scenario}
-    found = {name: info for name, info in expected.items() if name not in split}
-    for name, attempt in seen.items():
-        if name in split:
-            continue  # one record for the function as a whole, in a cell that could not take it apart
-        declared = expected.get(function_of(name)) or ScenarioInfo(id=name, nodeid=name, row=attempt.row)
-        found[name] = declared.model_copy(update={"id": name})
-    return sorted(found.values(), key=lambda info: (*_report_order(info.row), info.id))
+def _rows(run: RunRecord, results: Lookup) -> list[ScenarioInfo]:
+    """Return the scenarios of all results in the order of the field report's rows; a cell as a whole is no scenario."""
+    declared = {info.id: info for info in run.scenarios}
+    found = []
+    for name in dict.fromkeys(scenario for scenario, _ in results if scenario != WHOLE_CELL):
+        rows = (each.row for (scenario, _), one in results.items() if scenario == name for each in records(one))
+        info = declared.get(function_of(name)) or ScenarioInfo(id=name, nodeid=name, row=next(rows, None))
+        found.append(info.model_copy(update={"id": name}))
+    return sorted(found, key=lambda info: (*_report_order(info.row), info.id))
 
 
 def _report_order(row: str | None) -> tuple[str, int, str]:
@@ -316,13 +289,13 @@ def _report_order(row: str | None) -> tuple[str, int, str]:
     return (letters or "~", int(number or 0), rest)
 
 
-def _row(run: RunRecord, info: ScenarioInfo, seen: Lookup, around: Surroundings) -> Row:
-    boxes = []
+def _row(run: RunRecord, info: ScenarioInfo, results: Lookup, facts: RunFacts) -> Row:
+    found = []
     for cell in ordered_cells(run):
-        reference = reference_of(cell, run)
-        compared = seen[info.id, reference.id] if reference else None
-        boxes.append(box(info.id, cell, seen[info.id, cell.id], compared, around))
-    return Row(info.id, info.row, info.title, info.tracker, tuple(boxes))
+        result, reference = results.get((info.id, cell.id)), reference_of(cell, run)
+        compared = results.get((info.id, reference.id)) if reference else None
+        found.append(unlisted(cell) if result is None else table_cell(info.id, cell, result, compared, facts))
+    return Row(info.id, info.row, info.title, info.tracker, tuple(found))
 
 
 def _machine(host: HostRecord) -> tuple[tuple[str, str], ...]:

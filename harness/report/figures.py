@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.report.model import Box, Figure, MemoryLine, MemoryTable, Row
+from harness.report.model import Figure, MemoryLine, MemoryTable, Row, TableCell
+from harness.store.records import Status
 from harness.verdict.figures import CUDA, HOST, LOAD
-from harness.verdict.measures import OWN, moved, unit_of
-from harness.verdict.noise import Spread
+from harness.verdict.statistics import OWN, Spread, moved, unit_of
 
 BF16 = "bf16_bytes"  # recorded by the scenario: the size of its model in bfloat16
 UNQUANTIZED = 0.8  # share of the bf16 size; a 4-bit model with its unquantized parts stays well below
@@ -32,18 +32,20 @@ def memory(rows: Sequence[Row]) -> tuple[MemoryTable, ...]:
 
 
 def _table(row: Row) -> MemoryTable | None:
-    phases = {phase: size for box in row.boxes for phase, size in _phases(box).items()}
+    phases = {phase: size for box in row.table_cells for phase, size in _phases(box).items()}
     if not phases:
         return None
     phase = LOAD if LOAD in phases else max(phases, key=lambda each: phases[each])
     measures = tuple(
-        name for name in (*CUDA, *HOST) if any(_find(box, name, phase) for box in row.boxes if _measured_on(box, name))
+        name
+        for name in (*CUDA, *HOST)
+        if any(_find(box, name, phase) for box in row.table_cells if _measured_on(box, name))
     )
-    lines = tuple(_line(box, measures, phase) for box in row.boxes)
+    lines = tuple(_line(box, measures, phase) for box in row.table_cells)
     return MemoryTable(row.scenario, row.report_row, row.title, phase, measures, lines)
 
 
-def _phases(box: Box) -> dict[str, float]:
+def _phases(box: TableCell) -> dict[str, float]:
     """Return the largest figure of each phase, CUDA's before the host's."""
     names = CUDA if any(each.name in CUDA for each in box.figures) else HOST
     found: dict[str, float] = {}
@@ -53,24 +55,24 @@ def _phases(box: Box) -> dict[str, float]:
     return found
 
 
-def _measured_on(box: Box, name: str) -> bool:
+def _measured_on(box: TableCell, name: str) -> bool:
     """Tell whether a measure is one of the box's: the host's stands only where there is no CUDA."""
     on_cuda = any(each.name in CUDA for each in box.figures)
     return (name in CUDA) == on_cuda
 
 
-def _find(box: Box, name: str, phase: str) -> Figure | None:
+def _find(box: TableCell, name: str, phase: str) -> Figure | None:
     return next((each for each in box.figures if (each.name, each.phase) == (name, phase)), None)
 
 
-def _line(box: Box, measures: Sequence[str], phase: str) -> MemoryLine:
+def _line(box: TableCell, measures: Sequence[str], phase: str) -> MemoryLine:
     found = [_find(box, name, phase) if _measured_on(box, name) else None for name in measures]
     by_name = dict(zip(measures, found, strict=True))
     allocated, reserved, peak = (_value(by_name.get(name)) for name in CUDA)
     size = _value(_find(box, BF16, ""))
     return MemoryLine(
         cell=box.cell,
-        word=box.word,
+        status=box.status or Status.MISS,
         figures=tuple(found),
         ratio=reserved / allocated if reserved and allocated else None,
         bf16=size,

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
+from harness.history.query import Night
 from harness.report.charts import TREND, Chart, Period, Stretch, strip, trend_charts, turn_style
 from harness.report.history_text import short, since
 from harness.report.history_trend import Trend, Turn
-from harness.report.model import Word
 from harness.report.templates import environment
-from harness.store.history import Night
+from harness.store.records import Status
 from harness.verdict.figures import figure_title, human
-from harness.verdict.measures import OWN, unit_of
+from harness.verdict.statistics import OWN, unit_of
 
 DRAWN = 150  # lines that get charts, about 15 kB each over a year; what changed last comes first
 LISTED = 150  # changes in the table at the top
@@ -72,7 +72,7 @@ class Page:
     changes: tuple[Change, ...]
     more_changes: int
     undrawn: int  # lines whose charts were left out
-    counts: dict[Word, int]
+    counts: dict[Status, int]
 
 
 def page(trends: Sequence[Trend], title: str, hide: Callable[[str], str] = str) -> Page:
@@ -99,14 +99,14 @@ def page(trends: Sequence[Trend], title: str, hide: Callable[[str], str] = str) 
         changes=changes[:LISTED],
         more_changes=max(len(changes) - LISTED, 0),
         undrawn=len(trends) - len(drawn),
-        counts={word: sum(each.word is word for each in trends) for word in Word},
+        counts={word: sum(each.word is word for each in trends) for word in Status},
     )
 
 
 def _newest(trend: Trend) -> tuple[bool, datetime]:
     """Sort red lines before others, and among them what changed last first."""
     moments = [turn.night.started for turn in trend.turns]
-    return trend.word in {Word.FAIL, Word.ERROR}, max(moments, default=trend.nights[0].started)
+    return trend.word in {Status.FAIL, Status.ERROR}, max(moments, default=trend.nights[0].started)
 
 
 def _entry(trend: Trend, period: Period, *, drawn: bool) -> Entry:
@@ -165,7 +165,7 @@ def render(shown: Page) -> str:
         .get_template("history.html.j2")
         .render(
             page=shown,
-            words=list(Word),
+            words=list(Status),
             plot=TREND,
             short=short,
             open=OPEN,

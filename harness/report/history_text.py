@@ -9,17 +9,19 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.report.history_trend import RED, Trend, Turn
-from harness.report.model import Word
+from harness.report.model import GLYPHS
+from harness.store.records import Status
 from harness.verdict.figures import figure_title, human
-from harness.verdict.measures import unit_of
+from harness.verdict.statistics import unit_of
 
 STYLES = {
-    Word.PASS: "green",
-    Word.FAIL: "red",
-    Word.ERROR: "yellow",
-    Word.SKIP: "dim",
-    Word.MISS: "magenta",
-    Word.FLAKY: "cyan",
+    Status.PASS: "green",
+    Status.FAIL: "red",
+    Status.ERROR: "yellow",
+    Status.UNAVAILABLE: "yellow",
+    Status.SKIP: "dim",
+    Status.MISS: "magenta",
+    Status.FLAKY: "cyan",
 }
 NIGHTS = 40  # glyphs in a strip
 VERSIONS = 3  # versions named on one line
@@ -30,7 +32,7 @@ def strip(trend: Trend, length: int = NIGHTS) -> Text:
     """Return the last nights as one glyph each, the newest at the right."""
     text = Text("…" if len(trend.words) > length else "", style="dim")
     for word in trend.words[-length:]:
-        text.append(word.glyph, style=STYLES[word])
+        text.append(GLYPHS[word], style=STYLES[word])
     return text
 
 
@@ -40,7 +42,7 @@ def since(trend: Trend) -> str:
         return "no result in any night"
     nights = f"{trend.word} for {trend.streak} night{'' if trend.streak == 1 else 's'}"
     whole = not trend.by and trend.since is next(
-        night for night, word in zip(trend.nights, trend.words, strict=True) if word is not Word.MISS
+        night for night, word in zip(trend.nights, trend.words, strict=True) if word is not Status.MISS
     )
     when = "all there are" if whole else f"since {trend.since.started:%Y-%m-%d}"
     return f"{nights}, {when}{f' ({short(trend.by)})' if trend.by else ''}"

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.report.cell_details import word_of
-from harness.report.history_steps import steps
-from harness.report.model import Word
-from harness.store.history import Measured, Night, Track
-from harness.verdict.compare import result_of
+from harness.history.query import Measured, Night, Track
+from harness.store.records import Status
 from harness.verdict.figures import CUDA, HOST, LOAD, delta, figure_title, human
-from harness.verdict.measures import OWN, moved, unit_of
-from harness.verdict.noise import Spread
+from harness.verdict.result import outcome_text, status_of
+from harness.verdict.statistics import OWN, Spread, moved, steps, unit_of
 
 SECONDS = "seconds"
-RED = (Word.FAIL, Word.ERROR, Word.FLAKY)
+RED = (Status.FAIL, Status.ERROR, Status.UNAVAILABLE, Status.FLAKY)
 Name = Callable[[str], str]  # what a signature is grouped by: its rule's name where there is one
 
 
@@ -44,7 +41,7 @@ class Trend:
 
     track: Track
     nights: tuple[Night, ...]
-    words: tuple[Word, ...]
+    words: tuple[Status, ...]
     streak: int
     since: Night | None  # the first night of the streak
     by: tuple[str, ...]  # the versions that changed on that night
@@ -52,14 +49,14 @@ class Trend:
     turns: tuple[Turn, ...]
 
     @property
-    def word(self) -> Word:
+    def word(self) -> Status:
         """Return what the last night with an answer says, a miss where none has one."""
-        return next((word for word in reversed(self.words) if word is not Word.MISS), Word.MISS)
+        return next((word for word in reversed(self.words) if word is not Status.MISS), Status.MISS)
 
     @property
     def telling(self) -> bool:
         """Tell whether there is anything to look at: it is not green now, or something changed."""
-        return bool(self.turns) or self.word in RED or self.words[-1] is Word.MISS
+        return bool(self.turns) or self.word in RED or self.words[-1] is Status.MISS
 
     def last(self, figure: str) -> Measured | None:
         """Return the newest value of a figure."""
@@ -72,9 +69,9 @@ class Trend:
 
 def trend(track: Track, nights: Sequence[Night], name: Name = str) -> Trend:
     """Read the nights of one track, at least one, oldest first."""
-    words = tuple(word_of(result_of(night.outcomes)) for night in nights)
+    words = tuple(status_of(night.outcomes) for night in nights)
     streak, first = _streak(words)
-    earlier = [night for night, word in zip(nights[:first], words, strict=False) if word is not Word.MISS]
+    earlier = [night for night, word in zip(nights[:first], words, strict=False) if word is not Status.MISS]
     return Trend(
         track=track,
         nights=tuple(nights),
@@ -87,9 +84,9 @@ def trend(track: Track, nights: Sequence[Night], name: Name = str) -> Trend:
     )
 
 
-def _streak(words: Sequence[Word]) -> tuple[int, int]:
+def _streak(words: Sequence[Status]) -> tuple[int, int]:
     """Return the length of the last streak and the place where it begins."""
-    told = [place for place, word in enumerate(words) if word is not Word.MISS]
+    told = [place for place, word in enumerate(words) if word is not Status.MISS]
     length = 0
     for place in reversed(told):
         if words[place] is not words[told[-1]]:
@@ -98,10 +95,10 @@ def _streak(words: Sequence[Word]) -> tuple[int, int]:
     return length, told[-length] if length else len(words)
 
 
-def _answers(nights: Sequence[Night], words: Sequence[Word], name: Name) -> list[Turn]:
+def _answers(nights: Sequence[Night], words: Sequence[Status], name: Name) -> list[Turn]:
     """Return the changes of outcome, and of the signature where the outcome stayed red."""
     states = [
-        None if word is Word.MISS else (word, _outcome(night), name(night.signature))
+        None if word is Status.MISS else (word, _outcome(night), name(night.signature))
         for night, word in zip(nights, words, strict=True)
     ]
     found = []
@@ -116,8 +113,8 @@ def _answers(nights: Sequence[Night], words: Sequence[Word], name: Name) -> list
 
 
 def _outcome(night: Night) -> str:
-    result = result_of(night.outcomes)
-    return f"flaky ({len(night.outcomes)} attempts)" if result.flaky else str(result)
+    flaky = status_of(night.outcomes) is Status.FLAKY
+    return f"flaky ({len(night.outcomes)} attempts)" if flaky else outcome_text(night.outcomes)
 
 
 def _figures(nights: Sequence[Night]) -> list[Turn]:

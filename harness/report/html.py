@@ -15,9 +15,10 @@ from markupsafe import Markup
 
 from harness.report.cell_details import command_templates, test_of
 from harness.report.context import pinned_packages
-from harness.report.model import Box, Column, Figure, Known, MemoryLine, MemoryTable, Placed, ReportContext, Row, Word
+from harness.report.model import Column, Figure, Known, MemoryLine, MemoryTable, Placed, ReportContext, Row, TableCell
 from harness.report.templates import environment, tracker_url
-from harness.verdict.compare import Change
+from harness.store.records import Status
+from harness.verdict.comparison import Change
 from harness.verdict.figures import delta, figure_name, human
 from harness.verdict.known_issues import State
 
@@ -29,12 +30,13 @@ WHERE = {
     "sim": "partly simulated; see its details",
 }
 BARS = {"cuda_allocated": "a", "cuda_reserved": "r", "cuda_allocated_peak": "p", "host_anon_peak": "a"}
-MARKS = {Change.REGRESSION: "▼", Change.FIXED: "▲", Change.CHANGED_FAILURE: "◆"}
+MARKS = {Change.NEW_FAILURE: "▼", Change.FIXED: "▲", Change.CHANGED: "◆"}
 KNOWN = {
     State.KNOWN: "known issue",
     State.GONE: "known issue not reproduced",
     State.CHANGED: "differs from the known issue",
 }
+NOT_LISTED = "not listed"
 PASSED = "pass:check"  # the most frequent outcome: the page fills it in
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
@@ -49,7 +51,7 @@ def render(context: ReportContext) -> str:
         .render(
             report=context,
             counts=context.counts(),
-            words=list(Word),
+            words=list(Status),
             packages=pinned_packages(context.columns),
             marks=MARKS,
             mark=mark,
@@ -68,14 +70,14 @@ def render(context: ReportContext) -> str:
     )
 
 
-def mark(box: Box) -> str:
+def mark(box: TableCell) -> str:
     """Return the sign of a change against the reference; an unavailable cell has none."""
     return "" if box.change is None or box.applies_to == "cell" else MARKS.get(box.change, "")
 
 
-def describe(row: Row, box: Box, column: Column) -> str:
+def describe(row: Row, box: TableCell, column: Column) -> str:
     """Return the text of a table cell for screen readers and its tooltip."""
-    parts = [f"{row.scenario}, {column.name}: {box.word}"]
+    parts = [f"{row.scenario}, {column.name}: {box.status or NOT_LISTED}"]
     if box.label:
         parts.append(box.label)
     if mark(box):
@@ -148,7 +150,7 @@ def page_data(context: ReportContext) -> str:
 
 
 def _positions(rows: Sequence[Row]) -> dict[FigureKey, int]:
-    names = ((each.name, each.phase, each.unit) for row in rows for box in row.boxes for each in box.figures)
+    names = ((each.name, each.phase, each.unit) for row in rows for box in row.table_cells for each in box.figures)
     return {key: position for position, key in enumerate(dict.fromkeys(names))}
 
 
@@ -160,17 +162,17 @@ def _column(column: Column) -> dict[str, Any]:
         "name": column.name,
         "reference": column.reference,
         "comparedWith": column.compared_with,
-        "versions": [[each.package, each.here, each.reference] for each in column.differences],
+        "versions": [[each.package, each.after, each.before] for each in column.differences],
     }
 
 
 def _row(row: Row, shared: Shared, positions: dict[FigureKey, int]) -> dict[str, Any]:
     base: dict[FigureKey, float] = {}
-    for box in row.boxes:
+    for box in row.table_cells:
         for each in box.figures:
             base.setdefault((each.name, each.phase, each.unit), _short(each.value))
     last, boxes = dict(base), []
-    for box in row.boxes:
+    for box in row.table_cells:
         boxes.append(_box(box, last, shared))
         last |= {(each.name, each.phase, each.unit): _short(each.value) for each in box.figures}
     return {
@@ -186,7 +188,7 @@ def _row(row: Row, shared: Shared, positions: dict[FigureKey, int]) -> dict[str,
     }
 
 
-def _box(box: Box, last: dict[FigureKey, float], shared: Shared) -> dict[str, Any]:
+def _box(box: TableCell, last: dict[FigureKey, float], shared: Shared) -> dict[str, Any]:
     measured = {(each.name, each.phase, each.unit): each for each in box.figures}
     everything = {
         "outcome": "" if box.outcome == PASSED else box.outcome,
@@ -243,7 +245,7 @@ def _known(known: Known | None) -> dict[str, Any] | None:
     return {"state": known.state, **asdict(known.entry), "trackerUrl": tracker_url(known.entry.tracker)}
 
 
-def _signature(box: Box) -> dict[str, str | None] | None:
+def _signature(box: TableCell) -> dict[str, str | None] | None:
     known = box.signature
     if known is None:
         return None

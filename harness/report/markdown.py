@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 
 from harness.report.context import pinned_packages
 from harness.report.html import BADGES, mark, measure_name
-from harness.report.model import Column, Difference, Group, MemoryLine, MemoryTable, ReportContext, Row, Word
+from harness.report.model import AxisChange, Column, Group, MemoryLine, MemoryTable, ReportContext, Row
 from harness.report.templates import environment, tracker_url
+from harness.store.records import Status
 from harness.verdict.figures import human
 
 LIMIT = 65_000  # characters; GitHub refuses an issue body of 65,536
 CELL_LIMIT = 300  # characters of a text that comes from a scenario
 FEW = 12
-PLAIN = {Word.PASS, Word.SKIP}
+PLAIN = {Status.PASS, Status.SKIP}
 SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]|~#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 MENTION = re.compile(r"(?<!\w)@")  # after a letter it mentions nobody: ``dev@1a2b3c4d`` can be copied unchanged
 
@@ -27,7 +28,7 @@ class Selection:
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     groups: tuple[Group, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[AxisChange, ...]
     memory: tuple[MemoryTable, ...] = ()
     versions: bool = True
     text_limit: int = CELL_LIMIT
@@ -56,7 +57,7 @@ def _ever_shorter(context: ReportContext) -> Iterator[Selection]:
     yield chosen
     chosen = _less_memory(chosen)
     yield chosen
-    telling = tuple(row for row in chosen.rows if not all(box.word in PLAIN for box in row.boxes))
+    telling = tuple(row for row in chosen.rows if not all(box.status in PLAIN for box in row.table_cells))
     gone = len(chosen.rows) - len(telling)
     if gone:
         chosen = _without(chosen, f"{gone} scenarios that pass or do not apply everywhere", rows=telling)
@@ -102,7 +103,7 @@ def _render(context: ReportContext, selection: Selection) -> str:
             report=context,
             shown=selection,
             counts=context.counts(),
-            words=list(Word),
+            words=list(Status),
             mark=mark,
             badges=BADGES,
             memory=[line for table in selection.memory for line in memory_lines(table)],

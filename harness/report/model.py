@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from harness.search.conclusions import Conclusion
-from harness.verdict.compare import Change
+from harness.store.records import Status
+from harness.verdict.comparison import Change
 from harness.verdict.known_issues import State
-from harness.verdict.noise import Spread
+from harness.verdict.package_diff import PackageChange
+from harness.verdict.statistics import Spread
 
 
 @dataclass(frozen=True)
@@ -125,46 +126,37 @@ class Placed:
     hooks: tuple[tuple[str, int], ...] = ()
 
 
-class Word(StrEnum):
-    """What stands in a box."""
-
-    PASS = "pass"  # noqa: S105  # a result, not a password
-    FAIL = "fail"
-    ERROR = "error"
-    SKIP = "skip"
-    MISS = "miss"
-    FLAKY = "flaky"
-
-    @property
-    def glyph(self) -> str:
-        """Return the sign that says the same without colour."""
-        return GLYPHS[self]
-
-    @property
-    def meaning(self) -> str:
-        """Explain the word in the legend."""
-        return MEANINGS[self]
-
-
-GLYPHS = {Word.PASS: "✔", Word.FAIL: "✘", Word.ERROR: "⚠", Word.SKIP: "○", Word.MISS: "?", Word.FLAKY: "≈"}
-
-
-MEANINGS = {
-    Word.PASS: "the scenario held",
-    Word.FAIL: "the software under test failed",
-    Word.ERROR: "the script, the harness or the machine failed",
-    Word.SKIP: "does not apply here, with a reason",
-    Word.MISS: "expected, but there is no result",
-    Word.FLAKY: "attempts disagree",
+GLYPHS = {  # the sign that says the same without colour
+    Status.PASS: "✔",
+    Status.FAIL: "✘",
+    Status.ERROR: "⚠",
+    Status.UNAVAILABLE: "⊘",
+    Status.SKIP: "○",
+    Status.MISS: "?",
+    Status.FLAKY: "≈",
 }
+MEANINGS = {  # for the legend
+    Status.PASS: "the scenario held",
+    Status.FAIL: "the software under test failed",
+    Status.ERROR: "the script, the harness or the machine failed",
+    Status.UNAVAILABLE: "the cell could not be set up",
+    Status.SKIP: "does not apply here, with a reason",
+    Status.MISS: "expected, but there is no result",
+    Status.FLAKY: "attempts disagree",
+}
+UNLISTED = "–"  # where a cell does not list the scenario
 
 
 @dataclass(frozen=True)
-class Box:
-    """One scenario in one cell. ``applies_to`` says whether the verdict is the scenario's, its file's or the cell's."""
+class TableCell:
+    """One scenario in one cell of the matrix.
+
+    ``status`` is None where the cell does not list the scenario. ``applies_to`` says whether the status is the
+    scenario's, its file's or the whole cell's.
+    """
 
     cell: str
-    word: Word
+    status: Status | None
     outcome: str
     label: str  # the reason in a word, empty for a pass
     applies_to: str = "scenario"
@@ -186,17 +178,8 @@ class Box:
 
     @property
     def red(self) -> bool:
-        """Tell whether this box needs somebody's eyes: a failure, an error or attempts that disagree."""
-        return self.word in {Word.FAIL, Word.ERROR, Word.FLAKY}
-
-
-@dataclass(frozen=True)
-class VersionDifference:
-    """One package whose version is not the reference cell's; None where it is not installed."""
-
-    package: str
-    here: str | None
-    reference: str | None
+        """Tell whether a person should look: a failure, an error, an unavailable cell, or attempts that disagree."""
+        return self.status in {Status.FAIL, Status.ERROR, Status.UNAVAILABLE, Status.FLAKY}
 
 
 @dataclass(frozen=True)
@@ -210,7 +193,7 @@ class Column:
     compared_with: str | None  # the id of its reference cell
     unavailable: str | None  # why nothing could run here
     pins: tuple[tuple[str, str], ...]
-    differences: tuple[VersionDifference, ...] = ()
+    differences: tuple[PackageChange, ...] = ()  # from the reference cell to this one
 
 
 @dataclass(frozen=True)
@@ -238,7 +221,7 @@ class Row:
     report_row: str | None
     title: str
     tracker: str | None
-    boxes: tuple[Box, ...]
+    table_cells: tuple[TableCell, ...]
 
 
 @dataclass(frozen=True)
@@ -246,7 +229,7 @@ class Group:
     """Every box that shows one failure."""
 
     key: str
-    word: Word
+    status: Status
     rule: str | None
     summary: str
     ids: tuple[str, ...]
@@ -257,7 +240,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Difference:
+class AxisChange:
     """A change between two neighbouring releases of one axis; ``where`` fixes the other axes, empty when it is all."""
 
     axis: str
@@ -295,7 +278,7 @@ class MemoryLine:
     """One cell of a memory table; shares are of the model's bf16 size, where the scenario recorded it."""
 
     cell: str
-    word: Word
+    status: Status
     figures: tuple[Figure | None, ...]  # one per measure of the table
     ratio: float | None  # reserved by allocated
     bf16: float | None = None  # bytes
@@ -342,17 +325,17 @@ class ReportContext:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     groups: tuple[Group, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[AxisChange, ...]
     memory: tuple[MemoryTable, ...] = ()
     announcements: tuple[Announcement, ...] = ()
     conclusion: Conclusion | None = None  # of a search
 
-    def counts(self) -> dict[Word, int]:
-        """Count the boxes by word, every word present."""
-        words = [box.word for row in self.rows for box in row.boxes]
-        return {word: words.count(word) for word in Word}
+    def counts(self) -> dict[Status, int]:
+        """Count the results by status, every status present."""
+        found = [each.status for row in self.rows for each in row.table_cells]
+        return {status: found.count(status) for status in Status}
 
     def standings(self) -> dict[State, int]:
         """Count the boxes that a known issue is about, every state present."""
-        states = [box.known.state for row in self.rows for box in row.boxes if box.known]
+        states = [box.known.state for row in self.rows for box in row.table_cells if box.known]
         return {state: states.count(state) for state in State}

@@ -12,7 +12,7 @@ from harness.search.conclusions import change_sentence
 from harness.search.scan import Point, Scan
 from harness.store.records import RunRecord
 from harness.verdict.figures import human
-from harness.verdict.measures import unit_of
+from harness.verdict.statistics import unit_of
 
 ANSWERS = ("good", "bad", "measured", "undecided")
 

@@ -7,19 +7,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.model import Column, ReportContext, Word
-from harness.verdict.compare import Change
+from harness.report.model import GLYPHS, Column, ReportContext
+from harness.store.records import Status
+from harness.verdict.comparison import Change
 from harness.verdict.known_issues import State
 
 STYLES = {
-    Word.PASS: "green",
-    Word.FAIL: "red",
-    Word.ERROR: "yellow",
-    Word.SKIP: "dim",
-    Word.MISS: "magenta",
-    Word.FLAKY: "cyan",
+    Status.PASS: "green",
+    Status.FAIL: "red",
+    Status.ERROR: "yellow",
+    Status.UNAVAILABLE: "yellow",
+    Status.SKIP: "dim",
+    Status.MISS: "magenta",
+    Status.FLAKY: "cyan",
 }
-CHANGE_STYLES = {Change.REGRESSION: "red", Change.FIXED: "green", Change.CHANGED_FAILURE: "yellow"}
+CHANGE_STYLES = {Change.NEW_FAILURE: "red", Change.FIXED: "green", Change.CHANGED: "yellow"}
 MOST = 12  # differences on one screen
 
 
@@ -60,14 +62,16 @@ def _known_lines(context: ReportContext, console: Console) -> None:
 
 
 def _counts(context: ReportContext) -> Table:
+    """Count the results of each cell by status; a status that no result has gets no column, but for pass and fail."""
+    counts = context.counts()
+    shown = [status for status in Status if counts[status] or status in {Status.PASS, Status.FAIL}]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("cell")
-    for word in Word:
-        table.add_column(f"{word.glyph} {word}", justify="right", header_style=STYLES[word])
+    for status in shown:
+        table.add_column(f"{GLYPHS[status]} {status}", justify="right", header_style=STYLES[status])
     for index, column in enumerate(context.columns):
-        words = [row.boxes[index].word for row in context.rows]
-        numbers = [_number(words.count(word), word) for word in Word]
-        table.add_row(Text(_name(column), overflow="fold"), *numbers)
+        found = [row.table_cells[index].status for row in context.rows]
+        table.add_row(Text(_name(column), overflow="fold"), *(_number(found.count(status), status) for status in shown))
     return table
 
 
@@ -76,5 +80,5 @@ def _name(column: Column) -> str:
     return column.name + note
 
 
-def _number(count: int, word: Word) -> Text:
+def _number(count: int, word: Status) -> Text:
     return Text(str(count), style=STYLES[word]) if count else Text("·", style="dim")

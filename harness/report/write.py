@@ -49,14 +49,15 @@ def write_views(folder: RunFolder) -> Views:
     Raises:
         ConfigError: the folder is not a run, or its known issues or its search cannot be read.
     """
-    record, attempts = folder.read_record(), folder.attempts()
+    record, journal = folder.read(AttemptRecord)
     private = private_of(record, folder.path)
     if find_spec("pandas") and find_spec("pyarrow"):
-        from harness.store import table
+        from harness.verdict.table import write_table
 
-        table.write(record, [_redacted(each, private) for each in attempts], folder.path)
+        redacted = tuple(_redacted(each, private) for each in journal.attempts)
+        write_table(record, replace(journal, attempts=redacted), folder)
     search = read_search(folder)
-    context = _with_search(build(record, attempts, known_issues(folder)), search)
+    context = _with_search(build(record, journal, known_issues(folder)), search)
     context = redact_value(context, private)
     scan = read_scan(folder, search) if search is not None else None
     chart = write_scan(folder, scan) if scan is not None else None
@@ -78,7 +79,7 @@ def write_scan(folder: RunFolder, scan: Scan) -> Path:
     run = folder.read_record()
     shown = redact_value(scan_html.page(scan, run), private_of(run, folder.path))
     path = folder.path / "scan.html"
-    path.write_text(scan_html.render(shown), encoding="utf-8")
+    write_text(path, scan_html.render(shown))
     return path
 
 

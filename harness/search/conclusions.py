@@ -28,7 +28,7 @@ from harness.search.records import (
 )
 from harness.store.run_folder import RunFolder
 from harness.verdict.figures import human
-from harness.verdict.measures import unit_of
+from harness.verdict.statistics import unit_of
 
 CANDIDATES_NAMED = 20
 FOLLOWERS_NAMED = 5

@@ -22,12 +22,12 @@ from harness.search.criterion import Cause, Criterion, Evaluation, bound_of, eva
 from harness.search.prober import Prober, lock_cells
 from harness.search.records import Ending, FailedEnd, SearchQuestion, SearchRecord, SearchResult, read_search
 from harness.session.begin import begin
-from harness.session.conclude import standing
 from harness.session.plan import Plan, read_scenarios
 from harness.session.resume import plan_again
 from harness.store.journal import Listener
 from harness.store.records import AttemptRecord, RunRecord
 from harness.store.run_folder import RunFolder
+from harness.verdict.results import current
 
 C = TypeVar("C", bound=Hashable)  # a candidate: a release, a commit, a set of changes
 R = TypeVar("R", bound=SearchResult)  # the result of a search
@@ -193,7 +193,7 @@ class Driver(Generic[C, R]):
     def known(self) -> Knowledge[C]:
         """Return what the run folder knows by now."""
         by_cell: dict[str, list[AttemptRecord]] = {}
-        for attempt in standing(self.folder.attempts()):
+        for attempt in current(self.folder.attempts()):
             by_cell.setdefault(attempt.cell, []).append(attempt)
         attempts = {one: by_cell.get(self.axis.cell(one).id, []) for one in self._probed}
         good = self.axis.ends[1 if self.axis.find_fix else 0]

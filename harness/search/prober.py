@@ -12,13 +12,14 @@ from harness.envs.lock import Lock, Unsolvable, resolve_cells
 from harness.matrix.cell import Cell
 from harness.search.reuse import reuse_earlier, reuse_query
 from harness.session.begin import extend
-from harness.session.conclude import conclude, standing
+from harness.session.conclude import conclude
 from harness.session.context import Options
 from harness.session.plan import LOCK_JOBS, Plan, PlannedCell
 from harness.session.run import run_plan
 from harness.store.journal import Listener
 from harness.store.records import AttemptRecord, Reason, RunRecord
 from harness.store.run_folder import RunFolder
+from harness.verdict.results import current
 
 Arrange = Callable[[RunRecord], RunRecord]
 
@@ -42,12 +43,12 @@ class Prober:
 
     def attempts(self, cell: Cell) -> list[AttemptRecord]:
         """Return the attempts of a cell that count, oldest first."""
-        return [one for one in standing(self.folder.attempts()) if one.cell == cell.id]
+        return [one for one in current(self.folder.attempts()) if one.cell == cell.id]
 
     def probed(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return those of the cells that have all their results."""
         record = self.folder.read_record()
-        left = conclude(record.cells, self.folder.collected(), self.folder.attempts()).missing
+        left = conclude(record, self.folder.journal()).missing
         whole = {one.id for one in record.cells} - {cell for cell, _ in left}
         return [cell for cell in cells if cell.id in whole]
 
@@ -74,7 +75,7 @@ class Prober:
 
     def _lacking(self, cells: Sequence[Cell], repeat: int) -> list[Cell]:
         """Return the cells that lack a result, or one of ``repeat`` attempts of a scenario that they listed."""
-        known, listed = self.probed(cells), self.folder.collected()
+        known, listed = self.probed(cells), self.folder.journal().listed
         ended = Counter(
             (one.cell, one.scenario)
             for one in self.folder.attempts()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from statistics import median
-from typing import TypeVar
 
 from harness.search.criterion import Cause, Evaluation, bound_of, metric_values
 from harness.search.records import Ending, ReleaseChange, ReleaseQuestion, ReleaseResult, SearchRecord
-from harness.session.conclude import standing
 from harness.store.records import AttemptRecord
 from harness.store.run_folder import RunFolder
-from harness.verdict.measures import moved
-from harness.verdict.noise import Spread, spread
+from harness.verdict.results import current
+from harness.verdict.statistics import Spread, moved, spread, steps
 
-T = TypeVar("T")
 NOT_RUN = Evaluation(None, "not run yet", Cause.NO_RESULT)
 
 
@@ -78,7 +75,7 @@ def scan_releases(
         _change(points, one.before, one.after, one.bad) for one in change_points([one.evaluation.bad for one in points])
     )
     borders = {(one.before, one.after) for one in turns}
-    jumped = jumps([one.figure for one in points], partial(moved, question.metric or ""))
+    jumped = steps([one.figure for one in points], partial(moved, question.metric or ""), outliers=True)
     found = [_change(points, before, after, None) for before, after in jumped]
     moves = tuple(one for one in found if (one.before, one.after) not in borders)
     return Scan(question, points, turns, moves, bound)
@@ -91,7 +88,7 @@ def read_scan(folder: RunFolder, search: SearchRecord) -> Scan | None:
         return None
     releases = {cell.id: cell.labels.get(question.package, "") for cell in folder.read_record().cells}
     attempts: dict[str, list[AttemptRecord]] = {}
-    for one in standing(folder.attempts()):
+    for one in current(folder.attempts()):
         attempts.setdefault(releases.get(one.cell, ""), []).append(one)
     bound = bound_of(question, attempts.get(question.good, ()))
     return scan_releases(question, attempts, result.releases, bound)
@@ -141,27 +138,6 @@ def change_points(answers: Sequence[bool | None]) -> tuple[ChangePoint, ...]:
     known = [(item, answer) for item, answer in enumerate(answers) if answer is not None]
     pairs = pairwise(known)
     return tuple(ChangePoint(before, after, now) for (before, was), (after, now) in pairs if was is not now)
-
-
-def jumps(values: Sequence[T | None], changed: Callable[[T, T], bool]) -> tuple[tuple[int, int], ...]:
-    """Return the changes of a figure, each as the last item before it and the first item after it, in order.
-
-    ``changed(before, after)`` says whether two figures differ beyond noise. A slow drift is found, too: a figure is
-    compared with the level of the last change. Items without the figure (None) are skipped.
-    """
-    found: list[tuple[int, int]] = []
-    level: T | None = None
-    previous = 0
-    for item, value in enumerate(values):
-        if value is None:
-            continue
-        if level is None:
-            level = value
-        elif changed(level, value):
-            found.append((previous, item))
-            level = value
-        previous = item
-    return tuple(found)
 
 
 def _figure(name: str | None, attempts: Sequence[AttemptRecord]) -> Spread | None:

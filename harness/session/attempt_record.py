@@ -114,9 +114,9 @@ def uncollected(cell: str, file: str, failure: Failure, under_test: Collection[s
     return row.model_copy(update={"failure": failure})
 
 
-UNSOLVABLE = Outcome(Status.FAIL, Stage.RESOLVE, Reason.UNSOLVABLE)
+UNSOLVABLE = Outcome(Status.UNAVAILABLE, Stage.RESOLVE, Reason.UNSOLVABLE)
 UNRESOLVED = Outcome(Status.ERROR, Stage.RESOLVE, Reason.NETWORK)
-NOT_INSTALLED = Outcome(Status.FAIL, Stage.INSTALL, Reason.INSTALL_FAILED)
+NOT_INSTALLED = Outcome(Status.UNAVAILABLE, Stage.INSTALL, Reason.INSTALL_FAILED)
 NOT_BUILT = Outcome(Status.ERROR, Stage.INSTALL, Reason.INSTALL_FAILED)
 INSTALL_NETWORK = Outcome(Status.ERROR, Stage.INSTALL, Reason.NETWORK)
 

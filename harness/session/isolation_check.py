@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from harness.store.records import AttemptRecord
-from harness.verdict.compare import figure_changed
+from harness.verdict.statistics import exceeds
 
 ABSOLUTE_BYTES = 128 * 1024 * 1024  # of memory: the largest of 66 pairs on a 2-core CPU host differed by 67 MiB
 RELATIVE = 0.05  # transformers 5 loads with threads: CUDA reserved memory varies by up to 4 %
@@ -62,4 +62,4 @@ def _moved(name: str, before: Sequence[float], after: Sequence[float]) -> bool:
     if repeats and ALLOCATOR.match(name):
         return before[0] != after[0]
     absolute = ABSOLUTE_BYTES if name.startswith(("cuda", "host_", "x.host_")) else 1e-6
-    return figure_changed(median(before), median(after), absolute=absolute, relative=RELATIVE)
+    return exceeds(median(before), median(after), absolute=absolute, relative=RELATIVE)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from harness.store.records import AttemptRecord
+from pydantic_core import from_json
+
+from harness.store.records import AttemptRecord, AttemptSummary
+
+Attempt = TypeVar("Attempt", bound=AttemptSummary)
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -50,16 +55,66 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the events of a journal or of a probe's event file, oldest first; lines that are torn are passed over."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open("rb") as file:
         for line in file:
-            try:
-                event = json.loads(line)
-            except json.JSONDecodeError:
-                continue
+            event = _parse(line)
             if isinstance(event, dict):
                 yield event
 
 
-def attempts(path: Path) -> list[AttemptRecord]:
-    """Return the attempts of a journal, in the order they were written."""
-    return [AttemptRecord.model_validate(event["record"]) for event in read(path) if event.get("event") == "attempt"]
+def _parse(line: bytes) -> object:
+    """Parse one line, None where it is torn; what the fast parser refuses (lone surrogates) the other one takes."""
+    try:
+        return from_json(line)
+    except ValueError:
+        try:
+            return json.loads(line.decode("utf-8", "replace"))
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class JournalContent(Generic[Attempt]):
+    """What a journal says of a run.
+
+    ``attempts`` are in the order they were written. ``listed`` maps a cell to the scenarios of all its collections,
+    ``begun`` holds the cells whose environment was begun, ``started`` the cell and scenario of each attempt that
+    began. ``end`` is ``run_finished``, ``run_interrupted``, or empty where the run was killed or still goes on.
+    ``versions`` maps a cell to what is installed in it.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+    listed: Mapping[str, Collection[str]] = field(default_factory=dict)
+    begun: Collection[str] = frozenset()
+    started: Collection[tuple[str, str]] = frozenset()
+    end: str = ""
+    versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def read_journal(path: Path, kind: type[Attempt]) -> JournalContent[Attempt]:
+    """Read a journal in one pass, its attempts as records of ``kind``.
+
+    Raises:
+        pydantic.ValidationError: an attempt is none.
+    """
+    attempts: list[Attempt] = []
+    listed: dict[str, set[str]] = {}
+    versions: dict[str, dict[str, str]] = {}
+    begun, started, end = set(), set(), ""
+    for event in read(path):
+        match event:
+            case {"event": "attempt", "record": record}:
+                attempts.append(kind.model_validate(record))
+            case {"event": "attempt_started", "cell": str(cell), "scenario": str(scenario)}:
+                started.add((cell, scenario))
+            case {"event": "collected", "cell": str(cell), "scenarios": list(scenarios)}:
+                listed.setdefault(cell, set()).update(one["id"] for one in scenarios)
+            case {"event": "versions", "cell": str(cell), "versions": dict(found)}:
+                versions[cell] = found
+            case {"event": "environment_started" | "environment", "cell": str(cell)}:
+                begun.add(cell)
+            case {"event": "run_finished" | "run_interrupted" as end}:
+                pass
+            case {"event": "run_started"}:
+                end = ""
+    return JournalContent(tuple(attempts), listed, begun, started, end, versions)

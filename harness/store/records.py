@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
@@ -26,13 +27,19 @@ class Stage(StrEnum):
 
 
 class Status(StrEnum):
-    """Who is to blame, if anybody: ``fail`` is the software under test, ``error`` the script or the harness."""
+    """What an attempt, or a scenario in a cell, says; ``flaky`` is said of several attempts only.
+
+    ``fail`` is the software under test, ``error`` the scenario's script, the machine or the harness. ``unavailable`` is
+    a cell that could not be resolved or installed, or has no interpreter: it says nothing about the software.
+    """
 
     PASS = "pass"
     FAIL = "fail"
     ERROR = "error"
+    UNAVAILABLE = "unavailable"
     SKIP = "skip"
     MISS = "miss"
+    FLAKY = "flaky"
 
 
 class Reason(StrEnum):
@@ -66,7 +73,9 @@ class Outcome:
     reason: Reason | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a pass with a reason, and anything else without one."""
+        """Refuse a pass with a reason, anything else without one, and what only several attempts can be."""
+        if self.status is Status.FLAKY:
+            raise ValueError("one attempt is not flaky")
         if (self.status is Status.PASS) != (self.reason is None):
             raise ValueError(f"an outcome has a reason exactly when it is not a pass: {self}")
 
@@ -76,15 +85,26 @@ class Outcome:
 
     @classmethod
     def parse(cls, text: str) -> Outcome:
-        """Read the text form back.
+        """Read the text form back; schema 1 called a cell that is unavailable a failure.
 
         Raises:
             ValueError: the text is not one of the outcomes.
         """
-        status, stage, *reason = text.split(":")
-        if len(reason) > 1:
-            raise ValueError(f"not an outcome: {text!r}")
-        return cls(Status(status), Stage(stage), Reason(reason[0]) if reason else None)
+        return _parse(text)
+
+
+UNAVAILABLE_IN_SCHEMA_1 = {
+    "fail:resolve:unsolvable": "unavailable:resolve:unsolvable",
+    "fail:install:install_failed": "unavailable:install:install_failed",
+}
+
+
+@lru_cache(maxsize=1024)  # few differ, and a history reads hundreds of thousands
+def _parse(text: str) -> Outcome:
+    status, stage, *reason = UNAVAILABLE_IN_SCHEMA_1.get(text, text).split(":")
+    if len(reason) > 1:
+        raise ValueError(f"not an outcome: {text!r}")
+    return Outcome(Status(status), Stage(stage), Reason(reason[0]) if reason else None)
 
 
 SCHEMA_VERSION = 2  # 2: run.json has the kind of the run
@@ -149,8 +169,10 @@ class GpuBefore(Record):
     processes: tuple[dict[str, Any], ...] = ()  # of others: pid, name, used
 
 
-class AttemptRecord(Record):
-    """One run of one scenario in one cell: a line of the journal, a row of the table."""
+class AttemptSummary(Record):
+    """What of an attempt decides a result; read alone where nothing else of a journal is needed."""
+
+    model_config = ConfigDict(extra="ignore")
 
     cell: str
     scenario: str
@@ -158,31 +180,14 @@ class AttemptRecord(Record):
     outcome: Outcome
     signature: str | None = None
     detail: str = ""  # one sentence: the resolver's, the exception's, the skip's
-    row: str | None = None
     started: datetime
     seconds: float
-    isolation: str = ""  # fork, spawn, or empty when no process was started
-    simulated: str | None = None  # what was simulated, in words
-    ran_on: str = ""  # cuda, cpu, simulated; empty where it was killed before anybody knew
-    exit: ProcessExit = ProcessExit()
     failure: Failure | None = None
-    expectations: tuple[Expectation, ...] = ()
     figures: dict[str, float | int] = Field(
         default_factory=dict
     )  # ``<figure>.<phase>`` (bytes, seconds) and ``x.<name>``
-    notes: dict[str, Any] = Field(default_factory=dict)  # what ``probe.record`` got that is not a number
-    placements: dict[str, Any] = Field(default_factory=dict)  # stage -> where the model lay, as the probe wrote it
     gpus_before: tuple[GpuBefore, ...] = ()
-    allocator: dict[str, Any] | None = None  # the effective settings of torch's caching allocator
-    sources: dict[str, str] = Field(default_factory=dict)  # figure -> who told it, where there are several who could
-    folder: str | None = None  # relative to the run folder
     part: str = ""  # in a merged run: the run it was taken from
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_old(cls, value: object) -> object:
-        """Pass over what the first journals name and nothing ever set."""
-        return {k: v for k, v in value.items() if k != "known_issue"} if isinstance(value, dict) else value
 
     @field_validator("outcome", mode="before")
     @classmethod
@@ -192,6 +197,30 @@ class AttemptRecord(Record):
     @field_serializer("outcome")
     def _write_outcome(self, value: Outcome) -> str:
         return str(value)
+
+
+class AttemptRecord(AttemptSummary):
+    """One run of one scenario in one cell: a line of the journal, a row of the table."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    row: str | None = None
+    isolation: str = ""  # fork, spawn, or empty when no process was started
+    simulated: str | None = None  # what was simulated, in words
+    ran_on: str = ""  # cuda, cpu, simulated; empty where it was killed before anybody knew
+    exit: ProcessExit = ProcessExit()
+    expectations: tuple[Expectation, ...] = ()
+    notes: dict[str, Any] = Field(default_factory=dict)  # what ``probe.record`` got that is not a number
+    placements: dict[str, Any] = Field(default_factory=dict)  # stage -> where the model lay, as the probe wrote it
+    allocator: dict[str, Any] | None = None  # the effective settings of torch's caching allocator
+    sources: dict[str, str] = Field(default_factory=dict)  # figure -> its source, where there are several
+    folder: str | None = None  # relative to the run folder
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old(cls, value: object) -> object:
+        """Pass over what the first journals name and nothing ever set."""
+        return {k: v for k, v in value.items() if k != "known_issue"} if isinstance(value, dict) else value
 
 
 class CellRecord(Record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from harness.errors import ConfigError
 from harness.store.files import write_text
-from harness.store.journal import attempts, read
-from harness.store.records import SCHEMA_VERSION, AttemptRecord, CellRecord, RunRecord
+from harness.store.journal import Attempt, JournalContent, read, read_journal
+from harness.store.records import SCHEMA_VERSION, AttemptRecord, AttemptSummary, CellRecord, RunRecord
 
 LOCK = ".lock"  # held by the process that runs something in the folder
 
@@ -55,8 +55,8 @@ class RunFolder:
         """Write ``run.json``, whole or not at all."""
         write_text(self.record_file, record.model_dump_json(indent=1))
 
-    def read_record(self) -> RunRecord:
-        """Read ``run.json``, with the versions that the cells were then really seen to have.
+    def read_plan(self) -> RunRecord:
+        """Read ``run.json`` alone.
 
         Raises:
             ConfigError: it is missing, or not of a schema this version reads.
@@ -71,25 +71,40 @@ class RunFolder:
             raise ConfigError(f"{self.record_file}: {where}: {first['msg']}") from invalid
         if record.schema_version > SCHEMA_VERSION:
             raise ConfigError(f"{self.record_file} has schema {record.schema_version}, newer than {SCHEMA_VERSION}")
-        seen = {event["cell"]: event["versions"] for event in self.events("versions")}
-        return record.model_copy(
-            update={"cells": tuple(_as_seen(cell, seen.get(cell.id, {})) for cell in record.cells)}
-        )
+        return record
+
+    def read(self, kind: type[Attempt]) -> tuple[RunRecord, JournalContent[Attempt]]:
+        """Read the plan, with the versions that the cells were really seen to have, and the journal.
+
+        Args:
+            kind: the record to read attempts as.
+
+        Raises:
+            ConfigError: as for :meth:`read_plan`.
+        """
+        plan, journal = self.read_plan(), read_journal(self.journal_file, kind)
+        cells = tuple(_as_seen(cell, journal.versions.get(cell.id, {})) for cell in plan.cells)
+        return plan.model_copy(update={"cells": cells}), journal
+
+    def read_record(self) -> RunRecord:
+        """Read the plan, with the versions that the cells were really seen to have.
+
+        Raises:
+            ConfigError: as for :meth:`read_plan`.
+        """
+        return self.read(AttemptSummary)[0]
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Return the journal's events of one kind, oldest first."""
         return [event for event in read(self.journal_file) if event.get("event") == kind]
 
-    def collected(self) -> dict[str, set[str]]:
-        """Return which scenarios each cell listed, in all its collections."""
-        found: dict[str, set[str]] = {}
-        for event in self.events("collected"):
-            found.setdefault(event["cell"], set()).update(scenario["id"] for scenario in event["scenarios"])
-        return found
+    def journal(self) -> JournalContent[AttemptRecord]:
+        """Read the journal."""
+        return read_journal(self.journal_file, AttemptRecord)
 
-    def attempts(self) -> list[AttemptRecord]:
+    def attempts(self) -> tuple[AttemptRecord, ...]:
         """Return every attempt of the journal, in the order it was written."""
-        return attempts(self.journal_file)
+        return self.journal().attempts
 
 
 @contextmanager
@@ -132,6 +147,6 @@ def folder_name(text: str) -> str:
     return name if faithful else f"{name[:90]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def _as_seen(cell: CellRecord, seen: dict[str, str]) -> CellRecord:
+def _as_seen(cell: CellRecord, seen: Mapping[str, str]) -> CellRecord:
     versions = {name: seen.get(name, version) for name, version in cell.versions.items()}
     return cell.model_copy(update={"versions": versions})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError
 from harness.matrix.paths import nearest
-from harness.store.records import RunKind, series_names
+from harness.store.records import RunKind, RunRecord, series_names
 from harness.store.run_folder import RunFolder
 
 NIGHT = "night.json"  # what a nightly run goes by, written when it begins
@@ -38,13 +38,14 @@ class Run:
     kind: RunKind
 
 
-def kind_of(folder: RunFolder) -> RunKind:
-    """Return the kind of a run.
+def kind_of(folder: RunFolder, plan: RunRecord | None = None) -> RunKind:
+    """Return the kind of a run; ``plan`` is its plan where that was read before.
 
     Raises:
         ConfigError: the folder is not a run.
     """
-    return folder.read_record().kind or _older_kind(folder.path, _raw(folder.record_file))
+    plan = plan or folder.read_plan()
+    return plan.kind or _older_kind(folder.path, plan.command, merged=bool(plan.parts))
 
 
 def list_runs(reports: Path, kinds: Collection[RunKind] = RESULTS) -> list[Run]:
@@ -53,7 +54,7 @@ def list_runs(reports: Path, kinds: Collection[RunKind] = RESULTS) -> list[Run]:
     for path in reports.absolute().glob("*/run.json"):
         try:
             raw = _raw(path)
-            kind = RunKind(raw["kind"]) if raw.get("kind") else _older_kind(path.parent, raw)
+            kind = RunKind(raw["kind"]) if raw.get("kind") else _raw_kind(path.parent, raw)
             found.append(Run(raw["started"], path.parent.name, raw["name"], kind))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # half-written or not a run: whoever names it gets the reason
@@ -136,13 +137,17 @@ def _raw(path: Path) -> dict[str, Any]:
     return content
 
 
-def _older_kind(folder: Path, raw: dict[str, Any]) -> RunKind:
+def _raw_kind(folder: Path, raw: dict[str, Any]) -> RunKind:
+    return _older_kind(folder, raw.get("command", ()), merged=bool(raw.get("parts")))
+
+
+def _older_kind(folder: Path, command: Sequence[str], *, merged: bool) -> RunKind:
     """Return the kind of a run from before ``run.json`` had it: by the files of its folder, else by its command."""
     found = next((kind for name, kind in MARKERS.items() if (folder / name).exists()), None)
     if found is not None:
         return found
-    command = [*raw.get("command", ()), "", ""]
-    return RunKind.MERGED if raw.get("parts") else COMMANDS.get(command[1], RunKind.RUN)
+    verb = command[1] if len(command) > 1 else ""
+    return RunKind.MERGED if merged else COMMANDS.get(verb, RunKind.RUN)
 
 
 def reused_from(folder: RunFolder) -> dict[str, RunFolder]:

@@ -1,4 +1,4 @@
-"""What a person accepted against a baseline: made from a difference, and whether it covers another. Pure."""
+"""What a person accepted against a baseline, and which differences ``--fail-on`` counts. Pure."""
 
 from __future__ import annotations
 
@@ -8,139 +8,133 @@ from datetime import datetime
 
 from harness.errors import ExitCode
 from harness.store.baseline import Acceptance, Kept
-from harness.verdict.box import Answer, Box, Entry, Kind
+from harness.store.records import Status
+from harness.verdict.comparison import Change, Difference
 from harness.verdict.known_issues import State
-from harness.verdict.measures import moved
-from harness.verdict.noise import Spread
+from harness.verdict.result import ScenarioResult
+from harness.verdict.statistics import Spread, moved
 
 ACCEPTABLE = {
-    Kind.NEW_FAILURE,
-    Kind.CHANGED,
-    Kind.MEMORY_UP,
-    Kind.MEMORY_DOWN,
-    Kind.DISAPPEARED,
-    Kind.FLAKY,
-    Kind.APPEARED,
+    Change.NEW_FAILURE,
+    Change.CHANGED,
+    Change.MEMORY_UP,
+    Change.MEMORY_DOWN,
+    Change.DISAPPEARED,
+    Change.FLAKY,
+    Change.APPEARED,
 }
+RED = {Status.FAIL, Status.ERROR, Status.FLAKY}
+LOUD = {"red"}  # counts what is known or accepted too
 
 
-def acceptable(entry: Entry) -> bool:
-    """Tell whether a person can accept an entry: a hole in the results is nothing that could be."""
-    green = entry.kind is Kind.APPEARED and entry.after is not None and entry.after.answer is not Answer.FAIL
-    return entry.kind in ACCEPTABLE and not entry.incomplete and not green
+def acceptable(difference: Difference) -> bool:
+    """Tell whether a person can accept a difference: a missing result is nothing to accept."""
+    green = difference.change is Change.APPEARED and not _now(difference, Status.FAIL)
+    return difference.change in ACCEPTABLE and not difference.incomplete and not green
 
 
-def acceptance(entry: Entry, *, reason: str, run: str, date: datetime) -> Acceptance:
-    """Write down a difference as it was seen."""
-    outcomes, signatures = _seen_after(entry.after)
-    figures = {one.name: Kept(**vars(one.after)) for one in entry.shifts}
+def acceptance(difference: Difference, *, reason: str, run: str, date: datetime) -> Acceptance:
+    """Write a difference down as it was seen."""
+    outcomes, signatures = _after(difference.after)
     return Acceptance(
-        line=entry.line,
-        scenario=entry.scenario,
-        kind=entry.kind.value,
+        line=difference.key.series,
+        scenario=difference.key.scenario,
+        kind=difference.change.value,
         reason=reason,
         run=run,
         date=date,
         outcomes=outcomes,
         signatures=signatures,
-        figures=figures,
+        figures={shift.name: Kept(**vars(shift.after)) for shift in difference.shifts},
     )
 
 
-def with_accepted(entries: Iterable[Entry], accepted: Sequence[Acceptance]) -> tuple[Entry, ...]:
-    """Give each entry the reason for which it was accepted, where it was."""
+def with_accepted(found: Iterable[Difference], accepted: Sequence[Acceptance]) -> tuple[Difference, ...]:
+    """Give each difference the reason for which it was accepted, where it was."""
     return tuple(
-        replace(entry, accepted=next((one.reason for one in reversed(accepted) if covers(one, entry)), ""))
-        for entry in entries
+        replace(difference, accepted=next((one.reason for one in reversed(accepted) if covers(one, difference)), ""))
+        for difference in found
     )
 
 
-def covers(accepted: Acceptance, entry: Entry) -> bool:
+def covers(accepted: Acceptance, difference: Difference) -> bool:
     """Tell whether a difference is the accepted one, never by its name alone.
 
     =========== =========================================================================
     kind        is the accepted one where
     =========== =========================================================================
     memory      every figure that moved was accepted, and has not moved from there since
-    anything    the outcomes are among the accepted ones, and the failures share a name
-    else
+    any other   the outcomes are among the accepted ones, and the failures share a name
     =========== =========================================================================
     """
-    same = (accepted.line, accepted.scenario, accepted.kind) == (entry.line, entry.scenario, entry.kind.value)
-    if not same or not acceptable(entry):
+    asked = (accepted.line, accepted.scenario, accepted.kind)
+    if asked != (*difference.key, difference.change.value) or not acceptable(difference):
         return False
-    if entry.shifts:
+    if difference.shifts:
         then = {name: Spread(**value.model_dump()) for name, value in accepted.figures.items()}
-        return all(one.name in then and not moved(one.name, then[one.name], one.after) for one in entry.shifts)
-    outcomes, signatures = _seen_after(entry.after)
+        return all(one.name in then and not moved(one.name, then[one.name], one.after) for one in difference.shifts)
+    outcomes, signatures = _after(difference.after)
     named = bool(set(signatures) & set(accepted.signatures)) or not (signatures or accepted.signatures)
     return named and set(outcomes) <= set(accepted.outcomes) and bool(outcomes) == bool(accepted.outcomes)
 
 
-def _seen_after(after: Box | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return (tuple(map(str, after.outcomes.outcomes)), after.signatures) if after is not None else ((), ())
+def _after(result: ScenarioResult | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return (tuple(map(str, result.distinct)), result.signatures) if result is not None else ((), ())
 
 
-RED = {Answer.FAIL, Answer.ERROR, Answer.FLAKY}
+def _now(difference: Difference, *statuses: Status) -> bool:
+    return difference.after is not None and difference.after.status in statuses
 
 
-def _now(entry: Entry, *answers: Answer) -> bool:
-    return entry.after is not None and entry.after.answer in answers
+def _is_new(difference: Difference) -> bool:
+    appeared_red = difference.change is Change.APPEARED and _now(difference, Status.FAIL)
+    return difference.change is Change.NEW_FAILURE or appeared_red
 
 
-def _new(entry: Entry) -> bool:
-    return entry.kind is Kind.NEW_FAILURE or (entry.kind is Kind.APPEARED and _now(entry, Answer.FAIL))
+def _is_newly_flaky(difference: Difference) -> bool:
+    before = difference.before is not None and difference.before.status is Status.FLAKY
+    return _now(difference, Status.FLAKY) and not before
 
 
-def _newly_flaky(entry: Entry) -> bool:
-    before = entry.before is not None and entry.before.answer is Answer.FLAKY
-    return _now(entry, Answer.FLAKY) and not before
-
-
-FAIL_ON: Mapping[str, Callable[[Entry], bool]] = {
-    "new": _new,
-    "changed": lambda entry: entry.kind is Kind.CHANGED,
-    "memory": lambda entry: entry.kind is Kind.MEMORY_UP,
-    "flaky": lambda entry: _now(entry, Answer.FLAKY),
-    "disappeared": lambda entry: entry.kind is Kind.DISAPPEARED,
-    "unknown": lambda entry: entry.kind is Kind.UNKNOWN,
-    "any": lambda entry: (
-        _new(entry)
-        or _newly_flaky(entry)
-        or entry.kind in {Kind.CHANGED, Kind.MEMORY_UP, Kind.DISAPPEARED, Kind.UNKNOWN}
+FAIL_ON: Mapping[str, Callable[[Difference], bool]] = {
+    "new": _is_new,
+    "changed": lambda one: one.change is Change.CHANGED,
+    "memory": lambda one: one.change is Change.MEMORY_UP,
+    "flaky": lambda one: _now(one, Status.FLAKY),
+    "disappeared": lambda one: one.change is Change.DISAPPEARED,
+    "unknown": lambda one: one.change is Change.UNKNOWN,
+    "any": lambda one: (
+        _is_new(one)
+        or _is_newly_flaky(one)
+        or one.change in {Change.CHANGED, Change.MEMORY_UP, Change.DISAPPEARED, Change.UNKNOWN}
     ),
-    "red": lambda entry: _now(entry, *RED),
+    "red": lambda one: _now(one, *RED),
 }
 
 
-LOUD = {"red"}  # counts what is known or accepted too
-
-
-def is_expected(entry: Entry) -> bool:
+def is_expected(difference: Difference) -> bool:
     """Tell whether somebody expects this: red as a known issue says, or accepted against the baseline."""
-    return bool(entry.accepted) or (entry.known is not None and entry.known.state is State.KNOWN)
+    known = difference.known is not None and difference.known.state is State.KNOWN
+    return bool(difference.accepted) or known
 
 
-def counted(entries: Sequence[Entry], asked: Collection[str]) -> tuple[Entry, ...]:
-    """Return the entries that ``--fail-on`` asks for; ``asked`` are keys of ``FAIL_ON``."""
+def counted(found: Sequence[Difference], asked: Collection[str]) -> tuple[Difference, ...]:
+    """Return the differences that ``--fail-on`` asks for; ``asked`` are keys of ``FAIL_ON``."""
     return tuple(
-        entry
-        for entry in entries
-        if any(FAIL_ON[word](entry) and (word in LOUD or not is_expected(entry)) for word in asked)
+        one for one in found if any(FAIL_ON[word](one) and (word in LOUD or not is_expected(one)) for word in asked)
     )
 
 
-def exit_code(entries: Sequence[Entry], compared: int, asked: Collection[str]) -> ExitCode:
+def exit_code(found: Sequence[Difference], compared: int, asked: Collection[str]) -> ExitCode:
     """Return the exit code of a comparison.
 
-    ============================================================================ ===
-    a result is missing, infrastructure stood in the way, or no place has an     4
-    answer (pass, fail, flaky) on both sides
-    ``--fail-on`` asked for it, and there is one that is neither known nor       1
-    accepted
-    else                                                                         0
-    ============================================================================ ===
+    ============================================================================= ===
+    a result is missing, a cell is unavailable, infrastructure failed, or no key  4
+    has an answer (pass, fail, flaky) on both sides
+    ``--fail-on`` asks for a difference that is neither known nor accepted        1
+    else                                                                          0
+    ============================================================================= ===
     """
-    if not compared or any(entry.incomplete for entry in entries):
+    if not compared or any(one.incomplete for one in found):
         return ExitCode.INCOMPLETE
-    return ExitCode.REGRESSION if counted(entries, asked) else ExitCode.COMPLETE
+    return ExitCode.REGRESSION if counted(found, asked) else ExitCode.COMPLETE

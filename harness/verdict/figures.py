@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.verdict.measures import OWN
+from harness.verdict.statistics import OWN
 
 KIB = 1024
 CUDA = ("cuda_allocated", "cuda_reserved", "cuda_allocated_peak")

@@ -119,7 +119,7 @@ def test_memory_of_two_models_of_gpu_is_not_compared_and_that_is_said(nights, ha
     nights.night({LATEST_A: BIGGER})
     code, said, _ = harness("compare", "latest~2", "latest~1", "--fail-on", "memory")
     assert code == 0
-    assert "memory is not compared in 6 boxes: measured on NVIDIA H200 before, on NVIDIA H100 80GB HBM3 now" in said
+    assert "memory is not compared in 6 results: measured on NVIDIA H200 before, on NVIDIA H100 80GB HBM3 now" in said
     code, said, _ = harness("compare", "latest~2", "latest", "--fail-on", "memory")
     assert code == 1
     assert "cuda_reserved.load 1,000.0 → 1,300.0 MiB (+30 %)" in said
@@ -216,7 +216,7 @@ def test_what_a_night_carried_stands_as_the_night_showed_it_that_ran_it(nights, 
     code, found, _ = harness("compare", first.path.name, third.path.name, "--json")
     assert code == 0
     assert [(one["kind"], one["line"]) for one in found["entries"]] == [("still red", "a=4.0.0")]
-    assert found["notes"] == [f"{third.path.name}: 1 line not run again, taken as {first.path.name} shows them"]
+    assert found["notes"] == [f"{third.path.name}: 1 series not run again, taken from {first.path.name}"]
 
 
 def test_a_line_that_a_night_neither_ran_nor_planned_is_missing_all_the_same(nights, harness):

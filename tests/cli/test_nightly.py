@@ -184,13 +184,13 @@ def test_what_did_not_change_is_carried_and_named_with_its_night_and_all_runs_ev
     assert second["carried"] == [{"night": first["night"], "count": 2, "places": places}]
     written = Path("reports", second["night"], "nightly.md").read_text()
     assert f"- `{LATEST}`: 2 seen in {first['night']}" in written
-    assert second["counts"] == {"green": 2}  # the control cell alone: what was carried is not counted as green
+    assert second["counts"] == {"pass": 2}  # the control cell alone: what was carried is not counted as green
     assert f"2 results not run again: unchanged since {first['night']}" in said
     assert [one.id.rpartition("-")[0] for one in RunFolder(Path("reports", second["night"])).read_record().cells] == [
         "six-1.0.0"
     ]
     everything, _ = world.night("--all")
-    assert (everything["carried"], everything["counts"]) == ([], {"green": 4})
+    assert (everything["carried"], everything["counts"]) == ([], {"pass": 4})
 
 
 def test_a_red_that_is_green_when_seen_again_is_flaky_and_no_regression(world, monkeypatch):
@@ -282,12 +282,12 @@ def test_a_night_that_was_killed_counts_for_nothing_in_the_next(world):
     assert world.kinds(third) == {("new regression", LATEST, "test_one")}
 
 
-def test_a_release_that_cannot_be_resolved_is_one_new_regression(world):
+def test_a_release_that_cannot_be_resolved_is_unavailable_and_no_regression(world):
     world.night()
     world.newest, world.refused = "1.2.0", True
-    second, said = world.night(code=1)
+    second, said = world.night(code=4)
     assert {(claim["kind"], claim["line"], claim["scenario"]) for claim in second["claims"]} == {
-        ("new regression", LATEST, "*")
+        ("unavailable", LATEST, "*")
     }
     assert "six wants another Python" in said
     world.refused = False
@@ -383,7 +383,7 @@ def test_a_part_that_never_came_is_missing_in_what_is_judged(world):
     assert {claim[:2] for claim in world.kinds(judged)} == {("missing", LATEST)}
     reasons = {claim["detail"] for claim in judged["claims"] if claim["kind"] == "missing"}
     lost = "no part brought this cell: a runner was lost, or its part was not merged"
-    assert reasons == {f"{lost}; last seen green in {first['night']}"}
+    assert reasons == {f"{lost}; last result pass in {first['night']}"}
 
 
 def test_a_full_disk_is_missing_results_with_the_reason_and_the_next_night_asks_again(world, monkeypatch):
@@ -402,7 +402,7 @@ def test_a_full_disk_is_missing_results_with_the_reason_and_the_next_night_asks_
     assert {kind for kind, *_ in world.kinds(second)} == {"no answer"}
     assert "No space left on device" in said
     third, _ = world.night()
-    assert (world.kinds(third), third["counts"]) == (set(), {"green": 4})
+    assert (world.kinds(third), third["counts"]) == (set(), {"pass": 4})
 
 
 def test_a_baseline_is_what_nights_are_held_against_and_what_is_accepted_is_quiet(world):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness import load_table as load
 from harness.envs import pip_config, uv
 from harness.store.run_folder import RunFolder
-from harness.store.table import load
 
 pytestmark = pytest.mark.integration
 

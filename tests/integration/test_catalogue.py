@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.store.table import load
+from harness import load_table as load
 
 pytestmark = pytest.mark.integration
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from harness import load_table as load
 from harness.envs.cache_dir import CacheDir
 from harness.session.checkpoint_builder import builder_python
-from harness.store.table import load
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.store.table import load
+from harness import load_table as load
 
 pytestmark = pytest.mark.integration
 

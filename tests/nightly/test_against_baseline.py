@@ -12,38 +12,37 @@ from harness.nightly.claim import Claim, Kind
 from harness.nightly.conclude import Night, conclude, to_confirm
 from harness.nightly.control import Control, State
 from harness.nightly.evidence import STEADY, NightEvidence
-from harness.nightly.ledger import Ledger, Seen, seen
-from harness.nightly.look import Look, Mark, Place
-from harness.nightly.looks import look_of_box
+from harness.nightly.ledger import LastResult, Ledger, remember
 from harness.nightly.memory import beyond
 from harness.nightly.night import exit_code
 from harness.nightly.summary import verdict
 from harness.store.baseline import Acceptance
 from harness.store.records import Outcome
 from harness.verdict.acceptance import acceptance
-from harness.verdict.box import Box
-from harness.verdict.comparison import compare_sides
+from harness.verdict.comparison import differences
 from harness.verdict.known_issues import KnownIssue
+from harness.verdict.result import ResultKey, ScenarioResult
 
 NAMES = {"G": "pass:check", "R": "fail:run:exception", "E": "error:run:exception", "S": "skip:run:not_applicable"}
 GIB = 1024**3
 RESERVED = "cuda_reserved.load"
-PLACE = ("a=latest", "s::t")
+PLACE = ResultKey("a=latest", "s::t")
 DIFFERS, OTHERWISE = Kind.DIFFERS, Kind.OTHERWISE
 
 
 def look(
     answers: str, version: int = 1, memory: float = 0.0, scenario: str = "s::t", signature: str = "E: x", **more: object
-) -> Look:
-    shown = Look(
-        "a=latest",
-        scenario,
+) -> ScenarioResult:
+    shown = ScenarioResult(
+        ResultKey("a=latest", scenario),
         "a",
-        tuple(Outcome.parse(NAMES[one]) for one in answers),
+        scenario,
+        outcomes=tuple(Outcome.parse(NAMES[one]) for one in answers),
         signatures=(signature,) if "R" in answers else (),
-        figures={RESERVED: (memory * GIB,) * len(answers)} if memory else {},
+        values={RESERVED: (memory * GIB,) * len(answers)} if memory else {},
         versions={"a": str(version)},
-        mark=Mark(f"l{version}", "s1"),
+        lock=f"l{version}",
+        source="s1",
     )
     return replace(shown, **more)
 
@@ -51,28 +50,14 @@ def look(
 GREEN, BROKEN = look("GGG"), look("R" * 6, 2)
 
 
-def box(shown: Look) -> Box:
-    """The place as ``harness compare`` has it."""
-    return Box(
-        shown.line,
-        shown.scenario,
-        shown.cell,
-        shown.result,
-        shown.signatures,
-        shown.spreads(),
-        shown.versions,
-        gpu=shown.gpu,
-    )
-
-
-def based_on(*looks: Look, epoch: str = "n0", accepted: tuple[Acceptance, ...] = ()) -> BaselineComparison:
+def based_on(*looks: ScenarioResult, epoch: str = "n0", accepted: tuple[Acceptance, ...] = ()) -> BaselineComparison:
     """The baseline as it is read from its run."""
-    return BaselineComparison("base", {one.place: look_of_box(box(one)) for one in looks}, epoch, accepted)
+    return BaselineComparison("base", {one.key: one for one in looks}, epoch, accepted)
 
 
-def agreed(base: Look, now: Look) -> tuple[Acceptance, ...]:
+def agreed(base: ScenarioResult, now: ScenarioResult) -> tuple[Acceptance, ...]:
     """What ``harness baseline accept`` keeps of all differences between two places."""
-    entries = compare_sides({base.place: box(base)}, {now.place: box(now)})
+    entries = differences({base.key: base}, {now.key: now})
     assert entries
     date = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
     return tuple(acceptance(one, reason="on purpose", run="n1", date=date) for one in entries)
@@ -88,22 +73,26 @@ class Nights:
     issues: tuple[KnownIssue, ...] = ()
     last: Night = field(default_factory=lambda: Night((), None))
 
-    def spend(self, *looks: Look, carried: bool = False, control: Control = STEADY, strict: bool = False) -> int:
+    def spend(
+        self, *looks: ScenarioResult, carried: bool = False, control: Control = STEADY, strict: bool = False
+    ) -> int:
         """Spend a night and return its exit code; what it does not run it carries if asked to."""
-        before = self.ledger.places() if self.ledger else {}
-        shown = {one.place: one for one in looks}
-        left: dict[Place, Seen] = {place: one for place, one in before.items() if place not in shown and carried}
+        before = self.ledger.last_results() if self.ledger else {}
+        shown = {one.key: one for one in looks}
+        left: dict[ResultKey, LastResult] = {
+            place: one for place, one in before.items() if place not in shown and carried
+        }
         now = NightEvidence(
             night=f"n{self.number}",
             today=dt.date(2026, 5, 1),
-            looks=shown,
+            results=shown,
             carried=left,
             ledger=self.ledger,
             lines=frozenset({"a=latest"}),
             held=self.held,
             issues=self.issues,
             control=control,
-            control_looks={one.scenario: one for one in looks[:1]},
+            control_results={one.key.scenario: one for one in looks[:1]},
         )
         self.confirm = to_confirm(now)
         self.last = conclude(now)
@@ -122,7 +111,7 @@ class Nights:
         return claim
 
 
-def begun(*looks: Look, **more: object) -> Nights:
+def begun(*looks: ScenarioResult, **more: object) -> Nights:
     nights = Nights(based_on(*looks, **more))  # type: ignore[arg-type]
     nights.spend(*looks)
     return nights
@@ -136,7 +125,7 @@ def test_a_red_against_the_baseline_keeps_the_night_from_being_green_until_it_is
         claim = nights.only
         assert (claim.kind, claim.fresh, claim.regression, claim.since) == (DIFFERS, False, False, "n1")
         assert (claim.was, claim.changed) == ("base", {"a": ("1", "2")})
-        assert claim.detail == "E: x; the baseline base is green"
+        assert claim.detail == "E: x; pass in the baseline base"
         assert verdict(1, "steady", nights.last.claims) == "still differs from the baseline"
     assert (nights.spend(look("GG", 3)), nights.kinds) == (0, [Kind.FIXED])
     assert (nights.spend(look("G", 3)), nights.kinds) == (0, [])
@@ -147,7 +136,7 @@ def test_what_differs_from_the_baseline_is_told_in_tonights_words():
     nights = begun(GREEN)
     nights.spend(BROKEN)
     nights.spend(look("R", 2, reason="the answer is 39\nand not 42"))
-    assert nights.only.detail == "the answer is 39 and not 42; the baseline base is green"
+    assert nights.only.detail == "the answer is 39 and not 42; pass in the baseline base"
 
 
 def test_without_a_baseline_only_the_first_night_is_red():
@@ -189,7 +178,7 @@ def test_memory_that_was_accepted_before_it_came_is_the_level_that_later_nights_
     nights = begun(base, accepted=agreed(base, grown))
     assert (nights.spend(look("G", 2, 7)), nights.kinds) == (0, [Kind.ACCEPTED])
     assert nights.ledger is not None
-    assert nights.ledger.places()[PLACE].figures == {RESERVED: (7 * GIB,)}
+    assert nights.ledger.last_results()[PLACE].figures == {RESERVED: (7 * GIB,)}
 
 
 def test_memory_that_crept_up_is_said_of_the_night_that_passed_the_bound_and_stands_from_then_on():
@@ -206,15 +195,15 @@ def test_memory_that_crept_up_is_seen_again_before_it_is_said():
 
 
 def test_memory_that_overlaps_the_baselines_has_not_moved():
-    base = look("GGG", figures={RESERVED: (5.9 * GIB, 6.0 * GIB, 6.9 * GIB)})
-    assert beyond(base, look("GGG", figures={RESERVED: (6.8 * GIB, 7.1 * GIB, 7.1 * GIB)})) == ()
-    assert beyond(base, look("GGG", figures={RESERVED: (7.0 * GIB, 7.1 * GIB, 7.1 * GIB)}))
+    base = look("GGG", values={RESERVED: (5.9 * GIB, 6.0 * GIB, 6.9 * GIB)})
+    assert beyond(base, look("GGG", values={RESERVED: (6.8 * GIB, 7.1 * GIB, 7.1 * GIB)})) == ()
+    assert beyond(base, look("GGG", values={RESERVED: (7.0 * GIB, 7.1 * GIB, 7.1 * GIB)}))
 
 
 def test_what_grew_is_accepted_whatever_shrank_beside_it():
     names = (RESERVED, "cuda_allocated.load")
-    base = look("GGG", figures=dict.fromkeys(names, (6.0 * GIB,) * 3))
-    grown = look("GGG", 2, figures={names[0]: (7.0 * GIB,) * 3, names[1]: (4.0 * GIB,) * 3})
+    base = look("GGG", values=dict.fromkeys(names, (6.0 * GIB,) * 3))
+    grown = look("GGG", 2, values={names[0]: (7.0 * GIB,) * 3, names[1]: (4.0 * GIB,) * 3})
     nights = begun(base, accepted=agreed(base, grown))
     nights.spend(grown)
     assert (nights.spend(grown), nights.kinds) == (0, [])
@@ -351,7 +340,7 @@ def test_a_red_without_a_change_is_open_in_its_night_and_stands_after():
 def test_a_scenario_that_was_edited_red_is_red_against_the_baseline_at_once():
     """Else an edit would be all it takes to open the gate."""
     nights = begun(GREEN)
-    edited = look("RR", mark=Mark("l1", "s2"))
+    edited = look("RR", lock="l1", source="s2")
     assert (nights.spend(edited), nights.kinds) == (1, [Kind.EDITED, DIFFERS])
     assert (nights.spend(edited), nights.kinds) == (1, [DIFFERS])
 
@@ -375,29 +364,18 @@ def test_a_machine_that_moved_claims_nothing_against_the_baseline():
     assert DIFFERS not in nights.kinds
 
 
-def test_a_cell_that_cannot_be_set_up_any_more_is_one_difference_and_is_accepted_scenario_by_scenario():
-    other = look("GG", scenario="s::u")
+def test_a_cell_that_cannot_be_set_up_is_unavailable_and_no_difference_of_the_software():
     cell = look(
-        "", 2, scenario="*", attempts=(Outcome.parse("fail:install:install_failed"),), signatures=("E: no wheel",)
+        "",
+        2,
+        scenario="*",
+        outcomes=(Outcome.parse("unavailable:install:install_failed"),),
+        signatures=("E: no wheel",),
     )
-    nights = begun(GREEN, other)
-    assert (nights.spend(cell), nights.kinds) == (1, [Kind.NEW])
-    assert (nights.spend(cell), [(one.kind, one.scenario) for one in nights.last.claims]) == (1, [(DIFFERS, "*")])
-    one, more = agreed(GREEN, replace(cell, scenario="s::t")), agreed(other, replace(cell, scenario="s::u"))
-    nights.held = based_on(GREEN, other, accepted=one)
-    assert (nights.spend(cell), nights.kinds) == (1, [DIFFERS])
-    nights.held = based_on(GREEN, other, accepted=(*one, *more))
-    assert (nights.spend(cell), nights.kinds) == (0, [Kind.STILL_RED])
-    for given, kind in ((one, Kind.NEW), ((*one, *more), Kind.ACCEPTED)):
-        nights = begun(GREEN, other, accepted=given)
-        assert (nights.spend(cell), nights.kinds) == (int(kind is Kind.NEW), [kind])
-
-
-def test_a_cell_that_cannot_be_set_up_is_as_bad_as_the_best_that_the_baseline_shows_of_it():
-    cell = look("", 2, scenario="*", attempts=(Outcome.parse("fail:install:install_failed"),), signatures=("E: x",))
-    nights = begun(look("RR", signature="E: old"), look("GG", scenario="s::u"))
-    nights.spend(cell)
-    assert (nights.spend(cell), nights.kinds) == (1, [DIFFERS])
+    nights = begun(GREEN, look("GG", scenario="s::u"))
+    for _ in range(2):
+        assert (nights.spend(cell), nights.kinds) == (4, [Kind.UNAVAILABLE])
+    assert nights.spend(GREEN, look("GG", scenario="s::u")) == 0
 
 
 def test_what_left_the_matrix_stands_no_more():
@@ -409,7 +387,8 @@ def test_what_left_the_matrix_stands_no_more():
 
 def test_a_baseline_that_is_set_behind_what_stands_counts_from_its_first_night():
     nights = Nights(
-        BaselineComparison(), Ledger(night="n0", epoch="n0", seen=(seen(BROKEN, "n0", "n0", same=True, level=True),))
+        BaselineComparison(),
+        Ledger(night="n0", epoch="n0", seen=(remember(BROKEN, "n0", "n0", same=True, level=True),)),
     )
     nights.number = 1
     nights.held = based_on(GREEN)

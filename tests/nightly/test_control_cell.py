@@ -11,21 +11,28 @@ from harness.nightly.claim import OPEN, REGRESSIONS, Claim, Kind
 from harness.nightly.conclude import conclude
 from harness.nightly.control import ANOTHER, Control, State, compare_control
 from harness.nightly.evidence import NightEvidence
-from harness.nightly.ledger import Ledger, seen
-from harness.nightly.look import Look, Mark
-from harness.nightly.looks import first_and_last
+from harness.nightly.ledger import Ledger, remember
 from harness.nightly.machine import MachineSnapshot
 from harness.nightly.night import exit_code
+from harness.nightly.results import first_and_last
 from harness.nightly.summary import verdict
 from harness.store.records import WHOLE_CELL, Outcome
+from harness.verdict.result import ResultKey, ScenarioResult
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
 FACTS = (MachineSnapshot(), MachineSnapshot())
-LOOK = Look("a=1", "s::t", "a=1", (GREEN,), mark=Mark("l1", "s1"))
+LOOK = ScenarioResult(ResultKey("a=1", "s::t"), "a=1", "s::t", outcomes=(GREEN,), lock="l1", source="s1")
 
 
-def shown(*outcomes: str, scenario: str = "s::t") -> dict[str, Look]:
-    return {scenario: replace(LOOK, scenario=scenario, attempts=tuple(map(Outcome.parse, outcomes)))}
+def shown(*outcomes: str, scenario: str = "s::t") -> dict[str, ScenarioResult]:
+    return {
+        scenario: replace(
+            LOOK,
+            key=ResultKey(LOOK.key.series, scenario),
+            recorded_as=scenario,
+            outcomes=tuple(map(Outcome.parse, outcomes)),
+        )
+    }
 
 
 @pytest.mark.parametrize(
@@ -40,7 +47,9 @@ def shown(*outcomes: str, scenario: str = "s::t") -> dict[str, Look]:
 )
 def test_a_control_cell_in_which_no_scenario_ran_has_no_answer_however_equal_it_stays(looks):
     ledger = Ledger(
-        night="n0", epoch="n0", control=tuple(seen(one, "n0", "n0", same=True, level=True) for one in looks.values())
+        night="n0",
+        epoch="n0",
+        control=tuple(remember(one, "n0", "n0", same=True, level=True) for one in looks.values()),
     )
     for before in (None, ledger):
         control = compare_control(looks, looks, before, FACTS)
@@ -61,11 +70,11 @@ def spend(ledger: Ledger | None, night: str, first: str, last: str) -> tuple[Con
     now = NightEvidence(
         night=night,
         today=dt.date(2026, 5, 1),
-        looks={look.place: look for look in both.values()},
+        results={look.key: look for look in both.values()},
         ledger=ledger,
         lines=frozenset({"a=1"}),
         control=control,
-        control_looks=other,
+        control_results=other,
     )
     return control, conclude(now).ledger
 
@@ -86,34 +95,40 @@ ONCE = ("G",)
 OFTEN = ("GGGG", "GGG")
 
 
-def look(answers: str, lock: str = "l1", source: str = "s1", memory: float = 0.0, scenario: str = "s::t") -> Look:
+def look(
+    answers: str, lock: str = "l1", source: str = "s1", memory: float = 0.0, scenario: str = "s::t"
+) -> ScenarioResult:
     return replace(
         LOOK,
-        scenario=scenario,
-        attempts=tuple(GREEN if one == "G" else RED for one in answers),
+        key=ResultKey(LOOK.key.series, scenario),
+        recorded_as=scenario,
+        outcomes=tuple(GREEN if one == "G" else RED for one in answers),
         signatures=("E: x",) if "R" in answers else (),
-        figures={"cuda_reserved.load": (memory,) * len(answers)} if memory else {},
+        values={"cuda_reserved.load": (memory,) * len(answers)} if memory else {},
         versions={"a": lock},
-        mark=Mark(lock, source),
+        lock=lock,
+        source=source,
     )
 
 
-def nights(*looks: Look | tuple[Look, ...]) -> list[tuple[Control, tuple[Claim, ...], Ledger | None]]:
+def nights(
+    *looks: ScenarioResult | tuple[ScenarioResult, ...],
+) -> list[tuple[Control, tuple[Claim, ...], Ledger | None]]:
     """Spend a night for each look at the control cell: its first attempt is the first look, its last one the last."""
     spent, ledger = list[tuple[Control, tuple[Claim, ...], Ledger | None]](), None
     for number, shown in enumerate(looks):
-        each = (shown,) if isinstance(shown, Look) else shown
-        mine = [one for one in each if one.line == "a=1"]
-        first, last = ({one.scenario: pair[end] for one in mine if (pair := ends(one))} for end in (0, 1))
+        each = (shown,) if isinstance(shown, ScenarioResult) else shown
+        mine = [one for one in each if one.key.series == "a=1"]
+        first, last = ({one.key.scenario: pair[end] for one in mine if (pair := ends(one))} for end in (0, 1))
         control = compare_control(first, last, ledger, FACTS)
         now = NightEvidence(
             night=f"n{number}",
             today=dt.date(2026, 5, 1),
-            looks={one.place: one for one in each},
+            results={one.key: one for one in each},
             ledger=ledger,
-            lines=frozenset(one.line for one in each),
+            lines=frozenset(one.key.series for one in each),
             control=control,
-            control_looks=last,
+            control_results=last,
         )
         night = conclude(now)
         ledger = night.ledger and Ledger.model_validate_json(night.ledger.model_dump_json())
@@ -121,7 +136,7 @@ def nights(*looks: Look | tuple[Look, ...]) -> list[tuple[Control, tuple[Claim, 
     return spent
 
 
-def ends(one: Look) -> tuple[Look, Look]:
+def ends(one: ScenarioResult) -> tuple[ScenarioResult, ScenarioResult]:
     return first_and_last(one, None)
 
 
@@ -179,8 +194,8 @@ def test_a_scenario_that_is_new_in_the_control_cell_says_nothing_about_the_machi
 
 
 def test_under_a_new_lock_a_red_of_the_control_cell_hinders_no_claim_of_another_cell():
-    other = replace(look("GGG", memory=GIB), line="a=2")
-    grown = replace(look("GGG", "l2", memory=2 * GIB), line="a=2")
+    other = look("GGG", memory=GIB).in_series("a=2")
+    grown = look("GGG", "l2", memory=2 * GIB).in_series("a=2")
     (control, claims, _) = nights((look("GGG"), other), (look("R" * 7, "l2"), grown))[1]
     assert (control.state, control.facts) == (
         State.STEADY,
@@ -192,10 +207,10 @@ def test_under_a_new_lock_a_red_of_the_control_cell_hinders_no_claim_of_another_
 def test_where_the_control_cell_changed_after_the_machine_moved_the_machine_has_settled_and_memory_begins_anew():
     """Whether it moved back cannot be told, so that figures of before are not held against those of after."""
 
-    def night(lock: str, memory: float) -> tuple[Look, Look]:
-        return look("GG", lock, memory=memory), replace(look("GGG", "x", memory=memory), line="a=2")
+    def night(lock: str, memory: float) -> tuple[ScenarioResult, ScenarioResult]:
+        return look("GG", lock, memory=memory), look("GGG", "x", memory=memory).in_series("a=2")
 
-    moved = (replace(look("GG"), figures={"cuda_reserved.load": (GIB, 2.0 * GIB)}), night("l1", 2 * GIB)[1])
+    moved = (replace(look("GG"), values={"cuda_reserved.load": (GIB, 2.0 * GIB)}), night("l1", 2 * GIB)[1])
     spent = nights(night("l1", GIB), moved, night("l2", 2 * GIB), night("l2", 2 * GIB))
     assert [control.state for control, _, _ in spent] == ["steady", "moved", "settled", "steady"]
     assert spent[2][0].moved == (f"the machine moved in n1; whether it moved back cannot be told: {ANOTHER}",)
@@ -219,7 +234,7 @@ def test_a_machine_that_moved_has_not_settled_while_the_control_cell_shows_what_
         control
         for control, _, _ in nights(
             look("GG", memory=GIB),
-            replace(look("GG", "l2"), figures={"cuda_reserved.load": (GIB, 2.0 * GIB)}),
+            replace(look("GG", "l2"), values={"cuda_reserved.load": (GIB, 2.0 * GIB)}),
             look("GG", "l2", memory=3 * GIB),
             look("GG", memory=2 * GIB),
             look("GG", memory=GIB),

@@ -10,22 +10,24 @@ import pytest
 from harness.nightly.claim import Kind
 from harness.nightly.conclude import conclude, to_confirm
 from harness.nightly.evidence import STEADY, NightEvidence
-from harness.nightly.ledger import Ledger, seen
-from harness.nightly.look import Look, Mark
+from harness.nightly.ledger import Ledger, remember
 from harness.nightly.night import exit_code
 from harness.store.records import Outcome
+from harness.verdict.result import ResultKey, ScenarioResult
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:check:assertion")
 GIB = 1024**3
-WAS = Look("a=latest", "s::t", "a=latest", (GREEN,), mark=Mark("l1", "s1"), versions={"a": "1"})
-EDITED = replace(WAS, mark=Mark("l1", "s2"))
-BROKEN = replace(EDITED, attempts=(RED,), signatures=("E: x",))
+WAS = ScenarioResult(
+    ResultKey("a=latest", "s::t"), "a=latest", "s::t", outcomes=(GREEN,), lock="l1", source="s1", versions={"a": "1"}
+)
+EDITED = replace(WAS, lock="l1", source="s2")
+BROKEN = replace(EDITED, outcomes=(RED,), signatures=("E: x",))
 
 
-def tonight(was: Look, now: Look) -> NightEvidence:
-    ledger = Ledger(night="n0", epoch="n0", seen=(seen(was, "n0", "n0", same=True, level=True),))
+def tonight(was: ScenarioResult, now: ScenarioResult) -> NightEvidence:
+    ledger = Ledger(night="n0", epoch="n0", seen=(remember(was, "n0", "n0", same=True, level=True),))
     return NightEvidence(
-        night="n1", today=dt.date(2026, 5, 1), looks={now.place: now}, ledger=ledger, lines=frozenset({now.line})
+        night="n1", today=dt.date(2026, 5, 1), results={now.key: now}, ledger=ledger, lines=frozenset({now.key.series})
     )
 
 
@@ -33,12 +35,12 @@ def tonight(was: Look, now: Look) -> NightEvidence:
     ("was", "now", "said"),
     [
         (WAS, BROKEN, "where it was green"),
-        (WAS, replace(BROKEN, attempts=(RED,) * 6), "where it was green"),
-        (replace(WAS, attempts=(RED,)), EDITED, "green, where it was red"),
-        (replace(WAS, attempts=(RED,), signatures=("E: y",)), BROKEN, "fail:check:assertion"),
+        (WAS, replace(BROKEN, outcomes=(RED,) * 6), "where it was green"),
+        (replace(WAS, outcomes=(RED,)), EDITED, "green, where it was red"),
+        (replace(WAS, outcomes=(RED,), signatures=("E: y",)), BROKEN, "fail:check:assertion"),
         (
-            replace(WAS, figures={"cuda_reserved.load": (GIB,)}),
-            replace(EDITED, figures={"cuda_reserved.load": (3 * GIB,)}),
+            replace(WAS, values={"cuda_reserved.load": (GIB,)}),
+            replace(EDITED, values={"cuda_reserved.load": (3 * GIB,)}),
             "3",
         ),
     ],
@@ -56,22 +58,22 @@ def test_an_edited_scenario_alone_is_scenario_changed_quiet_and_not_seen_again(w
 def test_what_an_edit_left_is_what_the_next_night_goes_by():
     left = conclude(tonight(WAS, BROKEN)).ledger
     assert left is not None
-    assert left.places()[WAS.place].since == "n1"
+    assert left.last_results()[WAS.key].since == "n1"
     again = replace(tonight(WAS, BROKEN), ledger=left, night="n2")
     assert [one.kind for one in conclude(again).claims] == [Kind.STILL_RED]
 
 
 def test_where_the_lock_changed_too_the_claim_stays_and_names_the_edit():
-    now = replace(BROKEN, attempts=(RED,) * 6, mark=Mark("l2", "s2"), versions={"a": "2"})
+    now = replace(BROKEN, outcomes=(RED,) * 6, lock="l2", source="s2", versions={"a": "2"})
     (claim,) = conclude(tonight(WAS, now)).claims
     assert claim.kind is Kind.NEW
     assert claim.detail.endswith("the scenario's source changed too")
-    fixed = replace(EDITED, mark=Mark("l2", "s2"))
-    (claim,) = conclude(tonight(replace(WAS, attempts=(RED,)), fixed)).claims
+    fixed = replace(EDITED, lock="l2", source="s2")
+    (claim,) = conclude(tonight(replace(WAS, outcomes=(RED,)), fixed)).claims
     assert (claim.kind, "source changed too" in claim.detail) == (Kind.FIXED, True)
 
 
 def test_a_release_under_an_equal_source_says_nothing_of_an_edit():
-    now = replace(BROKEN, attempts=(RED,) * 6, mark=Mark("l2", "s1"), versions={"a": "2"})
+    now = replace(BROKEN, outcomes=(RED,) * 6, lock="l2", source="s1", versions={"a": "2"})
     (claim,) = conclude(tonight(WAS, now)).claims
     assert (claim.kind, "source" in claim.detail) == (Kind.NEW, False)

@@ -7,23 +7,23 @@ import datetime as dt
 from harness.nightly.conclude import conclude
 from harness.nightly.evidence import NightEvidence
 from harness.nightly.flakiness import MOST_FLAKY
-from harness.nightly.ledger import Ledger, seen
-from harness.nightly.look import Look, Mark
+from harness.nightly.ledger import Ledger, remember
 from harness.nightly.selection import Wanted, select_cells
 from harness.store.records import Outcome
+from harness.verdict.result import ResultKey, ScenarioResult
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
 WANTED = Wanted("c", "a=1", "l1", {"s::t": "s1"})
 
 
-def look(*attempts: Outcome) -> Look:
-    return Look("a=1", "s::t", "c", attempts, mark=Mark("l1", "s1"))
+def look(*attempts: Outcome) -> ScenarioResult:
+    return ScenarioResult(ResultKey("a=1", "s::t"), "c", "s::t", outcomes=attempts, lock="l1", source="s1")
 
 
 def spend(ledger: Ledger, night: str, *attempts: Outcome) -> Ledger:
     shown = look(*attempts)
     now = NightEvidence(
-        night=night, today=dt.date(2026, 5, 1), looks={shown.place: shown}, ledger=ledger, lines=frozenset({"a=1"})
+        night=night, today=dt.date(2026, 5, 1), results={shown.key: shown}, ledger=ledger, lines=frozenset({"a=1"})
     )
     left = conclude(now).ledger
     assert left is not None
@@ -31,7 +31,7 @@ def spend(ledger: Ledger, night: str, *attempts: Outcome) -> Ledger:
 
 
 def test_a_flaky_place_is_run_until_it_passed_as_often_in_a_row_as_reds_are_asked_of_it():
-    ledger = Ledger(night="n0", epoch="n0", seen=(seen(look(GREEN, RED), "n0", "n0", same=True, level=True),))
+    ledger = Ledger(night="n0", epoch="n0", seen=(remember(look(GREEN, RED), "n0", "n0", same=True, level=True),))
     assert select_cells([WANTED], ledger).why == {"c": "flaky last night"}
     nights = 0
     while select_cells([WANTED], ledger).why:
@@ -45,7 +45,7 @@ def test_a_flaky_place_is_run_until_it_passed_as_often_in_a_row_as_reds_are_aske
 
 
 def test_a_red_in_between_begins_the_count_again():
-    ledger = Ledger(night="n0", epoch="n0", seen=(seen(look(GREEN, RED), "n0", "n0", same=True, level=True),))
+    ledger = Ledger(night="n0", epoch="n0", seen=(remember(look(GREEN, RED), "n0", "n0", same=True, level=True),))
     for number in range(MOST_FLAKY - 1):
         ledger = spend(ledger, f"n{number}", GREEN)
     ledger = spend(ledger, "red", RED, GREEN)
@@ -53,6 +53,6 @@ def test_a_red_in_between_begins_the_count_again():
 
 
 def test_a_place_that_a_release_broke_and_mended_is_carried_after_one_pass():
-    broken = Look("a=1", "s::t", "c", (RED,) * 6, mark=Mark("l0", "s1"))
-    ledger = Ledger(night="n0", epoch="n0", seen=(seen(broken, "n0", "n0", same=True, level=True),))
+    broken = ScenarioResult(ResultKey("a=1", "s::t"), "c", "s::t", outcomes=(RED,) * 6, lock="l0", source="s1")
+    ledger = Ledger(night="n0", epoch="n0", seen=(remember(broken, "n0", "n0", same=True, level=True),))
     assert select_cells([WANTED], spend(ledger, "n1", GREEN)).why == {}

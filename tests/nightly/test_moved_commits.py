@@ -4,11 +4,11 @@ import pytest
 
 from harness.matrix.cell import Pin, display_version
 from harness.nightly.claim import Claim, ClaimInput, Kind, claim_of
-from harness.nightly.ledger import Seen, seen
-from harness.nightly.look import Look, Mark
+from harness.nightly.ledger import LastResult, remember
 from harness.nightly.searches import suspects
 from harness.search.pins import CommitAddress, commit_pin, parse_commit_address
 from harness.store.records import Outcome
+from harness.verdict.result import ResultKey, ScenarioResult
 
 OLD, NEW = (f"git+https://github.com/o/gadget@{sha * 40}" for sha in "ab")
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:check:assertion")
@@ -16,19 +16,28 @@ GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:check:assertion")
 
 def look(outcome, lock, address):
     shown = {"gadget": "1.0.dev0", "torch": "2.13.0"}
-    return Look("gadget=dev", "s::t", "c", (outcome,), versions=shown, mark=Mark(lock, "s"), built={"gadget": address})
+    return ScenarioResult(
+        ResultKey("gadget=dev", "s::t"),
+        "c",
+        "s::t",
+        outcomes=(outcome,),
+        versions=shown,
+        lock=lock,
+        source="s",
+        built={"gadget": address},
+    )
 
 
 def test_two_commits_that_call_themselves_one_version_are_what_changed():
-    was = seen(look(GREEN, "l1", OLD), "n0", "n0", same=True, level=True)
-    kept = Seen.model_validate_json(was.model_dump_json())
+    was = remember(look(GREEN, "l1", OLD), "n0", "n0", same=True, level=True)
+    kept = LastResult.model_validate_json(was.model_dump_json())
     claim = claim_of(ClaimInput(look(RED, "l2", NEW), was=kept), Kind.NEW, "red")
     assert claim.changed == {"gadget": (OLD, NEW)}
 
 
 def test_a_cell_without_a_lock_is_not_said_to_have_changed():
-    was = seen(look(GREEN, "l1", OLD), "n0", "n0", same=True, level=True)
-    unsolvable = Look("gadget=dev", "*", "c", (RED,), built={"gadget": NEW})
+    was = remember(look(GREEN, "l1", OLD), "n0", "n0", same=True, level=True)
+    unsolvable = ScenarioResult(ResultKey("gadget=dev", "*"), "c", "*", outcomes=(RED,), built={"gadget": NEW})
     assert claim_of(ClaimInput(unsolvable, was=was), Kind.NEW, "red").changed == {}
 
 

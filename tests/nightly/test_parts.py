@@ -13,15 +13,15 @@ from harness.nightly.conclude import conclude, to_confirm
 from harness.nightly.control import State, compare_control
 from harness.nightly.evidence import STEADY, NightEvidence
 from harness.nightly.flakiness import MOST, MOST_FLAKY, needed, rate, streak
-from harness.nightly.ledger import Ledger, Tally, seen
-from harness.nightly.look import Look, Mark, Word, word_of
+from harness.nightly.ledger import AnswerLog, Ledger, remember
 from harness.nightly.machine import Card, MachineSnapshot, changes
 from harness.nightly.memory import moves, watched
 from harness.nightly.night import exit_code
 from harness.nightly.searches import Budget, suspects
 from harness.nightly.selection import Wanted, select_cells
 from harness.store.baseline import Acceptance
-from harness.store.records import Outcome
+from harness.store.records import Outcome, Status
+from harness.verdict.result import ResultKey, ScenarioResult
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
 GIB = 1024**3
@@ -29,53 +29,42 @@ ANSWERS = st.lists(st.tuples(st.sampled_from("abc"), st.text("GR", min_size=1, m
 
 
 def tallies(*answers):
-    return tuple(Tally(night=str(number), key=key, answers=text) for number, (key, text) in enumerate(answers))
+    return tuple(AnswerLog(night=str(number), key=key, answers=text) for number, (key, text) in enumerate(answers))
 
 
 def look(scenario="s::t", *attempts, line="a=latest", lock="l1", memory=(), **more):
     figures = {"cuda_reserved.load": tuple(memory)} if memory else {}
     versions = more.pop("versions", {"a": "1"})
-    return Look(
-        line, scenario, line, attempts or (GREEN,), mark=Mark(lock, "s1"), figures=figures, versions=versions, **more
+    return ScenarioResult(
+        ResultKey(line, scenario),
+        line,
+        scenario,
+        outcomes=attempts or (GREEN,),
+        lock=lock,
+        source="s1",
+        values=figures,
+        versions=versions,
+        **more,
     )
 
 
 def after(*looks, control=()):
     """Return the ledger of a night that saw these."""
-    kept = tuple(seen(one, "n0", "n0", same=True, level=True) for one in looks)
-    shown = tuple(seen(one, "n0", "n0", same=True, level=True) for one in control)
+    kept = tuple(remember(one, "n0", "n0", same=True, level=True) for one in looks)
+    shown = tuple(remember(one, "n0", "n0", same=True, level=True) for one in control)
     return Ledger(night="n0", epoch="n0", seen=kept, control=shown)
 
 
 def tonight(ledger, *looks, **more):
-    lines = frozenset(one.line for one in (*looks, *(ledger.seen if ledger else ())))
+    lines = frozenset(one.key.series for one in (*looks, *(ledger.seen if ledger else ())))
     return NightEvidence(
         night="n1",
         today=dt.date(2026, 5, 1),
-        looks={one.place: one for one in looks},
+        results={one.key: one for one in looks},
         ledger=ledger,
         lines=lines,
         **more,
     )
-
-
-@pytest.mark.parametrize(
-    ("attempts", "word"),
-    [
-        ([], "missing"),
-        (["miss:run:interrupted"], "missing"),
-        (["skip:run:no_gpu"], "missing"),
-        (["skip:run:not_applicable"], "skip"),
-        (["pass:check", "pass:check"], "green"),
-        (["fail:run:oom", "fail:check:assertion"], "red"),
-        (["pass:check", "fail:run:oom"], "flaky"),
-        (["error:run:gpu_busy"], "error"),
-        (["fail:run:oom", "error:run:network"], "red"),
-        (["pass:check", "error:run:network"], "error"),
-    ],
-)
-def test_attempts_are_reduced_to_one_word(attempts, word):
-    assert word_of(map(Outcome.parse, attempts)) == word
 
 
 def test_reds_count_as_a_flakes_only_where_the_same_lock_showed_green_too():
@@ -131,7 +120,7 @@ SKIP = Outcome.parse("skip:run:not_applicable")
         (replace(WANTED, sources={"s::t": "s2", "s::u": "s1"}), after(*SEEN), "its source changed"),
         (replace(WANTED, sources={"s::t": "", "s::u": "s1"}), after(*SEEN), "its source changed"),
         (WANTED, after(SEEN[0]), "a new scenario"),
-        (WANTED, after(SEEN[0], look("s::u[x]", RED)), "red last night"),
+        (WANTED, after(SEEN[0], look("s::u[x]", RED)), "fail last night"),
         (WANTED, after(SEEN[0], look("s::u[x]", GREEN, RED)), "flaky last night"),
         (WANTED, after(*SEEN).model_copy(update={"epoch": "n9"}), "the machine moved since"),
         (
@@ -149,9 +138,9 @@ def test_a_cell_is_run_for_a_reason_or_carried_whole(wanted, ledger, why):
 
 
 def test_an_answer_that_could_not_be_had_is_asked_for_again():
-    missing = tonight(after(*SEEN), look("s::t"), replace(look("s::u[x]"), attempts=(), reason="killed"))
+    missing = tonight(after(*SEEN), look("s::t"), replace(look("s::u[x]"), outcomes=(), reason="killed"))
     night = conclude(missing)
-    assert [(one.kind, one.detail) for one in night.claims] == [(Kind.MISSING, "killed; last seen green in n0")]
+    assert [(one.kind, one.detail) for one in night.claims] == [(Kind.MISSING, "killed; last result pass in n0")]
     assert select_cells([WANTED], night.ledger).why == {"c": "without an answer last night"}
     assert exit_code(night.claims, STEADY) == 4
 
@@ -182,7 +171,7 @@ def test_the_facts_that_changed_are_named():
         (look("s::t", RED), look("s::t", RED), look(), State.MOVED),
         (look("s::t", RED), look("s::t", RED), look(lock="l0"), State.STEADY),  # another lock: not the machine
         (look(memory=[GIB]), look(memory=[GIB]), look(memory=[2 * GIB], gpu="H100"), State.STEADY),  # another model
-        (look(), replace(look(), attempts=(), reason="no space left"), look(), State.SILENT),
+        (look(), replace(look(), outcomes=(), reason="no space left"), look(), State.SILENT),
         (
             look("s::t", SKIP),
             look("s::t", SKIP),
@@ -201,7 +190,7 @@ def test_a_control_scenario_that_disagrees_with_itself_is_passed_over_from_the_n
     control = compare_control(
         {"s::t": look()}, {"s::t": look("s::t", RED)}, after(control=[look()]), (cards(), cards())
     )
-    now = tonight(after(look(), control=[look()]), wobbly, control=control, control_looks={"s::t": look("s::t", RED)})
+    now = tonight(after(look(), control=[look()]), wobbly, control=control, control_results={"s::t": look("s::t", RED)})
     left = conclude(now).ledger
     again = compare_control({"s::t": look()}, {"s::t": look("s::t", RED)}, left, (cards(), cards()))
     assert (control.state, again.state) == (State.MOVED, State.STEADY)
@@ -222,7 +211,7 @@ def red(scenario="s::t", *, lock="l2", reds=6):
         (red(), Kind.NEW, 1),
         (red(lock="l1"), Kind.UNEXPLAINED, 4),
         (look("s::t", RED, GREEN, lock="l2"), Kind.FLAKY, 0),
-        (replace(look(lock="l2"), attempts=(Outcome.parse("error:run:gpu_busy"),)), Kind.UNKNOWN, 4),
+        (replace(look(lock="l2"), outcomes=(Outcome.parse("error:run:gpu_busy"),)), Kind.UNKNOWN, 4),
         (look("s::t", Outcome.parse("skip:run:not_applicable"), lock="l2"), Kind.DISAPPEARED, 0),
         (look("s::t", Outcome.parse("skip:run:no_gpu"), lock="l2"), Kind.MISSING, 4),
     ],
@@ -234,7 +223,7 @@ def test_what_was_green_claims_what_it_shows_now(now, kind, code):
 
 
 def test_a_baseline_stands_in_place_of_the_last_answer_and_what_is_accepted_is_quiet():
-    held = BaselineComparison("n0", {red().place: red()})
+    held = BaselineComparison("n0", {red().key: red()})
     still = conclude(tonight(after(look()), red(), held=held))
     assert [one.kind for one in still.claims] == [Kind.STILL_RED]
     agreed = Acceptance(
@@ -248,7 +237,7 @@ def test_a_baseline_stands_in_place_of_the_last_answer_and_what_is_accepted_is_q
         signatures=("E: x",),
     )
     accepted = conclude(
-        tonight(after(look()), red(), held=BaselineComparison("n0", {look().place: look()}, accepted=(agreed,)))
+        tonight(after(look()), red(), held=BaselineComparison("n0", {look().key: look()}, accepted=(agreed,)))
     )
     assert [(one.kind, one.detail) for one in accepted.claims] == [(Kind.ACCEPTED, "on purpose")]
     assert exit_code((*still.claims, *accepted.claims), STEADY) == 0
@@ -263,7 +252,7 @@ def test_a_line_or_a_scenario_that_is_gone_is_said_once():
     night = conclude(replace(tonight(after(look(), look(line="b=1")), look("s::new")), lines=frozenset({"a=latest"})))
     gone = {(one.line, one.scenario) for one in night.claims if one.kind is Kind.DISAPPEARED}
     assert gone == {("a=latest", "s::t"), ("b=1", "*")}
-    assert set(night.ledger.places()) == {("a=latest", "s::new")}
+    assert set(night.ledger.last_results()) == {("a=latest", "s::new")}
 
 
 def claim(scenario="s::t", signature="E: x", **changed):
@@ -310,11 +299,11 @@ def test_word_of_a_night_is_kept_through_its_ledger():
     ledger = after(look(memory=[GIB]), look("s::u", RED))
     again = Ledger.model_validate_json(ledger.model_dump_json())
     assert again == ledger
-    assert [one.word for one in again.seen] == [Word.GREEN, Word.RED]
+    assert [one.status for one in again.seen] == [Status.PASS, Status.FAIL]
 
 
 def test_memory_on_another_model_of_gpu_is_not_compared():
     before, now = look(memory=[GIB]), look(lock="l2", memory=[2 * GIB] * 3)
-    now = replace(now, attempts=(GREEN,) * 3)
+    now = replace(now, outcomes=(GREEN,) * 3)
     assert [one.kind for one in conclude(tonight(after(before), now)).claims] == [Kind.MEMORY_UP]
     assert conclude(tonight(after(before), replace(now, gpu="H200"))).claims == ()

@@ -20,12 +20,12 @@ from harness.nightly.conclude import Night, conclude
 from harness.nightly.control import Control, compare_control
 from harness.nightly.evidence import NO_BASELINE, NightEvidence
 from harness.nightly.ledger import Ledger
-from harness.nightly.look import Look, Mark, Place
 from harness.nightly.machine import Card, MachineSnapshot
 from harness.nightly.night import confirm, exit_code
 from harness.nightly.selection import Wanted, select_cells
 from harness.store.records import Outcome
 from harness.verdict.known_issues import KnownIssue
+from harness.verdict.result import ResultKey, ScenarioResult
 
 GREEN, RED = Outcome.parse("pass:check"), Outcome.parse("fail:run:exception")
 NETWORK = Outcome.parse("error:install:network")
@@ -53,7 +53,7 @@ class World:
     lines: Mapping[str, Mapping[str, Sequence[tuple[int, str]]]]
     scenarios: Sequence[str]
     defects: Sequence[Defect] = ()
-    flakes: Mapping[Place, float] = field(default_factory=dict)  # chance that an attempt is red by itself
+    flakes: Mapping[ResultKey, float] = field(default_factory=dict)  # chance that an attempt is red by itself
     noise: float = 0.02  # of reserved memory, each way, in the releases of noisy
     noisy: str = ">=5.0,<5.4"
     drivers: Sequence[tuple[int, str, float]] = ((0, "580.1", 1.0),)  # from night, driver, factor of every figure
@@ -61,7 +61,7 @@ class World:
     lost: Mapping[int, frozenset[str]] = field(default_factory=dict)  # night -> lines whose runner was lost
     full: Mapping[int, int] = field(default_factory=dict)  # night -> attempts after which the disk is full
     issues: Sequence[KnownIssue] = ()
-    broken: Mapping[Place, int] = field(default_factory=dict)  # red from a night on, whatever is installed
+    broken: Mapping[ResultKey, int] = field(default_factory=dict)  # red from a night on, whatever is installed
     seed: int = 0
 
     def __post_init__(self):
@@ -97,17 +97,20 @@ class World:
         wobble = 1 + self.chance.uniform(-self.noise, self.noise) if noisy else 1.0
         return (RED if signature else GREEN), signature, MODEL_BYTES * factor * machine * wobble
 
-    def look(self, line: str, scenario: str, night: int, before: Look | None = None, machine: float = 1.0) -> Look:
+    def look(
+        self, line: str, scenario: str, night: int, before: ScenarioResult | None = None, machine: float = 1.0
+    ) -> ScenarioResult:
         outcome, signature, memory = self.attempt(line, scenario, night, machine)
-        old = before or Look(line, scenario, line)
-        figures = {RESERVED: (*old.figures.get(RESERVED, ()), memory)} if memory else dict(old.figures)
+        old = before or ScenarioResult(ResultKey(line, scenario), line, scenario)
+        figures = {RESERVED: (*old.values.get(RESERVED, ()), memory)} if memory else dict(old.values)
         return replace(
             old,
-            attempts=(*old.attempts, outcome),
+            outcomes=(*old.outcomes, outcome),
             signatures=(signature,) if signature else (),
-            figures=figures,
+            values=figures,
             versions=self.versions(line, night),
-            mark=Mark(self.lock(line, night), "s1"),
+            lock=self.lock(line, night),
+            source="s1",
             gpu="GPU",
             reason="no space left on device" if outcome is NETWORK else "",
         )
@@ -135,7 +138,7 @@ class Spent:
     code: int
     attempts: int
 
-    def places(self, *kinds) -> set[Place]:
+    def places(self, *kinds) -> set[ResultKey]:
         return {(one.line, one.scenario) for one in self.night.claims if one.kind in kinds and one.fresh}
 
 
@@ -150,17 +153,19 @@ def spend(world: World, number: int, ledger: Ledger | None, held: BaselineCompar
     choice = select_cells(planned, ledger)
     first = {name: world.look(REFERENCE, name, number, None, machine) for name in world.scenarios}
     later = machine * (1.3 if number in world.busy else 1.0)
-    looks = {(REFERENCE, name): look for name, look in first.items()}
+    looks = {ResultKey(REFERENCE, name): look for name, look in first.items()}
     for line, names in choice.run.items():
         for name in names:
             if line in lost:
-                looks[line, name] = Look(line, name, line, reason="no part brought this cell")
+                looks[ResultKey(line, name)] = ScenarioResult(
+                    ResultKey(line, name), line, name, reason="no part brought this cell"
+                )
             elif line != REFERENCE:
-                looks[line, name] = world.look(line, name, number, None, later)
+                looks[ResultKey(line, name)] = world.look(line, name, number, None, later)
     now = NightEvidence(
         night=f"night-{number:02}",
         today=START + dt.timedelta(days=number),
-        looks=looks,
+        results=looks,
         carried=choice.carried,
         ledger=ledger,
         lines=frozenset(world.lines),
@@ -170,7 +175,7 @@ def spend(world: World, number: int, ledger: Ledger | None, held: BaselineCompar
     )
     latest = dict(looks)
 
-    def again(wanted: Mapping[Place, int]) -> dict[Place, Look]:
+    def again(wanted: Mapping[ResultKey, int]) -> dict[ResultKey, ScenarioResult]:
         for place, count in wanted.items():
             for _ in range(count if place[0] not in lost else 0):
                 latest[place] = world.look(*place, number, latest[place], later)
@@ -180,18 +185,18 @@ def spend(world: World, number: int, ledger: Ledger | None, held: BaselineCompar
     return _finish(world, number, now, first, later)
 
 
-def _finish(world: World, number: int, now: NightEvidence, first: Mapping[str, Look], later: float) -> Spent:
+def _finish(world: World, number: int, now: NightEvidence, first: Mapping[str, ScenarioResult], later: float) -> Spent:
     last = {name: world.look(REFERENCE, name, number, None, later) for name in world.scenarios}
     looks = {
-        (REFERENCE, name): replace(
+        ResultKey(REFERENCE, name): replace(
             look,
-            attempts=(*look.attempts, *last[name].attempts),
-            figures={RESERVED: (*look.figures.get(RESERVED, ()), *last[name].figures.get(RESERVED, ()))},
+            outcomes=(*look.outcomes, *last[name].outcomes),
+            values={RESERVED: (*look.values.get(RESERVED, ()), *last[name].values.get(RESERVED, ()))},
         )
         for name, look in first.items()
     }
     control = compare_control(first, last, now.ledger, (world.facts(number), world.facts(number)))
-    now = replace(now, looks={**now.looks, **looks}, control=control, control_looks=last)
+    now = replace(now, results={**now.results, **looks}, control=control, control_results=last)
     night = conclude(now)
     return Spent(number, night, control, exit_code(night.claims, control), world.ran)
 
@@ -206,7 +211,7 @@ def season(world: World, nights: int, baseline: int = -1) -> list[Spent]:
             ledger = Ledger.model_validate_json(ledger.model_dump_json())
         if number == baseline:
             held = BaselineComparison(
-                ledger.night, {place: each.look for place, each in ledger.places().items()}, ledger.epoch
+                ledger.night, {place: each.result for place, each in ledger.last_results().items()}, ledger.epoch
             )
         spent.append(one)
     return spent
@@ -295,7 +300,7 @@ def planted_world(seed: int = 0, **changes) -> World:
     return World(LINES, SCENARIOS, seed=seed, **{**given, **changes})
 
 
-def planted(world: World, nights: int = NIGHTS) -> dict[tuple[Place, int], str]:
+def planted(world: World, nights: int = NIGHTS) -> dict[tuple[ResultKey, int], str]:
     """Return (place, night) → what happens there for every regression that is really there, from the world's truth."""
     found, known = {}, {f"known-{scenario}" for scenario in ("towers", "generate")}
     for line in world.lines:
@@ -314,8 +319,8 @@ class Score:
     """Claims of a season against what was planted; a claim is right on the night of a regression or the next."""
 
     right: int
-    false: tuple[tuple[int, Place], ...]
-    missed: tuple[tuple[Place, int], ...]
+    false: tuple[tuple[int, ResultKey], ...]
+    missed: tuple[tuple[ResultKey, int], ...]
 
     @property
     def precision(self) -> float:
@@ -367,7 +372,7 @@ def test_a_claim_is_there_in_the_night_itself_unless_the_night_could_not_tell(sp
 
 def test_noise_of_the_measured_size_claims_nothing_all_season(spent):
     """The releases that load with threads differ by 4 % from load to load."""
-    assert spent[0].night.ledger.places()[NOISY, "load"].figures
+    assert spent[0].night.ledger.last_results()[NOISY, "load"].figures
     said = [(one.number, claim) for one in spent for claim in one.night.claims if claim.line == NOISY and claim.fresh]
     assert {claim.kind for _, claim in said} <= {Kind.APPEARED, Kind.WITHHELD}
     assert {number for number, claim in said if claim.kind is Kind.WITHHELD} <= {MOVED, BUSY}
@@ -405,7 +410,7 @@ def test_a_lost_runner_shows_as_missing_with_the_reason(spent):
     missing = [claim for claim in spent[LOST].night.claims if claim.kind is Kind.MISSING]
     assert {claim.scenario for claim in missing} == set(SCENARIOS)
     assert {claim.line for claim in missing} == {DEV}
-    assert all("no part brought this cell" in claim.detail and "last seen" in claim.detail for claim in missing)
+    assert all("no part brought this cell" in claim.detail and "last result" in claim.detail for claim in missing)
     assert spent[LOST].code == 4
 
 
@@ -441,11 +446,11 @@ def test_fixes_and_changed_signatures_are_said_in_their_night(spent):
 
 def test_what_did_not_change_is_not_run_again_and_is_named_with_the_night_it_was_seen_in(spent):
     """The noisy release is green throughout: it runs when a package beside it is released, or the machine moved."""
-    seen = [one.night.ledger.places()[NOISY, "load"].night for one in spent]
+    seen = [one.night.ledger.last_results()[NOISY, "load"].night for one in spent]
     after = {MOVED + 1, BUSY + 1, BROKEN + 1}
     assert sorted(set(seen)) == [f"night-{number:02}" for number in sorted({*range(0, NIGHTS, 7), *after})]
     assert seen[5] == "night-00"
-    assert spent[5].night.ledger.places()[DEV, "reserve"].night == "night-05"
+    assert spent[5].night.ledger.last_results()[DEV, "reserve"].night == "night-05"
 
 
 def test_a_quiet_night_ends_with_zero_and_every_claim_of_a_regression_with_one(spent):
@@ -459,7 +464,7 @@ def gated():
     return season(planted_world(), NIGHTS, BASELINE)
 
 
-def worse(world: World, night: int) -> set[Place]:
+def worse(world: World, night: int) -> set[ResultKey]:
     """Return what is worse than in the baseline in truth; memory counts until the machine moved."""
     known = {f"known-{scenario}" for scenario in ("towers", "generate")}
     found = {place for place, since in world.broken.items() if night >= since}
@@ -473,7 +478,7 @@ def worse(world: World, night: int) -> set[Place]:
 
 def test_with_a_baseline_what_is_open_against_it_is_said_every_night_and_nothing_else(gated):
     """Places, night by night: what a night could not tell, for it had no machine, runner or disk, is left out."""
-    world, said, true = planted_world(), set[tuple[int, Place]](), set[tuple[int, Place]]()
+    world, said, true = planted_world(), set[tuple[int, ResultKey]](), set[tuple[int, ResultKey]]()
     for one in gated[BASELINE + 1 :]:
         if one.control.trusted:
             open_ = {(c.line, c.scenario) for c in one.night.claims if c.kind in {Kind.DIFFERS, Kind.UNEXPLAINED}}

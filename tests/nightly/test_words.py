@@ -8,8 +8,8 @@ from harness.nightly.baseline import _said
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.record import CarriedCount, Ended, Searched
 from harness.nightly.summary import QUIET, lines, markdown
-from harness.verdict.box import Entry
-from harness.verdict.box import Kind as Difference
+from harness.verdict.comparison import Change, Difference
+from harness.verdict.result import ResultKey
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -63,7 +63,7 @@ def test_what_was_carried_is_named_by_line_with_the_night_it_was_seen_in():
 
 
 def test_an_accepted_difference_says_so_against_the_baseline():
-    entry = Entry(Difference.NEW_FAILURE, "a=1", "s::t", None, None, detail="E", accepted="on purpose")
+    entry = Difference(Change.NEW_FAILURE, ResultKey("a=1", "s::t"), None, None, detail="E", accepted="on purpose")
     assert _said(entry) == "new failure: a=1 · s::t: E (accepted: on purpose)"
 
 

@@ -1,4 +1,4 @@
-"""A run as a user would have it: two axes, an unsolvable cell, every word in some box, and hostile text."""
+"""A run as a user would have it: two axes, an unsolvable cell, every status in some result, and hostile text."""
 
 from datetime import UTC, datetime
 from io import StringIO
@@ -6,7 +6,6 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from harness.report.context import build
 from harness.report.terminal import print_summary
 from harness.runner.process import ProcessExit
 from harness.search.criterion import Evaluation
@@ -25,6 +24,7 @@ from harness.store.records import (
     RunRecord,
     ScenarioInfo,
 )
+from tests.contexts import build
 
 START = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 GIB = 1024**3

@@ -1,12 +1,12 @@
 """Where a box ran, where its model lay, what became of a known issue, and what memory it took: as values."""
 
 from harness.report.cell_details import short_names
-from harness.report.context import build
 from harness.report.figures import memory
 from harness.report.model import Card
 from harness.report.write import known_issues
 from harness.store.run_folder import RunFolder
 from harness.verdict.known_issues import KnownIssue, State
+from tests.contexts import build
 
 GIB = 1024**3
 
@@ -20,7 +20,7 @@ def issue(scenario, signature, versions, **rest):
 
 
 def test_a_box_says_where_it_ran_and_how_the_card_was_before(context):
-    box = row(context, "load_4bit::test_reserved_memory").boxes[0]
+    box = row(context, "load_4bit::test_reserved_memory").table_cells[0]
     assert box.ran_on == "cuda"
     assert box.where.cards == (Card("NVIDIA H200", 140 * GIB, 138 * GIB, (("python3", 2 * GIB), ("X", None))),)
     assert box.where.allocator == (("expandable_segments", "false"), ("PYTORCH_ALLOC_CONF", "max_split_size_mb:64"))
@@ -28,11 +28,11 @@ def test_a_box_says_where_it_ran_and_how_the_card_was_before(context):
 
 
 def test_a_simulated_attempt_of_an_older_record_says_so(context):
-    assert row(context, "adapters::test_split_base[double]").boxes[0].ran_on == "simulated"
+    assert row(context, "adapters::test_split_base[double]").table_cells[0].ran_on == "simulated"
 
 
 def test_a_device_map_is_told_by_place(context):
-    (placed,) = row(context, "load_4bit::test_reserved_memory").boxes[0].placements
+    (placed,) = row(context, "load_4bit::test_reserved_memory").table_cells[0].placements
     assert placed.device_map == (("0", 29, "model.embed_tokens, model.layers.0–27"), ("cpu", 1, "lm_head"))
     assert placed.bytes[0] == ("cpu", "bfloat16", 1024)
     assert placed.unmatched == ("model.multi_modal_projector",)
@@ -43,7 +43,7 @@ def test_a_model_without_a_map_has_none(make_run, make_cell, make_attempt):
     where = make_cell("5.0.0", "1.13.0")
     told = {"load": {"bytes": {}, "hf_device_map": None}, "forward": {"hf_device_map": "odd"}, "bad": "not a mapping"}
     context = build(make_run(cells=(where,)), [make_attempt(where, "merge::test_direct", placements=told)])
-    placed = row(context, "merge::test_direct").boxes[0].placements
+    placed = row(context, "merge::test_direct").table_cells[0].placements
     assert [(each.device_map, each.device_map_text) for each in placed] == [(None, ""), (None, "odd")]
 
 
@@ -89,16 +89,16 @@ def test_known_gone_and_changed(make_run, attempts, summary_text):
         issue("load_4bit::test_budget_refused", "crash:SIGSEGV", {"transformers": ">=5.10"}),
     ]
     context = build(make_run(), attempts, issues)
-    states = [box.known and box.known.state for box in row(context, "load_4bit::test_keyword").boxes]
+    states = [box.known and box.known.state for box in row(context, "load_4bit::test_keyword").table_cells]
     assert states == [None, None, *[State.KNOWN] * 6, None]
-    assert row(context, "load_4bit::test_keyword").boxes[2].known.entry.note == "by design"
+    assert row(context, "load_4bit::test_keyword").table_cells[2].known.entry.note == "by design"
     told = [(each.state, each.cells[0], len(each.cells), each.scenarios) for each in context.announcements]
     assert told == [
         (State.GONE, "transformers 4.57.5 · accelerate 1.13.0", 1, ("load_4bit::test_reserved_memory",)),
         (State.GONE, "transformers 5.3.0 · accelerate 1.11.0", 4, ("multimodal::test_gemma4_generates",)),
         (State.CHANGED, "transformers 5.0.0 · accelerate 1.13.0", 1, ("load_4bit::test_reserved_memory",)),
     ]
-    flaky = row(context, "load_4bit::test_budget_refused").boxes[6]
+    flaky = row(context, "load_4bit::test_budget_refused").table_cells[6]
     assert flaky.known is None
     text = summary_text(context)
     assert "Known issues: 8 reproduced, 5 not reproduced, 1 failing differently." in text

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.history.query import Measured, Night, Track
 from harness.report.charts import (
     TREND,
     Period,
@@ -20,9 +21,7 @@ from harness.report.charts import (
     trend_charts,
 )
 from harness.report.history_trend import trend
-from harness.report.model import Word
-from harness.store.history import Measured, Night, Track
-from harness.store.records import Outcome
+from harness.store.records import Outcome, Status
 
 GIB = 2**30
 
@@ -109,7 +108,7 @@ def test_one_green_run_among_several_of_a_day_can_be_seen():
         for number, letter in enumerate("fpff")
     ]
     found = strip(trend(TRACK, made), Period(made[0].started, made[-1].started))
-    assert [each.word for each in found] == [Word.FAIL, Word.PASS, Word.FAIL]
+    assert [each.word for each in found] == [Status.FAIL, Status.PASS, Status.FAIL]
     assert all(each.width >= 6 for each in found)
     assert all(one.x + one.width <= other.x + 0.11 for one, other in pairwise(found))
 

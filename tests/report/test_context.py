@@ -2,10 +2,9 @@
 
 import pytest
 
-from harness.report.context import build
-from harness.report.model import Word
-from harness.store.records import ScenarioInfo
-from harness.verdict.compare import Change
+from harness.store.records import ScenarioInfo, Status
+from harness.verdict.comparison import Change
+from tests.contexts import build
 
 
 def row(context, scenario):
@@ -13,7 +12,7 @@ def row(context, scenario):
 
 
 def words(context, scenario):
-    return [str(box.word) for box in row(context, scenario).boxes]
+    return [str(box.status) for box in row(context, scenario).table_cells]
 
 
 def test_rows_follow_the_field_report_and_columns_the_axes(context):
@@ -64,21 +63,21 @@ def test_parametrized_scenarios_have_a_row_each_and_the_function_none(context):
 
 
 def test_what_has_no_attempt_is_a_miss_and_never_green(context):
-    boxes = row(context, "my_case::test_never_ran").boxes
-    assert {box.word for box in boxes[:-1]} == {Word.MISS}
+    boxes = row(context, "my_case::test_never_ran").table_cells
+    assert {box.status for box in boxes[:-1]} == {Status.MISS}
     assert boxes[0].tries == ()
     assert boxes[0].outcome == "miss"
 
 
 def test_no_attempts_at_all_are_all_misses(make_run):
     counts = build(make_run(), []).counts()
-    assert counts[Word.MISS] == 11 * 9
-    assert sum(counts.values()) == counts[Word.MISS]
+    assert counts[Status.MISS] == 11 * 9
+    assert sum(counts.values()) == counts[Status.MISS]
 
 
 def test_an_unsolvable_cell_fills_its_column_with_the_resolvers_sentence(context):
-    last = [each.boxes[-1] for each in context.rows]
-    assert {(box.word, box.label, box.applies_to) for box in last} == {(Word.FAIL, "unsolvable", "cell")}
+    last = [each.table_cells[-1] for each in context.rows]
+    assert {(box.status, box.label, box.applies_to) for box in last} == {(Status.UNAVAILABLE, "unsolvable", "cell")}
     assert all("huggingface-hub <1.0" in box.detail for box in last)
     assert context.columns[-1].unavailable == last[0].detail
     assert context.columns[0].unavailable is None
@@ -91,40 +90,40 @@ def test_a_cell_that_ran_after_all_is_available(make_run, make_cell, make_attemp
     context = build(make_run(cells=(where,)), [early, later])
     assert context.columns[0].unavailable is None
     assert words(context, "load_4bit::test_keyword") == ["pass"]
-    assert words(context, "merge::test_direct") == ["fail"]
+    assert words(context, "merge::test_direct") == ["miss"]
 
 
 def test_a_file_that_is_not_collected_speaks_for_its_rows_only(context):
-    box = row(context, "multimodal::test_gemma3_generates").boxes[0]
-    assert (box.word, box.label, box.applies_to) == (Word.FAIL, "import error", "file")
+    box = row(context, "multimodal::test_gemma3_generates").table_cells[0]
+    assert (box.status, box.label, box.applies_to) == (Status.FAIL, "import error", "file")
     assert words(context, "load_4bit::test_keyword")[0] == "pass"
 
 
 def test_attempts_that_disagree_are_flaky_and_show_the_failure(context):
-    box = row(context, "load_4bit::test_budget_refused").boxes[6]
-    assert box.word is Word.FLAKY
+    box = row(context, "load_4bit::test_budget_refused").table_cells[6]
+    assert box.status is Status.FLAKY
     assert box.outcome == "flaky(fail:run:crash, pass:check)"
     assert box.signature.id == "crash:SIGSEGV"
     assert [(each.number, each.outcome) for each in box.tries] == [(1, "fail:run:crash"), (2, "pass:check")]
-    assert box.change is Change.UNKNOWN
+    assert box.change is Change.FLAKY
 
 
-def test_a_repeated_attempt_number_replaces_the_first(make_run, make_cell, make_attempt):
+def test_an_interrupted_attempt_is_shown_beside_the_one_that_counts(make_run, make_cell, make_attempt):
     where = make_cell("5.0.0", "1.13.0")
     interrupted = make_attempt(where, "merge::test_direct", "miss:run:interrupted")
     context = build(make_run(cells=(where,)), [interrupted, make_attempt(where, "merge::test_direct")])
     assert words(context, "merge::test_direct") == ["pass"]
-    assert len(row(context, "merge::test_direct").boxes[0].tries) == 1
+    assert len(row(context, "merge::test_direct").table_cells[0].tries) == 2
 
 
 def test_changes_against_the_reference_with_the_same_other_axis(context):
     assert context.columns[3].compared_with == context.columns[1].id
     assert context.columns[0].compared_with is None
-    boxes = row(context, "load_4bit::test_keyword").boxes
-    assert [box.change for box in boxes[:3]] == [None, None, Change.REGRESSION]
-    assert row(context, "multimodal::test_gemma4_generates").boxes[2].change is Change.CHANGED_FAILURE
-    assert row(context, "multimodal::test_gemma3_generates").boxes[2].change is Change.FIXED
-    assert row(context, "adapters::test_broad_targets").boxes[6].change is Change.DISAPPEARED
+    boxes = row(context, "load_4bit::test_keyword").table_cells
+    assert [box.change for box in boxes[:3]] == [None, None, Change.NEW_FAILURE]
+    assert row(context, "multimodal::test_gemma4_generates").table_cells[2].change is Change.CHANGED
+    assert row(context, "multimodal::test_gemma3_generates").table_cells[2].change is Change.FIXED
+    assert row(context, "adapters::test_broad_targets").table_cells[6].change is Change.DISAPPEARED
 
 
 def test_two_failures_of_one_outcome_but_two_signatures_are_a_change(make_run, make_cell, make_red, hf_init):
@@ -137,12 +136,12 @@ def test_two_failures_of_one_outcome_but_two_signatures_are_a_change(make_run, m
             make_red(other, "merge::test_direct", "fail:run:exception", second, "second"),
         ],
     )
-    assert row(context, "merge::test_direct").boxes[1].change is Change.CHANGED_FAILURE
-    assert [each.change for each in context.differences] == [Change.CHANGED_FAILURE]
+    assert row(context, "merge::test_direct").table_cells[1].change is Change.CHANGED
+    assert [each.change for each in context.differences] == [Change.CHANGED]
 
 
 def test_details_of_a_failure(context):
-    box = row(context, "adapters::test_split_base[double]").boxes[2]
+    box = row(context, "adapters::test_split_base[double]").table_cells[2]
     assert (box.signature.rule, box.signature.tracker) == (
         "bnb-params4bit-hf-init",
         "bitsandbytes-foundation/bitsandbytes#1900",
@@ -156,13 +155,13 @@ def test_details_of_a_failure(context):
 
 
 def test_a_killed_attempt_links_no_report(context):
-    box = row(context, "merge::test_direct").boxes[6]
+    box = row(context, "merge::test_direct").table_cells[6]
     assert [link.rsplit("/", 1)[1] for link in box.tries[0].links] == ["output.log", "events.jsonl"]
 
 
 def test_memory_stands_beside_the_reference(context):
     figures = {
-        (each.name, each.phase): each for each in row(context, "load_4bit::test_reserved_memory").boxes[2].figures
+        (each.name, each.phase): each for each in row(context, "load_4bit::test_reserved_memory").table_cells[2].figures
     }
     reserved = figures["cuda_reserved", "load"]
     assert (reserved.value, reserved.reference.median, reserved.unit, reserved.changed) == (
@@ -178,7 +177,7 @@ def test_memory_stands_beside_the_reference(context):
 
 
 def test_versions_that_differ_include_those_nobody_pinned(context):
-    found = [(each.package, each.here, each.reference) for each in context.columns[2].differences]
+    found = [(each.package, each.after, each.before) for each in context.columns[2].differences]
     assert found == [("transformers", "5.0.0", "4.57.5"), ("huggingface-hub", "1.3.4", "0.36.2")]
     assert context.columns[0].differences == ()
     assert context.columns[-1].differences == ()
@@ -195,7 +194,7 @@ def test_groups_count_cells_and_name_trackers(context):
 
 
 def test_every_red_box_is_in_one_group(context):
-    red = {(each.scenario, box.cell) for each in context.rows for box in each.boxes if box.red}
+    red = {(each.scenario, box.cell) for each in context.rows for box in each.table_cells if box.red}
     grouped = {(scenario, cell) for each in context.groups for scenario in each.scenarios for cell in each.cells}
     assert red <= grouped
 

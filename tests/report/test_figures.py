@@ -3,8 +3,7 @@
 import pytest
 
 from harness.report.figures import figures
-from harness.verdict.measures import spreads
-from harness.verdict.noise import Spread, spread
+from harness.verdict.statistics import Spread, spread
 
 
 def test_small_movements_are_noise_and_counts_are_exact():
@@ -29,14 +28,3 @@ def test_a_movement_within_the_attempts_own_spread_is_noise():
     reserved = Spread(13 * 1024**3, 6 * 1024**3, 14 * 1024**3, 3)
     (found,) = figures({"cuda_reserved.load": reserved}, alone({"cuda_reserved.load": 7 * 1024**3}))
     assert (found.value, found.spread.count, found.changed) == (13 * 1024**3, 3, False)
-
-
-def test_figures_are_medians_over_the_attempts_that_have_them(make_cell, make_attempt):
-    where = make_cell("5.0.0", "1.13.0")
-    attempts = [
-        make_attempt(where, "a::test", number=1, figures={"cuda_reserved.load": 1, "x.only": 1}),
-        make_attempt(where, "a::test", "fail:run:oom", number=2, figures={"cuda_reserved.load": 3}),
-        make_attempt(where, "a::test", number=3, figures={"cuda_reserved.load": 8}),
-        make_attempt(where, "a::test", "miss:run:interrupted", number=4, figures={"cuda_reserved.load": 99}),
-    ]
-    assert spreads(attempts) == {"cuda_reserved.load": Spread(3, 1, 8, 3), "x.only": Spread(1, 1, 1, 1)}

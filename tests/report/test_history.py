@@ -5,18 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from harness.history.query import Measured, Night, Track
 from harness.report import history_html
 from harness.report.history_html import page, render
-from harness.report.history_steps import steps
 from harness.report.history_text import as_rows, since
 from harness.report.history_text import strip as glyphs
 from harness.report.history_trend import charted, trend, version_changes
-from harness.report.model import Word
-from harness.store.history import Measured, Night, Track
-from harness.store.records import Outcome
+from harness.store.records import Outcome, Status
 
 GIB = 2**30
 START = datetime(2026, 3, 1, 2, tzinfo=UTC)
@@ -47,44 +43,6 @@ def nights(letters, **more):
     return [night(number, letter, **more) for number, letter in enumerate(letters)]
 
 
-@pytest.mark.parametrize(
-    ("values", "found"),
-    [
-        ("1122", [(1, 2)]),
-        ("11211", []),
-        ("112", [(1, 2)]),
-        ("11233", [(1, 2), (2, 3)]),
-        ("11 22", [(1, 3)]),
-        ("1 2 1 2 2", [(4, 6)]),
-        ("  11", []),
-        ("", []),
-        ("1121221", [(3, 4), (5, 6)]),
-    ],
-)
-def test_steps_are_told_from_what_stands_out_once(values, found):
-    given_ = [None if letter == " " else letter for letter in values]
-    assert list(steps(given_, lambda one, other: one != other)) == found
-
-
-@given(st.lists(st.sampled_from([1, 2, 3, None]), max_size=30))
-def test_between_two_steps_a_value_stands_but_for_single_nights(values):
-    found = steps(values, lambda one, other: one != other)
-    places = [place for _, place in found]
-    assert places == sorted(set(places))
-    known = [place for place, value in enumerate(values) if value is not None]
-    level, cursor = (values[known[0]] if known else None), 0
-    out = 0
-    for place in known:
-        if cursor < len(places) and place == places[cursor]:
-            assert values[place] != level
-            level, cursor, out = values[place], cursor + 1, 0
-        elif values[place] != level:
-            out += 1
-            assert out == 1, "two nights in a row that are not the level are a step"
-        else:
-            out = 0
-
-
 def test_a_streak_passes_over_missing_nights_and_names_what_changed_on_its_first():
     made = [
         night(0, "p"),
@@ -94,7 +52,7 @@ def test_a_streak_passes_over_missing_nights_and_names_what_changed_on_its_first
     ]
     found = trend(TRACK, made)
     assert (found.word, found.streak, found.since.run, found.by) == (
-        Word.FAIL,
+        Status.FAIL,
         2,
         "run1",
         ("transformers 5.0.0 → 5.1.0",),
@@ -237,7 +195,7 @@ def test_a_line_that_is_red_comes_first_and_a_quiet_one_is_folded():
     shown = page(list(season(6, telling={4})), "Nightly")
     assert [entry.trend.track.line for entry in shown.telling] == ["transformers=latest~4"]
     assert [(scenario, len(entries)) for scenario, entries in shown.quiet] == [("load_4bit::test_reserved", 5)]
-    assert shown.counts[Word.FAIL] == 1
+    assert shown.counts[Status.FAIL] == 1
     text = render(shown)
     assert text.index("latest~4") < text.index("latest~0")
     assert "fail for 9 nights, since 2026-03-22" in text

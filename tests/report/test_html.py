@@ -4,11 +4,11 @@ import json
 import re
 from html.parser import HTMLParser
 
-from harness.report.context import build
 from harness.report.html import page_data, render
 from harness.report.templates import tracker_url
 from harness.store.events import CUDA_FIGURES, EMPTIED
 from harness.store.records import Expectation, GpuBefore
+from tests.contexts import build
 
 
 class Outline(HTMLParser):

@@ -60,7 +60,7 @@ def assert_details(seen):
         "Params4bit.__new__() got an unexpected keyword argument '_is_hf_initialized'",
         "bnb-params4bit-hf-init",
         "bitsandbytes-foundation/bitsandbytes#1900",
-        "regression against transformers 4.57.5 · accelerate 1.11.0",
+        "new failure against transformers 4.57.5 · accelerate 1.11.0",
         "huggingface-hub",
         "harness run 'matrices/bnb 4bit.toml' --cells transformers-5.0.0-accelerate-1.11.0-0a1b2c",
     ):

@@ -5,8 +5,8 @@ import re
 import pytest
 from inline_snapshot import external_file
 
-from harness.report.context import build
 from harness.report.markdown import LIMIT, code, escaped, render
+from tests.contexts import build
 
 
 def test_markdown_is_as_recorded(context):

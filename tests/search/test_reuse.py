@@ -149,7 +149,7 @@ def test_a_cell_of_another_name_is_taken_over_with_its_files_and_says_where_from
     (found,) = mine.attempts()
     assert (found.cell, found.attempt, found.part, str(found.outcome)) == ("mine", 1, "1-old", "pass:check")
     assert (mine.path / found.folder / "output.log").read_text() == "1-old 2"
-    assert mine.collected() == {"mine": {"a::test_x[p]"}}
+    assert mine.journal().listed == {"mine": {"a::test_x[p]"}}
     assert mine.events("taken_over")[0]["of"] == "theirs"
     assert from_earlier(mine.attempts()) == (1, 1)
 
@@ -167,7 +167,7 @@ def test_a_cell_is_not_taken_in_parts(tmp_path):
     write(tmp_path, "1-old", [attempt(), attempt("miss:run:interrupted", scenario=listed[1])], listed, cells=THEIRS)
     mine = write(tmp_path, "2-new")
     assert reuse_earlier(mine, ["mine"], asked()) == 0
-    assert mine.attempts() == []
+    assert mine.attempts() == ()
 
 
 def test_what_this_run_has_begun_itself_is_left_alone(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.search.criterion import Evaluation
 from harness.search.records import Ending, ReleaseQuestion
-from harness.search.scan import ChangePoint, change_points, conclude_scan, jumps, scan_releases
+from harness.search.scan import ChangePoint, change_points, conclude_scan, scan_releases
 from harness.store.records import AttemptRecord
 
 WORDS = {"g": False, "b": True, "?": None}
@@ -115,21 +115,3 @@ def test_changes_go_to_and_fro_and_say_which_way(answers):
 def test_a_change_with_something_unknown_inside_spans_it():
     assert change_points([False, None, True, False]) == (ChangePoint(0, 2, bad=True), ChangePoint(2, 3, bad=False))
     assert [(one.before, one.after) for one in change_points([False, None, True, False])] == [(0, 2), (2, 3)]
-
-
-def far(before, after):
-    return abs(after - before) > 2
-
-
-def test_a_figure_that_jumps_is_named_and_noise_is_not():
-    assert jumps([10, 11, None, 30, 29, 10], far) == ((1, 3), (4, 5))
-
-
-def test_a_slow_drift_is_seen_where_it_leaves_the_level_it_began_at():
-    assert jumps([10, 11, 12, 13, 14], far) == ((2, 3),)
-
-
-@given(st.lists(st.one_of(st.none(), st.integers(0, 9)), max_size=40))
-def test_figures_that_always_count_as_changed_give_one_jump_a_step(values):
-    known = [value for value in values if value is not None]
-    assert len(jumps(values, lambda one, other: one != other)) == sum(one != other for one, other in pairwise(known))

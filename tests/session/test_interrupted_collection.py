@@ -44,5 +44,5 @@ def test_nothing_was_listed_so_that_the_whole_cell_is_missing(tmp_path, monkeypa
     folder = begin(plan, tmp_path / "reports")
     assert not run_plan(plan, folder, CacheDir(tmp_path / "cache"), Options())
     assert mark.exists()
-    assert folder.collected() == {}
-    assert conclude(folder.read_record().cells, folder.collected(), folder.attempts()).missing == ((cell.id, "*"),)
+    assert folder.journal().listed == {}
+    assert conclude(folder.read_record(), folder.journal()).missing == ((cell.id, "slow::test_x"),)

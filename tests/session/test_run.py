@@ -75,10 +75,10 @@ def test_every_ending_has_its_outcome_with_this_interpreter_as_environment(run):
 
 def test_an_unsolvable_cell_is_a_row_with_this_interpreter_as_environment(run):
     folder = run()
-    assert outcomes(folder, 1) == {"*": "fail:resolve:unsolvable"}
+    assert outcomes(folder, 1) == {"*": "unavailable:resolve:unsolvable"}
     views = write_views(folder)
     assert "there is no version of six==2" in views.html.read_text()
-    done = conclude(folder.read_record().cells, folder.collected(), folder.attempts())
+    done = conclude(folder.read_record(), folder.journal())
     assert {scenario for _, scenario in done.missing} == {"hostile::test_exits_green_without_a_report"}
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import harness
 from harness.report.write import write_views
-from harness.store import table
 from harness.store.merge import merge
 from harness.store.run_folder import RunFolder
 
@@ -37,7 +37,7 @@ def test_its_records_are_read_with_what_they_did_not_know_left_empty(old):
 
 
 def test_its_table_has_its_figures(old):
-    frame = table.load(old.path)
+    frame = harness.load_table(old.path)
     assert list(frame["cuda_reserved.load"].dropna()) == [7194070220, 14849849000]
     assert frame["ran_on"].isna().all()
 
@@ -45,8 +45,8 @@ def test_its_table_has_its_figures(old):
 def test_its_views_show_what_is_red_and_what_was_simulated(old):
     views = write_views(old)
     assert "reserved-as-unquantized" in views.markdown.read_text(encoding="utf-8")
-    boxes = {row.scenario: row.boxes for row in views.context.rows}
-    assert [box.word for box in boxes["load_4bit::test_reserved"]] == ["pass", "fail"]
+    boxes = {row.scenario: row.table_cells for row in views.context.rows}
+    assert [box.status for box in boxes["load_4bit::test_reserved"]] == ["pass", "fail"]
     assert boxes["split::test_layers"][0].ran_on == "simulated"
     assert views.html.stat().st_size > 0
 

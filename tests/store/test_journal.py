@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.errors import ConfigError
-from harness.store.journal import Journal, attempts, read
-from harness.store.records import AttemptRecord, Outcome, Reason, Stage, Status
+from harness.store.journal import Journal, read, read_journal
+from harness.store.records import UNAVAILABLE_IN_SCHEMA_1, AttemptRecord, Outcome, Reason, Stage, Status
 from harness.store.run_folder import RunFolder, create, folder_name
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -20,12 +20,13 @@ def attempt(scenario="a::test", number=1, outcome="pass:check"):
     )
 
 
-@pytest.mark.parametrize("status", [status for status in Status if status is not Status.PASS])
+@pytest.mark.parametrize("status", [status for status in Status if status not in {Status.PASS, Status.FLAKY}])
 def test_outcomes_round_trip_through_their_text(status):
     for stage in Stage:
         for reason in Reason:
             outcome = Outcome(status, stage, reason)
-            assert Outcome.parse(str(outcome)) == outcome
+            if str(outcome) not in UNAVAILABLE_IN_SCHEMA_1:
+                assert Outcome.parse(str(outcome)) == outcome
 
 
 @pytest.mark.parametrize("text", ["pass:run:oom", "fail:run", "fail:run:oom:x", "green:run"])
@@ -38,7 +39,8 @@ def test_records_come_back_as_they_were_written(tmp_path):
     journal = Journal(tmp_path / "journal.jsonl")
     journal.attempt(attempt(outcome="fail:run:oom"))
     journal.close()
-    assert attempts(tmp_path / "journal.jsonl") == [attempt(outcome="fail:run:oom")]
+    found = read_journal(tmp_path / "journal.jsonl", AttemptRecord)
+    assert found.attempts == (attempt(outcome="fail:run:oom"),)
 
 
 def test_a_torn_last_line_is_passed_over_and_does_not_spoil_the_next(tmp_path):

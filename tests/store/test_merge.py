@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import load_table as load
 from harness.cli.main import main
 from harness.errors import ConfigError
 from harness.report.write import known_issues, write_views
@@ -16,7 +17,6 @@ from harness.store.journal import Journal
 from harness.store.merge import as_toml, merge, part_names, united_issues
 from harness.store.records import AttemptRecord, CellRecord, GpuRecord, HostRecord, RunRecord, ScenarioInfo
 from harness.store.run_folder import RunFolder, folder_name
-from harness.store.table import load
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TEST = "a::test_x"

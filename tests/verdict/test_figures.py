@@ -3,7 +3,7 @@
 import pytest
 
 from harness.verdict.figures import delta, figure_name, figure_title, human
-from harness.verdict.measures import unit_of
+from harness.verdict.statistics import unit_of
 
 
 @pytest.mark.parametrize(

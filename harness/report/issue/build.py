@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.report.cell_details import frame_text
+from harness.report.cell_details import decisive, frame_text
+from harness.report.context import Lookup
 from harness.report.issue import environment, wording
-from harness.report.issue.comparison import Example, select_example, shown_attempt
+from harness.report.issue.comparison import Example, select_example
 from harness.report.issue.evidence import count_cells, passing_nearby, shows, small_matrix
 from harness.report.issue.model import (
     Environment,
@@ -25,7 +26,7 @@ from harness.report.issue.repository import frame_of, target
 from harness.report.issue.untested import Newest, newer_releases, other_conditions, versions_tried
 from harness.report.model import Group, ReportContext, Row
 from harness.search.links import repositories
-from harness.store.records import AttemptRecord, Frame, RunRecord, ScenarioInfo, function_of
+from harness.store.records import Frame, RunRecord, ScenarioInfo, function_of
 from harness.verdict.known_issues import State
 
 FRAMES = 10
@@ -45,7 +46,7 @@ class Material:
     """
 
     run: RunRecord
-    attempts: Sequence[AttemptRecord]
+    results: Lookup
     report: ReportContext
     infos: Mapping[str, ScenarioInfo]
     newest: Mapping[str, Newest] = field(default_factory=dict)
@@ -57,10 +58,10 @@ def build(material: Material, group: Group, searched: SearchEvidence | None = No
     example = select_example(run, report, group.key, searched.blame.pair if searched and searched.blame else None)
     example = replace(example, row=_described(example.row, infos))
     scenario, cell = example.row.scenario, example.cell
-    attempt = shown_attempt(material.attempts, scenario, cell.id)
+    attempt = decisive(material.results[scenario, cell.id])
     frames = attempt.failure.frames if attempt and attempt.failure else ()
     names = {column.id: column.name for column in report.columns}
-    failing = [_described(row, infos) for row in report.rows if any(shows(box, group.key) for box in row.boxes)]
+    failing = [_described(row, infos) for row in report.rows if any(shows(box, group.key) for box in row.table_cells)]
     rows = sorted(failing, key=lambda row: row.scenario != scenario)
     counts = count_cells(rows, group.key, names)
     symptom = _symptom(group, example, frames)
@@ -142,7 +143,7 @@ def _without_repeats(lines: Iterable[str]) -> list[str]:
 def known_trackers(rows: Sequence[Row], group: Group) -> tuple[Tracker, ...]:
     """Return the issues that may be the same: of the rule, of matching known issues, of the scenarios."""
     found: dict[str, Tracker] = {}
-    boxes = [box for row in rows for box in row.boxes if shows(box, group.key)]
+    boxes = [box for row in rows for box in row.table_cells if shows(box, group.key)]
     for box in boxes:
         if box.signature and box.signature.tracker:
             name = box.signature.tracker

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.report.cell_details import Seen, latest
 from harness.report.issue.environment import installed, machine_of
 from harness.report.issue.evidence import category
 from harness.report.issue.model import CellComparison, CellDifference
 from harness.report.issue.wording import counted, difference_text, listed
-from harness.report.model import Box, Group, ReportContext, Row
+from harness.report.model import Group, ReportContext, Row, TableCell
 from harness.search.pins import commit_pin
 from harness.store.records import AttemptRecord, CellRecord, RunRecord
+from harness.verdict.results import failure_names
 
 ALONE = " No other package differs between these two."
 Distance = tuple[int, int]  # packages that differ, other differences
@@ -33,8 +33,8 @@ class Example:
 
     row: Row
     cell: CellRecord
-    failing: Box
-    passing: Box | None = None
+    failing: TableCell
+    passing: TableCell | None = None
     comparison: CellComparison | None = None
 
 
@@ -61,7 +61,7 @@ def _example(
     run: RunRecord, report: ReportContext, row: Row, key: str, wanted: tuple[str, str] | None
 ) -> Example | None:
     failing, flaky, passing = (
-        [box for box in row.boxes if category(box, key) == name] for name in ("failing", "flaky", "passing")
+        [box for box in row.table_cells if category(box, key) == name] for name in ("failing", "flaky", "passing")
     )
     if not failing and not flaky:
         return None
@@ -79,7 +79,7 @@ def _example(
     if pair is None:
         first = (failing or flaky)[0]
         return Example(row, cells[first.cell], first)
-    one, other = (next(box for box in row.boxes if box.cell == side.cell.id) for side in pair)
+    one, other = (next(box for box in row.table_cells if box.cell == side.cell.id) for side in pair)
     comparison = CellComparison(names[one.cell], names[other.cell], differences(*pair))
     return Example(row, cells[one.cell], one, other, comparison)
 
@@ -129,15 +129,6 @@ def _differing(
     return [(name, here.get(name), there.get(name)) for name in names if here.get(name) != there.get(name)]
 
 
-def shown_attempt(attempts: Sequence[AttemptRecord], scenario: str, cell: str) -> AttemptRecord | None:
-    """Return the attempt that a result shows: the scenario's last red one, else its function's, else its file's."""
-    for name in (scenario, scenario.split("[", 1)[0], scenario.partition("::")[0]):
-        found = [one for one in attempts if one.cell == cell and one.scenario == name]
-        if found:
-            return Seen(latest(found)).telling
-    return None
-
-
 # The last good and the first bad cell of a search
 
 
@@ -159,12 +150,8 @@ def otherwise_words(
 ) -> str:
     """Return a sentence if the first bad release or commit fails, but not with the failure of the draft."""
     cell = _cell_of(package, release, cells)
-    by_scenario: dict[str, list[AttemptRecord]] = {}
-    for one in attempts:
-        if cell is not None and one.cell == cell.id:
-            by_scenario.setdefault(one.scenario, []).append(one)
-    found = [Seen(latest(records)).signature for records in by_scenario.values()]
-    keys = {each.key for each in found if each is not None}
+    names = [list(failure_names(one)) for one in attempts if cell is not None and one.cell == cell.id]
+    keys = {own[-1] for own in names if own}
     if not keys or group.key in keys:
         return ""
     return f" At {release} it fails in another way, though: {'; '.join(sorted(keys))}."

@@ -10,6 +10,7 @@ from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, HarnessError, NothingSelectedError
 from harness.redact.values import redact_value
 from harness.report.context import build as build_report
+from harness.report.context import lookup
 from harness.report.issue.build import Material, build
 from harness.report.issue.environment import NOTABLE
 from harness.report.issue.evidence import failures
@@ -23,7 +24,7 @@ from harness.report.write import known_issues
 from harness.search.links import repositories
 from harness.search.records import BlameQuestion, read_search
 from harness.session.private import private_of
-from harness.store.records import ScenarioInfo
+from harness.store.records import AttemptRecord, ScenarioInfo
 from harness.store.run_folder import RunFolder, folder_name
 
 SHOWN = 12  # failures in a message
@@ -106,8 +107,8 @@ def draft(
         NothingSelectedError: the run has no such failure.
         ConfigError: several failures match, the folder or the search cannot be read, or the search has not finished.
     """
-    run, attempts = folder.read_record(), folder.attempts()
-    report = build_report(run, attempts, known_issues(folder))
+    run, journal = folder.read(AttemptRecord)
+    report = build_report(run, journal, known_issues(folder))
     own = read_search(folder)
     if own is not None and isinstance(own.question, BlameQuestion):
         report = renamed(report, own.question)
@@ -117,7 +118,7 @@ def draft(
     found = _answer(search, folder, group, repositories(run.matrix.get("repositories", {}))) if search else None
     names = {*NOTABLE, *(name for cell in run.cells for name in cell.pins)}
     newest = known_newest(sorted(names), cache_dir.releases)
-    issue = build(Material(run, attempts, report, scenarios(folder), newest), group, found)
+    issue = build(Material(run, lookup(run, journal), report, scenarios(folder), newest), group, found)
     script = write_script(folder, issue.environment.cell, issue.symptom.scenario, cache_dir)
     issue = replace(issue, script=script, redacted=redact)
     if redact:

@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 from harness.matrix.git import DEFAULT_REPOSITORIES
 from harness.report.issue.model import MemoryPhase
 from harness.report.issue.wording import RAN_ON
-from harness.report.model import Box, Figure
+from harness.report.model import Figure, TableCell
 from harness.search.links import COMPANIONS
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
 from harness.verdict.figures import figure_name, human, human_bytes
@@ -21,7 +21,7 @@ ABOUT_MEMORY = re.compile(r"memory|reserved|allocated|peak|footprint", re.IGNORE
 OUT_OF_MEMORY = ("oom", "host_oom")
 
 
-def system(run: RunRecord, cell: CellRecord, box: Box) -> tuple[tuple[str, str], ...]:
+def system(run: RunRecord, cell: CellRecord, box: TableCell) -> tuple[tuple[str, str], ...]:
     """Return the rows of ``transformers env``, of what was really installed, without names of the machine."""
     host = host_of(run, cell.id)
     rows = [*notable_versions(cell), ("Python", cell.python), ("platform", host.platform)]
@@ -75,7 +75,7 @@ def gpu_names(host: HostRecord) -> str:
     return "; ".join(f"{names.count(name)} × {name}" for name in dict.fromkeys(names)) or "none"
 
 
-def machine_of(run: RunRecord, box: Box) -> str:
+def machine_of(run: RunRecord, box: TableCell) -> str:
     """Return on what a result was obtained, in a merged run with the GPU; empty if unknown."""
     ran_on = RAN_ON.get(box.ran_on, "")
     if not run.parts:

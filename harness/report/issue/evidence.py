@@ -6,40 +6,42 @@ from collections.abc import Mapping, Sequence
 
 from harness.report.html import BADGES, mark
 from harness.report.issue.model import MatrixRow, ScenarioCounts, SmallMatrix
-from harness.report.model import Box, Group, ReportContext, Row, Word
-from harness.store.records import ScenarioInfo, function_of
+from harness.report.model import GLYPHS, Group, ReportContext, Row, TableCell
+from harness.store.records import ScenarioInfo, Status, function_of
 
 WIDEST = 6  # scenarios of the small matrix
 
 
 def failures(groups: Sequence[Group], rows: Sequence[Row]) -> tuple[Group, ...]:
     """Return the failures that a draft can be about: those of a scenario, not of a whole cell."""
-    return tuple(each for each in groups if any(shows(box, each.key) for row in rows for box in row.boxes))
+    return tuple(each for each in groups if any(shows(box, each.key) for row in rows for box in row.table_cells))
 
 
-def shows(box: Box, key: str) -> bool:
+def shows(box: TableCell, key: str) -> bool:
     """Tell whether at least one attempt of a result failed with this failure, and not the whole cell."""
-    failed = box.word in {Word.FAIL, Word.FLAKY} and box.applies_to != "cell"
+    failed = box.status in {Status.FAIL, Status.FLAKY} and box.applies_to != "cell"
     return failed and box.signature is not None and box.signature.key == key
 
 
-def category(box: Box, key: str) -> str:
+def category(box: TableCell, key: str) -> str:
     """Return the field of :class:`ScenarioCounts` in which a result is counted."""
     if shows(box, key):
-        return "flaky" if box.word is Word.FLAKY else "failing"
+        return "flaky" if box.status is Status.FLAKY else "failing"
     if box.applies_to == "cell":
         return "undecided"
-    return {Word.PASS: "passing", Word.FAIL: "other_failure", Word.FLAKY: "other_failure"}.get(box.word, "undecided")
+    if box.status is Status.PASS:
+        return "passing"
+    return "other_failure" if box.status in {Status.FAIL, Status.FLAKY} else "undecided"
 
 
 def count_cells(rows: Sequence[Row], key: str, names: Mapping[str, str]) -> tuple[ScenarioCounts, ...]:
     """Count the cells of every scenario that shows the failure ``key``; ``names`` maps cell ids to names."""
-    return tuple(_count(row, key, names) for row in rows if any(shows(box, key) for box in row.boxes))
+    return tuple(_count(row, key, names) for row in rows if any(shows(box, key) for box in row.table_cells))
 
 
 def _count(row: Row, key: str, names: Mapping[str, str]) -> ScenarioCounts:
     found: dict[str, list[str]] = {name: [] for name in ("failing", "flaky", "other_failure", "passing", "undecided")}
-    for box in row.boxes:
+    for box in row.table_cells:
         found[category(box, key)].append(names[box.cell])
     return ScenarioCounts(row.scenario, row.title, **{name: tuple(cells) for name, cells in found.items()})
 
@@ -48,15 +50,17 @@ def small_matrix(report: ReportContext, rows: Sequence[Row], first: Sequence[str
     """Return the results of the first few rows in every cell, the cells ``first`` (ids) at the top."""
     shown = rows[:WIDEST]
     lines = [
-        MatrixRow(column.name, column.labels, column.reference, tuple(_result(row.boxes[index]) for row in shown))
+        MatrixRow(column.name, column.labels, column.reference, tuple(_result(row.table_cells[index]) for row in shown))
         for index, column in enumerate(report.columns)
     ]
     order = sorted(range(len(lines)), key=lambda index: (report.columns[index].id not in first, index))
     return SmallMatrix(report.axes, tuple(row.scenario for row in shown), tuple(lines[index] for index in order))
 
 
-def _result(box: Box) -> str:
-    parts = [f"{box.word.glyph} {box.word}", mark(box), BADGES[box.ran_on] if box.ran_on else "", box.label]
+def _result(box: TableCell) -> str:
+    if box.status is None:
+        return box.label
+    parts = [f"{GLYPHS[box.status]} {box.status}", mark(box), BADGES[box.ran_on] if box.ran_on else "", box.label]
     return " ".join(part for part in parts if part)
 
 
@@ -65,7 +69,7 @@ def passing_nearby(
 ) -> tuple[str, ...]:
     """Return similar scenarios that pass in the same cell: other parameters, then same checkpoints, then same file."""
     index = next(number for number, column in enumerate(report.columns) if column.id == cell)
-    passing = [row.scenario for row in report.rows if row.boxes[index].word is Word.PASS]
+    passing = [row.scenario for row in report.rows if row.table_cells[index].status is Status.PASS]
     ranked = [(_distance(each, scenario, infos), each) for each in passing]
     near = [(distance, each) for distance, each in ranked if distance is not None]
     return tuple(each for _, each in sorted(near, key=lambda pair: pair[0]))

@@ -7,6 +7,9 @@ import re
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from harness.report.model import GLYPHS, MEANINGS, UNLISTED
+from harness.store.records import Status
+
 
 @functools.cache
 def environment(*, escape: bool) -> Environment:
@@ -19,8 +22,13 @@ def environment(*, escape: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters["tracker_url"] = tracker_url
+    made.filters |= {"tracker_url": tracker_url, "glyph": glyph, "meaning": MEANINGS.__getitem__}
     return made
+
+
+def glyph(status: Status | None) -> str:
+    """Return the sign of a status; None stands for a scenario that the cell does not list."""
+    return UNLISTED if status is None else GLYPHS[status]
 
 
 def tracker_url(tracker: str | None) -> str | None:

@@ -162,7 +162,7 @@
       title,
       make("p", "under", [row.row, row.title].filter(Boolean).join(" · ")),
       make("p", "under", column.name),
-      make("p", `pill ${box.word}`, make("span", "", `${GLYPHS[box.word]} ${box.word}`), make("code", "", box.outcome)),
+      make("p", `pill ${box.word}`, make("span", "", box.word in GLYPHS ? `${GLYPHS[box.word]} ${box.word}` : "not listed"), make("code", "", box.outcome)),
       make("div", "facts-line", make("span", "", against(box, column)), box.seconds ? make("span", "", box.seconds) : null,
         row.tracker ? make("span", "", "written for ", link(row.tracker, row.trackerUrl)) : null),
       box.known ? known(box.known) : null,

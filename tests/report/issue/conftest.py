@@ -2,16 +2,19 @@
 
 import pytest
 
-from harness.report.context import build as build_report
 from harness.report.issue.build import Material, build
 from harness.report.issue.draft import select_failure
 from harness.report.issue.evidence import failures
+from tests.contexts import build as build_report
+from tests.contexts import lookup
 
 
 def draft(run, attempts, key, issues=(), searched=None):
     report = build_report(run, attempts, issues)
     group = select_failure(failures(report.groups, report.rows), key)
-    return build(Material(run, attempts, report, {info.id: info for info in run.scenarios}), group, searched)
+    return build(
+        Material(run, lookup(run, attempts), report, {info.id: info for info in run.scenarios}), group, searched
+    )
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from harness.errors import ConfigError
 from harness.matrix.git import Commit
 from harness.report.issue.model import SearchEvidence
 from harness.report.issue.search_evidence import SearchedRun, bisected, read_search_evidence, with_commits
-from harness.report.model import Group, Word
+from harness.report.model import Group
 from harness.search.criterion import Evaluation
 from harness.search.links import repositories
 from harness.search.records import (
@@ -20,6 +20,7 @@ from harness.search.records import (
     SearchRecord,
     read_search,
 )
+from harness.store.records import Status
 from harness.store.run_folder import RunFolder
 
 KNOWN = repositories({})
@@ -44,7 +45,7 @@ FOUND = ReleaseResult(
     },
 )
 TEST = "adapters::test_split_base[a]"
-GROUP = Group(KEY, Word.FAIL, KEY, "it breaks", ("TypeError: x @ a/b.py:c",), (), (), (TEST,), 2)
+GROUP = Group(KEY, Status.FAIL, KEY, "it breaks", ("TypeError: x @ a/b.py:c",), (), (), (TEST,), 2)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 from harness.envs.requirements import exact_pin
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell
-from harness.report.context import build as build_report
 from harness.report.issue.build import Material, build
 from harness.report.issue.draft import select_failure
 from harness.report.issue.evidence import failures
@@ -25,6 +24,8 @@ from harness.search.records import (
     read_search,
 )
 from harness.store.run_folder import RunFolder
+from tests.contexts import build as build_report
+from tests.contexts import lookup
 
 KNOWN = repositories({})
 KEY = "bnb-params4bit-hf-init"
@@ -148,7 +149,9 @@ def issue_of(blame, *, own=True):
     report = renamed(build_report(run, rows), asked)
     group = select_failure(failures(report.groups, report.rows), None)
     return build(
-        Material(run, rows, report, {}), group, read_search_evidence(folder, read_search(folder), group, KNOWN, own=own)
+        Material(run, lookup(run, rows), report, {}),
+        group,
+        read_search_evidence(folder, read_search(folder), group, KNOWN, own=own),
     )
 
 

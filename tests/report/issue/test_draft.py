@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import ConfigError, NothingSelectedError
-from harness.report.context import build as build_report
 from harness.report.issue.draft import redacted_requirements, select_failure
 from harness.report.issue.evidence import failures
 from harness.report.issue.model import Script
 from harness.report.issue.render import render
+from tests.contexts import build as build_report
 
 HF_INIT = "bnb-params4bit-hf-init"
 

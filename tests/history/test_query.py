@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import ConfigError
+from harness.history.index import refresh
+from harness.history.query import open_history
+from harness.history.schema import FILE
 from harness.matrix.cell import Cell, Pin
 from harness.report.context import build
-from harness.store.history import open_history
-from harness.store.historydb import FILE
-from harness.store.historyindex import refresh
 from harness.store.journal import Journal
 from harness.store.merge import merge
 from harness.store.records import (
@@ -31,10 +31,10 @@ from harness.store.records import (
     ScenarioInfo,
 )
 from harness.store.run_folder import RunFolder
-from harness.verdict.compare import result_of
-from harness.verdict.noise import Spread
+from harness.verdict.result import outcome_text
+from harness.verdict.statistics import Spread
 
-FROZEN = Path(__file__).parent / "frozen" / "first-schema"
+FROZEN = Path(__file__).parents[1] / "store" / "frozen" / "first-schema"
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 CELLS = ("latest-1", "latest-2")
 EXPECTED = ("a::test_x", "a::test_y", "b::test_z")
@@ -113,10 +113,10 @@ def said_by_folders(reports):
     found = {}
     for path in sorted(reports.glob("*/run.json")):
         folder = RunFolder(path.parent)
-        record, attempts = folder.read_record(), folder.attempts()
+        record, journal = folder.read(AttemptRecord)
         lines = {each.id: each.series for each in record.cells}
-        for row in build(record, attempts).rows:
-            for box in row.boxes:
+        for row in build(record, journal).rows:
+            for box in row.table_cells:
                 figures = {
                     f"{each.name}.{each.phase}" if each.phase else f"x.{each.name}": each.spread for each in box.figures
                 }
@@ -138,7 +138,7 @@ def test_the_index_says_what_the_run_folders_say(runs):
             for night in nights:
                 figures = {name: Spread(*value) for name, value in night.figures.items() if name != "seconds"}
                 key = (night.run, track.line, track.scenario)
-                found[key] = (str(result_of(night.outcomes)), night.signature, figures)
+                found[key] = (outcome_text(night.outcomes), night.signature, figures)
         assert found == said_by_folders(reports)
 
 
@@ -250,8 +250,8 @@ def test_a_run_of_the_first_schema_is_a_night(tmp_path):
     assert night.versions["tokenizers"] == "0.22.1"
 
 
-@pytest.mark.parametrize("file", ["search.json", "bisect.json", "blame.json"])
-def test_a_search_is_no_night(tmp_path, file):
+@pytest.mark.parametrize("file", ["bisect.json", "blame.json"])
+def test_a_search_of_before_kinds_is_no_night(tmp_path, file):
     write(tmp_path, "night", [attempt()])
     write(tmp_path, "search", [attempt()], day=1).path.joinpath(file).write_text("{}")
     assert [night.run for night in open_history(tmp_path)[0].line("six=latest-1", "a::test_x")] == ["night"]
@@ -265,8 +265,8 @@ def test_a_run_of_a_newer_schema_is_passed_over_and_said(tmp_path):
     for _ in range(2):  # said each time, not only when it was read
         history, done = open_history(tmp_path)
         assert len(done.notes) == 2
-        assert "then has schema 99, newer than 2: passed over" in done.notes[0]
-        assert "torn: run.json cannot be read: passed over" in done.notes[1]
+        assert "then/run.json has schema 99, newer than 2: passed over" in done.notes[0]
+        assert "torn/run.json: run.json: Invalid JSON" in done.notes[1]
     assert [night.run for night in history.line("six=latest-1", "a::test_x")] == ["now"]
 
 
@@ -302,7 +302,7 @@ def test_damage_that_shows_only_when_it_is_read_is_mended(tmp_path):
 def test_several_processes_may_refresh_at_once(tmp_path):
     for number in range(20):
         write(tmp_path, f"run{number}", [attempt()], day=number)
-    code = f"from pathlib import Path; from harness.store.historyindex import refresh; refresh(Path({str(tmp_path)!r}))"
+    code = f"from pathlib import Path; from harness.history.index import refresh; refresh(Path({str(tmp_path)!r}))"
     running = [subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) for _ in range(4)]
     assert [each.wait(60) for each in running] == [0, 0, 0, 0]
     assert len(open_history(tmp_path)[0].line("six=latest-1", "a::test_x")) == 20

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ConfigError
-from harness.session import retention
-from harness.session.retention import Tried, choose, trim
-from harness.store.history import open_history
+from harness.history import retention
+from harness.history.query import open_history
+from harness.history.retention import Tried, choose, trim
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, Outcome, RunRecord, ScenarioInfo, Status
 from harness.store.run_folder import RunFolder

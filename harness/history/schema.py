@@ -42,7 +42,7 @@ CREATE INDEX boxes_of_run ON boxes (run);
 
 
 @contextmanager
-def opened(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connection]:
+def open_database(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connection]:
     """Open the file and close it at the end; a reader never makes one.
 
     Raises:
@@ -59,7 +59,7 @@ def opened(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def no_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Keep Python from looking for cycles in rows, which have none: a sixth of a year's reading, a third of a table."""
     was = gc.isenabled()
     gc.disable()
@@ -70,12 +70,12 @@ def no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def moment(microseconds: int) -> datetime:
+def from_microseconds(microseconds: int) -> datetime:
     """Return the moment that a number stands for."""
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def number(when: datetime) -> int:
+def to_microseconds(when: datetime) -> int:
     """Return the number that stands for a moment."""
     return (when - EPOCH) // timedelta(microseconds=1)
 
@@ -88,10 +88,10 @@ def create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def fits(path: Path) -> bool:
+def is_current(path: Path) -> bool:
     """Tell whether the file is an index of this version, as far as its head tells."""
     try:
-        with opened(path) as connection:
+        with open_database(path) as connection:
             return bool(connection.execute("PRAGMA user_version").fetchone()[0] == VERSION)
     except sqlite3.DatabaseError:
         return False

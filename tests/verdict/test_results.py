@@ -1,4 +1,4 @@
-"""Every box a run was to have, with the reason where it has none."""
+"""The one reader: every result a run was to have, with the reason where it has none."""
 
 import json
 from datetime import UTC, datetime
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from harness.runner.process import ProcessExit
-from harness.session.boxes import boxes_of, boxes_of_cell
 from harness.store.journal import Journal
 from harness.store.records import (
     AttemptRecord,
@@ -20,9 +19,11 @@ from harness.store.records import (
     PartRecord,
     RunRecord,
     ScenarioInfo,
+    Status,
 )
 from harness.store.run_folder import RunFolder
-from harness.verdict.comparison import Answer
+from harness.verdict.results import read_results
+from harness.verdict.statistics import Spread
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 FROZEN = Path(__file__).parents[1] / "store" / "frozen" / "first-schema"
@@ -32,7 +33,7 @@ GOOD, BAD = (
         labels={"a": version},
         pins={"a": version},
         python="3.11",
-        line=f"a={line}",
+        series=f"a={line}",
         versions={"a": version, "b": "1.0"},
     )
     for version, line in (("4.0.0", "4.0.0"), ("5.0.0", "latest"))
@@ -89,10 +90,10 @@ FINISHED = ("run_finished", {})
 
 
 def answers(folder):
-    return {place: box.answer for place, box in boxes_of(folder).items()}
+    return {place: result.status for place, result in read_results(folder).items()}
 
 
-def test_boxes_lie_by_line_with_outcome_versions_and_signature_of_the_last_red_attempt(make):
+def test_results_lie_by_series_with_outcome_versions_and_signature_of_the_last_red_attempt(make):
     failure = Failure(
         when="call",
         type="TypeError",
@@ -100,14 +101,15 @@ def test_boxes_lie_by_line_with_outcome_versions_and_signature_of_the_last_red_a
         frames=(Frame(path="accelerate/utils/modeling.py", function="set_x", line=1, package="accelerate"),),
     )
     red = attempt(BAD, "f::t", "fail:run:exception", failure=failure, signature="its own", detail="a sentence")
-    found = boxes_of(make(listed(GOOD, "f::t"), attempt(GOOD, "f::t"), listed(BAD, "f::t"), red, FINISHED))
-    assert {place: box.answer for place, box in found.items()} == {
-        ("a=4.0.0", "f::t"): Answer.PASS,
-        ("a=latest", "f::t"): Answer.FAIL,
+    found = read_results(make(listed(GOOD, "f::t"), attempt(GOOD, "f::t"), listed(BAD, "f::t"), red, FINISHED))
+    assert {place: result.status for place, result in found.items()} == {
+        ("a=4.0.0", "f::t"): Status.PASS,
+        ("a=latest", "f::t"): Status.FAIL,
     }
-    box = found["a=latest", "f::t"]
-    assert box.signatures == ("its own", "bnb-params4bit-hf-init")
-    assert (box.reason, box.cell, box.versions["b"], box.versions["python"]) == ("a sentence", BAD.id, "1.0", "3.11")
+    result = found["a=latest", "f::t"]
+    assert result.signatures == ("its own", "bnb-params4bit-hf-init")
+    assert (result.reason, result.cell) == ("a sentence", BAD.id)
+    assert (result.versions["b"], result.versions["python"]) == ("1.0", "3.11")
 
 
 @pytest.mark.parametrize(
@@ -125,34 +127,34 @@ def test_boxes_lie_by_line_with_outcome_versions_and_signature_of_the_last_red_a
     ],
 )
 def test_what_the_plan_expects_and_nobody_ran_is_missing_with_the_reason(make, events, why):
-    box = boxes_of(make(listed(GOOD, "f::t"), attempt(GOOD, "f::t"), *events))["a=latest", "f::t"]
-    assert box.answer is Answer.MISSING
-    assert box.reason.startswith(why)
+    result = read_results(make(listed(GOOD, "f::t"), attempt(GOOD, "f::t"), *events))["a=latest", "f::t"]
+    assert result.status is Status.MISS
+    assert result.reason.startswith(why)
 
 
 def test_an_interrupted_attempt_is_no_result_unless_there_is_another(make):
     gone = attempt(BAD, "f::t", "miss:run:interrupted", detail="interrupted")
     folder = make(gone, attempt(GOOD, "f::t", "miss:run:interrupted"), attempt(GOOD, "f::t", number=2), FINISHED)
-    assert answers(folder) == {("a=4.0.0", "f::t"): Answer.PASS, ("a=latest", "f::t"): Answer.MISSING}
+    assert answers(folder) == {("a=4.0.0", "f::t"): Status.PASS, ("a=latest", "f::t"): Status.MISS}
 
 
 def test_a_lost_cell_misses_what_the_others_listed_parameters_too(make):
     folder = make(listed(GOOD, "f::t[x]", "f::t[y]"), attempt(GOOD, "f::t[x]"), attempt(GOOD, "f::t[y]"), FINISHED)
     assert answers(folder) == {
-        ("a=4.0.0", "f::t[x]"): Answer.PASS,
-        ("a=4.0.0", "f::t[y]"): Answer.PASS,
-        ("a=latest", "f::t[x]"): Answer.MISSING,
-        ("a=latest", "f::t[y]"): Answer.MISSING,
+        ("a=4.0.0", "f::t[x]"): Status.PASS,
+        ("a=4.0.0", "f::t[y]"): Status.PASS,
+        ("a=latest", "f::t[x]"): Status.MISS,
+        ("a=latest", "f::t[y]"): Status.MISS,
     }
 
 
 def test_a_cell_that_listed_other_parameters_is_not_asked_for_those(make):
     folder = make(listed(GOOD, "f::t[x]"), attempt(GOOD, "f::t[x]"), listed(BAD, "f::t[y]"), attempt(BAD, "f::t[y]"))
-    assert answers(folder) == {("a=4.0.0", "f::t[x]"): Answer.PASS, ("a=latest", "f::t[y]"): Answer.PASS}
+    assert answers(folder) == {("a=4.0.0", "f::t[x]"): Status.PASS, ("a=latest", "f::t[y]"): Status.PASS}
 
 
 def test_a_cell_of_which_nothing_is_known_is_missing_as_a_whole(make):
-    assert answers(make(scenarios=(), cells=(BAD,))) == {("a=latest", "*"): Answer.MISSING}
+    assert answers(make(scenarios=(), cells=(BAD,))) == {("a=latest", "*"): Status.MISS}
 
 
 def test_what_could_not_be_started_speaks_for_every_scenario_until_something_ran(make):
@@ -160,13 +162,13 @@ def test_what_could_not_be_started_speaks_for_every_scenario_until_something_ran
     no_import = attempt(GOOD, "g", "fail:import:import_error", number=0)
     events = [listed(GOOD, "f::t", "g::u"), attempt(GOOD, "f::t"), no_import, refused]
     folder = make(*events, scenarios=("f::t", "g::u"))
-    found = boxes_of(folder)
-    assert str(found["a=4.0.0", "g::u"].outcomes) == "fail:import:import_error"
-    assert {str(found["a=latest", name].outcomes) for name in ("f::t", "g::u")} == {"fail:install:install_failed"}
+    found = read_results(folder)
+    assert found["a=4.0.0", "g::u"].text == "fail:import:import_error"
+    assert {found["a=latest", name].text for name in ("f::t", "g::u")} == {"unavailable:install:install_failed"}
     with folder.journal_file.open("a") as journal:
         journal.write(json.dumps({"event": "attempt", "record": attempt(BAD, "f::t").model_dump(mode="json")}) + "\n")
-    found = boxes_of(folder)
-    assert [found["a=latest", name].answer for name in ("f::t", "g::u")] == [Answer.PASS, Answer.MISSING]
+    found = read_results(folder)
+    assert [found["a=latest", name].status for name in ("f::t", "g::u")] == [Status.PASS, Status.MISS]
 
 
 def test_attempts_that_disagree_are_flaky_and_figures_are_over_all_of_them(make):
@@ -174,17 +176,17 @@ def test_attempts_that_disagree_are_flaky_and_figures_are_over_all_of_them(make)
         attempt(BAD, "f::t", outcome, number, figures={"cuda_reserved.load": 100 * number})
         for number, outcome in enumerate(("pass:check", "fail:run:oom", "pass:check"), 1)
     ]
-    box = boxes_of(make(*tries))["a=latest", "f::t"]
-    assert (box.answer, str(box.outcomes)) == (Answer.FLAKY, "flaky(pass:check, fail:run:oom)")
-    assert (box.figures["cuda_reserved.load"].median, box.figures["cuda_reserved.load"].count) == (200, 3)
-    assert box.signatures == ("fail:run:oom",)
+    result = read_results(make(*tries))["a=latest", "f::t"]
+    assert (result.status, result.text) == (Status.FLAKY, "flaky(pass:check, fail:run:oom)")
+    assert (result.figures["cuda_reserved.load"].median, result.figures["cuda_reserved.load"].count) == (200, 3)
+    assert result.signatures == ("fail:run:oom",)
 
 
 def test_the_gpu_is_the_attempts_own_card_else_its_machines(make):
     host = HOST.model_copy(update={"gpus": CARDS})
     own = GpuBefore(uuid="GPU-2", total=1, used=0)
     folder = make(attempt(GOOD, "f::t", gpus_before=(own,)), attempt(BAD, "f::t"), host=host)
-    assert [box.gpu for box in boxes_of(folder).values()] == ["NVIDIA H100", "NVIDIA H100, NVIDIA H200"]
+    assert [result.gpu for result in read_results(folder).values()] == ["NVIDIA H100", "NVIDIA H100, NVIDIA H200"]
 
 
 def test_in_a_merged_run_the_gpu_is_the_parts(make):
@@ -193,17 +195,46 @@ def test_in_a_merged_run_the_gpu_is_the_parts(make):
         for card in CARDS
     )
     folder = make(attempt(BAD, "f::t", part="NVIDIA H100"), attempt(GOOD, "f::t", part="NVIDIA H200"), parts=parts)
-    assert [box.gpu for box in boxes_of(folder).values()] == ["NVIDIA H200", "NVIDIA H100"]
+    assert [result.gpu for result in read_results(folder).values()] == ["NVIDIA H200", "NVIDIA H100"]
 
 
 def test_one_cell_alone_and_a_cell_without_axes_under_its_matrix_s_name(make):
     bare = GOOD.model_copy(update={"series": "", "labels": {}, "id": "cell-abc"})
     folder = make(attempt(bare, "f::t"), attempt(BAD, "f::t"), cells=(bare, BAD))
-    assert list(boxes_of_cell(folder, "cell-abc")) == [("tried", "f::t")]
+    assert [key for key, one in read_results(folder).items() if one.cell == "cell-abc"] == [("tried", "f::t")]
 
 
 def test_a_run_of_the_first_schema_is_read():
-    found = boxes_of(RunFolder(FROZEN))
-    assert {str(box.outcomes) for box in found.values()} == {"pass:check", "fail:check:assertion", "skip:run:no_gpu"}
+    found = read_results(RunFolder(FROZEN))
+    assert {result.text for result in found.values()} == {"pass:check", "fail:check:assertion", "skip:run:no_gpu"}
     assert len(found) == 4
     assert all("=" in line for line, _ in found)
+
+
+def test_two_records_with_one_number_are_two_attempts_and_one_written_twice_is_one(make):
+    twice = [attempt(BAD, "f::t", "fail:run:exception"), attempt(BAD, "f::t")]
+    result = read_results(make(*twice, *twice))["a=latest", "f::t"]
+    assert (result.status, len(result.attempts)) == (Status.FLAKY, 2)
+
+
+def test_memory_of_an_attempt_on_a_busy_gpu_counts_only_where_there_is_no_other(make):
+    busy = attempt(BAD, "f::t", "error:run:gpu_busy", 2, figures={"cuda_reserved.load": 900})
+    clean = attempt(BAD, "f::t", number=1, figures={"cuda_reserved.load": 100})
+    alone = attempt(GOOD, "f::t", "error:run:gpu_busy", figures={"cuda_reserved.load": 900})
+    found = read_results(make(clean, busy, alone))
+    assert [one.values["cuda_reserved.load"] for one in found.values()] == [(900,), (100,)]
+
+
+def test_a_cell_that_listed_nothing_at_all_has_no_result(make):
+    assert read_results(make(listed(BAD), FINISHED, scenarios=(), cells=(BAD,))) == {}
+
+
+def test_figures_are_over_the_attempts_that_measured_them(make):
+    attempts = [
+        attempt(BAD, "f::t", number=1, figures={"cuda_reserved.load": 1, "x.only": 1}),
+        attempt(BAD, "f::t", "fail:run:oom", number=2, figures={"cuda_reserved.load": 3}),
+        attempt(BAD, "f::t", number=3, figures={"cuda_reserved.load": 8}),
+        attempt(BAD, "f::t", "miss:run:interrupted", number=4, figures={"cuda_reserved.load": 99}),
+    ]
+    found = read_results(make(*attempts))["a=latest", "f::t"].figures
+    assert found == {"cuda_reserved.load": Spread(3, 1, 8, 3), "x.only": Spread(1, 1, 1, 1)}

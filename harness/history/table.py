@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.store.records import Outcome, Reason, Status
+from harness.store.records import Outcome
+from harness.verdict.result import status_of
 
 Rows = list[tuple[Any, ...]]
 Numbers = npt.NDArray[np.int64]
@@ -48,7 +49,7 @@ def table(connection: sqlite3.Connection) -> pd.DataFrame:
     made: dict[str, Any] = {name: _named(numbers[of], ask(query)) for name, (of, query) in NAMED.items()}
     made["started"] = pd.DatetimeIndex(numbers["started"].view("M8[us]")).tz_localize("UTC")
     words = ask(NAMED["outcomes"][1])
-    made["status"] = _named(numbers["outcomes"], [(number, status(text)) for number, text in words])
+    made["status"] = _named(numbers["outcomes"], [(number, _status(text)) for number, text in words])
     made["attempts"] = _looked_up(numbers["outcomes"], {number: len(text.split()) for number, text in words})
     made |= _packages(numbers["lock"], ask("SELECT id, versions, pins FROM locks"))
     fixed = pd.DataFrame({name: made[name] for name in (*ORDER, *(name for name in made if name not in ORDER))})
@@ -80,15 +81,8 @@ def _boxes(connection: sqlite3.Connection) -> tuple[dict[str, Numbers], pd.DataF
     return dict(zip(NUMBERS, numbers, strict=True)), pd.DataFrame(values.T, columns=everything, copy=False)
 
 
-def status(words: str) -> str:
-    """Return what all attempts agree on, ``flaky`` where they do not.
-
-    As in the verdict, one that was interrupted, or lacked a GPU that another had, counts only when there is no other.
-    """
-    found = {Outcome.parse(word) for word in words.split()}
-    ran = {each for each in found if each.status is not Status.MISS}
-    telling = {each for each in ran if each.reason is not Reason.NO_GPU} or ran or found
-    return "flaky" if len(telling) > 1 else next((each.status.value for each in telling), Status.MISS.value)
+def _status(words: str) -> str:
+    return status_of([Outcome.parse(word) for word in words.split()]).value
 
 
 def _looked_up(numbers: Numbers, values: Mapping[int, int]) -> Numbers:

@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from harness.report.cell_details import word_of
-from harness.store.history import open_history
-from harness.store.historytable import status
-from harness.store.records import Outcome
-from harness.verdict.compare import result_of
+from harness.history.query import open_history
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "history.py"
 
@@ -68,14 +62,6 @@ def test_the_table_has_what_the_lines_have(season):
             expected = [night.figures[figure].median if figure in night.figures else None for night in nights]
             assert [None if pd.isna(value) else value for value in rows[figure]] == expected
     assert set(frame["status"]) == {"pass", "fail", "miss"}
-
-
-OUTCOMES = ["pass:check", "fail:run:oom", "fail:check:assertion", "skip:run:no_gpu", "miss:run:interrupted"]
-
-
-@given(st.lists(st.sampled_from(OUTCOMES), max_size=5))
-def test_the_status_is_the_verdict_s(outcomes):
-    assert status(" ".join(outcomes)) == word_of(result_of([Outcome.parse(each) for each in outcomes]))
 
 
 def test_no_run_at_all_is_an_empty_table(tmp_path):

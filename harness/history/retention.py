@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from harness.errors import ConfigError
-from harness.store.records import Outcome, Status
+from harness.store.records import AttemptRecord, Outcome, Status
 from harness.store.run_folder import RunFolder
-from harness.store.runread import read_events, read_plan
 
 ATTEMPT_LOGS = ("output.log", "report.json")
 CELL_LOGS = ("install.log", "server/server.log", "collect-fork/output.log", "collect-spawn/output.log")
@@ -144,18 +145,17 @@ def _read(reports: Path) -> tuple[list[Tried], dict[str, dict[str, str]]]:
     for record in sorted(reports.glob("*/run.json")):
         folder = RunFolder(record.parent)
         try:
-            plan = read_plan(folder)
-        except ConfigError:
+            plan, journal = folder.read(AttemptRecord)
+        except (ConfigError, ValidationError):
             continue
         run = folder.path.name
         cells[run] = {cell.id: cell.lock or cell.id for cell in plan.cells}
-        for each in read_events(folder)[0]:
-            outcome = Outcome.parse(each["outcome"])
-            red = outcome.status not in {*GREEN, Status.MISS}
-            signature = (each.get("signature") or str(outcome)) if red else ""
-            place = each.get("folder") if each["attempt"] else None
-            moment = plan.started if plan.started.tzinfo else plan.started.replace(tzinfo=UTC)
-            tried.append(Tried(run, moment, each["cell"], each["scenario"], outcome, signature, place))
+        moment = plan.started if plan.started.tzinfo else plan.started.replace(tzinfo=UTC)
+        for each in journal.attempts:
+            red = each.outcome.status not in {*GREEN, Status.MISS}
+            signature = (each.signature or str(each.outcome)) if red else ""
+            place = each.folder if each.attempt else None
+            tried.append(Tried(run, moment, each.cell, each.scenario, each.outcome, signature, place))
     return tried, cells
 
 
