@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from harness.matrix.paths import nearest
 
 
 @dataclass(frozen=True)
@@ -103,3 +106,10 @@ def cell_id(cell: Cell) -> str:
     parts = [f"{axis}-{cell.label(axis)}" for axis in cell.axes]
     readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(parts)).strip("-")[:80]
     return f"{readable or 'cell'}-{digest}"
+
+
+def nearest_cell(wanted: str, ids: Iterable[str]) -> str | None:
+    """Return the cell id nearest to what is wanted, with or without its digest; None if none is near."""
+    known = {name: one for one in ids for name in (one.rpartition("-")[0], one)}
+    near = nearest(wanted, known)
+    return known[near] if near else None

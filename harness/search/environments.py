@@ -18,9 +18,9 @@ from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import NO_VERSION, Lock, Unsolvable, base_layer, packages_of
 from harness.envs.requirements import exact_pin, is_implicit, read_pinned
 from harness.errors import ConfigError, InfrastructureError
-from harness.matrix.cell import Cell, Pin
+from harness.matrix.cell import Cell, Pin, nearest_cell
 from harness.matrix.expand import THIS_PYTHON
-from harness.matrix.paths import nearest, short_path
+from harness.matrix.paths import short_path
 from harness.matrix.plan import plan_cells
 from harness.matrix.schema import Matrix
 from harness.search.prober import resolve
@@ -257,7 +257,7 @@ def _one(text: str, wanted: str, there: Mapping[str, Found], where: str) -> Foun
         raise ConfigError(
             f"{text}: {len(chosen)} cells of {where} are called so: {', '.join(one.id for one in chosen)}"
         )
-    near = nearest(wanted, there)
+    near = nearest_cell(wanted, there)
     some = f"there are {', '.join(list(there)[:CELLS_NAMED])}{' …' if len(there) > CELLS_NAMED else ''}"
     hint = f"the nearest is {near}" if near else some
     raise ConfigError(f"{text} is no file, and no cell of {where} is called so; {hint}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ConfigError, NothingSelectedError
+from harness.matrix.cell import nearest_cell
 from harness.matrix.paths import nearest
 from harness.session.plan import matches
 from harness.store.baseline import Acceptance, current, none_of
@@ -135,7 +136,7 @@ def _one_cell(folder: RunFolder, pattern: str) -> Side:
     ids = [cell.id for cell in record.cells]
     chosen = [name for name in ids if matches(name, pattern)]
     if len(chosen) != 1:
-        near = nearest(pattern, ids)
+        near = nearest_cell(pattern, ids)
         hint = f"; they are {', '.join(chosen)}" if chosen else f"; the nearest is {near}" if near else ""
         what = "no cell" if not chosen else f"{len(chosen)} cells"
         raise ConfigError(f"{folder.path.name} has {what} called {pattern}{hint}")

@@ -13,7 +13,7 @@ from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, Unsolvable, resolve_cells
 from harness.errors import ConfigError, NothingSelectedError
-from harness.matrix.cell import Cell
+from harness.matrix.cell import Cell, nearest_cell
 from harness.matrix.paths import ScenarioFile, find_scenarios, nearest, short_path
 from harness.matrix.plan import Expansion, plan_cells
 from harness.matrix.schema import Matrix
@@ -190,7 +190,7 @@ def select_cells(cells: Sequence[Cell], wanted: Sequence[str]) -> tuple[Cell, ..
     for pattern in wanted:
         if not any(matches(cell.id, pattern) for cell in cells):
             ids = [cell.id for cell in cells]
-            near = nearest(pattern, ids)
+            near = nearest_cell(pattern, ids)
             hint = f"; the nearest is {near}" if near else f"; there are {', '.join(ids[:5])}{' …' if ids[5:] else ''}"
             raise NothingSelectedError(f"no cell is called {pattern}{hint}")
     chosen = [cell for cell in cells if not wanted or any(matches(cell.id, pattern) for pattern in wanted)]
