@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from harness.cli.arguments import add_json, add_reports, age
 from harness.errors import ConfigError, ExitCode, NothingSelectedError
 from harness.history.query import History, Refreshed, Track, open_history
 from harness.history.retention import Trimmed, trim
-from harness.matrix.paths import short_path
+from harness.matrix.paths import nearest, short_path
 from harness.redact.text import redact
 from harness.report.history_html import page, render
 from harness.report.history_text import as_rows, print_trends
@@ -125,10 +125,17 @@ def _selected(found: History, scenario: str, options: argparse.Namespace) -> lis
         raise NothingSelectedError(f"there is no run below {options.reports}")
     chosen = [track for track in everything if _fits(track, scenario, options)]
     if not chosen:
-        raise NothingSelectedError(
-            f"none of the {len(everything)} lines below {options.reports} fits what was asked for"
-        )
+        names = {track.scenario for track in everything}
+        near = None if any(scenario in name for name in names) else nearest(scenario, _short_names(names))
+        hint = f"; the nearest scenario is {near}" if near else ""
+        raise NothingSelectedError(f"none of the {len(everything)} series below {options.reports} is selected{hint}")
     return chosen
+
+
+def _short_names(scenarios: Iterable[str]) -> set[str]:
+    """Return the names by which a person may call scenarios: id, test with parameters, test function."""
+    tests = {name.partition("::")[2] or name for name in scenarios}
+    return {*scenarios, *tests, *(test.partition("[")[0] for test in tests)}
 
 
 def _fits(track: Track, scenario: str, options: argparse.Namespace) -> bool:

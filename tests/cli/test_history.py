@@ -74,6 +74,7 @@ def test_it_is_narrowed_by_day_matrix_and_gpu(season, capsys):
 
 MISTAKES = """\
 history nothing
+history test_csae_0
 history --gpu ''
 history --since 2030-01-01
 history one two
