@@ -1,4 +1,4 @@
-"""How a task that takes long reports its progress."""
+"""Progress reports of long tasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Take one line for the user; ``print`` is one."""
+    """Function that reports to the user, such as ``print``."""
 
     def __call__(self, line: str, /) -> object:
-        """Report one line, without its line break."""
+        """Report one line, given without its line break."""
