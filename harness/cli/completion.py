@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from importlib import import_module
 
 import shtab
 
+from harness.cli.main import VERBS, Parser, arguments_of
 from harness.errors import ExitCode
 from harness.matrix.paths import install_root
 
@@ -33,20 +33,19 @@ def print_script(options: argparse.Namespace) -> ExitCode:
 
 def completion_script(shell: str) -> str:
     """Return the script that completes verbs, options, choices, files, matrices and runs in a shell."""
-    main = import_module("harness.cli.main")  # which imports this module when the verb is called
-    top: argparse.ArgumentParser = main.Parser(prog="harness")
+    top = Parser(prog="harness")
     top.add_argument("--version", action="store_true", help="show the version")
     verbs = top.add_subparsers()
-    for name, summary in main.VERBS.items():
+    for name, summary in VERBS.items():
         verb = verbs.add_parser(name, help=summary)
         import_module(f"harness.cli.{name}").add_arguments(verb)
     files, runs = shtab.FILE, shtab.cmd("command ls reports 2>/dev/null; echo latest")
     by_metavar = {"DIR": shtab.DIRECTORY, "MATRIX": _matrices(), "OLD": runs, "NEW": runs, "RUN": runs}
     by_metavar |= dict.fromkeys(("FILE", "FILE[::TEST]", "FILE::TEST", "PATH"), files)
-    for action in _actions(top):
-        name = action.metavar or action.dest.upper()
-        if isinstance(name, str) and name in by_metavar and action.nargs != 0:
-            action.complete = by_metavar[name]  # type: ignore[attr-defined] # shtab reads it
+    for argument in arguments_of(top):
+        name = argument.metavar or argument.dest.upper()
+        if isinstance(name, str) and name in by_metavar and argument.nargs != 0:
+            argument.complete = by_metavar[name]  # type: ignore[attr-defined] # shtab reads it
     return str(shtab.complete(top, shell))
 
 
@@ -62,12 +61,3 @@ def _matrices() -> dict[str, object]:
             "zsh": f"_harness_matrices() {{\n  _alternative 'names:matrix:({names})' 'files:file:_files'\n}}",
         },
     }
-
-
-def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Yield the arguments of a parser and of those below it."""
-    for action in parser._actions:  # noqa: SLF001 - argparse has no public way to list them
-        yield action
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for below in action.choices.values():
-                yield from _actions(below)

@@ -118,7 +118,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(self.get_default("usage_code") or ExitCode.USAGE, f"{self.prog}: error: {message}\n")
 
     def _unknown_option(self) -> str | None:
-        known = list(_options(self))
+        known = [option for argument in arguments_of(self) for option in argument.option_strings]
         words = takewhile(lambda word: word != "--", self._words)
         for name in (word.partition("=")[0] for word in words if word.startswith("--")):
             if not any(option.startswith(name) for option in known):
@@ -133,13 +133,13 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"{error.message}{hint}") from None
 
 
-def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Yield the options of a parser and of the actions below it."""
-    for action in parser._actions:  # noqa: SLF001 - argparse has no public way to list them
-        yield from action.option_strings
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for below in action.choices.values():
-                yield from _options(below)
+def arguments_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield the arguments of a parser and of the parsers below it."""
+    for argument in parser._actions:  # noqa: SLF001 - argparse has no public way to list them
+        yield argument
+        if isinstance(argument, argparse._SubParsersAction):  # noqa: SLF001
+            for below in argument.choices.values():
+                yield from arguments_of(below)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,12 +1,11 @@
 """docs/cli.md has a section for every verb, which names each of its options and no other."""
 
-import argparse
 import re
 from pathlib import Path
 
 import pytest
 
-from harness.cli.main import GROUPS, VERBS, parser
+from harness.cli.main import GROUPS, VERBS, arguments_of, parser
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
@@ -19,19 +18,14 @@ def section(verb):
     return found
 
 
-def options(of):
-    for action in of._actions:
-        yield from action.option_strings
-        if isinstance(action, argparse._SubParsersAction):
-            for below in action.choices.values():
-                yield from options(below)
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_section_of_a_verb_has_its_options_and_no_others(verb):
     table = "\n".join(line.split(" | ")[0] for line in section(verb).splitlines() if line.startswith("| "))
     listed = set(OPTION.findall(table)) | ({"--json"} if verb == "doctor" else set())
-    wanted = set(options(parser(verb))) - {"-h", "--help"}
+    wanted = {option for argument in arguments_of(parser(verb)) for option in argument.option_strings} - {
+        "-h",
+        "--help",
+    }
     assert listed == wanted
 
 
