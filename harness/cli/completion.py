@@ -43,9 +43,9 @@ def completion_script(shell: str) -> str:
     by_metavar = {"DIR": shtab.DIRECTORY, "MATRIX": _matrices(), "OLD": runs, "NEW": runs, "RUN": runs}
     by_metavar |= dict.fromkeys(("FILE", "FILE[::TEST]", "FILE::TEST", "PATH"), files)
     for argument in arguments_of(top):
-        name = argument.metavar or argument.dest.upper()
-        if isinstance(name, str) and name in by_metavar and argument.nargs != 0:
-            argument.complete = by_metavar[name]  # type: ignore[attr-defined] # shtab reads it
+        value = argument.metavar or argument.dest.upper()
+        if isinstance(value, str) and value in by_metavar and argument.nargs != 0:
+            argument.complete = by_metavar[value]  # type: ignore[attr-defined] # shtab reads it
     return str(shtab.complete(top, shell))
 
 
