@@ -28,7 +28,7 @@ def test_a_stamp_counts_only_for_its_lock_python_and_builder(tmp_path, monkeypat
     assert usable_python(folder, "abc", HERE) is None
 
 
-def test_no_stamp_a_torn_stamp_and_a_lost_interpreter_are_no_environment(tmp_path):
+def test_without_a_valid_stamp_and_an_interpreter_there_is_no_environment(tmp_path):
     folder = make_environment(tmp_path, "abc")
     text = (folder / STAMP).read_text()
     (folder / STAMP).write_text(text[:20])
@@ -40,7 +40,7 @@ def test_no_stamp_a_torn_stamp_and_a_lost_interpreter_are_no_environment(tmp_pat
     assert usable_python(folder, "abc", HERE) is None
 
 
-def test_bytecode_is_borrowed_only_for_the_same_file(tmp_path):
+def test_bytecode_is_linked_for_the_same_file_only(tmp_path):
     one, two = make_environment(tmp_path, "one"), make_environment(tmp_path, "two")
     for name in ("shared", "equal"):
         (one / f"{name}.py").write_text("x = 1\n")

@@ -60,7 +60,7 @@ def test_a_target_that_no_wheel_fits_is_refused(python, platform, sentence):
         Target(python, platform)
 
 
-def test_pip_hears_every_glibc_by_its_number_the_newest_first():
+def test_pip_gets_a_tag_for_every_glibc_the_newest_first():
     words = LINUX.pip_arguments()
     platforms = [words[place + 1] for place, word in enumerate(words) if word == "--platform"]
     assert platforms[0] == "manylinux_2_28_x86_64"
@@ -280,7 +280,7 @@ def base(monkeypatch):
     return "/opt/base/bin/python"
 
 
-def test_a_stored_cell_stands_on_what_the_base_really_has(tmp_path, base):
+def test_a_stored_cell_uses_the_packages_of_the_base(tmp_path, base):
     cell = Cell(python="3.11", pins=(SMALL, TORCH), base_python="python3")
     make_manifest(
         tmp_path, StoredCell(cell=cell, text="iniconfig==2.1.0 \\\n    --hash=sha256:aa\n", from_base=("torch",))
@@ -359,7 +359,7 @@ def test_a_folder_that_is_no_bundle_is_one_sentence(content, sentence, tmp_path)
         read_manifest(tmp_path)
 
 
-def test_the_other_machine_asks_nobody_but_the_bundle(tmp_path):
+def test_the_other_machine_uses_the_bundle_only(tmp_path):
     own = {"PIP_INDEX_URL": "https://a", "UV_DEFAULT_INDEX": "https://b", "PYTHONPATH": "/x", "PATH": "/bin"}
     found = launcher.environment(own, "/base/python", tmp_path, {"builder": {}})
     assert not {"PIP_INDEX_URL", "UV_DEFAULT_INDEX", "PYTHONPATH"} & found.keys()
@@ -380,9 +380,9 @@ def test_the_other_machine_refuses_another_python_in_one_sentence(capsys, monkey
     make_manifest(tmp_path).model_copy(update={"python": "3.1"}).write(tmp_path)
     monkeypatch.setattr(launcher, "HERE", tmp_path)
     assert launcher.main(["--base", "python3"]) == 2
-    said = capsys.readouterr().err
-    assert "the bundle is for Python 3.1, and" in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert "the bundle is for Python 3.1, and" in printed
+    assert printed.count("\n") == 1
 
 
 def test_a_base_that_is_not_there_is_one_sentence(capsys):
@@ -390,7 +390,7 @@ def test_a_base_that_is_not_there_is_one_sentence(capsys):
     assert "neither a file nor a command" in capsys.readouterr().err
 
 
-def test_the_newest_run_is_packed_and_missing_tables_are_said(tmp_path, capsys):
+def test_the_newest_run_is_packed_and_missing_tables_are_reported(tmp_path, capsys):
     for number, name in enumerate(("old", "new")):
         (tmp_path / "reports" / name).mkdir(parents=True)
         (tmp_path / "reports" / name / "run.json").touch()

@@ -15,7 +15,7 @@ def test_extra_indexes_are_equal_to_the_main_one():
     assert env["UV_INDEX_STRATEGY"] == "unsafe-best-match"
 
 
-def test_a_local_index_is_carried_and_a_missing_one_reported():
+def test_a_local_index_is_applied_and_a_missing_one_reported():
     settings = {"extra-index-url": "file:///there/simple file:///gone/simple"}
     uv_settings = translate(settings, {}, exists=lambda place: place == "/there/simple")
     assert dict(uv_settings.env)["UV_INDEX"] == "file:///there/simple"
@@ -29,7 +29,7 @@ def test_find_links_are_arguments_and_missing_folders_are_left_out():
     assert uv_settings.dropped == ("find-links /gone is not applied: there is no such folder",)
 
 
-def test_a_password_reaches_uv_but_no_sentence_and_no_argument():
+def test_a_password_is_passed_to_uv_in_variables_only():
     settings = {
         "index-url": "https://me:secret@a.example/simple",
         "extra-index-url": "https://me:secret@b.example/simple",

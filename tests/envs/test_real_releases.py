@@ -88,8 +88,8 @@ def test_two_processes_build_one_lock_once(small, tmp_path):
     command = [sys.executable, "-c", textwrap.dedent(script)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     both = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = sorted(process.communicate(timeout=300)[0].strip() for process in both)
-    assert said == ["False", "True"]
+    printed = sorted(process.communicate(timeout=300)[0].strip() for process in both)
+    assert printed == ["False", "True"]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_working_copy_is_built_as_it_is_now(project, tmp_path):
     assert say(environment.python, "import six; print(six.__name__)") == "six"
 
 
-def test_a_commit_is_built_beside_packages_with_hashes(project, tmp_path):
+def test_a_commit_is_built_together_with_packages_with_hashes(project, tmp_path):
     git = ["git", "-C", str(project), "-c", "user.name=n", "-c", "user.email=e@example.org"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):
         subprocess.run([*git, *command], check=True)

@@ -368,7 +368,7 @@ FORMS = st.sampled_from(
 
 
 @given(st.lists(st.tuples(NAMES, FORMS), max_size=8))
-def test_no_line_goes_without_a_word(drawn):
+def test_every_line_is_a_pin_open_or_in_a_note(drawn):
     """Each is a pin, or left to the resolver, or in a note."""
     found = read_pinned("\n".join(form.format(name) for name, form in drawn))
     pinned = {pin.package for pin in (*found.pins, *found.open)}

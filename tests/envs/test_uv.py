@@ -45,7 +45,7 @@ def test_the_hint_about_dates_stays():
     )
 
 
-def test_a_dead_index_is_told_from_a_contradiction():
+def test_a_dead_index_is_distinguished_from_a_contradiction():
     assert is_network(REFUSED)
     assert is_network(OFFLINE)
     assert not is_network(UNSOLVABLE)

@@ -56,13 +56,13 @@ def test_a_cached_answer_is_returned_without_a_question_at_any_age(cache, clock)
     assert cache.cached("x").stale == 7200
 
 
-def test_without_any_answer_the_error_stands(cache):
+def test_without_any_answer_the_error_is_raised(cache):
     with pytest.raises(InfrastructureError, match="no answer"):
         cache.ask("x", silent)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"asked": "x", "value": 1}', '{"asked": null}'])
-def test_a_torn_file_is_asked_for_again(cache, content):
+def test_a_truncated_file_is_asked_for_again(cache, content):
     cache.ask("x", lambda: 1)
     (file,) = cache.folder.iterdir()
     file.write_text(content, encoding="utf-8")

@@ -15,7 +15,7 @@ def _ask_again():
     read_base.cache_clear()
 
 
-def test_an_interpreter_tells_its_packages_and_its_version(tmp_path):
+def test_an_interpreter_is_asked_for_its_packages_and_its_version(tmp_path):
     base = ask_interpreter(sys.executable, tmp_path)
     assert base.packages["pytest"].version == version("pytest")
     assert base.python == ".".join(map(str, sys.version_info[:3]))

@@ -122,7 +122,7 @@ def test_an_older_record_is_called_by_its_labels_without_commits(label, line):
     assert series_name(old) == line
 
 
-def test_two_cells_that_were_latest_on_their_days_are_told_apart_and_the_last_one_is():
+def test_of_two_cells_that_were_latest_on_their_days_the_last_one_keeps_the_name():
     old, new = (record(cells(resolver(version), axes={"a": ["latest"]})[0]) for version in ("5.0.0", "5.1.0"))
     assert series_names([old, new]) == {old.id: f"a=latest ({old.id})", new.id: "a=latest"}
 

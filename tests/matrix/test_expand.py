@@ -45,7 +45,7 @@ def test_the_first_axis_turns_slowest_and_the_file_gives_the_order():
     assert cells[0].axes == ("b", "a", "MODE")
 
 
-def test_a_range_ascends_where_it_stands_and_repeats_nothing():
+def test_a_range_ascends_at_its_position_without_repetition():
     cells = expand(matrix(axes={"a": ["5.1.0", ">=4.2,<5.2", "installed"]}), resolve)
     assert shown(cells, "a") == [("5.1.0",), ("4.2.0",), ("5.0.0",), ("installed@5.0.0",)]
 

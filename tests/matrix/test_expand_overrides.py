@@ -41,7 +41,7 @@ def matrix(tmp_path):
         (["huggingface_hub=1.5.0"], None, {"accelerate": "1.13.0", "huggingface-hub": "1.5.0"}),
     ],
 )
-def test_versions_take_the_place_of_the_file_s(matrix, words, axes, pins):
+def test_given_versions_override_those_of_the_file(matrix, words, axes, pins):
     found = override_versions(matrix, words)
     assert found.axes == (axes if axes is not None else matrix.axes)
     assert found.pins == (pins if pins is not None else matrix.pins)
@@ -50,6 +50,6 @@ def test_versions_take_the_place_of_the_file_s(matrix, words, axes, pins):
 
 
 @pytest.mark.parametrize("word", ["transformers", "transformers=", "=5.0", "transformers=newest", "a b=1"])
-def test_what_is_no_package_and_version_is_one_sentence(matrix, word):
+def test_an_override_without_package_or_version_is_one_sentence(matrix, word):
     with pytest.raises(ConfigError, match=r"^--with .* is not PACKAGE=VERSION"):
         override_versions(matrix, [word])

@@ -73,5 +73,5 @@ def test_a_range_has_prereleases_only_where_it_names_one(text, version, inside):
     ("label", "version"),
     [("5.1.0", "5.1.0"), ("installed@2.13.0+cpu", "2.13.0+cpu"), ("dev@1a2b3c4d", None), ("path:work", None)],
 )
-def test_a_label_tells_its_release_number(label, version):
+def test_a_label_has_its_release_number(label, version):
     assert label_version(label) == (version and Version(version))

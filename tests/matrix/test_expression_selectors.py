@@ -53,7 +53,7 @@ BASE = Pin("torch", "installed@2.13.0+cpu", "torch==2.13.0+cpu", installed=True)
         ("installed@2.13.0+cpu", BASE, True),
     ],
 )
-def test_a_value_means_a_pin(value, pin, holds):
+def test_a_value_matches_a_pin(value, pin, holds):
     assert pin_matches(value, pin, resolve) is holds
 
 
@@ -68,7 +68,7 @@ def test_a_value_means_a_pin(value, pin, holds):
         (">=3.12", "3.11", False),
     ],
 )
-def test_a_value_means_a_python(value, python, holds):
+def test_a_value_matches_a_python(value, python, holds):
     assert python_matches(value, python) is holds
 
 

@@ -64,7 +64,7 @@ def test_a_full_commit_is_not_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("pr:8", "has no pull request 8"),
         ("git:v9", r"has no branch or tag v9 \(a commit needs all its 40 characters\)"),
@@ -72,9 +72,9 @@ def test_a_full_commit_is_not_asked_for(tmp_path):
         ("git:0123abc", "a commit needs all its 40 characters"),
     ],
 )
-def test_what_a_repository_lacks_is_a_mistake(repository, tmp_path, text, said):
+def test_what_a_repository_lacks_is_a_mistake(repository, tmp_path, text, sentence):
     repository.commit("one", "refs/heads/main")
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=sentence):
         commit_of(text, repository, tmp_path)
 
 
@@ -102,5 +102,5 @@ def test_an_address_stays_as_it_is(address, tmp_path):
     assert repository_address(address, tmp_path) == address
 
 
-def test_a_local_folder_is_looked_up_beside_the_matrix(tmp_path):
+def test_a_local_folder_is_looked_up_in_the_folder_of_the_matrix(tmp_path):
     assert repository_address("../work tree", tmp_path / "m") == (tmp_path / "work tree").as_uri()

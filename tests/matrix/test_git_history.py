@@ -80,7 +80,7 @@ def test_two_releases_of_one_branch_need_no_other(git_repository, tmp_path):
     assert (subjects(line), line.fork) == (["release 1.0.1", "fix", "release 1.0.2"], False)
 
 
-def test_tags_in_the_wrong_order_are_said(git_repository, tmp_path):
+def test_tags_in_the_wrong_order_are_an_error(git_repository, tmp_path):
     git_repository.commit("release 1.0", tag="v1.0")
     git_repository.commit("release 1.1", tag="v1.1")
     repository = opened(git_repository, tmp_path)
@@ -89,7 +89,7 @@ def test_tags_in_the_wrong_order_are_said(git_repository, tmp_path):
             repository.commits_between(older, newer)
 
 
-def test_two_histories_without_a_common_commit_are_said(git_repository, tmp_path):
+def test_histories_without_a_common_commit_are_an_error(git_repository, tmp_path):
     git_repository.commit("release 1.0", tag="v1.0")
     git_repository.git("switch", "--quiet", "--orphan", "other")
     git_repository.commit("release 2.0", tag="v2.0")
@@ -97,7 +97,7 @@ def test_two_histories_without_a_common_commit_are_said(git_repository, tmp_path
         opened(git_repository, tmp_path).commits_between("v1.0", "v2.0")
 
 
-def test_an_annotated_tag_is_its_commit_and_a_subject_is_read_as_it_stands(git_repository, tmp_path):
+def test_an_annotated_tag_is_its_commit_and_a_subject_is_unchanged(git_repository, tmp_path):
     sha = git_repository.commit('Fix "quotes", | bars and ünïcode\u2028 (#12)')
     git_repository.git("tag", "-a", "v1.0", "-m", "release")
     commit = opened(git_repository, tmp_path).commit("v1.0")
@@ -118,7 +118,7 @@ def test_a_local_repository_is_left_as_it_is(git_repository, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_folder_inside_a_repository_is_where_the_package_lies(git_repository, tmp_path):
+def test_a_folder_inside_a_repository_is_the_subfolder_of_the_package(git_repository, tmp_path):
     inside = git_repository.folder / "bindings" / "python"
     inside.mkdir(parents=True)
     git_repository.commit("one")

@@ -37,7 +37,7 @@ HTML_PAGE = """<!DOCTYPE html><html><body>
 </body></html>"""
 
 
-def test_a_json_page_tells_dates_and_yanked_marks():
+def test_a_json_page_has_dates_and_yanked_marks():
     assert index_module.parse_page(JSON_PAGE, as_json=True) == (
         IndexFile(Version("1.0"), DAY, None),
         IndexFile(Version("1.0"), DAY.replace(hour=11, microsecond=500_000), None),
@@ -46,7 +46,7 @@ def test_a_json_page_tells_dates_and_yanked_marks():
     )
 
 
-def test_an_html_page_tells_yanked_marks_and_what_dates_a_mirror_adds():
+def test_an_html_page_has_yanked_marks_and_the_dates_of_a_mirror():
     assert index_module.parse_page(HTML_PAGE, as_json=False) == (
         IndexFile(Version("1.0"), DAY, None),
         IndexFile(Version("1.0"), None, None),

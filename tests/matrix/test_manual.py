@@ -34,7 +34,7 @@ def test_the_new_axis_and_its_repository_are_read(write):
     assert list(matrix.axes) == list(matrix.repositories) == ["huggingface-hub"]
 
 
-def test_the_mistake_at_the_end_is_said_so(write):
+def test_the_error_at_the_end_is_the_real_one(write):
     shown = re.findall(r"toml: (axis = .*)", PAGE)
     with pytest.raises(ConfigError) as caught:
         load_matrix(write("[axis]\n"))

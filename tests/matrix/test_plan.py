@@ -39,7 +39,7 @@ def test_exact_pins_need_no_network(cells):
     assert found[0].python == f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def test_an_exclusion_that_excludes_nothing_is_said(read, tmp_path):
+def test_an_exclusion_without_a_match_is_a_warning(read, tmp_path):
     matrix = read('[axes]\ntransformers = ["4.57.6", "5.2.0"]\n[[exclude]]\ntransformers = "5.1.0"\n')
     assert plan_cells(matrix, cache=tmp_path).warnings == ("[[exclude]] 1 matches no cell",)
 
@@ -68,7 +68,7 @@ def test_installed_takes_version_and_python_from_the_base(cells):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ('[pins]\ntorch = "installed"', '[pins] torch = "installed": needs the key base, an interpreter with the'),
         ('base = "none"\n[pins]\ntorch = "installed"', '[pins] torch = "installed": base = "none" is neither a file'),
@@ -92,12 +92,12 @@ def test_installed_takes_version_and_python_from_the_base(cells):
         ),
     ],
 )
-def test_what_an_expression_lacks_is_said_with_file_table_and_key(write, tmp_path, text, said):
+def test_an_expression_that_cannot_be_resolved_is_an_error_with_file_table_and_key(write, tmp_path, text, sentence):
     file = write(text)
     with pytest.raises(ConfigError) as caught:
         plan_cells(load_matrix(file), cache=tmp_path / "cache")
     assert str(caught.value).startswith(f"{file}: ")
-    assert said in str(caught.value)
+    assert sentence in str(caught.value)
     assert str(caught.value).endswith(".")
 
 
@@ -112,7 +112,7 @@ def test_a_silent_repository_names_the_file(write, tmp_path):
         plan_cells(load_matrix(file), cache=tmp_path / "cache")
 
 
-def test_the_quickstart_holds_everything_but_one_axis():
+def test_the_quickstart_pins_everything_but_one_axis():
     matrix = load_matrix("quickstart")
     assert list(matrix.axes) == ["transformers"]
     assert len(matrix.axes["transformers"]) >= 3

@@ -79,7 +79,7 @@ ONE = '[pins]\ntorch = "2.13.0"\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("tilte = 'x'\n" + ONE, 'tilte = "x" is not a key of a matrix file; the nearest is "title".'),
         (ONE + "[checkpoints]\nsise = 'tiny'", 's] sise = "tiny" is not a key of this table; the nearest is "size"'),
@@ -121,12 +121,12 @@ ONE = '[pins]\ntorch = "2.13.0"\n'
         ("title =\n", "tried.toml is not valid TOML: invalid value (at line 4, column 8)."),
     ],
 )  # fmt: skip
-def test_a_mistake_is_one_sentence_with_file_table_key_and_value(write, text, said):
+def test_a_mistake_is_one_sentence_with_file_table_key_and_value(write, text, expected):
     file = write(text)
     with pytest.raises(ConfigError) as caught:
         load_matrix(file)
     sentence = str(caught.value)
-    assert said in sentence
+    assert expected in sentence
     assert sentence.startswith(str(file))
     assert "\n" not in sentence
     assert caught.value.exit_code is ExitCode.USAGE
@@ -149,7 +149,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
         load_matrix(file)
 
 
-def test_weights_may_be_a_folder_beside_the_matrix(write, tmp_path):
+def test_weights_may_be_a_folder_next_to_the_matrix(write, tmp_path):
     (tmp_path / "mine").mkdir()
     matrix = load_matrix(write(ONE + "[checkpoints]\nweights = 'mine'"))
     assert weights_folder(matrix) == tmp_path / "mine"

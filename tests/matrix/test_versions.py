@@ -73,7 +73,7 @@ def test_release_expressions_mean_what_the_manual_says(text, found):
 
 
 @pytest.mark.parametrize("text", ["5.1.0", "2.13.0+cpu", "9.9.9"])
-def test_an_exact_version_asks_nobody(text):
+def test_an_exact_version_needs_no_source(text):
     silent = Resolver(unexpected, unexpected, unexpected, unexpected)
     assert silent("torch", text) == (Pin("torch", text, f"torch=={text}"),)
 
@@ -141,7 +141,7 @@ def test_an_old_answer_about_a_commit_is_passed_on():
     assert resolve.warnings == ["it is 2 h old"]
 
 
-def test_fewer_minors_than_asked_for_is_said():
+def test_fewer_minors_than_requested_is_a_warning():
     resolve = resolver()
     resolve("transformers", "latest:9")
     assert "transformers = latest:9: there are only 5 minors" in resolve.warnings
@@ -163,7 +163,7 @@ def test_an_expression_that_matches_nothing_names_the_nearest_releases(text, nea
         resolver()("transformers", text)
 
 
-def test_a_day_before_every_release_is_said():
+def test_a_day_before_every_release_is_an_error():
     with pytest.raises(
         ConfigError, match=r"matches as of 2020-01-01; the nearest releases are 5\.3\.0 \(2026-03-04\)$"
     ):

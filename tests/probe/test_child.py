@@ -49,7 +49,7 @@ def test_a_skip_carries_its_reason(child, name, reason, text):
     assert not events.passed
 
 
-def test_every_expectation_is_heard_and_the_test_is_red_at_its_end(child):
+def test_every_expectation_is_recorded_and_the_test_fails_at_its_end(child):
     events, code = run_one(child, "test_expectations_go_on")
     assert [(one.held, one.detail) for one in events.expectations] == [(True, ""), (False, "because"), (False, "")]
     assert code == 1

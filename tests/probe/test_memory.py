@@ -96,7 +96,7 @@ def test_with_a_mocked_nvml_the_process_is_asked_for_by_its_id(mocked_gpu, monke
     assert (row["process_used"], row["process_used_source"]) == (used, source)
 
 
-def test_a_mocked_process_of_our_id_that_holds_less_than_our_allocator_is_another(mocked_gpu, monkeypatch):
+def test_a_mocked_process_with_our_id_and_less_memory_than_our_allocator_is_another(mocked_gpu, monkeypatch):
     row = read_with(monkeypatch, MockedNvml(os.getpid(), held=7))
     assert (row["process_used"], row["process_used_source"]) == (40, "nvml minus what was in use before")
 
@@ -133,7 +133,7 @@ class Events:
         self.names.append(event)
 
 
-def test_a_failure_stands_before_what_a_mocked_broken_gpu_says_afterwards(monkeypatch):
+def test_a_failure_takes_precedence_over_later_errors_of_a_mocked_broken_gpu(monkeypatch):
     events = Events()
     probe = Probe(events)
 

@@ -52,7 +52,7 @@ def test_output_below_the_cap_is_kept_whole(tmp_path):
     assert (tmp_path / "log").read_bytes() == b"a" * 500 + b"b" * 300
 
 
-def test_the_probe_path_holds_the_probe_alone(tmp_path):
+def test_the_probe_path_has_the_probe_only(tmp_path):
     folder = probe_path(tmp_path)
     assert sorted(path.name for path in (folder / "harness").iterdir()) == ["__init__.py", "probe"]
     assert probe_path(tmp_path) == folder

@@ -150,9 +150,9 @@ def test_known_issues_travel_only_where_the_matrix_has_its_own(tmp_path):
 )
 def test_a_mistake_on_the_command_line_is_one_sentence(arguments, sentence, tmp_path, capsys):
     assert main(["bundle", str(write(tmp_path)), *arguments]) == 2
-    said = capsys.readouterr().err
-    assert sentence in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert sentence in printed
+    assert printed.count("\n") == 1
 
 
 def test_an_unknown_cuda_version_is_a_usage_error(tmp_path, capsys):
