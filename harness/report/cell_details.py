@@ -1,4 +1,4 @@
-"""One box of the table: the verdict over its attempts and everything a person asks about it."""
+"""One table cell: its result, with the details that the report shows of it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from harness.report.figures import figures
 from harness.report.model import (
     Announcement,
     Attempt,
-    Card,
     Check,
     Column,
+    GpuState,
+    Hardware,
     IssueEntry,
-    Known,
     KnownFailure,
+    KnownIssueState,
     Parameter,
-    Placed,
+    Placement,
     Row,
     TableCell,
-    Where,
 )
 from harness.store.records import WHOLE_CELL, AttemptRecord, CellRecord, Frame, GpuBefore, Outcome, Stage
 from harness.verdict.comparison import compare
@@ -33,30 +33,33 @@ from harness.verdict.result import RED, ScenarioResult
 from harness.verdict.signature import recognise
 
 NUMBERED = re.compile(r"(.*\.)(\d+)")
+LAST_FRAMES = 8
+NOTE_LIMIT = 2_000  # characters of a note
+BEFORE_RUNNING = {Stage.RESOLVE, Stage.INSTALL}
 
 
-def where(attempt: AttemptRecord, gpus: Mapping[str, str]) -> Where | None:
-    """Return the machine's side of an attempt, None where there is nothing to say; ``gpus`` maps UUIDs to names."""
-    found = Where(
-        cards=tuple(_card(each, gpus.get(each.uuid, "GPU")) for each in attempt.gpus_before),
+def hardware(attempt: AttemptRecord, gpus: Mapping[str, str]) -> Hardware | None:
+    """Return what is recorded of an attempt's hardware, None without anything; ``gpus`` maps UUIDs to names."""
+    found = Hardware(
+        gpus=tuple(_gpu(each, gpus.get(each.uuid, "GPU")) for each in attempt.gpus_before),
         allocator=tuple((name, _setting(value)) for name, value in (attempt.allocator or {}).items()),
         sources=tuple((name, source) for name, source in attempt.sources.items() if source),
     )
-    return None if found == Where() else found
+    return None if found == Hardware() else found
 
 
 def ran_on(attempt: AttemptRecord) -> str:
-    """Return ``cuda``, ``cpu``, ``simulated`` or nothing; records before schema fields were there say only the last."""
+    """Return ``cuda``, ``cpu``, ``simulated`` or nothing; older records have only the last."""
     return attempt.ran_on or ("simulated" if attempt.simulated else "")
 
 
-def placements(attempt: AttemptRecord) -> tuple[Placed, ...]:
-    """Return where the model lay, one value a stage, in the order it was told."""
-    return tuple(_placed(stage, told) for stage, told in attempt.placements.items() if isinstance(told, Mapping))
+def placements(attempt: AttemptRecord) -> tuple[Placement, ...]:
+    """Return the placement of the model after each stage, in the recorded order."""
+    return tuple(_placement(stage, found) for stage, found in attempt.placements.items() if isinstance(found, Mapping))
 
 
 def short_names(names: Sequence[str]) -> str:
-    """Join names, runs of neighbours that differ in their last number as one: ``model.layers.0–13``."""
+    """Join names; neighbours with consecutive last numbers become one: ``model.layers.0–13``."""
     runs: list[tuple[str, int | None, int | None]] = []
     for name in names:
         numbered = NUMBERED.fullmatch(name)
@@ -74,13 +77,13 @@ def _run(head: str, first: int | None, last: int | None) -> str:
     return f"{head}{first}" if first == last else f"{head}{first}–{last}"
 
 
-def _card(before: GpuBefore, name: str) -> Card:
+def _gpu(before: GpuBefore, name: str) -> GpuState:
     others = tuple((_program(each), each.get("used")) for each in before.processes)
-    return Card(name, before.total, before.total - before.used, others)
+    return GpuState(name, before.total, before.total - before.used, others)
 
 
 def _program(process: Mapping[str, Any]) -> str:
-    """Name a program without its folder, whichever the system."""
+    """Return the name of a program without its folder, on any system."""
     return str(process.get("name", "")).replace("\\", "/").rsplit("/", 1)[-1] or "a process"
 
 
@@ -88,54 +91,52 @@ def _setting(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _placed(stage: str, told: Mapping[str, Any]) -> Placed:
-    mapped = told.get("hf_device_map")
-    histogram = told.get("bytes", {})
-    return Placed(
+def _placement(stage: str, recorded: Mapping[str, Any]) -> Placement:
+    mapped = recorded.get("hf_device_map")
+    histogram, largest = recorded.get("bytes", {}), recorded.get("largest", [])
+    return Placement(
         stage=stage,
         bytes=tuple((device, dtype, size) for device, row in histogram.items() for dtype, size in row.items()),
-        largest=tuple(
-            Parameter(each["name"], each["dtype"], each["device"], each["bytes"]) for each in told.get("largest", [])
-        ),
-        unmatched=tuple(told.get("keys_without_module", [])),
-        device_map=_by_place(mapped) if isinstance(mapped, Mapping) else None,
+        largest=tuple(Parameter(each["name"], each["dtype"], each["device"], each["bytes"]) for each in largest),
+        unmatched=tuple(recorded.get("keys_without_module", [])),
+        device_map=_by_device(mapped) if isinstance(mapped, Mapping) else None,
         device_map_text="" if mapped is None or isinstance(mapped, Mapping) else str(mapped),
-        hooks=tuple(told.get("hooks", {}).items()),
+        hooks=tuple(recorded.get("hooks", {}).items()),
     )
 
 
-def _by_place(mapped: Mapping[str, object]) -> tuple[tuple[str, int, str], ...]:
-    """Turn name → place around: a map of hundreds of layers becomes one line a place."""
-    places: dict[str, list[str]] = {}
-    for name, place in mapped.items():
-        places.setdefault(str(place), []).append(name)
-    return tuple((place, len(names), short_names(names)) for place, names in places.items())
+def _by_device(mapped: Mapping[str, object]) -> tuple[tuple[str, int, str], ...]:
+    """Group the modules of a device map by device: a map of hundreds of layers becomes one line a device."""
+    devices: dict[str, list[str]] = {}
+    for name, device in mapped.items():
+        devices.setdefault(str(device), []).append(name)
+    return tuple((device, len(names), short_names(names)) for device, names in devices.items())
 
 
-def known(
+def known_issue_state(
     issues: Sequence[KnownIssue], scenario: str, cell: CellRecord, outcome: Outcome | None, names: Sequence[str]
-) -> Known | None:
-    """Return what a box says about the known issues; ``names`` are those its failure goes by."""
+) -> KnownIssueState | None:
+    """Return the known issue of a result and its state; ``names`` are those of its failure."""
     found = standing(issues, scenario, cell.versions, outcome, names)
-    return Known(found.state, _entry(found.issue)) if found else None
+    return KnownIssueState(found.state, _entry(found.issue)) if found else None
 
 
 def announcements(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Announcement, ...]:
-    """Return, one per entry and state, the issues that did not show or that showed in another way; gone ones first."""
+    """Return the known issues that were not reproduced, then those that fail differently; one per entry and state."""
     names = {column.id: column.name for column in columns}
-    found: dict[Known, list[tuple[str, str]]] = {}
+    found: dict[KnownIssueState, list[tuple[str, str]]] = {}
     for row in rows:
-        for box in row.table_cells:
-            if box.known is not None and box.known.state is not State.KNOWN:
-                found.setdefault(box.known, []).append((names[box.cell], row.scenario))
+        for each in row.table_cells:
+            if each.known is not None and each.known.state is not State.KNOWN:
+                found.setdefault(each.known, []).append((names[each.cell], row.scenario))
     made = [
         Announcement(
-            state=told.state,
-            entry=told.entry,
-            cells=tuple(dict.fromkeys(cell for cell, _ in places)),
-            scenarios=tuple(dict.fromkeys(scenario for _, scenario in places)),
+            state=known.state,
+            entry=known.entry,
+            cells=tuple(dict.fromkeys(cell for cell, _ in keys)),
+            scenarios=tuple(dict.fromkeys(scenario for _, scenario in keys)),
         )
-        for told, places in found.items()
+        for known, keys in found.items()
     ]
     return tuple(sorted(made, key=lambda each: each.state is not State.GONE))
 
@@ -151,14 +152,9 @@ def _entry(issue: KnownIssue) -> IssueEntry:
     )
 
 
-LAST_FRAMES = 8
-NOTE_LIMIT = 2_000  # characters of one note of a scenario
-BEFORE_RUNNING = {Stage.RESOLVE, Stage.INSTALL}
-
-
 @dataclass(frozen=True)
 class RunFacts:
-    """What the details of each result need of its run: the matrix file, the known issues, the GPUs (UUID → name)."""
+    """The facts of a run that the details of its results need; ``gpus`` maps UUIDs to names."""
 
     matrix_file: str
     issues: tuple[KnownIssue, ...] = ()
@@ -166,14 +162,14 @@ class RunFacts:
 
 
 def applies_to(result: ScenarioResult) -> str:
-    """Return for what the attempts of a result were made: ``scenario``, ``file`` or ``cell``."""
+    """Return whether the attempts of a result are of its ``scenario``, its ``file`` or the whole ``cell``."""
     if result.recorded_as == WHOLE_CELL:
         return "cell"
     return "scenario" if "::" in result.recorded_as else "file"
 
 
 def records(result: ScenarioResult) -> tuple[AttemptRecord, ...]:
-    """Return the attempts of a result; a result that was read in short has none."""
+    """Return the full records of a result's attempts; a result of summaries has none."""
     return tuple(one for one in result.attempts if isinstance(one, AttemptRecord))
 
 
@@ -183,7 +179,7 @@ def decisive(result: ScenarioResult) -> AttemptRecord | None:
 
 
 def known_failure(result: ScenarioResult) -> KnownFailure | None:
-    """Return what a red result is grouped by: its signature, else its outcome; with the rule that knows it."""
+    """Return the failure by which a red result is grouped: its signature, else its outcome, with its rule."""
     one = result.decisive
     if one is None or one.outcome.status not in RED:
         return None
@@ -204,9 +200,9 @@ def unlisted(cell: CellRecord) -> TableCell:
 def table_cell(
     scenario: str, cell: CellRecord, result: ScenarioResult, reference: ScenarioResult | None, facts: RunFacts
 ) -> TableCell:
-    """Make the table cell of one result; ``reference`` is the same scenario in the reference cell.
+    """Return the table cell of one result; ``reference`` is the result of the scenario in the reference cell.
 
-    Figures are over the attempts that count, what only one attempt can tell is from the decisive one.
+    Figures are over the attempts that count; other details are those of the decisive attempt.
     """
     attempts, deciding = records(result), decisive(result)
     shown = TableCell(
@@ -233,22 +229,21 @@ def table_cell(
         "checks": tuple(Check(each.text, each.held, each.detail) for each in deciding.expectations),
         "figures": figures(result.figures, reference.figures if reference else {}),
         "notes": tuple((name, _note(value)) for name, value in deciding.notes.items()),
-        "where": where(deciding, facts.gpus),
+        "hardware": hardware(deciding, facts.gpus),
         "placements": placements(deciding),
-        "tries": tuple(_attempt(each) for each in attempts),
+        "attempts": tuple(_attempt(each) for each in attempts),
     }
     return TableCell(**{**shown.__dict__, **fields})
 
 
-def _known(scenario: str, cell: CellRecord, result: ScenarioResult, facts: RunFacts) -> Known | None:
-    """Ask the known issues; a cell in which nothing could be started says nothing about any of them."""
-    if applies_to(result) == "cell":
+def _known(scenario: str, cell: CellRecord, result: ScenarioResult, facts: RunFacts) -> KnownIssueState | None:
+    if applies_to(result) == "cell":  # an unavailable cell says nothing about known issues
         return None
-    return known(facts.issues, scenario, cell, result.outcome, result.signatures)
+    return known_issue_state(facts.issues, scenario, cell, result.outcome, result.signatures)
 
 
 def frame_text(frame: Frame) -> str:
-    """Write one frame of a traceback on one line."""
+    """Return one frame of a traceback as one line."""
     return f"{frame.path}:{frame.line} in {frame.function}"
 
 
@@ -269,7 +264,7 @@ def _attempt(attempt: AttemptRecord) -> Attempt:
 
 
 def _links(attempt: AttemptRecord) -> tuple[str, ...]:
-    """Return the attempt's files relative to the run folder; a killed process leaves no ``report.json``."""
+    """Return links to an attempt's files below the run folder; a killed process has no ``report.json``."""
     if attempt.folder is None:
         return ()
     if attempt.outcome.stage in BEFORE_RUNNING:
@@ -281,7 +276,7 @@ def _links(attempt: AttemptRecord) -> tuple[str, ...]:
 
 
 def command_templates(matrix_file: str) -> tuple[tuple[str, str, str], ...]:
-    """Return the commands that run one box again, as what stands before the cell, before the test and after it."""
+    """Return the commands that rerun a result, each as the parts before the cell, before the test and after it."""
     heads = (["harness", "run", matrix_file], ["python3", "-m", "nox", "-s", "matrix", "--", matrix_file])
     return tuple((f"{shlex.join(head)} --cells ", " -k ", "") for head in heads)
 

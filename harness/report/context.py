@@ -1,4 +1,4 @@
-"""Turn the records of a run into what its report shows."""
+"""Build what a report shows from the records of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.report.model import (
     AxisChange,
     Column,
     Group,
-    HeaderBox,
+    HeaderCell,
     HeaderRow,
     ReportContext,
     Row,
@@ -38,13 +38,18 @@ from harness.verdict.package_diff import PackageChange, package_diff
 from harness.verdict.result import ScenarioResult
 from harness.verdict.results import results_of
 
+SHOWN = {Change.NEW_FAILURE, Change.FIXED, Change.CHANGED}
+UNCHANGED = {Change.SAME, Change.STILL_RED}
+Lookup = Mapping[tuple[str, str], ScenarioResult]  # (scenario, cell id) -> result
+Member = tuple[Row, TableCell]
+
 
 def ordered_cells(run: RunRecord) -> list[CellRecord]:
-    """Sort cells so that equal labels lie together, the first axis outermost; labels keep the matrix's order."""
-    places = [labels_of(run, axis) for axis in run.axes]
+    """Sort cells by their labels in the matrix's order, the first axis outermost."""
+    orders = [labels_of(run, axis) for axis in run.axes]
     return sorted(
         run.cells,
-        key=lambda cell: tuple(order.index(label(cell, axis)) for axis, order in zip(run.axes, places, strict=True)),
+        key=lambda cell: tuple(order.index(label(cell, axis)) for axis, order in zip(run.axes, orders, strict=True)),
     )
 
 
@@ -54,18 +59,18 @@ def labels_of(run: RunRecord, axis: str) -> list[str]:
 
 
 def label(cell: CellRecord, axis: str) -> str:
-    """Return what a cell has on an axis, empty where it has nothing."""
+    """Return the label of a cell on an axis, empty without one."""
     return cell.labels.get(axis, "")
 
 
 def reference_of(cell: CellRecord, run: RunRecord) -> CellRecord | None:
-    """Return the reference cell that shares most labels with ``cell``; None for a reference cell itself."""
+    """Return the reference cell with the most labels of ``cell``; None for a reference cell."""
     candidates = [] if cell.reference else [each for each in run.cells if each.reference]
     return max(candidates, key=lambda each: sum(label(each, a) == label(cell, a) for a in run.axes), default=None)
 
 
 def columns(run: RunRecord, unavailable: Mapping[str, str]) -> tuple[Column, ...]:
-    """Make the columns in their order; ``unavailable`` maps cell ids to why nothing could run there."""
+    """Return the columns in their order; ``unavailable`` maps the ids of unavailable cells to the reason."""
     return tuple(_column(cell, run, unavailable.get(cell.id)) for cell in ordered_cells(run))
 
 
@@ -84,14 +89,14 @@ def _column(cell: CellRecord, run: RunRecord, unavailable: str | None) -> Column
 
 
 def version_differences(cell: CellRecord, reference: CellRecord) -> tuple[PackageChange, ...]:
-    """Return how a cell differs from its reference, pinned packages first; empty where one was never locked."""
+    """Return how a cell differs from its reference, pinned packages first; empty if one has no lock."""
     if not cell.versions or not reference.versions:
         return ()
     return package_diff(reference.versions, cell.versions, first=cell.pins)
 
 
 def pinned_packages(found: Sequence[Column]) -> list[str]:
-    """Return what is pinned in any of the columns, in the order of the first that pins it."""
+    """Return the packages that any column pins, in the order of the columns."""
     return list(dict.fromkeys(name for column in found for name, _ in column.pins))
 
 
@@ -100,18 +105,12 @@ def header(found: Sequence[Column], axes: Sequence[str]) -> tuple[HeaderRow, ...
     rows = []
     for depth, axis in enumerate(axes, start=1):
         runs = itertools.groupby(found, key=lambda column, depth=depth: column.labels[:depth])  # type: ignore[misc]
-        boxes = []
+        cells = []
         for labels, members in runs:
             run = list(members)
-            boxes.append(HeaderBox(labels[-1] or "–", len(run), any(column.reference for column in run)))
-        rows.append(HeaderRow(axis, tuple(boxes)))
+            cells.append(HeaderCell(labels[-1] or "–", len(run), any(column.reference for column in run)))
+        rows.append(HeaderRow(axis, tuple(cells)))
     return tuple(rows)
-
-
-SHOWN = {Change.NEW_FAILURE, Change.FIXED, Change.CHANGED}
-UNCHANGED = {Change.SAME, Change.STILL_RED}
-
-Lookup = Mapping[tuple[str, str], ScenarioResult]  # (scenario, cell id) -> result
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class Stretch:
 
 
 def axis_changes(run: RunRecord, rows: Sequence[Row], results: Lookup) -> tuple[AxisChange, ...]:
-    """Return every change along every axis, one sentence each; settings of the other axes that agree are merged."""
+    """Return every change along every axis; equal changes for several settings of the other axes are merged."""
     found: list[AxisChange] = []
     for axis in run.axes:
         settings = _settings(run, axis)
@@ -134,7 +133,7 @@ def axis_changes(run: RunRecord, rows: Sequence[Row], results: Lookup) -> tuple[
 
 
 def _settings(run: RunRecord, axis: str) -> dict[tuple[str, ...], list[tuple[str, CellRecord]]]:
-    """Return, per setting of the other axes, the cells along ``axis`` in the matrix's order."""
+    """Return setting of the other axes → cells along ``axis`` in the matrix's order."""
     others = [each for each in run.axes if each != axis]
     order = labels_of(run, axis)
     found: dict[tuple[str, ...], list[tuple[str, CellRecord]]] = {}
@@ -153,7 +152,7 @@ def _changes(axis: str, row: Row, cells: Sequence[tuple[str, CellRecord]], resul
 
 
 def _stretches(results: Sequence[tuple[str, ScenarioResult]]) -> list[Stretch]:
-    """Join neighbours with the same result; what is neither a pass nor a fail is passed over."""
+    """Join neighbours with the same result; results other than pass and fail are skipped."""
     found: list[Stretch] = []
     for name, result in results:
         if result.status not in {Status.PASS, Status.FAIL}:
@@ -174,7 +173,7 @@ def _axis_change(axis: str, row: Row, before: Stretch, after: Stretch, *, lastin
     sentence = {
         Change.NEW_FAILURE: f"passes in {before.last}, fails {span}",
         Change.FIXED: f"fails in {before.last}, passes {span}",
-        Change.CHANGED: f"fails in {before.last} and in another way {span}",
+        Change.CHANGED: f"fails in {before.last} and differently {span}",
     }.get(change, str(change))
     return AxisChange(
         axis=axis,
@@ -189,37 +188,34 @@ def _axis_change(axis: str, row: Row, before: Stretch, after: Stretch, *, lastin
     )
 
 
-def _merge(per_line: Sequence[tuple[tuple[str, ...], list[AxisChange]]]) -> list[AxisChange]:
-    """Say once what holds for every setting of the other axes, else name the settings it holds for."""
-    places: dict[AxisChange, list[str]] = {}
-    for where, changes in per_line:
+def _merge(per_setting: Sequence[tuple[tuple[str, ...], list[AxisChange]]]) -> list[AxisChange]:
+    """Merge equal changes; one that does not hold for every setting of the other axes names its settings."""
+    settings: dict[AxisChange, list[str]] = {}
+    for where, changes in per_setting:
         for change in changes:
-            places.setdefault(change, []).append(", ".join(where))
+            settings.setdefault(change, []).append(", ".join(where))
     return [
-        change if len(where) == len(per_line) else replace(change, where=tuple(where))
-        for change, where in places.items()
+        change if len(where) == len(per_setting) else replace(change, where=tuple(where))
+        for change, where in settings.items()
     ]
 
 
-Member = tuple[Row, TableCell]
-
-
 def groups(rows: Sequence[Row], total_cells: int) -> tuple[Group, ...]:
-    """Return one group per failure, the one seen in most cells first."""
+    """Return the red results by failure, the failure of most cells first."""
     found: dict[str, list[Member]] = {}
     for row in rows:
         for one in row.table_cells:
-            if one.signature is not None and one.red:
+            if one.signature is not None and one.is_red:
                 found.setdefault(one.signature.key, []).append((row, one))
     made = [_group(key, members, total_cells) for key, members in found.items()]
     return tuple(sorted(made, key=lambda group: (-len(group.cells), -len(group.scenarios), group.key)))
 
 
 def _group(key: str, members: list[Member], total_cells: int) -> Group:
-    known = [box.signature for _, box in members if box.signature is not None]
+    known = [each.signature for _, each in members if each.signature is not None]
     trackers = [each.tracker for each in known if each.tracker]
-    if not trackers:  # no rule knows it: what the scenarios were written for is the next best pointer
-        trackers = [row.tracker for row, box in members if row.tracker and box.applies_to == "scenario"]
+    if not trackers:  # no rule knows it: those of the scenarios are the next best
+        trackers = [row.tracker for row, each in members if row.tracker and each.applies_to == "scenario"]
     return Group(
         key=key,
         status=members[0][1].status or Status.FAIL,
@@ -227,14 +223,14 @@ def _group(key: str, members: list[Member], total_cells: int) -> Group:
         summary=known[0].summary,
         ids=tuple(dict.fromkeys(each.id for each in known)),
         trackers=tuple(dict.fromkeys(trackers)),
-        cells=tuple(dict.fromkeys(box.cell for _, box in members)),
+        cells=tuple(dict.fromkeys(each.cell for _, each in members)),
         scenarios=tuple(dict.fromkeys(row.scenario for row, _ in members)),
         total_cells=total_cells,
     )
 
 
 def build(run: RunRecord, journal: JournalContent[AttemptRecord], issues: Sequence[KnownIssue] = ()) -> ReportContext:
-    """Make the context of a report; ``issues`` are the known issues as they stood when the run began."""
+    """Return the context of a report; ``issues`` are the known issues as of the start of the run."""
     results = lookup(run, journal)
     infos = _rows(run, results)
     cells = columns(run, _unavailable(results))
@@ -253,7 +249,7 @@ def build(run: RunRecord, journal: JournalContent[AttemptRecord], issues: Sequen
         columns=cells,
         rows=rows,
         groups=groups(rows, len(cells)),
-        differences=axis_changes(run, rows, results),
+        axis_changes=axis_changes(run, rows, results),
         memory=memory(rows),
         announcements=announcements(rows, cells),
     )
@@ -265,14 +261,14 @@ def lookup(run: RunRecord, journal: JournalContent[AttemptRecord]) -> Lookup:
 
 
 def _unavailable(results: Lookup) -> dict[str, str]:
-    """Return the cells in which nothing ran because nothing could be started, each with the reason."""
+    """Return the ids of the unavailable cells in which nothing ran, with the reason."""
     ran = {cell for (_, cell), one in results.items() if one.attempts and one.recorded_as != WHOLE_CELL}
     found = {cell: one.reason for (_, cell), one in results.items() if one.attempts and one.recorded_as == WHOLE_CELL}
     return {cell: reason for cell, reason in found.items() if cell not in ran}
 
 
 def _rows(run: RunRecord, results: Lookup) -> list[ScenarioInfo]:
-    """Return the scenarios of all results in the order of the field report's rows; a cell as a whole is no scenario."""
+    """Return the scenarios of all results in the order of the field report's rows."""
     declared = {info.id: info for info in run.scenarios}
     found = []
     for name in dict.fromkeys(scenario for scenario, _ in results if scenario != WHOLE_CELL):
@@ -283,7 +279,7 @@ def _rows(run: RunRecord, results: Lookup) -> list[ScenarioInfo]:
 
 
 def _report_order(row: str | None) -> tuple[str, int, str]:
-    """Sort A2 before A10, and rows that answer no report last."""
+    """Sort A2 before A10, and scenarios without a row last."""
     parts = re.fullmatch(r"([A-Za-z]*)(\d*)(.*)", row or "~")
     letters, number, rest = parts.groups() if parts else ("", "", row or "")
     return (letters or "~", int(number or 0), rest)

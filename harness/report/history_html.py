@@ -165,7 +165,7 @@ def render(shown: Page) -> str:
         .get_template("history.html.j2")
         .render(
             page=shown,
-            words=list(Status),
+            statuses=list(Status),
             plot=TREND,
             short=short,
             open=OPEN,

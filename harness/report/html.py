@@ -15,7 +15,18 @@ from markupsafe import Markup
 
 from harness.report.cell_details import command_templates, test_of
 from harness.report.context import pinned_packages
-from harness.report.model import Column, Figure, Known, MemoryLine, MemoryTable, Placed, ReportContext, Row, TableCell
+from harness.report.model import (
+    Attempt,
+    Column,
+    Figure,
+    KnownIssueState,
+    MemoryRow,
+    MemoryTable,
+    Placement,
+    ReportContext,
+    Row,
+    TableCell,
+)
 from harness.report.templates import environment, tracker_url
 from harness.store.records import Status
 from harness.verdict.comparison import Change
@@ -51,7 +62,7 @@ def render(context: ReportContext) -> str:
         .render(
             report=context,
             counts=context.counts(),
-            words=list(Status),
+            statuses=list(Status),
             packages=pinned_packages(context.columns),
             marks=MARKS,
             mark=mark,
@@ -59,37 +70,37 @@ def render(context: ReportContext) -> str:
             describe=describe,
             badges=BADGES,
             legend=WHERE,
-            states=context.standings(),
+            known_issues=context.known_issue_counts(),
             names={column.id: column for column in context.columns},
             measure=measure_name,
             human=human,
-            delta=moved_by,
+            delta=difference,
             bar=bar,
             data=Markup(page_data(context)),  # noqa: S704  # page_data escapes everything that could end the element
         )
     )
 
 
-def mark(box: TableCell) -> str:
+def mark(result: TableCell) -> str:
     """Return the sign of a change against the reference; an unavailable cell has none."""
-    return "" if box.change is None or box.applies_to == "cell" else MARKS.get(box.change, "")
+    return "" if result.change is None or result.applies_to == "cell" else MARKS.get(result.change, "")
 
 
-def describe(row: Row, box: TableCell, column: Column) -> str:
+def describe(row: Row, result: TableCell, column: Column) -> str:
     """Return the text of a table cell for screen readers and its tooltip."""
-    parts = [f"{row.scenario}, {column.name}: {box.status or NOT_LISTED}"]
-    if box.label:
-        parts.append(box.label)
-    if mark(box):
-        parts.append(f"{box.change} against the reference")
-    if box.known is not None:
-        parts.append(KNOWN[box.known.state])
-    if box.ran_on:
-        parts.append(box.ran_on)
+    parts = [f"{row.scenario}, {column.name}: {result.status or NOT_LISTED}"]
+    if result.label:
+        parts.append(result.label)
+    if mark(result):
+        parts.append(f"{result.change} against the reference")
+    if result.known is not None:
+        parts.append(KNOWN[result.known.state])
+    if result.ran_on:
+        parts.append(result.ran_on)
     return ", ".join(parts)
 
 
-def moved_by(figure: Figure) -> str:
+def difference(figure: Figure) -> str:
     """Return a figure's difference from the reference; empty below one percent."""
     if figure.reference is None or abs(figure.value - figure.reference.median) < abs(figure.reference.median) / 100:
         return ""
@@ -101,13 +112,13 @@ def measure_name(name: str) -> str:
     return {"cuda_allocated_peak": "peak allocated"}.get(name, figure_name(name).removeprefix("CUDA "))
 
 
-def bar(table: MemoryTable, line: MemoryLine) -> str:
-    """Return the lengths of a line's bar in percent, as variables of its style (``.memory .bar``)."""
-    sizes = [each.value for one in table.lines for each in one.figures if each] + [one.bf16 or 0 for one in table.lines]
+def bar(table: MemoryTable, row: MemoryRow) -> str:
+    """Return the lengths of a row's bar in percent, as variables of its style (``.memory .bar``)."""
+    sizes = [each.value for one in table.rows for each in one.figures if each] + [one.bf16 or 0 for one in table.rows]
     scale = 100 / (max(sizes) or 1)
-    found = {BARS[name]: each.value for name, each in zip(table.measures, line.figures, strict=True) if each}
-    if line.bf16:
-        found["w"] = line.bf16
+    found = {BARS[name]: each.value for name, each in zip(table.measures, row.figures, strict=True) if each}
+    if row.bf16:
+        found["w"] = row.bf16
     return ";".join(f"--{name}:{value * scale:.0f}" for name, value in found.items())
 
 
@@ -150,7 +161,9 @@ def page_data(context: ReportContext) -> str:
 
 
 def _positions(rows: Sequence[Row]) -> dict[FigureKey, int]:
-    names = ((each.name, each.phase, each.unit) for row in rows for box in row.table_cells for each in box.figures)
+    names = (
+        (each.name, each.phase, each.unit) for row in rows for result in row.table_cells for each in result.figures
+    )
     return {key: position for position, key in enumerate(dict.fromkeys(names))}
 
 
@@ -168,13 +181,13 @@ def _column(column: Column) -> dict[str, Any]:
 
 def _row(row: Row, shared: Shared, positions: dict[FigureKey, int]) -> dict[str, Any]:
     base: dict[FigureKey, float] = {}
-    for box in row.table_cells:
-        for each in box.figures:
+    for result in row.table_cells:
+        for each in result.figures:
             base.setdefault((each.name, each.phase, each.unit), _short(each.value))
-    last, boxes = dict(base), []
-    for box in row.table_cells:
-        boxes.append(_box(box, last, shared))
-        last |= {(each.name, each.phase, each.unit): _short(each.value) for each in box.figures}
+    last, results = dict(base), []
+    for result in row.table_cells:
+        results.append(_result(result, last, shared))
+        last |= {(each.name, each.phase, each.unit): _short(each.value) for each in result.figures}
     return {
         "scenario": row.scenario,
         "test": shlex.quote(test_of(row.scenario)),
@@ -184,38 +197,40 @@ def _row(row: Row, shared: Shared, positions: dict[FigureKey, int]) -> dict[str,
         "trackerUrl": tracker_url(row.tracker),
         "figures": [positions[name] for name in base],
         "base": list(base.values()),
-        "boxes": boxes,
+        "results": results,
     }
 
 
-def _box(box: TableCell, last: dict[FigureKey, float], shared: Shared) -> dict[str, Any]:
-    measured = {(each.name, each.phase, each.unit): each for each in box.figures}
+def _result(result: TableCell, last: dict[FigureKey, float], shared: Shared) -> dict[str, Any]:
+    measured = {(each.name, each.phase, each.unit): each for each in result.figures}
     everything = {
-        "outcome": "" if box.outcome == PASSED else box.outcome,
-        "appliesTo": "" if box.applies_to == "scenario" else box.applies_to,
-        "change": box.change,
-        "ranOn": box.ran_on,
-        "simulated": shared.put(box.simulated),
-        "known": shared.put(_known(box.known)),
-        "seconds": human(box.seconds, "s") if box.seconds else None,
-        "detail": shared.put(box.detail),
-        "signature": shared.put(_signature(box)),
-        "frames": shared.put(box.frames),
-        "checks": shared.put([[int(each.held), each.text, each.detail] for each in box.checks]),
-        "count": max((each.spread.count for each in box.figures), default=0),
+        "outcome": "" if result.outcome == PASSED else result.outcome,
+        "appliesTo": "" if result.applies_to == "scenario" else result.applies_to,
+        "change": result.change,
+        "ranOn": result.ran_on,
+        "simulated": shared.put(result.simulated),
+        "known": shared.put(_known(result.known)),
+        "seconds": human(result.seconds, "s") if result.seconds else None,
+        "detail": shared.put(result.detail),
+        "signature": shared.put(_signature(result)),
+        "frames": shared.put(result.frames),
+        "checks": shared.put([[int(each.held), each.text, each.detail] for each in result.checks]),
+        "count": max((each.spread.count for each in result.figures), default=0),
         "figures": _without_zeros([_number(measured.get(name), before) for name, before in last.items()])
-        if box.figures
+        if result.figures
         else None,
         "moved": [at for at, name in enumerate(last) if name in measured and measured[name].changed],
-        "notes": shared.put(box.notes),
-        "where": shared.put(asdict(box.where) if box.where else None),
-        "placements": [shared.put(_placed(each, shared)) for each in box.placements],
-        "tries": [
-            [each.number, each.outcome, human(each.seconds, "s"), each.isolation, _files(box.cell, each.links, shared)]
-            for each in box.tries
-        ],
+        "notes": shared.put(result.notes),
+        "hardware": shared.put(asdict(result.hardware) if result.hardware else None),
+        "placements": [shared.put(_placement(each, shared)) for each in result.placements],
+        "attempts": [_attempt(each, result.cell, shared) for each in result.attempts],
     }
     return {name: value for name, value in everything.items() if value is not None and value not in ("", [])}
+
+
+def _attempt(attempt: Attempt, cell: str, shared: Shared) -> list[Any]:
+    files = _files(cell, attempt.links, shared)
+    return [attempt.number, attempt.outcome, human(attempt.seconds, "s"), attempt.isolation, files]
 
 
 def _files(cell: str, links: Sequence[str], shared: Shared) -> int | None:
@@ -226,27 +241,27 @@ def _files(cell: str, links: Sequence[str], shared: Shared) -> int | None:
     return shared.put([folder, [posixpath.basename(link) for link in links]])
 
 
-def _placed(placed: Placed, shared: Shared) -> list[Any]:
+def _placement(placement: Placement, shared: Shared) -> list[Any]:
     """Return a placement as a list; parts that are often equal are shared."""
     return [
-        shared.put(placed.stage),
-        placed.bytes,
-        shared.put([astuple(each) for each in placed.largest]),
-        placed.unmatched,
-        None if placed.device_map is None else shared.put([placed.device_map]),
-        placed.device_map_text,
-        shared.put(placed.hooks),
+        shared.put(placement.stage),
+        placement.bytes,
+        shared.put([astuple(each) for each in placement.largest]),
+        placement.unmatched,
+        None if placement.device_map is None else shared.put([placement.device_map]),
+        placement.device_map_text,
+        shared.put(placement.hooks),
     ]
 
 
-def _known(known: Known | None) -> dict[str, Any] | None:
+def _known(known: KnownIssueState | None) -> dict[str, Any] | None:
     if known is None:
         return None
     return {"state": known.state, **asdict(known.entry), "trackerUrl": tracker_url(known.entry.tracker)}
 
 
-def _signature(box: TableCell) -> dict[str, str | None] | None:
-    known = box.signature
+def _signature(result: TableCell) -> dict[str, str | None] | None:
+    known = result.signature
     if known is None:
         return None
     return {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from harness.report.context import pinned_packages
 from harness.report.html import BADGES, mark, measure_name
-from harness.report.model import AxisChange, Column, Group, MemoryLine, MemoryTable, ReportContext, Row
+from harness.report.model import AxisChange, Column, Figure, Group, MemoryRow, MemoryTable, ReportContext, Row
 from harness.report.templates import environment, tracker_url
 from harness.store.records import Status
 from harness.verdict.figures import human
@@ -23,12 +23,12 @@ MENTION = re.compile(r"(?<!\w)@")  # after a letter it mentions nobody: ``dev@1a
 
 @dataclass(frozen=True)
 class Selection:
-    """What one rendering shows, and what it says was left out."""
+    """What one rendering shows, and the names of what it leaves out."""
 
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     groups: tuple[Group, ...]
-    differences: tuple[AxisChange, ...]
+    changes: tuple[AxisChange, ...]
     memory: tuple[MemoryTable, ...] = ()
     versions: bool = True
     text_limit: int = CELL_LIMIT
@@ -36,58 +36,58 @@ class Selection:
 
 
 def render(context: ReportContext, limit: int = LIMIT) -> str:
-    """Return the text, always shorter than ``limit`` characters; what is least useful goes first and is named."""
+    """Return the text in fewer than ``limit`` characters; the least useful parts are left out first."""
     text = ""
-    for selection in _ever_shorter(context):
+    for selection in _selections(context):
         text = _render(context, selection)
         if len(text) < limit:
             return text
     return shortened(text, limit)
 
 
-def _ever_shorter(context: ReportContext) -> Iterator[Selection]:
+def _selections(context: ReportContext) -> Iterator[Selection]:
     """Yield selections, each smaller than the one before.
 
-    Left out in this order: the version table, memory where nothing moved, the rows without a failure, long texts, all
-    memory, groups and differences beyond a dozen, rows beyond ever fewer, columns beyond ever fewer.
+    Left out in this order: the version table, memory without changes, rows without a failure, long texts, all memory,
+    groups and changes beyond a dozen, more and more rows, more and more columns.
     """
-    chosen = Selection(context.rows, context.columns, context.groups, context.differences, context.memory)
+    chosen = Selection(context.rows, context.columns, context.groups, context.axis_changes, context.memory)
     yield chosen
     chosen = _without(chosen, "the table of versions", versions=False)
     yield chosen
     chosen = _less_memory(chosen)
     yield chosen
-    telling = tuple(row for row in chosen.rows if not all(box.status in PLAIN for box in row.table_cells))
-    gone = len(chosen.rows) - len(telling)
-    if gone:
-        chosen = _without(chosen, f"{gone} scenarios that pass or do not apply everywhere", rows=telling)
+    notable = tuple(row for row in chosen.rows if not all(result.status in PLAIN for result in row.table_cells))
+    plain = len(chosen.rows) - len(notable)
+    if plain:
+        chosen = _without(chosen, f"{plain} scenarios that pass or do not apply everywhere", rows=notable)
         yield chosen
     chosen = _without(chosen, f"texts beyond {FEW * 8} characters", text_limit=FEW * 8)
     yield chosen
     if chosen.memory:
         chosen = _without(chosen, "memory", memory=())
         yield chosen
-    if len(chosen.groups) > FEW or len(chosen.differences) > FEW:
-        gone_groups, gone_changes = max(len(chosen.groups) - FEW, 0), max(len(chosen.differences) - FEW, 0)
-        what = f"{gone_groups} groups of failures, {gone_changes} changes between releases"
-        chosen = _without(chosen, what, groups=chosen.groups[:FEW], differences=chosen.differences[:FEW])
+    if len(chosen.groups) > FEW or len(chosen.changes) > FEW:
+        groups, changes = max(len(chosen.groups) - FEW, 0), max(len(chosen.changes) - FEW, 0)
+        what = f"{groups} groups of failures, {changes} changes between releases"
+        chosen = _without(chosen, what, groups=chosen.groups[:FEW], changes=chosen.changes[:FEW])
         yield chosen
     for few in (80, 40, 20, 10, 5):
         if len(chosen.rows) > few:
-            rest = f"all scenarios beyond the first {few} that remained"
+            rest = f"all scenarios but {few}"
             yield _without(chosen, rest, rows=chosen.rows[:few])
     chosen = replace(chosen, rows=chosen.rows[:5])
     for few in (40, 20, 10, 5, 1):
         if len(chosen.columns) > few:
-            rest = f"all but {min(len(chosen.rows), 5)} scenarios, and all cells beyond the first {few}"
+            rest = f"all scenarios but {min(len(chosen.rows), 5)}, and all cells but {few}"
             yield _without(chosen, rest, columns=chosen.columns[:few])
 
 
 def _less_memory(selection: Selection) -> Selection:
-    """Leave out the memory of scenarios where nothing moved."""
-    telling = tuple(table for table in selection.memory if table.telling)
-    gone = len(selection.memory) - len(telling)
-    return _without(selection, f"memory of {gone} scenarios where nothing moved", memory=telling) if gone else selection
+    """Leave out the memory of scenarios without changes."""
+    notable = tuple(table for table in selection.memory if table.notable)
+    plain = len(selection.memory) - len(notable)
+    return _without(selection, f"memory of {plain} scenarios without changes", memory=notable) if plain else selection
 
 
 def _without(selection: Selection, what: str, **changes: object) -> Selection:
@@ -95,7 +95,7 @@ def _without(selection: Selection, what: str, **changes: object) -> Selection:
 
 
 def _render(context: ReportContext, selection: Selection) -> str:
-    named = {column.id: f"c{number}" for number, column in enumerate(context.columns, start=1)}
+    names = {column.id: f"c{number}" for number, column in enumerate(context.columns, start=1)}
     return (
         environment(escape=False)
         .get_template("matrix.md.j2")
@@ -103,7 +103,7 @@ def _render(context: ReportContext, selection: Selection) -> str:
             report=context,
             shown=selection,
             counts=context.counts(),
-            words=list(Status),
+            statuses=list(Status),
             mark=mark,
             badges=BADGES,
             memory=[line for table in selection.memory for line in memory_lines(table)],
@@ -111,7 +111,7 @@ def _render(context: ReportContext, selection: Selection) -> str:
             text=lambda value: table_text(value, selection.text_limit),
             code=lambda value: code(cut(value, selection.text_limit)),
             tracker=tracker,
-            names=named,
+            names=names,
             packages=pinned_packages(selection.columns),
             unavailable=[column for column in context.columns if column.unavailable],
         )
@@ -119,24 +119,22 @@ def _render(context: ReportContext, selection: Selection) -> str:
 
 
 def memory_lines(table: MemoryTable) -> list[tuple[str, tuple[str, ...]]]:
-    """Return a memory table turned around: one line a measure with a text for every cell."""
+    """Return the transposed memory table: one line a measure, with a text for every cell."""
+    rows = table.rows
     lines = [
-        (measure_name(name), tuple(_measured(line, place) for line in table.lines))
-        for place, name in enumerate(table.measures)
+        (measure_name(name), tuple(_measured(row.figures[index]) for row in rows))
+        for index, name in enumerate(table.measures)
     ]
-    if any(line.ratio for line in table.lines):
-        lines.append(
-            ("reserved ÷ allocated", tuple(f"{line.ratio:.2f}" if line.ratio else "–" for line in table.lines))
-        )
-    if any(line.reserved_share for line in table.lines):
-        lines.append(("reserved, of bf16", tuple(_reserved(line) for line in table.lines)))
-        lines.append(("peak, of bf16", tuple(_share(line.peak_share) for line in table.lines)))
+    if any(row.ratio for row in rows):
+        lines.append(("reserved ÷ allocated", tuple(f"{row.ratio:.2f}" if row.ratio else "–" for row in rows)))
+    if any(row.reserved_share for row in rows):
+        lines.append(("reserved, of bf16", tuple(_reserved(row) for row in rows)))
+        lines.append(("peak, of bf16", tuple(_share(row.peak_share) for row in rows)))
     where = f"{code(table.scenario)} {escaped(table.phase)}"
     return [(f"{escaped(table.report_row or '')} | {where} | {name}", texts) for name, texts in lines]
 
 
-def _measured(line: MemoryLine, place: int) -> str:
-    figure = line.figures[place]
+def _measured(figure: Figure | None) -> str:
     if figure is None:
         return "–"
     sign = ""
@@ -149,8 +147,8 @@ def _share(share: float | None) -> str:
     return "–" if share is None else f"{share:.0%}"
 
 
-def _reserved(line: MemoryLine) -> str:
-    return f"**{_share(line.reserved_share)} ⚠**" if line.as_unquantized else _share(line.reserved_share)
+def _reserved(row: MemoryRow) -> str:
+    return f"**{_share(row.reserved_share)} ⚠**" if row.as_unquantized else _share(row.reserved_share)
 
 
 def escaped(value: str) -> str:

@@ -1,4 +1,4 @@
-"""What a report shows, as values: every text is rendered from these and from nothing else."""
+"""What a report shows, as values; every text is rendered from nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.verdict.statistics import Spread
 
 @dataclass(frozen=True)
 class KnownFailure:
-    """A signature with its name and tracker, where the rules know it."""
+    """A signature, with the rule that knows it and its tracker."""
 
     id: str
     rule: str | None = None
@@ -23,7 +23,7 @@ class KnownFailure:
 
     @property
     def key(self) -> str:
-        """Return what failures are grouped by: the rule where there is one, for it outlives a moved frame."""
+        """Return what failures are grouped by: the rule, which survives a moved frame, else the signature."""
         return self.rule or self.id
 
 
@@ -40,8 +40,8 @@ class IssueEntry:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What became of a known issue in one box."""
+class KnownIssueState:
+    """The state of a known issue in one table cell."""
 
     state: State
     entry: IssueEntry
@@ -49,7 +49,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure over the attempts that measured it, beside the reference cell's; ``unit``: ``bytes``, ``s``, empty."""
+    """One figure over the attempts that measured it, and the reference cell's. ``unit``: ``bytes``, ``s`` or empty."""
 
     name: str
     phase: str
@@ -75,7 +75,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt of a box, and where its files lie in the run folder."""
+    """One attempt, with links to its files in the run folder."""
 
     number: int
     outcome: str
@@ -85,8 +85,8 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Card:
-    """One GPU before the attempt began; bytes. ``others`` are programs that computed on it, with what they held."""
+class GpuState:
+    """One GPU before the attempt; sizes in bytes. ``others`` are other processes on it, with their memory."""
 
     name: str
     total: int
@@ -95,12 +95,12 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Where:
-    """On what an attempt ran, and who told the figures of the device."""
+class Hardware:
+    """The GPUs of an attempt, its allocator settings, and the sources of the device figures."""
 
-    cards: tuple[Card, ...] = ()
+    gpus: tuple[GpuState, ...] = ()
     allocator: tuple[tuple[str, str], ...] = ()  # effective settings
-    sources: tuple[tuple[str, str], ...] = ()  # figure -> who told it
+    sources: tuple[tuple[str, str], ...] = ()  # figure, source
 
 
 @dataclass(frozen=True)
@@ -114,19 +114,19 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Where a model lay after one stage."""
+class Placement:
+    """The placement of a model after one stage."""
 
     stage: str
     bytes: tuple[tuple[str, str, int], ...]  # device, dtype, bytes
     largest: tuple[Parameter, ...]
-    unmatched: tuple[str, ...]  # keys that name no module
-    device_map: tuple[tuple[str, int, str], ...] | None  # place, count, names in short; None: the model has no map
-    device_map_text: str = ""  # a map that is no mapping, as text
+    unmatched: tuple[str, ...]  # keys of the device map without a module
+    device_map: tuple[tuple[str, int, str], ...] | None  # device, count, names; None without a map
+    device_map_text: str = ""  # a map that is not a mapping
     hooks: tuple[tuple[str, int], ...] = ()
 
 
-GLYPHS = {  # the sign that says the same without colour
+GLYPHS = {  # a status without colour
     Status.PASS: "✔",
     Status.FAIL: "✘",
     Status.ERROR: "⚠",
@@ -139,31 +139,31 @@ MEANINGS = {  # for the legend
     Status.PASS: "the scenario held",
     Status.FAIL: "the software under test failed",
     Status.ERROR: "the script, the harness or the machine failed",
-    Status.UNAVAILABLE: "the cell could not be set up",
-    Status.SKIP: "does not apply here, with a reason",
-    Status.MISS: "expected, but there is no result",
+    Status.UNAVAILABLE: "the cell could not be resolved or installed",
+    Status.SKIP: "does not apply here",
+    Status.MISS: "expected, but without a result",
     Status.FLAKY: "attempts disagree",
 }
-UNLISTED = "–"  # where a cell does not list the scenario
+UNLISTED = "–"  # the cell does not list the scenario
 
 
 @dataclass(frozen=True)
 class TableCell:
     """One scenario in one cell of the matrix.
 
-    ``status`` is None where the cell does not list the scenario. ``applies_to`` says whether the status is the
-    scenario's, its file's or the whole cell's.
+    ``status`` is None if the cell does not list the scenario. ``applies_to`` tells whether the status is that of the
+    ``scenario``, of its ``file`` or of the whole ``cell``.
     """
 
     cell: str
     status: Status | None
     outcome: str
-    label: str  # the reason in a word, empty for a pass
+    label: str  # the reason, empty for a pass
     applies_to: str = "scenario"
-    change: Change | None = None  # against the reference cell; None there, or where there is none
-    ran_on: str = ""  # cuda, cpu, simulated; empty where nothing ran or nobody knows
+    change: Change | None = None  # against the reference cell; None without one
+    ran_on: str = ""  # cuda, cpu, simulated; empty if unknown
     simulated: str | None = None
-    known: Known | None = None  # what became of a known issue here
+    known: KnownIssueState | None = None
     seconds: float = 0.0
     detail: str = ""
     signature: KnownFailure | None = None
@@ -171,14 +171,14 @@ class TableCell:
     checks: tuple[Check, ...] = ()
     figures: tuple[Figure, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
-    where: Where | None = None
-    placements: tuple[Placed, ...] = ()
-    tries: tuple[Attempt, ...] = ()
+    hardware: Hardware | None = None
+    placements: tuple[Placement, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
     commands: tuple[str, ...] = ()
 
     @property
-    def red(self) -> bool:
-        """Tell whether a person should look: a failure, an error, an unavailable cell, or attempts that disagree."""
+    def is_red(self) -> bool:
+        """Tell whether the result is a failure, an error, unavailable or flaky."""
         return self.status in {Status.FAIL, Status.ERROR, Status.UNAVAILABLE, Status.FLAKY}
 
 
@@ -188,16 +188,16 @@ class Column:
 
     id: str
     labels: tuple[str, ...]  # one per axis
-    name: str  # what varies, in words: ``transformers 5.0.0 · accelerate 1.13.0``
+    name: str  # the axes: ``transformers 5.0.0 · accelerate 1.13.0``
     reference: bool
     compared_with: str | None  # the id of its reference cell
-    unavailable: str | None  # why nothing could run here
+    unavailable: str | None  # the reason
     pins: tuple[tuple[str, str], ...]
     differences: tuple[PackageChange, ...] = ()  # from the reference cell to this one
 
 
 @dataclass(frozen=True)
-class HeaderBox:
+class HeaderCell:
     """Neighbouring columns that share a label on an axis and on every axis before it."""
 
     label: str
@@ -210,7 +210,7 @@ class HeaderRow:
     """One axis of the table's head."""
 
     axis: str
-    boxes: tuple[HeaderBox, ...]
+    cells: tuple[HeaderCell, ...]
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Every box that shows one failure."""
+    """All results with the same failure."""
 
     key: str
     status: Status
@@ -241,7 +241,10 @@ class Group:
 
 @dataclass(frozen=True)
 class AxisChange:
-    """A change between two neighbouring releases of one axis; ``where`` fixes the other axes, empty when it is all."""
+    """A change between two neighbouring releases of one axis.
+
+    ``where`` lists the settings of the other axes for which it holds, and is empty if it holds for all.
+    """
 
     axis: str
     scenario: str
@@ -257,7 +260,7 @@ class AxisChange:
 
 @dataclass(frozen=True)
 class Announcement:
-    """A known issue that did not show, or that showed in another way, and where."""
+    """A known issue that was not reproduced or fails differently, with its cells and scenarios."""
 
     state: State
     entry: IssueEntry
@@ -266,16 +269,16 @@ class Announcement:
 
     @property
     def sentence(self) -> str:
-        """Say it, without the tracker."""
+        """Return the text, without the tracker."""
         cells, scenarios = "; ".join(self.cells), ", ".join(self.scenarios)
         if self.state is State.GONE:
-            return f"did not show in {cells}: {scenarios}; remove the entry or narrow it ({self.entry.versions})"
-        return f"is known to fail as {self.entry.signature}, and fails in another way in {cells}: {scenarios}"
+            return f"not reproduced in {cells}: {scenarios}; remove or narrow the entry ({self.entry.versions})"
+        return f"known to fail as {self.entry.signature}, fails differently in {cells}: {scenarios}"
 
 
 @dataclass(frozen=True)
-class MemoryLine:
-    """One cell of a memory table; shares are of the model's bf16 size, where the scenario recorded it."""
+class MemoryRow:
+    """One cell of a memory table. Shares are of the model's bf16 size, if the scenario recorded it."""
 
     cell: str
     status: Status
@@ -284,34 +287,34 @@ class MemoryLine:
     bf16: float | None = None  # bytes
     reserved_share: float | None = None
     peak_share: float | None = None
-    as_unquantized: bool = False  # reserved about the bf16 size, though less is allocated
+    as_unquantized: bool = False  # reserved about the bf16 size, but allocated less
 
     @property
-    def moved(self) -> bool:
+    def changed(self) -> bool:
         """Tell whether any figure changed against the reference."""
         return any(each is not None and each.changed for each in self.figures)
 
 
 @dataclass(frozen=True)
 class MemoryTable:
-    """What one phase of one scenario took, one line per cell."""
+    """The memory of one phase of one scenario, one row per cell."""
 
     scenario: str
     report_row: str | None
     title: str
     phase: str
     measures: tuple[str, ...]  # names of figures
-    lines: tuple[MemoryLine, ...]
+    rows: tuple[MemoryRow, ...]
 
     @property
-    def telling(self) -> bool:
-        """Tell whether something moved or stands out."""
-        return any(line.moved or line.as_unquantized for line in self.lines)
+    def notable(self) -> bool:
+        """Tell whether any row changed or is as large as without quantization."""
+        return any(row.changed or row.as_unquantized for row in self.rows)
 
 
 @dataclass(frozen=True)
 class ReportContext:
-    """Everything a report says."""
+    """Everything that a report shows."""
 
     name: str
     title: str
@@ -325,7 +328,7 @@ class ReportContext:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     groups: tuple[Group, ...]
-    differences: tuple[AxisChange, ...]
+    axis_changes: tuple[AxisChange, ...]
     memory: tuple[MemoryTable, ...] = ()
     announcements: tuple[Announcement, ...] = ()
     conclusion: Conclusion | None = None  # of a search
@@ -335,7 +338,7 @@ class ReportContext:
         found = [each.status for row in self.rows for each in row.table_cells]
         return {status: found.count(status) for status in Status}
 
-    def standings(self) -> dict[State, int]:
-        """Count the boxes that a known issue is about, every state present."""
-        states = [box.known.state for row in self.rows for box in row.table_cells if box.known]
+    def known_issue_counts(self) -> dict[State, int]:
+        """Count the results with a known issue by its state, every state present."""
+        states = [each.known.state for row in self.rows for each in row.table_cells if each.known]
         return {state: states.count(state) for state in State}

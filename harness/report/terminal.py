@@ -31,7 +31,7 @@ def print_summary(context: ReportContext, console: Console) -> None:
         lines = [*context.conclusion.sentences, *(f"  {detail}" for detail in context.conclusion.details)]
         console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     console.print(_counts(context))
-    shown = context.differences[:MOST]
+    shown = context.axis_changes[:MOST]
     for each in shown:
         where = f" (with {'; '.join(each.where)})" if each.where else ""
         line = Text.assemble(
@@ -41,8 +41,8 @@ def print_summary(context: ReportContext, console: Console) -> None:
             f"  {each.sentence}{where}",
         )
         console.print(line, soft_wrap=True)
-    if len(context.differences) > len(shown):
-        console.print(f"and {len(context.differences) - len(shown)} more changes between releases, in the report")
+    if len(context.axis_changes) > len(shown):
+        console.print(f"and {len(context.axis_changes) - len(shown)} more changes between releases, in the report")
     _known_lines(context, console)
     if not shown:
         console.print("No scenario changes between neighbouring releases.")
@@ -50,7 +50,7 @@ def print_summary(context: ReportContext, console: Console) -> None:
 
 def _known_lines(context: ReportContext, console: Console) -> None:
     """Print the state of the known issues of this run, if there are any."""
-    states = context.standings()
+    states = context.known_issue_counts()
     if not any(states.values()):
         return
     known, gone, changed = (states[state] for state in (State.KNOWN, State.GONE, State.CHANGED))

@@ -22,7 +22,7 @@ async function main([executablePath, report, profile]) {
   const rows = () => page.locator("tbody tr:visible th .name").allInnerTexts();
 
   seen.openAtFirst = await open();
-  await page.locator('.box.fail[aria-label^="adapters::test_split_base[double]"]').first().click();
+  await page.locator('.result.fail[aria-label^="adapters::test_split_base[double]"]').first().click();
   seen.openAfterClick = await open();
   seen.details = await page.locator("#details").innerText();
   seen.frames = await page.locator("#details .frames li").allInnerTexts();
@@ -33,19 +33,19 @@ async function main([executablePath, report, profile]) {
   seen.openAfterEscape = await open();
   seen.focusAfterEscape = await focused();
 
-  await page.locator(".box").first().focus();
+  await page.locator(".result").first().focus();
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("ArrowRight");
   seen.focusAfterArrows = await focused();
   await page.keyboard.press("Enter");
   seen.openAfterEnter = await open();
   await page.keyboard.press("Escape");
-  seen.tabStops = await page.locator('.box[tabindex="0"]').count();
+  seen.tabStops = await page.locator('.result[tabindex="0"]').count();
 
   seen.rowsAtFirst = await rows();
-  await page.locator('.word[data-word="flaky"]').click();
+  await page.locator('.status[data-status="flaky"]').click();
   seen.rowsFlaky = await rows();
-  await page.locator('.word[data-word="flaky"]').click();
+  await page.locator('.status[data-status="flaky"]').click();
   await page.locator("#text").fill("_is_hf_initialized");
   seen.rowsByText = await rows();
   seen.shown = await page.locator("#shown").innerText();
@@ -54,8 +54,8 @@ async function main([executablePath, report, profile]) {
   seen.rowsChanged = await rows();
   await page.locator("#changed").uncheck();
 
-  await page.locator('.box[aria-label*="hostile"]').first().click();
-  seen.hostile = await page.locator("#details .said-by").innerText();
+  await page.locator('.result[aria-label*="hostile"]').first().click();
+  seen.hostile = await page.locator("#details .detail").innerText();
   await page.locator("#close").click();
   seen.stolen = await page.evaluate(() => "stolen" in window);
 
@@ -67,7 +67,7 @@ async function main([executablePath, report, profile]) {
   await page.locator("#tab-memory").click();
   seen.memory = await page.locator("#panel-memory").innerText();
   await page.locator("#tab-matrix").click();
-  await page.locator('.box.fail[aria-label^="load_4bit::test_reserved_memory"]').first().click();
+  await page.locator('.result.fail[aria-label^="load_4bit::test_reserved_memory"]').first().click();
   await page.locator("#details details").evaluateAll((all) => { for (const each of all) each.open = true; });
   seen.facts = await page.locator("#details").innerText();
   seen.exact = await page.locator("#details .figures td[title]").evaluateAll((all) => all.map((each) => [each.textContent, each.title]));

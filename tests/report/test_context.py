@@ -12,7 +12,7 @@ def row(context, scenario):
 
 
 def words(context, scenario):
-    return [str(box.status) for box in row(context, scenario).table_cells]
+    return [str(result.status) for result in row(context, scenario).table_cells]
 
 
 def test_rows_follow_the_field_report_and_columns_the_axes(context):
@@ -40,20 +40,20 @@ def test_rows_follow_the_field_report_and_columns_the_axes(context):
 
 def test_the_head_merges_neighbours_of_the_outer_axis(context):
     outer, inner = context.header
-    assert [(each.label, each.span) for each in outer.boxes] == [
+    assert [(each.label, each.span) for each in outer.cells] == [
         ("4.57.5", 2),
         ("5.0.0", 2),
         ("5.3.0", 2),
         ("5.10.4", 2),
         ("6.0.0.dev0", 1),
     ]
-    assert [each.span for each in inner.boxes] == [1] * 9
+    assert [each.span for each in inner.cells] == [1] * 9
 
 
 def test_cells_written_in_any_order_are_grouped(make_run, make_cell, attempts):
     cells = [make_cell(t, a) for a in ("1.11.0", "1.13.0") for t in ("4.57.5", "5.0.0")]
     context = build(make_run(cells=tuple(cells)), [])
-    assert [(each.label, each.span) for each in context.header[0].boxes] == [("4.57.5", 2), ("5.0.0", 2)]
+    assert [(each.label, each.span) for each in context.header[0].cells] == [("4.57.5", 2), ("5.0.0", 2)]
 
 
 def test_parametrized_scenarios_have_a_row_each_and_the_function_none(context):
@@ -63,10 +63,10 @@ def test_parametrized_scenarios_have_a_row_each_and_the_function_none(context):
 
 
 def test_what_has_no_attempt_is_a_miss_and_never_green(context):
-    boxes = row(context, "my_case::test_never_ran").table_cells
-    assert {box.status for box in boxes[:-1]} == {Status.MISS}
-    assert boxes[0].tries == ()
-    assert boxes[0].outcome == "miss"
+    results = row(context, "my_case::test_never_ran").table_cells
+    assert {result.status for result in results[:-1]} == {Status.MISS}
+    assert results[0].attempts == ()
+    assert results[0].outcome == "miss"
 
 
 def test_no_attempts_at_all_are_all_misses(make_run):
@@ -77,8 +77,10 @@ def test_no_attempts_at_all_are_all_misses(make_run):
 
 def test_an_unsolvable_cell_fills_its_column_with_the_resolvers_sentence(context):
     last = [each.table_cells[-1] for each in context.rows]
-    assert {(box.status, box.label, box.applies_to) for box in last} == {(Status.UNAVAILABLE, "unsolvable", "cell")}
-    assert all("huggingface-hub <1.0" in box.detail for box in last)
+    assert {(result.status, result.label, result.applies_to) for result in last} == {
+        (Status.UNAVAILABLE, "unsolvable", "cell")
+    }
+    assert all("huggingface-hub <1.0" in result.detail for result in last)
     assert context.columns[-1].unavailable == last[0].detail
     assert context.columns[0].unavailable is None
 
@@ -94,18 +96,18 @@ def test_a_cell_that_ran_after_all_is_available(make_run, make_cell, make_attemp
 
 
 def test_a_file_that_is_not_collected_speaks_for_its_rows_only(context):
-    box = row(context, "multimodal::test_gemma3_generates").table_cells[0]
-    assert (box.status, box.label, box.applies_to) == (Status.FAIL, "import error", "file")
+    result = row(context, "multimodal::test_gemma3_generates").table_cells[0]
+    assert (result.status, result.label, result.applies_to) == (Status.FAIL, "import error", "file")
     assert words(context, "load_4bit::test_keyword")[0] == "pass"
 
 
 def test_attempts_that_disagree_are_flaky_and_show_the_failure(context):
-    box = row(context, "load_4bit::test_budget_refused").table_cells[6]
-    assert box.status is Status.FLAKY
-    assert box.outcome == "flaky(fail:run:crash, pass:check)"
-    assert box.signature.id == "crash:SIGSEGV"
-    assert [(each.number, each.outcome) for each in box.tries] == [(1, "fail:run:crash"), (2, "pass:check")]
-    assert box.change is Change.FLAKY
+    result = row(context, "load_4bit::test_budget_refused").table_cells[6]
+    assert result.status is Status.FLAKY
+    assert result.outcome == "flaky(fail:run:crash, pass:check)"
+    assert result.signature.id == "crash:SIGSEGV"
+    assert [(each.number, each.outcome) for each in result.attempts] == [(1, "fail:run:crash"), (2, "pass:check")]
+    assert result.change is Change.FLAKY
 
 
 def test_an_interrupted_attempt_is_shown_beside_the_one_that_counts(make_run, make_cell, make_attempt):
@@ -113,14 +115,14 @@ def test_an_interrupted_attempt_is_shown_beside_the_one_that_counts(make_run, ma
     interrupted = make_attempt(where, "merge::test_direct", "miss:run:interrupted")
     context = build(make_run(cells=(where,)), [interrupted, make_attempt(where, "merge::test_direct")])
     assert words(context, "merge::test_direct") == ["pass"]
-    assert len(row(context, "merge::test_direct").table_cells[0].tries) == 2
+    assert len(row(context, "merge::test_direct").table_cells[0].attempts) == 2
 
 
 def test_changes_against_the_reference_with_the_same_other_axis(context):
     assert context.columns[3].compared_with == context.columns[1].id
     assert context.columns[0].compared_with is None
-    boxes = row(context, "load_4bit::test_keyword").table_cells
-    assert [box.change for box in boxes[:3]] == [None, None, Change.NEW_FAILURE]
+    results = row(context, "load_4bit::test_keyword").table_cells
+    assert [result.change for result in results[:3]] == [None, None, Change.NEW_FAILURE]
     assert row(context, "multimodal::test_gemma4_generates").table_cells[2].change is Change.CHANGED
     assert row(context, "multimodal::test_gemma3_generates").table_cells[2].change is Change.FIXED
     assert row(context, "adapters::test_broad_targets").table_cells[6].change is Change.DISAPPEARED
@@ -137,26 +139,28 @@ def test_two_failures_of_one_outcome_but_two_signatures_are_a_change(make_run, m
         ],
     )
     assert row(context, "merge::test_direct").table_cells[1].change is Change.CHANGED
-    assert [each.change for each in context.differences] == [Change.CHANGED]
+    assert [each.change for each in context.axis_changes] == [Change.CHANGED]
 
 
 def test_details_of_a_failure(context):
-    box = row(context, "adapters::test_split_base[double]").table_cells[2]
-    assert (box.signature.rule, box.signature.tracker) == (
+    result = row(context, "adapters::test_split_base[double]").table_cells[2]
+    assert (result.signature.rule, result.signature.tracker) == (
         "bnb-params4bit-hf-init",
         "bitsandbytes-foundation/bitsandbytes#1900",
     )
-    assert box.frames[-1] == "accelerate/utils/modeling.py:385 in set_module_tensor_to_device"
-    assert box.commands[0] == (
+    assert result.frames[-1] == "accelerate/utils/modeling.py:385 in set_module_tensor_to_device"
+    assert result.commands[0] == (
         "harness run 'matrices/bnb 4bit.toml' --cells transformers-5.0.0-accelerate-1.11.0-0a1b2c -k test_split_base"
     )
     folder = "cells/transformers-5.0.0-accelerate-1.11.0-0a1b2c/adapters.test_split_base%5Bdouble%5D/1"
-    assert box.tries[0].links == tuple(f"{folder}/{name}" for name in ("report.json", "output.log", "events.jsonl"))
+    assert result.attempts[0].links == tuple(
+        f"{folder}/{name}" for name in ("report.json", "output.log", "events.jsonl")
+    )
 
 
 def test_a_killed_attempt_links_no_report(context):
-    box = row(context, "merge::test_direct").table_cells[6]
-    assert [link.rsplit("/", 1)[1] for link in box.tries[0].links] == ["output.log", "events.jsonl"]
+    result = row(context, "merge::test_direct").table_cells[6]
+    assert [link.rsplit("/", 1)[1] for link in result.attempts[0].links] == ["output.log", "events.jsonl"]
 
 
 def test_memory_stands_beside_the_reference(context):
@@ -194,21 +198,21 @@ def test_groups_count_cells_and_name_trackers(context):
 
 
 def test_every_red_box_is_in_one_group(context):
-    red = {(each.scenario, box.cell) for each in context.rows for box in each.table_cells if box.red}
+    red = {(each.scenario, result.cell) for each in context.rows for result in each.table_cells if result.is_red}
     grouped = {(scenario, cell) for each in context.groups for scenario in each.scenarios for cell in each.cells}
     assert red <= grouped
 
 
 def sentences(context, scenario, axis="transformers"):
     return [
-        (each.sentence, each.where) for each in context.differences if (each.scenario, each.axis) == (scenario, axis)
+        (each.sentence, each.where) for each in context.axis_changes if (each.scenario, each.axis) == (scenario, axis)
     ]
 
 
 def test_differences_say_from_which_release_on(context):
     assert sentences(context, "load_4bit::test_keyword") == [("passes in 4.57.5, fails from 5.0.0 on", ())]
     assert sentences(context, "multimodal::test_gemma4_generates") == [
-        ("fails in 4.57.5 and in another way in 5.0.0", ()),
+        ("fails in 4.57.5 and differently in 5.0.0", ()),
         ("fails in 5.0.0, passes from 5.3.0 on", ()),
     ]
 

@@ -66,8 +66,8 @@ def test_only_trackers_become_links():
     assert tracker_url(None) is None
 
 
-def test_every_box_says_its_word(context):
-    said = re.findall(r'class="box (\w+)".*?</span> (\w+)</span>', render(context))
+def test_every_table_cell_has_its_status(context):
+    said = re.findall(r'class="result (\w+)".*?</span> (\w+)</span>', render(context))
     assert len(said) == len(context.rows) * len(context.columns)
     assert all(style == word for style, word in said)
 
@@ -141,7 +141,7 @@ def test_sixty_cells_by_eighty_scenarios_fit(make_run, make_cell, make_attempt, 
         for info in infos
     ]
     page = render(build(make_run(cells=cells, scenarios=infos), attempts))
-    assert page.count('class="box pass"') == 4800
+    assert page.count('class="result pass"') == 4800
     assert 'class="matrix dense"' in page
     assert len(page) < 15_000_000
 

@@ -10,7 +10,7 @@ from harness.report.cell_details import decisive, frame_text
 from harness.report.context import Lookup
 from harness.report.issue import environment, wording
 from harness.report.issue.comparison import Example, select_example
-from harness.report.issue.evidence import count_cells, passing_nearby, shows, small_matrix
+from harness.report.issue.evidence import count_cells, passing_nearby, row_shows, shows, small_matrix
 from harness.report.issue.model import (
     Environment,
     Evidence,
@@ -61,7 +61,7 @@ def build(material: Material, group: Group, searched: SearchEvidence | None = No
     attempt = decisive(material.results[scenario, cell.id])
     frames = attempt.failure.frames if attempt and attempt.failure else ()
     names = {column.id: column.name for column in report.columns}
-    failing = [_described(row, infos) for row in report.rows if any(shows(box, group.key) for box in row.table_cells)]
+    failing = [_described(row, infos) for row in report.rows if row_shows(row, group.key)]
     rows = sorted(failing, key=lambda row: row.scenario != scenario)
     counts = count_cells(rows, group.key, names)
     symptom = _symptom(group, example, frames)
@@ -143,14 +143,14 @@ def _without_repeats(lines: Iterable[str]) -> list[str]:
 def known_trackers(rows: Sequence[Row], group: Group) -> tuple[Tracker, ...]:
     """Return the issues that may be the same: of the rule, of matching known issues, of the scenarios."""
     found: dict[str, Tracker] = {}
-    boxes = [box for row in rows for box in row.table_cells if shows(box, group.key)]
-    for box in boxes:
-        if box.signature and box.signature.tracker:
-            name = box.signature.tracker
+    results = [result for row in rows for result in row.table_cells if shows(result, group.key)]
+    for result in results:
+        if result.signature and result.signature.tracker:
+            name = result.signature.tracker
             found.setdefault(name, Tracker(name, f"it tracks the failure {group.key}", same=True))
-    for box in boxes:
-        if box.known and box.known.state is State.KNOWN:
-            entry = box.known.entry
+    for result in results:
+        if result.known and result.known.state is State.KNOWN:
+            entry = result.known.entry
             reason = f"a known issue with {entry.versions}{': ' if entry.note else ''}{entry.note}"
             found.setdefault(entry.tracker, Tracker(entry.tracker, reason, same=True))
     for row in rows:

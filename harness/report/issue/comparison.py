@@ -61,25 +61,26 @@ def _example(
     run: RunRecord, report: ReportContext, row: Row, key: str, wanted: tuple[str, str] | None
 ) -> Example | None:
     failing, flaky, passing = (
-        [box for box in row.table_cells if category(box, key) == name] for name in ("failing", "flaky", "passing")
+        [result for result in row.table_cells if category(result, key) == name]
+        for name in ("failing", "flaky", "passing")
     )
     if not failing and not flaky:
         return None
     if wanted is not None:
-        failing = [box for box in failing if box.cell == wanted[0]] or failing
-        passing = [box for box in passing if box.cell == wanted[1]] or passing
+        failing = [result for result in failing if result.cell == wanted[0]] or failing
+        passing = [result for result in passing if result.cell == wanted[1]] or passing
     cells = {cell.id: cell for cell in run.cells}
     names = {column.id: column.name for column in report.columns}
     columns = list(names)
     sides = [
-        [Side(cells[box.cell], machine_of(run, box), columns.index(box.cell)) for box in boxes]
-        for boxes in (failing, passing)
+        [Side(cells[result.cell], machine_of(run, result), columns.index(result.cell)) for result in results]
+        for results in (failing, passing)
     ]
     pair = closest_pair(*sides)
     if pair is None:
         first = (failing or flaky)[0]
         return Example(row, cells[first.cell], first)
-    one, other = (next(box for box in row.table_cells if box.cell == side.cell.id) for side in pair)
+    one, other = (next(result for result in row.table_cells if result.cell == side.cell.id) for side in pair)
     comparison = CellComparison(names[one.cell], names[other.cell], differences(*pair))
     return Example(row, cells[one.cell], one, other, comparison)
 

@@ -21,14 +21,14 @@ ABOUT_MEMORY = re.compile(r"memory|reserved|allocated|peak|footprint", re.IGNORE
 OUT_OF_MEMORY = ("oom", "host_oom")
 
 
-def system(run: RunRecord, cell: CellRecord, box: TableCell) -> tuple[tuple[str, str], ...]:
+def system(run: RunRecord, cell: CellRecord, result: TableCell) -> tuple[tuple[str, str], ...]:
     """Return the rows of ``transformers env``, of what was really installed, without names of the machine."""
     host = host_of(run, cell.id)
     rows = [*notable_versions(cell), ("Python", cell.python), ("platform", host.platform)]
     rows += [("CUDA of the torch build", cuda_of(cell.versions)), ("GPU", gpu_names(host))]
     rows += [("GPU driver", host.gpus[0].driver)] if host.gpus else []
     rows += [(name, value or "(empty)") for name, value in cell.variables.items()]
-    rows += [("the attempt ran", RAN_ON.get(box.ran_on, box.ran_on))]
+    rows += [("the attempt ran", RAN_ON.get(result.ran_on, result.ran_on))]
     return tuple((name, value) for name, value in rows if value)
 
 
@@ -75,12 +75,12 @@ def gpu_names(host: HostRecord) -> str:
     return "; ".join(f"{names.count(name)} × {name}" for name in dict.fromkeys(names)) or "none"
 
 
-def machine_of(run: RunRecord, box: TableCell) -> str:
+def machine_of(run: RunRecord, result: TableCell) -> str:
     """Return on what a result was obtained, in a merged run with the GPU; empty if unknown."""
-    ran_on = RAN_ON.get(box.ran_on, "")
+    ran_on = RAN_ON.get(result.ran_on, "")
     if not run.parts:
         return ran_on
-    gpus = host_of(run, box.cell).gpus
+    gpus = host_of(run, result.cell).gpus
     return f"{ran_on} ({gpus[0].name}, driver {gpus[0].driver})" if gpus else f"{ran_on} (no GPU)"
 
 

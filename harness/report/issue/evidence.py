@@ -14,35 +14,40 @@ WIDEST = 6  # scenarios of the small matrix
 
 def failures(groups: Sequence[Group], rows: Sequence[Row]) -> tuple[Group, ...]:
     """Return the failures that a draft can be about: those of a scenario, not of a whole cell."""
-    return tuple(each for each in groups if any(shows(box, each.key) for row in rows for box in row.table_cells))
+    return tuple(each for each in groups if any(row_shows(row, each.key) for row in rows))
 
 
-def shows(box: TableCell, key: str) -> bool:
+def shows(result: TableCell, key: str) -> bool:
     """Tell whether at least one attempt of a result failed with this failure, and not the whole cell."""
-    failed = box.status in {Status.FAIL, Status.FLAKY} and box.applies_to != "cell"
-    return failed and box.signature is not None and box.signature.key == key
+    failed = result.status in {Status.FAIL, Status.FLAKY} and result.applies_to != "cell"
+    return failed and result.signature is not None and result.signature.key == key
 
 
-def category(box: TableCell, key: str) -> str:
+def row_shows(row: Row, key: str) -> bool:
+    """Tell whether a scenario shows a failure in any cell."""
+    return any(shows(result, key) for result in row.table_cells)
+
+
+def category(result: TableCell, key: str) -> str:
     """Return the field of :class:`ScenarioCounts` in which a result is counted."""
-    if shows(box, key):
-        return "flaky" if box.status is Status.FLAKY else "failing"
-    if box.applies_to == "cell":
+    if shows(result, key):
+        return "flaky" if result.status is Status.FLAKY else "failing"
+    if result.applies_to == "cell":
         return "undecided"
-    if box.status is Status.PASS:
+    if result.status is Status.PASS:
         return "passing"
-    return "other_failure" if box.status in {Status.FAIL, Status.FLAKY} else "undecided"
+    return "other_failure" if result.status in {Status.FAIL, Status.FLAKY} else "undecided"
 
 
 def count_cells(rows: Sequence[Row], key: str, names: Mapping[str, str]) -> tuple[ScenarioCounts, ...]:
     """Count the cells of every scenario that shows the failure ``key``; ``names`` maps cell ids to names."""
-    return tuple(_count(row, key, names) for row in rows if any(shows(box, key) for box in row.table_cells))
+    return tuple(_count(row, key, names) for row in rows if row_shows(row, key))
 
 
 def _count(row: Row, key: str, names: Mapping[str, str]) -> ScenarioCounts:
     found: dict[str, list[str]] = {name: [] for name in ("failing", "flaky", "other_failure", "passing", "undecided")}
-    for box in row.table_cells:
-        found[category(box, key)].append(names[box.cell])
+    for result in row.table_cells:
+        found[category(result, key)].append(names[result.cell])
     return ScenarioCounts(row.scenario, row.title, **{name: tuple(cells) for name, cells in found.items()})
 
 
@@ -57,10 +62,11 @@ def small_matrix(report: ReportContext, rows: Sequence[Row], first: Sequence[str
     return SmallMatrix(report.axes, tuple(row.scenario for row in shown), tuple(lines[index] for index in order))
 
 
-def _result(box: TableCell) -> str:
-    if box.status is None:
-        return box.label
-    parts = [f"{GLYPHS[box.status]} {box.status}", mark(box), BADGES[box.ran_on] if box.ran_on else "", box.label]
+def _result(result: TableCell) -> str:
+    if result.status is None:
+        return result.label
+    status, badge = f"{GLYPHS[result.status]} {result.status}", BADGES.get(result.ran_on, "")
+    parts = [status, mark(result), badge, result.label]
     return " ".join(part for part in parts if part)
 
 

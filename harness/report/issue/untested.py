@@ -42,7 +42,7 @@ def known_newest(packages: Iterable[str], folder: Path) -> dict[str, Newest]:
 
 def versions_tried(run: RunRecord, example: Example, searched: SearchEvidence | None) -> dict[str, tuple[str, ...]]:
     """Return the versions with which the scenario ran, in this run and in the search, of each notable package."""
-    ran = {box.cell for box in example.row.table_cells if box.ran_on}
+    ran = {result.cell for result in example.row.table_cells if result.ran_on}
     cells = [installed(cell) for cell in run.cells if cell.id in ran]
     found = {
         name: tuple(dict.fromkeys(versions[name] for versions in cells if name in versions))
@@ -93,7 +93,7 @@ def other_conditions(run: RunRecord, example: Example, infos: Mapping[str, Scena
             sentences.append("Published weights were not tried: the checkpoint is synthetic, with random weights.")
         if size == "tiny":
             sentences.append("Full-size checkpoints were not tried: this one has the architecture and tiny dimensions.")
-    ran_on = {box.ran_on for box in example.row.table_cells if box.ran_on}
+    ran_on = {result.ran_on for result in example.row.table_cells if result.ran_on}
     if ran_on and "cuda" not in ran_on:
         sentences.append("No GPU was tried.")
     elif ran_on == {"cuda"}:

@@ -4,15 +4,15 @@
   const dialog = document.getElementById("details");
   const body = document.getElementById("details-body");
   const table = document.querySelector(".matrix");
-  const boxes = [...table.querySelectorAll(".box")];
+  const results = [...table.querySelectorAll(".result")];
   const lines = [...table.querySelectorAll("tbody tr")];
   const width = data.columns.length;
 
-  const GLYPHS = Object.fromEntries([...document.querySelectorAll(".words .word")].map((each) => [each.dataset.word, each.querySelector(".glyph").textContent]));
-  boxes.forEach((each, index) => {
+  const GLYPHS = Object.fromEntries([...document.querySelectorAll(".statuses .status")].map((each) => [each.dataset.status, each.querySelector(".glyph").textContent]));
+  results.forEach((each, index) => {
     each.title = each.getAttribute("aria-label");
     each.setAttribute("aria-haspopup", "dialog");
-    Object.assign(each.dataset, { row: Math.floor(index / width), column: index % width, word: each.classList[1] });
+    Object.assign(each.dataset, { row: Math.floor(index / width), column: index % width, status: each.classList[1] });
     each.tabIndex = index ? -1 : 0;
   });
 
@@ -21,11 +21,11 @@
   const unpacked = (row) => {
     const last = [...row.base];
     const full = (list) => (list || []).flatMap((each) => (typeof each === "string" ? Array(Number(each)).fill(0) : [each]));
-    return row.boxes.map((box) => full(box.figures).map((each, index) => {
+    return row.results.map((result) => full(result.figures).map((each, index) => {
       if (each === null) return null;
       const [added, below, above] = Array.isArray(each) ? each : [each, 0, 0];
       const value = last[index] = last[index] + added;
-      return below || above ? [value, box.count, value - below, value + above] : box.count > 1 ? [value, box.count] : value;
+      return below || above ? [value, result.count, value - below, value + above] : result.count > 1 ? [value, result.count] : value;
     }));
   };
   const KIB = 1024;
@@ -52,9 +52,9 @@
     const share = reference ? ` (${percent > 0 ? "+" : ""}${percent === 0 ? `${by > 0 ? "+" : "-"}0` : percent}%)` : "";
     return `${by > 0 ? "+" : ""}${human(by, unit)}${share}`.replaceAll("-", "−");
   };
-  const median = (told) => (Array.isArray(told) ? told[0] : told);
-  const spread = (told, unit) => (!Array.isArray(told) ? null
-    : told.length > 2 ? `${human(told[2], unit)} – ${human(told[3], unit)}, ${told[1]} attempts` : `${told[1]} attempts`);
+  const median = (measured) => (Array.isArray(measured) ? measured[0] : measured);
+  const spread = (measured, unit) => (!Array.isArray(measured) ? null
+    : measured.length > 2 ? `${human(measured[2], unit)} – ${human(measured[3], unit)}, ${measured[1]} attempts` : `${measured[1]} attempts`);
 
   // Texts of scenarios are inserted as text, never as markup.
   const make = (tag, className, ...content) => {
@@ -78,11 +78,11 @@
     return make("div", "again", make("code", "", text), button);
   };
 
-  const against = (box, column) => {
+  const against = (result, column) => {
     if (column.reference) return "this is the reference cell";
     if (!column.comparedWith) return "there is no reference cell";
     const other = data.columns.find((each) => each.id === column.comparedWith);
-    return `${box.change || "not compared"} against ${other ? other.name : column.comparedWith}`;
+    return `${result.change || "not compared"} against ${other ? other.name : column.comparedWith}`;
   };
   const signature = (known) => section("Signature",
     known.rule ? make("p", "", make("b", "", known.rule), known.summary ? ` — ${known.summary}` : "") : null,
@@ -97,97 +97,97 @@
     if (exact) made.title = exact;
     return made;
   };
-  const figureRows = (box) => {
+  const figureRows = (result) => {
     const rows = [];
-    const list = box.names.map((place, index) => ({ place, index })).filter((each) => box.figures[each.index] !== null)
-      .map(({ place, index }) => {
-        const [name, phase, unit] = data.figures[place];
-        return { name, phase, unit, told: box.figures[index], other: box.compared ? box.compared[index] : null, moved: (box.moved || []).includes(index) };
+    const list = result.names.map((key, index) => ({ key, index })).filter((each) => result.figures[each.index] !== null)
+      .map(({ key, index }) => {
+        const [name, phase, unit] = data.figures[key];
+        return { name, phase, unit, measured: result.figures[index], other: result.compared ? result.compared[index] : null, moved: (result.moved || []).includes(index) };
       });
     for (const phase of [...new Set(list.map((each) => each.phase))]) {
       const head = make("th", "", phase ? `Phase ${phase}` : "Recorded by the scenario");
       head.colSpan = 4;
       head.scope = "colgroup";
       rows.push(make("tr", "phase", head));
-      for (const { name, unit, told, other, moved } of list.filter((one) => one.phase === phase)) {
-        const value = cell(human(median(told), unit), exact(median(told), unit));
-        const range = spread(told, unit);
+      for (const { name, unit, measured, other, moved } of list.filter((one) => one.phase === phase)) {
+        const value = cell(human(median(measured), unit), exact(median(measured), unit));
+        const range = spread(measured, unit);
         if (range) value.append(make("small", "", range));
         const known = other !== null && other !== undefined;
         rows.push(make("tr", "", make("td", "", name), value, known ? cell(human(median(other), unit), spread(other, unit)) : make("td", "", "–"),
-          make("td", moved ? "moved" : "", known ? difference(median(told), median(other), unit) : "–")));
+          make("td", moved ? "moved" : "", known ? difference(median(measured), median(other), unit) : "–")));
       }
     }
     return rows;
   };
   const columnHeads = (...names) => make("thead", "", make("tr", "", ...names.map((name) => { const head = make("th", "", name); head.scope = "col"; return head; })));
-  const figures = (box) => section("Memory, time and figures", make("table", "figures", columnHeads("", "here", "reference", "difference"), make("tbody", "", ...figureRows(box))));
+  const figures = (result) => section("Memory, time and figures", make("table", "figures", columnHeads("", "here", "reference", "difference"), make("tbody", "", ...figureRows(result))));
   const notes = (list) => section("Notes of the scenario", make("table", "figures", make("tbody", "", ...list.map(([name, text]) => make("tr", "", make("td", "", name), make("td", "", text))))));
   const known = (entry) => {
-    const said = { known: "Known issue.", gone: "Known issue not reproduced here: remove or narrow the entry.", changed: "Fails differently from the known issue." }[entry.state];
-    return make("p", `standing ${entry.state}`, make("b", "", said), " ", link(entry.tracker, entry.trackerUrl), entry.note ? ` — ${entry.note}` : "",
+    const text = { known: "Known issue.", gone: "Known issue not reproduced here: remove or narrow the entry.", changed: "Fails differently from the known issue." }[entry.state];
+    return make("p", `standing ${entry.state}`, make("b", "", text), " ", link(entry.tracker, entry.trackerUrl), entry.note ? ` — ${entry.note}` : "",
       make("span", "under", ` (${entry.signature}; ${entry.versions}${entry.review_by ? `; review by ${entry.review_by}` : ""})`));
   };
   const pairs = (list) => make("table", "figures", make("tbody", "", ...list.map((texts) => make("tr", "", ...texts.map((text) => make("td", "", String(text)))))));
   const fold = (title, ...content) => make("details", "fold", make("summary", "", title), ...content);
   const ON = { cuda: "on a GPU", cpu: "on the CPU", simulated: "partly simulated" };
-  const card = (one) => make("p", "fact", `${one.name}: ${bytes(one.free)} of ${bytes(one.total)} free before the attempt. `,
+  const gpu = (one) => make("p", "fact", `${one.name}: ${bytes(one.free)} of ${bytes(one.total)} free before the attempt. `,
     one.others.length ? `Other processes on it: ${one.others.map(([name, used]) => `${name} (${used === null ? "memory unknown" : bytes(used)})`).join(", ")}.` : "No other process was listed.");
-  const where = (box) => section("Where it ran",
-    make("p", "fact", box.ranOn in ON ? `Ran ${ON[box.ranOn]}.` : "Where it ran is unknown.", box.simulated ? ` Simulated: ${box.simulated}` : ""),
-    ...(box.where ? box.where.cards.map(card) : []),
-    box.where && box.where.allocator.length ? fold("Effective allocator settings", pairs(box.where.allocator)) : null,
-    box.where && box.where.sources.length ? fold("Sources of the device figures", pairs(box.where.sources)) : null);
-  const placed = (one) => [
+  const hardware = (result) => section("Where it ran",
+    make("p", "fact", result.ranOn in ON ? `Ran ${ON[result.ranOn]}.` : "Where it ran is unknown.", result.simulated ? ` Simulated: ${result.simulated}` : ""),
+    ...(result.hardware ? result.hardware.gpus.map(gpu) : []),
+    result.hardware && result.hardware.allocator.length ? fold("Effective allocator settings", pairs(result.hardware.allocator)) : null,
+    result.hardware && result.hardware.sources.length ? fold("Sources of the device figures", pairs(result.hardware.sources)) : null);
+  const placement = (one) => [
     make("p", "under", make("b", "", `After ${one.stage}`)),
     one.bytes.length ? pairs(one.bytes.map(([device, dtype, size]) => [device, dtype, bytes(size)])) : null,
     one.unmatched.length ? make("p", "fact", `Keys without a module: ${one.unmatched.join(", ")}`) : null,
     one.device_map === null ? make("p", "fact", one.device_map_text ? `hf_device_map: ${one.device_map_text}` : "The model has no hf_device_map.")
-      : fold(`hf_device_map: ${one.device_map.map(([place, count]) => `${count} on ${place}`).join(", ") || "empty"}`, ...one.device_map.map(([place, , names]) => make("p", "", `${place}: ${names}`))),
+      : fold(`hf_device_map: ${one.device_map.map(([device, count]) => `${count} on ${device}`).join(", ") || "empty"}`, ...one.device_map.map(([device, , names]) => make("p", "", `${device}: ${names}`))),
     one.largest.length ? fold("Largest parameters", pairs(one.largest.map((each) => [...each.slice(0, 3), bytes(each[3])]))) : null,
     make("p", "fact", one.hooks.length ? `Hooks: ${one.hooks.map(([name, count]) => `${count} ${name}`).join(", ")}` : "No hooks."),
   ];
-  const placements = (list) => section("Model placement", ...list.flatMap(placed));
-  const tries = (list, column) => section("Attempts and their files", make("ul", "checks", ...list.map(([number, outcome, seconds, isolation, files]) =>
+  const placements = (list) => section("Model placement", ...list.flatMap(placement));
+  const attempts = (list, column) => section("Attempts and their files", make("ul", "checks", ...list.map(([number, outcome, seconds, isolation, files]) =>
     make("li", "", number ? `${number}. ` : "", make("code", "", outcome), `  ${seconds}${isolation ? `, ${isolation}` : ""} `,
       make("span", "links", ...(files === null ? [] : data.shared[files][1]).map((name) => link(decodeURIComponent(name), `${column.folder}${data.shared[files][0]}/${name}`)))))));
   const versions = (list) => section("Versions that differ from the reference cell", make("table", "figures", columnHeads("", "here", "reference"),
     make("tbody", "", ...list.map(([name, here, there]) => make("tr", "", make("td", "", name), make("td", "", here || "not installed"), make("td", "", there || "not installed"))))));
 
   const APPLIES = { cell: "The cell is unavailable.", file: "The scenario's file could not be collected in this cell." };
-  const details = (row, column, box) => {
+  const details = (row, column, result) => {
     const title = make("h2", "", row.scenario);
     title.id = "details-title";
     return [
       title,
       make("p", "under", [row.row, row.title].filter(Boolean).join(" · ")),
       make("p", "under", column.name),
-      make("p", `pill ${box.word}`, make("span", "", box.word in GLYPHS ? `${GLYPHS[box.word]} ${box.word}` : "not listed"), make("code", "", box.outcome)),
-      make("div", "facts-line", make("span", "", against(box, column)), box.seconds ? make("span", "", box.seconds) : null,
+      make("p", `pill ${result.status}`, make("span", "", result.status in GLYPHS ? `${GLYPHS[result.status]} ${result.status}` : "not listed"), make("code", "", result.outcome)),
+      make("div", "facts-line", make("span", "", against(result, column)), result.seconds ? make("span", "", result.seconds) : null,
         row.tracker ? make("span", "", "written for ", link(row.tracker, row.trackerUrl)) : null),
-      box.known ? known(box.known) : null,
-      APPLIES[box.appliesTo] ? make("p", "", APPLIES[box.appliesTo]) : null,
-      box.detail ? make("p", "said-by", box.detail) : null,
-      box.tries ? null : make("p", "", "No attempt is recorded. A missing result never counts as passed."),
-      ...(box.signature ? signature(box.signature) : []),
-      ...(box.frames ? frames(box.frames) : []),
-      ...(box.checks ? checks(box.checks) : []),
-      ...(box.figures ? figures(box) : []),
-      ...(box.ranOn || box.where ? where(box) : []),
-      ...(box.placements ? placements(box.placements) : []),
-      ...(box.notes ? notes(box.notes) : []),
-      ...(box.tries ? tries(box.tries, column) : []),
+      result.known ? known(result.known) : null,
+      APPLIES[result.appliesTo] ? make("p", "", APPLIES[result.appliesTo]) : null,
+      result.detail ? make("p", "detail", result.detail) : null,
+      result.attempts ? null : make("p", "", "No attempt is recorded. A missing result never counts as passed."),
+      ...(result.signature ? signature(result.signature) : []),
+      ...(result.frames ? frames(result.frames) : []),
+      ...(result.checks ? checks(result.checks) : []),
+      ...(result.figures ? figures(result) : []),
+      ...(result.ranOn || result.hardware ? hardware(result) : []),
+      ...(result.placements ? placements(result.placements) : []),
+      ...(result.notes ? notes(result.notes) : []),
+      ...(result.attempts ? attempts(result.attempts, column) : []),
       ...(column.versions.length ? versions(column.versions) : []),
       ...section("Rerun", ...data.commands.map(([before, between, after]) => command(`${before}${column.cell}${between}${row.test}${after}`))),
     ].filter(Boolean);
   };
 
   // Values that many cells share are stored once and referred to by their index.
-  const SHARED = ["simulated", "known", "detail", "signature", "frames", "checks", "notes", "where"];
-  const resolved = (box) => {
-    const made = { outcome: "pass:check", ...box };
+  const SHARED = ["simulated", "known", "detail", "signature", "frames", "checks", "notes", "hardware"];
+  const resolved = (result) => {
+    const made = { outcome: "pass:check", ...result };
     for (const name of SHARED) if (name in made) made[name] = data.shared[made[name]];
-    if (made.placements) made.placements = made.placements.map((place) => data.shared[place]).map(([stage, bytesBy, largest, unmatched, map, text, hooks]) => ({
+    if (made.placements) made.placements = made.placements.map((index) => data.shared[index]).map(([stage, bytesBy, largest, unmatched, map, text, hooks]) => ({
       stage: data.shared[stage], bytes: bytesBy, largest: largest === null ? [] : data.shared[largest], unmatched,
       device_map: map === null ? null : data.shared[map][0], device_map_text: text, hooks: hooks === null ? [] : data.shared[hooks],
     }));
@@ -195,8 +195,8 @@
   };
 
   let current = null;
-  const focusBox = (button) => {
-    for (const each of boxes) if (each.tabIndex === 0) each.tabIndex = -1;
+  const focusResult = (button) => {
+    for (const each of results) if (each.tabIndex === 0) each.tabIndex = -1;
     button.tabIndex = 0;
     button.focus();
   };
@@ -205,17 +205,17 @@
     const row = data.rows[button.dataset.row];
     const column = data.columns[button.dataset.column];
     const other = data.columns.findIndex((each) => each.id === column.comparedWith);
-    const packed = row.boxes[button.dataset.column];
-    const told = unpacked(row);
-    const box = { ...resolved(packed), word: button.dataset.word, names: row.figures, compared: other < 0 ? null : told[other] };
-    if (packed.figures) box.figures = told[button.dataset.column];
-    body.replaceChildren(...details(row, column, box));
+    const packed = row.results[button.dataset.column];
+    const measured = unpacked(row);
+    const result = { ...resolved(packed), status: button.dataset.status, names: row.figures, compared: other < 0 ? null : measured[other] };
+    if (packed.figures) result.figures = measured[button.dataset.column];
+    body.replaceChildren(...details(row, column, result));
     document.getElementById("previous").disabled = button.dataset.column === "0";
     document.getElementById("next").disabled = Number(button.dataset.column) === width - 1;
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
   };
-  const at = (row, column) => boxes[row * width + column];
+  const at = (row, column) => results[row * width + column];
   const step = (by) => {
     const column = Number(current.dataset.column) + by;
     if (column >= 0 && column < width) open(at(Number(current.dataset.row), column));
@@ -228,7 +228,7 @@
     if (event.key === "ArrowLeft") step(-1);
     if (event.key === "ArrowRight") step(1);
   });
-  dialog.addEventListener("close", () => { if (current) focusBox(current); });
+  dialog.addEventListener("close", () => { if (current) focusResult(current); });
 
   // The table is one stop of the Tab key; arrows move inside it, over the visible rows.
   const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -242,25 +242,25 @@
     return rows[row] === undefined ? undefined : column >= 0 && column < width ? at(rows[row], column) : undefined;
   };
   table.addEventListener("keydown", (event) => {
-    const button = event.target.closest(".box");
+    const button = event.target.closest(".result");
     if (!button || !(event.key in MOVES || event.key === "Home" || event.key === "End")) return;
     event.preventDefault();
     const next = target(button, event.key, event.ctrlKey);
-    if (next) focusBox(next);
+    if (next) focusResult(next);
   });
   table.addEventListener("click", (event) => {
-    const button = event.target.closest(".box");
+    const button = event.target.closest(".result");
     if (button) open(button);
   });
 
-  const words = [...document.querySelectorAll(".word")];
+  const statuses = [...document.querySelectorAll(".status")];
   const search = document.getElementById("text");
   const changed = document.getElementById("changed");
   const unknown = document.getElementById("unknown");
-  const said = (packed) => { const box = resolved(packed); return [box.outcome, box.detail, box.signature && box.signature.id, box.signature && box.signature.rule, box.known && box.known.tracker]; };
-  const haystacks = data.rows.map((row) => [row.scenario, row.row, row.title, row.tracker, ...row.boxes.flatMap(said)].filter(Boolean).join("\n").toLowerCase());
+  const texts = (packed) => { const result = resolved(packed); return [result.outcome, result.detail, result.signature && result.signature.id, result.signature && result.signature.rule, result.known && result.known.tracker]; };
+  const haystacks = data.rows.map((row) => [row.scenario, row.row, row.title, row.tracker, ...row.results.flatMap(texts)].filter(Boolean).join("\n").toLowerCase());
   const filter = () => {
-    const wanted = new Set(words.filter((each) => each.getAttribute("aria-pressed") === "true").map((each) => each.dataset.word));
+    const wanted = new Set(statuses.filter((each) => each.getAttribute("aria-pressed") === "true").map((each) => each.dataset.status));
     const needle = search.value.trim().toLowerCase();
     const quiet = unknown !== null && unknown.checked;
     const narrowed = wanted.size > 0 || changed.checked || quiet;
@@ -269,20 +269,20 @@
       const row = Number(line.dataset.row);
       let matching = 0;
       for (let column = 0; column < width; column += 1) {
-        const box = at(row, column);
-        const fits = (!wanted.size || wanted.has(box.dataset.word)) && (!changed.checked || "changed" in box.dataset) && !(quiet && box.classList.contains("known"));
-        box.classList.toggle("dim", !fits);
+        const result = at(row, column);
+        const fits = (!wanted.size || wanted.has(result.dataset.status)) && (!changed.checked || "changed" in result.dataset) && !(quiet && result.classList.contains("known"));
+        result.classList.toggle("dim", !fits);
         matching += fits;
       }
       line.hidden = (narrowed && !matching) || (needle !== "" && !haystacks[row].includes(needle));
       shown += !line.hidden;
     }
     document.getElementById("shown").textContent = `${shown} of ${lines.length} shown`;
-    const stop = boxes.find((each) => each.tabIndex === 0);
+    const stop = results.find((each) => each.tabIndex === 0);
     const first = lines.find((line) => !line.hidden);
     if (stop && first && stop.closest("tr").hidden) { stop.tabIndex = -1; at(Number(first.dataset.row), 0).tabIndex = 0; }
   };
-  for (const button of words) {
+  for (const button of statuses) {
     button.addEventListener("click", () => {
       button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
       filter();

@@ -1,4 +1,4 @@
-"""Markdown and the terminal's summary, as snapshots."""
+"""The report as Markdown: a snapshot, its limit, and texts that become no markup."""
 
 import re
 
@@ -11,14 +11,6 @@ from tests.contexts import build
 
 def test_markdown_is_as_recorded(context):
     assert render(context) == external_file("golden/matrix.md", format=".txt")
-
-
-def test_summary_is_as_recorded(context, summary_text):
-    assert summary_text(context) == external_file("golden/summary.txt")
-
-
-def test_summary_of_a_run_without_changes(make_run, summary_text):
-    assert "No scenario changes between" in summary_text(build(make_run(), []))
 
 
 def big(make_run, make_cell, make_red, make_info, hf_init, columns, rows):
@@ -59,12 +51,12 @@ def test_the_least_useful_goes_first(context):
     assert "test_split_base" in shorter
 
 
-def test_every_table_row_has_as_many_boxes_as_its_head(context):
+def test_every_table_row_has_as_many_cells_as_its_head(context):
     width = 0
     for line in render(context).splitlines():
-        boxes = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
-        assert not (boxes and width) or boxes == width, line
-        width = boxes
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert not (cells and width) or cells == width, line
+        width = cells
 
 
 def test_hostile_text_starts_no_markup(context):

@@ -1,0 +1,13 @@
+"""The summary on a terminal, as a snapshot."""
+
+from inline_snapshot import external_file
+
+from tests.contexts import build
+
+
+def test_summary_is_as_recorded(context, summary_text):
+    assert summary_text(context) == external_file("golden/summary.txt")
+
+
+def test_summary_of_a_run_without_changes(make_run, summary_text):
+    assert "No scenario changes between" in summary_text(build(make_run(), []))
