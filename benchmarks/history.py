@@ -237,8 +237,8 @@ def _load_a_line(reports: Path) -> None:
 
 
 def _write_the_page(reports: Path) -> None:
+    from harness.history.trend import trend
     from harness.report.history_html import page, render
-    from harness.report.history_trend import trend
 
     trends = [trend(track, nights) for track, nights in open_history(reports)[0].tracks()]
     (reports / "history.html").write_text(render(page(trends, "season")), encoding="utf-8")

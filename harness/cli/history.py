@@ -14,11 +14,11 @@ from harness.cli.arguments import add_json, add_reports, age
 from harness.errors import ConfigError, ExitCode, NothingSelectedError
 from harness.history.query import History, Refreshed, Track, open_history
 from harness.history.retention import Trimmed, trim
+from harness.history.trend import Trend, trend
 from harness.matrix.paths import nearest, short_path
 from harness.redact.text import redact
 from harness.report.history_html import page, render
 from harness.report.history_text import as_rows, print_trends
-from harness.report.history_trend import Trend, trend
 from harness.session.private import private_of
 from harness.store.runs import find_run
 from harness.verdict.figures import human_bytes

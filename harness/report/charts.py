@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
-from harness.report.history_trend import SECONDS, Trend, Turn
+from harness.history.trend import RESULT, SECONDS, Trend, TrendChange
 from harness.report.model import GLYPHS
 from harness.search.conclusions import change_sentence
 from harness.search.records import ReleaseChange
@@ -143,7 +143,7 @@ class Chart:
 class Stretch:
     """Neighbouring nights with one status."""
 
-    word: Status
+    status: Status
     x: float
     width: float
     title: str
@@ -308,14 +308,16 @@ def strip(trend: Trend, period: Period) -> tuple[Stretch, ...]:
     starts = [period.x(night.started) for night in trend.nights]
     days = [period.x(night.started + NIGHT) for night in trend.nights]
     ends = [min(pair) for pair in zip(days, [*starts[1:], days[-1]], strict=True)]
-    grouped = [(word, list(group)) for word, group in groupby(range(len(starts)), key=lambda at: trend.words[at])]
+    grouped = [
+        (status, list(group)) for status, group in groupby(range(len(starts)), key=lambda at: trend.statuses[at])
+    ]
     spans = spread_out([(starts[own[0]], ends[own[-1]]) for _, own in grouped], TREND.left, TREND.right)
     found = []
-    for (word, own), (start, end) in zip(grouped, spans, strict=True):
+    for (status, own), (start, end) in zip(grouped, spans, strict=True):
         first, last = trend.nights[own[0]].started, trend.nights[own[-1]].started
         nights = f"{first:%Y-%m-%d}" + (f" – {last:%Y-%m-%d}, {len(own)} nights" if len(own) > 1 else "")
         x = round(start, 1)
-        found.append(Stretch(word, x, round(end - x, 1), f"{GLYPHS[word]} {word} · {nights}"))
+        found.append(Stretch(status, x, round(end - x, 1), f"{GLYPHS[status]} {status} · {nights}"))
     return tuple(found)
 
 
@@ -383,22 +385,22 @@ def _trend_line(name: str, values: Sequence[tuple[datetime, float]], period: Per
 
 def _markers(trend: Trend, names: Sequence[str], period: Period) -> tuple[Marker, ...]:
     """Return the changes of these figures and of the outcome, one marker a night."""
-    wanted = [turn for turn in trend.turns if turn.what in {*names, "outcome", "signature"}]
+    wanted = [change for change in trend.changes if change.name in {*names, *RESULT}]
     found = []
-    for index, group in groupby(sorted(wanted, key=lambda turn: turn.place), key=lambda turn: turn.place):
-        turns = list(group)
-        night, versions = trend.nights[index], turns[0].versions
+    for index, group in groupby(wanted, key=lambda change: change.index):
+        changes = list(group)
+        night, versions = trend.nights[index], changes[0].versions
         x = period.x(night.started)
-        title = [f"{night.started:%Y-%m-%d}", *(turn.sentence for turn in turns), *versions[:6]]
+        title = [f"{night.started:%Y-%m-%d}", *(change.sentence for change in changes), *versions[:6]]
         label = versions[0].rpartition(" → ")[2] if versions else ""
         anchor = "end" if x > TREND.width - VERSION_WIDTH else "start"
-        found.append(Marker(x, turn_style(turns), label, anchor, "\n".join(title)))
+        found.append(Marker(x, style_of(changes), label, anchor, "\n".join(title)))
     return tuple(found)
 
 
-def turn_style(turns: Sequence[Turn]) -> str:
+def style_of(changes: Sequence[TrendChange]) -> str:
     """Return ``worse`` if any change is, else ``better`` if any is, else ``other``."""
-    directions = {turn.worse for turn in turns}
+    directions = {change.worse for change in changes}
     return "worse" if True in directions else "better" if False in directions else "other"
 
 

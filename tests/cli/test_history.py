@@ -103,7 +103,7 @@ def test_the_page_is_one_file(season, tmp_path, capsys):
     assert history(season, "html", "-o", str(page)) == ExitCode.COMPLETE
     assert str(page) in capsys.readouterr().out.replace("\n", "")
     text = page.read_text(encoding="utf-8")
-    assert text.count('class="line"') == 12
+    assert text.count('class="series"') == 12
     assert '<svg class="chart"' in text
     assert str(season) not in text
     assert history(season, "html") == ExitCode.COMPLETE

@@ -1,14 +1,14 @@
 """The geometry of charts: the releases of a scan, and the nights of a series."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.history.query import Measured, Night, Track
+from harness.history.trend import trend
 from harness.report.charts import (
     TREND,
     Period,
@@ -20,26 +20,10 @@ from harness.report.charts import (
     strip,
     trend_charts,
 )
-from harness.report.history_trend import trend
-from harness.store.records import Outcome, Status
+from harness.store.records import Status
+from tests.nights import START, TRACK, night
 
 GIB = 2**30
-
-
-START = datetime(2026, 3, 1, 2, tzinfo=UTC)
-TRACK = Track("nightly", "transformers=latest", "load_4bit::test_reserved", "NVIDIA H200")
-OUTCOMES = {"p": "pass:check", "f": "fail:run:oom", "e": "error:run:exception"}
-
-
-def night(number, letter="p", *, version="5.0.0", reserved=10.0):
-    """Return a night with one attempt, ``-`` with none."""
-    values = {"seconds": 4.0, "cuda_reserved.load": reserved * GIB, "cuda_allocated.load": reserved * GIB * 0.9}
-    return Night(
-        run=f"run{number}", started=START + timedelta(days=number), matrix=TRACK.matrix, line=TRACK.line,
-        scenario=TRACK.scenario, gpu=TRACK.gpu, cell="c", versions={"transformers": version},
-        outcomes=() if letter == "-" else (Outcome.parse(OUTCOMES[letter]),), signature="",
-        figures={} if letter == "-" else {name: Measured(value, value, value, 1) for name, value in values.items()},
-    )  # fmt: skip
 
 
 def test_larger_figures_lie_higher_and_the_bound_between_good_and_bad(make_scan):
@@ -108,7 +92,7 @@ def test_one_green_run_among_several_of_a_day_can_be_seen():
         for number, letter in enumerate("fpff")
     ]
     found = strip(trend(TRACK, made), Period(made[0].started, made[-1].started))
-    assert [each.word for each in found] == [Status.FAIL, Status.PASS, Status.FAIL]
+    assert [each.status for each in found] == [Status.FAIL, Status.PASS, Status.FAIL]
     assert all(each.width >= 6 for each in found)
     assert all(one.x + one.width <= other.x + 0.11 for one, other in pairwise(found))
 
@@ -133,7 +117,7 @@ def test_a_strip_covers_every_night_in_order_and_inside_the_chart(letters, gaps)
     made = [night(place, letter) for place, letter in zip(places, letters, strict=True)]
     period = Period(made[0].started, made[-1].started)
     found = strip(trend(TRACK, made), period)
-    assert [each.word for each in found] == [word for word, _ in groupby(trend(TRACK, made).words)]
+    assert [each.status for each in found] == [status for status, _ in groupby(trend(TRACK, made).statuses)]
     for one, other in pairwise(found):
         assert one.x < other.x
     assert period.x(period.first) <= found[0].x
