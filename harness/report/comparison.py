@@ -239,4 +239,10 @@ def _entry_json(difference: Difference) -> dict[str, Any]:
 def _side_json(side: ScenarioResult | None) -> dict[str, Any] | None:
     if side is None:
         return None
-    return {"cell": side.cell, "result": side.text, "signatures": side.signatures, "gpu": side.gpu}
+    return {
+        "cell": side.cell,
+        "status": side.status.value,
+        "result": side.text,
+        "signatures": side.signatures,
+        "gpu": side.gpu,
+    }
