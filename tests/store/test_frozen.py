@@ -1,17 +1,25 @@
-"""A run folder as the first schema wrote it is still read, tabled, rendered and merged.
+"""Run folders as earlier versions wrote them are still read, tabled, rendered, merged and gone on from.
 
-``frozen/first-schema`` was written by the harness as it was then. Never write it anew: it stands for what users keep.
+The folders in ``frozen`` were written by the harness as it was then. Never renew them: they are what users keep.
 """
 
+import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from inline_snapshot import snapshot
 
 import harness
+from harness.cli.main import main
+from harness.nightly.night import read_ledger
 from harness.report.write import write_views
 from harness.store.merge import merge
+from harness.store.records import RunKind
 from harness.store.run_folder import RunFolder
+from harness.store.runs import find_run, kind_of
+from harness.verdict.results import read_results
 
 FROZEN = Path(__file__).parent / "frozen" / "first-schema"
 
@@ -55,3 +63,67 @@ def test_it_is_merged_with_another(old, tmp_path):
     other = RunFolder(shutil.copytree(FROZEN, tmp_path / "other"))
     merged = merge([old, other], tmp_path / "both")
     assert sorted(each.attempt for each in merged.folder.attempts()) == [1, 1, 1, 1, 2, 2, 2, 2]
+
+
+# As commit 9004411 wrote them: a run with a cell that has no solution, the night after it, and two runs merged.
+SCHEMA_1 = FROZEN.parent / "schema-1"
+RUN, NIGHT = "20261130T231731Z-m-266630", "20261130T231737Z-m-aadb21"
+
+
+@pytest.fixture
+def reports(tmp_path):
+    return Path(shutil.copytree(SCHEMA_1, tmp_path / "reports"))
+
+
+def statuses(folder):
+    return {(one.cell[:-7], key.scenario): str(one.status) for key, one in read_results(folder).items()}
+
+
+def test_a_cell_that_schema_1_called_failed_is_unavailable(reports):
+    found = statuses(RunFolder(reports / RUN))
+    assert found == snapshot(
+        {
+            ("packaging-25.0", "f::test_other"): "pass",
+            ("packaging-25.0", "f::test_version[a]"): "pass",
+            ("packaging-25.0", "f::test_version[b]"): "fail",
+            ("packaging-99", "f::test_other"): "unavailable",
+            ("packaging-99", "f::test_version[a]"): "unavailable",
+            ("packaging-99", "f::test_version[b]"): "unavailable",
+        }
+    )
+
+
+def test_the_kinds_of_runs_of_schema_1_are_known(reports):
+    kinds = {path.name: kind_of(RunFolder(path)) for path in sorted(reports.iterdir())}
+    assert kinds == {RUN: RunKind.RUN, NIGHT: RunKind.NIGHT, "merged": RunKind.MERGED}
+    assert find_run("latest", reports).path.name == NIGHT
+
+
+def test_a_merged_run_of_schema_1_says_what_its_parts_say(reports):
+    merged, run = statuses(RunFolder(reports / "merged")), statuses(RunFolder(reports / RUN))
+    assert merged.items() >= run.items()
+    assert merged["packaging-24.2", "f::test_other"] == "pass"
+
+
+def test_the_night_after_one_of_schema_1_reads_its_ledger(reports):
+    ledger = read_ledger(reports, NIGHT)
+    found = {(key.series, key.scenario): str(one.status) for key, one in ledger.last_results().items()}
+    assert found == snapshot(
+        {
+            ("packaging=24.2", "f::test_other"): "pass",
+            ("packaging=24.2", "f::test_version[a]"): "pass",
+            ("packaging=24.2", "f::test_version[b]"): "pass",
+            ("packaging=25.0", "f::test_other"): "pass",
+            ("packaging=25.0", "f::test_version[a]"): "pass",
+            ("packaging=25.0", "f::test_version[b]"): "fail",
+            ("packaging=99", "*"): "unavailable",
+        }
+    )
+    later = RunFolder(shutil.copytree(reports / NIGHT, reports / "20261201T231737Z-m-aadb21"))
+    for file in ("night.json", "nightly.json", "ledger.json.gz"):
+        (later.path / file).unlink()
+    record = later.read_record()
+    later.write_record(record.model_copy(update={"started": record.started + timedelta(days=1)}))
+    assert main(["nightly", "--judge", str(later.path), "--reports", str(reports)]) == 4  # no control cell ran
+    told = json.loads((later.path / "nightly.json").read_text(encoding="utf-8"))
+    assert (told["previous"], told["counts"]) == (NIGHT, {"fail": 1, "pass": 5, "unavailable": 1})
