@@ -12,10 +12,10 @@ from rich.text import Text
 
 from harness.errors import ExitCode
 from harness.report.markdown import CELL_LIMIT, LIMIT, code, cut, shortened, table_text, tracker
+from harness.report.model import KNOWN_ISSUE_TEXTS
 from harness.store.records import WHOLE_CELL
 from harness.verdict.acceptance import counted, is_expected
 from harness.verdict.comparison import Change, Comparison, Difference
-from harness.verdict.known_issues import State
 from harness.verdict.result import ScenarioResult
 
 KIND_ORDER = (  # the most urgent first
@@ -43,11 +43,6 @@ KIND_STYLES = {
     Change.MEMORY_DOWN: "green",
 }
 PLURALS = {Change.NEW_FAILURE: "new failures"}
-KNOWN_ISSUE = {
-    State.KNOWN: "known issue",
-    State.CHANGED: "differs from the known issue",
-    State.GONE: "known issue not reproduced",
-}
 MOST_LINES = 40  # entries of one kind on a terminal
 MOST_CHARACTERS = 200  # of a detail there
 ROWS = (1_000, 200, 50, 10, 3)  # entries of one kind in Markdown; the first number that fits is taken
@@ -96,7 +91,7 @@ def comparison_view(comparison: Comparison) -> ComparisonView:
 
 
 def _entry_view(difference: Difference) -> EntryView:
-    remarks = [KNOWN_ISSUE[difference.known.state]] if difference.known else []
+    remarks = [KNOWN_ISSUE_TEXTS[difference.known.state]] if difference.known else []
     remarks += [f"accepted: {difference.accepted}"] if difference.accepted else []
     return EntryView(
         kind=difference.change,

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from harness.report.cell_details import command_templates, test_of
 from harness.report.context import pinned_packages
 from harness.report.model import (
+    KNOWN_ISSUE_TEXTS,
     Attempt,
     Column,
     Figure,
@@ -31,7 +32,6 @@ from harness.report.templates import environment, tracker_url
 from harness.store.records import Status
 from harness.verdict.comparison import Change
 from harness.verdict.figures import delta, figure_name, human
-from harness.verdict.known_issues import State
 
 DENSE_FROM = 14  # columns; from here on a table cell shows its glyph and status alone
 BADGES = {"cuda": "cuda", "cpu": "cpu", "simulated": "sim"}
@@ -42,11 +42,6 @@ WHERE = {
 }
 BARS = {"cuda_allocated": "a", "cuda_reserved": "r", "cuda_allocated_peak": "p", "host_anon_peak": "a"}
 MARKS = {Change.NEW_FAILURE: "▼", Change.FIXED: "▲", Change.CHANGED: "◆"}
-KNOWN = {
-    State.KNOWN: "known issue",
-    State.GONE: "known issue not reproduced",
-    State.CHANGED: "differs from the known issue",
-}
 NOT_LISTED = "not listed"
 PASSED = "pass:check"  # the most frequent outcome: the page fills it in
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -94,7 +89,7 @@ def describe(row: Row, result: TableCell, column: Column) -> str:
     if mark(result):
         parts.append(f"{result.change} against the reference")
     if result.known is not None:
-        parts.append(KNOWN[result.known.state])
+        parts.append(KNOWN_ISSUE_TEXTS[result.known.state])
     if result.ran_on:
         parts.append(result.ran_on)
     return ", ".join(parts)

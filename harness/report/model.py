@@ -144,6 +144,11 @@ MEANINGS = {  # for the legend
     Status.MISS: "expected, but without a result",
     Status.FLAKY: "attempts disagree",
 }
+KNOWN_ISSUE_TEXTS = {
+    State.KNOWN: "known issue",
+    State.GONE: "known issue not reproduced",
+    State.CHANGED: "differs from the known issue",
+}
 UNLISTED = "–"  # the cell does not list the scenario
 
 

@@ -80,5 +80,5 @@ def _name(column: Column) -> str:
     return column.name + note
 
 
-def _number(count: int, word: Status) -> Text:
-    return Text(str(count), style=STYLES[word]) if count else Text("·", style="dim")
+def _number(count: int, status: Status) -> Text:
+    return Text(str(count), style=STYLES[status]) if count else Text("·", style="dim")

@@ -198,20 +198,20 @@ def headline(group: Group, signature: str) -> str:
     """Return what happens in one line: the rule's summary, else the failure and where it was raised."""
     if group.rule:
         return group.summary
-    place = frame_of(signature)
+    frame = frame_of(signature)
     is_expectation, text = wording.split_expectation(wording.without_frame(signature))
     text = f"Does not hold: {text}" if is_expectation else text
-    return f"{text} in {place}" if "/" in place else text
+    return f"{text} in {frame}" if "/" in frame else text
 
 
 def summary(
     symptom: Symptom, counts: Sequence[ScenarioCounts], example: Example, searched: SearchEvidence | None
 ) -> tuple[str, ...]:
     """Return up to six sentences: the failure, its cells, the closest pair, the search, on what it ran."""
-    failing, place = example.failing, frame_of(symptom.signature)
+    failing, frame = example.failing, frame_of(symptom.signature)
     is_expectation, text = wording.split_expectation(failing.detail or wording.without_frame(symptom.signature))
     verb = "fails; this does not hold:" if is_expectation else "fails with"
-    where = f", raised in {place}" if "/" in place else ""
+    where = f", raised in {frame}" if "/" in frame else ""
     title = f" ({symptom.title.rstrip('.')})" if symptom.title else ""
     cells = wording.counts_sentence(counts[0])
     if len(counts) > 1:

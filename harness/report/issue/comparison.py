@@ -14,7 +14,7 @@ from harness.search.pins import commit_pin
 from harness.store.records import AttemptRecord, CellRecord, RunRecord
 from harness.verdict.results import failure_names
 
-ALONE = " No other package differs between these two."
+NO_OTHER_PACKAGE = " No other package differs between these two."
 Distance = tuple[int, int]  # packages that differ, other differences
 
 
@@ -133,20 +133,20 @@ def _differing(
 # The last good and the first bad cell of a search
 
 
-def border_words(package: str, before: str, found: str, cells: Sequence[CellRecord]) -> str:
+def other_changes_sentence(package: str, before: str, found: str, cells: Sequence[CellRecord]) -> str:
     """Return a sentence on what else differs between the last good and the first bad release or commit."""
     good, bad = (_cell_of(package, name, cells) for name in (before, found))
     if good is None or bad is None or not good.versions or not bad.versions:
         return ""
     others = [each for each in differences(Side(bad), Side(good)) if each.name != package]
     if not others:
-        return ALONE
+        return NO_OTHER_PACKAGE
     changed = [each for each in others if each.failing and each.passing] or others
     named = listed([difference_text(each) for each in changed], 1, len(others))
     return f" With {found} {counted(len(others), 'other package')} resolved otherwise ({named})."
 
 
-def otherwise_words(
+def other_failure_sentence(
     package: str, release: str, cells: Sequence[CellRecord], attempts: Sequence[AttemptRecord], group: Group
 ) -> str:
     """Return a sentence if the first bad release or commit fails, but not with the failure of the draft."""
@@ -155,7 +155,7 @@ def otherwise_words(
     keys = {own[-1] for own in names if own}
     if not keys or group.key in keys:
         return ""
-    return f" At {release} it fails in another way, though: {'; '.join(sorted(keys))}."
+    return f" At {release} it fails differently: {'; '.join(sorted(keys))}."
 
 
 def _cell_of(package: str, name: str, cells: Sequence[CellRecord]) -> CellRecord | None:

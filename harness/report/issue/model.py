@@ -185,7 +185,7 @@ class SearchEvidence:
     unit: str = "release"  # what was probed: release, commit, environment
     package: str = ""
     culprit: str = ""  # the first bad release or commit, if that is the answer
-    alone: bool = False  # no other package differs between the culprit and the one before
+    only_difference: bool = False  # no other package differs between the culprit and the one before
     probed: tuple[tuple[str, str, str], ...] = ()  # candidate, answer, reason
     compare: str = ""  # page with all commits between the two
     links: tuple[str, ...] = ()

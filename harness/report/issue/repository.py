@@ -11,8 +11,8 @@ from harness.search.links import repository_of
 
 def frame_of(signature: str) -> str:
     """Return the frame at the end of a signature (``accelerate/utils/modeling.py:set_module_tensor``), or nothing."""
-    head, at, place = signature.rpartition(" @ ")
-    return place if head and at else ""
+    head, at, frame = signature.rpartition(" @ ")
+    return frame if head and at else ""
 
 
 def target(
@@ -45,13 +45,13 @@ def target(
         pinned: those of them that the matrix sets.
         searched: the package that a search names; empty without one.
     """
-    place, frames = frame_of(signature), tuple(frames)
-    module = _module(place, frames)
+    frame, frames = frame_of(signature), tuple(frames)
+    module = _module(frame, frames)
     tracked = {kind: tracker.partition("#")[0] for tracker, kind in reversed(trackers) if tracker_url(tracker)}
     only = changed[0] if len(changed) == 1 else ""
     choices = (
         (tracked.get("signature"), "this failure is tracked there"),
-        (repository_of(module, known), f"raised in {place}"),
+        (repository_of(module, known), f"raised in {frame}"),
         (tracked.get("scenario"), "the scenario was written for an issue there"),
         (repository_of(searched, known), f"the search names {searched}"),
         (repository_of(only, known), f"{only} is the only package that differs"),
@@ -59,7 +59,7 @@ def target(
     chosen, reason = next(((name, why) for name, why in choices if name), ("", _unknown(searched or module)))
     involved: dict[str, str] = {}
     ways = (
-        ((module,), f"raised in {place}"),
+        ((module,), f"raised in {frame}"),
         ((searched,), "the search names it"),
         (frames, "in the traceback"),
         (pinned, "its versions differ"),
@@ -71,15 +71,15 @@ def target(
     return Target(chosen, reason, others)
 
 
-def _module(place: str, frames: Collection[str]) -> str:
+def _module(frame: str, frames: Collection[str]) -> str:
     """Return the import name of the package that contains a frame; empty for the scenario's own file.
 
     A single-file module (``six.py:f``) is a package only if the traceback says so.
     """
-    head, folder, _ = place.partition("/")
+    head, folder, _ = frame.partition("/")
     if folder:
         return head
-    name = place.partition(":")[0].removesuffix(".py")
+    name = frame.partition(":")[0].removesuffix(".py")
     return name if name in frames else ""
 
 

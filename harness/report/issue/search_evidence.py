@@ -1,4 +1,4 @@
-"""The answer of a bisect or a blame as evidence in a draft, no wider than what was run."""
+"""The answer of a bisect or blame as evidence in a draft."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ConfigError
-from harness.report.issue.comparison import ALONE, border_words, otherwise_words
+from harness.report.issue.comparison import NO_OTHER_PACKAGE, other_changes_sentence, other_failure_sentence
 from harness.report.issue.model import BlameEvidence, SearchEvidence
 from harness.report.issue.wording import counted, listed, older
 from harness.report.model import Group, ReportContext
@@ -33,7 +33,7 @@ OWN = " The failing cell that is described is the good end with only these."
 
 @dataclass(frozen=True)
 class SearchedRun:
-    """The run of a search beside one failure: its cells and attempts; ``known`` is package → repository."""
+    """The run of a search, and the failure of the draft. ``known`` maps packages to repositories."""
 
     group: Group | None = None
     cells: Sequence[CellRecord] = ()
@@ -107,7 +107,7 @@ def bisected(question: Question, result: BisectResult, run: SearchedRun) -> Sear
 
 
 def with_commits(found: SearchEvidence, question: Question, commits: CommitResult, run: SearchedRun) -> SearchEvidence:
-    """Return what a bisect of releases says together with its search among commits.
+    """Return the evidence of a bisect of releases with that of the search among its commits.
 
     The first bad release stays the culprit; the commit is, if no release was evaluated.
     """
@@ -128,10 +128,10 @@ def _with_answer(found: SearchEvidence, result: BisectResult, run: SearchedRun) 
     """Add what differs around an answer; name it as the culprit if it is bad, and fails as the draft says."""
     first, group = result.suspects[0], run.group
     name = result.short(first)
-    border = border_words(result.package, result.short(result.before), name, run.cells)
+    border = other_changes_sentence(result.package, result.short(result.before), name, run.cells)
     otherwise = ""
     if group is not None and not result.find_fix:
-        otherwise = otherwise_words(result.package, name, run.cells, run.attempts, group)
+        otherwise = other_failure_sentence(result.package, name, run.cells, run.attempts, group)
     links = found.links
     if isinstance(result, CommitResult) and (page := github_page(result.address)):
         commit, _, *pull = commit_links(page, result.before, result.commits[first])
@@ -140,7 +140,7 @@ def _with_answer(found: SearchEvidence, result: BisectResult, run: SearchedRun) 
     culprit = bad and not result.find_fix and not otherwise and not found.culprit
     text = f"{found.sentence}{'' if found.culprit else border}{otherwise}"
     found = replace(found, sentence=text, links=links)
-    return replace(found, culprit=name, alone=border == ALONE) if culprit else found
+    return replace(found, culprit=name, only_difference=border == NO_OTHER_PACKAGE) if culprit else found
 
 
 def _method(question: Question, result: BisectResult) -> str:
@@ -240,9 +240,9 @@ def _regression(first: list[PackageChange], *, tied: bool) -> str:
 
 def _fixed(result: BlameResult, first: list[PackageChange]) -> str:
     """Return a note if a newer release of one package passes; empty if none is known to."""
-    alone = {group[0] for group in result.proven if len(group) == 1}
+    single = {group[0] for group in result.proven if len(group) == 1}
     for change in first:
-        if change.package in alone and change.old and change.new and older(change.new.label, change.old.label):
+        if change.package in single and change.old and change.new and older(change.new.label, change.old.label):
             newer = f"{change.package} {change.old.label}, which is newer than {change.new.label}"
             return f"It passes in {newer}: it may be fixed already"
     return ""

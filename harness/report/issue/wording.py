@@ -29,8 +29,8 @@ def counted(number: int, noun: str) -> str:
 
 def without_frame(signature: str) -> str:
     """Return a signature without its frame."""
-    place = frame_of(signature)
-    return signature.removesuffix(f" @ {place}") if place else signature
+    frame = frame_of(signature)
+    return signature.removesuffix(f" @ {frame}") if frame else signature
 
 
 def split_expectation(failure: str) -> tuple[bool, str]:
@@ -67,7 +67,7 @@ def title(
     text, word = " ".join(headline.split()), "Changed" if intended else "Regression"
     change, blame = regression(comparison), searched.blame if searched else None
     if searched and searched.culprit:
-        text = f"[{word} {'in' if searched.alone else 'with'} {searched.package} {searched.culprit}] {text}"
+        text = f"[{word} {'in' if searched.only_difference else 'with'} {searched.package} {searched.culprit}] {text}"
     elif blame and blame.regression:
         text = f"[{word} {blame.regression}] {text}"
     elif change and not (searched and searched.settled):

@@ -69,7 +69,7 @@ def test_an_answer_names_the_release_the_span_and_what_counted_as_bad(cells):
         " 5.5.0, 4 of them run, with any failure of scenarios/adapters.py::test_split_base as bad)."
         " No other package differs between these two."
     )
-    assert (found.culprit, found.alone) == ("5.4.0", True)
+    assert (found.culprit, found.only_difference) == ("5.4.0", True)
     assert found.compare == "https://github.com/huggingface/transformers/compare/v5.3.0...v5.4.0"
     assert found.probed[0] == ("5.2.0", "good", "passes")
 
@@ -85,7 +85,7 @@ def test_a_release_that_fails_in_another_way_is_not_called_the_culprit(cells, ma
     other = make_red(cells[2], TEST, "fail:run:timeout", unlike, "E")
     found = said(cells=cells, attempts=[other, make_attempt(cells[1], TEST)])
     assert found.culprit == ""
-    assert found.sentence.endswith("At 5.4.0 it fails in another way, though: E.")
+    assert found.sentence.endswith("At 5.4.0 it fails differently: E.")
     same = make_red(cells[2], TEST, "fail:run:exception", hf_init, "TypeError: x @ a/b.py:c")
     assert said(cells=cells, attempts=[same]).culprit == "5.4.0"
 
@@ -276,7 +276,12 @@ def commit_cells(make_cell):
 
 def test_the_commit_that_was_found_is_the_culprit_as_a_release_is(commit_cells):
     found = alone(ALONE, commit_cells)
-    assert (found.package, found.culprit, found.alone, found.unit) == ("transformers", "bbbbbbbbbb", True, "commit")
+    assert (found.package, found.culprit, found.only_difference, found.unit) == (
+        "transformers",
+        "bbbbbbbbbb",
+        True,
+        "commit",
+    )
     assert found.sentence.endswith(" No other package differs between these two.")
     assert alone(ALONE.model_copy(update={"find_fix": True}), commit_cells).culprit == ""
     assumed = ALONE.model_copy(update={"judged": {SHAS[0]: Evaluation(bad=False, reason="")}})
@@ -289,7 +294,7 @@ def test_what_came_with_a_commit_is_said(commit_cells):
     assert found.sentence.endswith(
         "With bbbbbbbbbb 1 other package resolved otherwise (torch 2.12.0 instead of 2.13.0)."
     )
-    assert (found.culprit, found.alone) == ("bbbbbbbbbb", False)
+    assert (found.culprit, found.only_difference) == ("bbbbbbbbbb", False)
 
 
 def test_a_commit_that_fails_in_another_way_is_not_the_culprit(commit_cells, make_red, hf_init):
@@ -300,7 +305,7 @@ def test_a_commit_that_fails_in_another_way_is_not_the_culprit(commit_cells, mak
         with_found_commits(SearchEvidence("A.", package="transformers"), COMMITS, commit_cells, [other], GROUP),
     ):
         assert found.culprit == ""
-        assert found.sentence.endswith(" At bbbbbbbbbb it fails in another way, though: E.")
+        assert found.sentence.endswith(" At bbbbbbbbbb it fails differently: E.")
     same = make_red(commit_cells[1], TEST, "fail:run:exception", hf_init, "TypeError: x @ a/b.py:c")
     assert alone(ALONE, commit_cells, [same], GROUP).culprit == "bbbbbbbbbb"
 
@@ -308,7 +313,7 @@ def test_a_commit_that_fails_in_another_way_is_not_the_culprit(commit_cells, mak
 def test_after_a_bisect_the_release_stays_the_culprit_and_the_commit_is_where_no_release_was_judged(commit_cells):
     assert with_found_commits(said(), COMMITS, commit_cells).culprit == "5.4.0"
     assumed = with_found_commits(said(FOUND.model_copy(update={"releases": {}})), COMMITS, commit_cells)
-    assert (assumed.culprit, assumed.alone) == ("bbbbbbbbbb", True)
+    assert (assumed.culprit, assumed.only_difference) == ("bbbbbbbbbb", True)
 
 
 def test_a_bisect_of_commits_is_read_with_its_cells(tmp_path, make_run, commit_cells):
@@ -317,7 +322,7 @@ def test_a_bisect_of_commits_is_read_with_its_cells(tmp_path, make_run, commit_c
     folder.write_record(make_run(cells=commit_cells))
     question = BETWEEN.model_copy(update={"scenario": "adapters.py"})
     found = read_search_evidence(folder, SearchRecord(question=question, result=ALONE), GROUP, KNOWN, own=False)
-    assert (found.culprit, found.alone) == ("bbbbbbbbbb", True)
+    assert (found.culprit, found.only_difference) == ("bbbbbbbbbb", True)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def test_the_draft_is_as_agreed(draft_of):
         "transformers 5.0.0 is the first bad release.",
         culprit="5.0.0",
         package="transformers",
-        alone=True,
+        only_difference=True,
         compare="https://github.com/a/b/compare/v1...v2",
         probed=(("4.57.5", "good", "pass"), ("5.0.0", "bad", "fail")),
     )

@@ -57,7 +57,7 @@ def test_a_module_of_one_file_is_a_package_where_the_traceback_says_so():
 
 def test_a_first_bad_commit_is_a_regression_of_its_package(draft_of):
     found = SearchEvidence(
-        "bbbbbbbbbb is the first bad commit.", culprit="bbbbbbbbbb", package="peft", alone=True, unit="commit"
+        "bbbbbbbbbb is the first bad commit.", culprit="bbbbbbbbbb", package="peft", only_difference=True, unit="commit"
     )
     issue = draft_of("timeout", searched=found)
     assert issue.posting.title.startswith("[Regression in peft bbbbbbbbbb] ")

@@ -66,7 +66,7 @@ def test_with_a_search_only_the_run_by_itself_leaves_the_package_open():
         (CellComparison("r", "g", (replace(ONE, failing="dev"),)), None, "It breaks (seen with c)"),
         (
             None,
-            SearchEvidence("", culprit="5.4.0", package="transformers", alone=True),
+            SearchEvidence("", culprit="5.4.0", package="transformers", only_difference=True),
             "[Regression in transformers 5.4.0] It breaks",
         ),
         (
@@ -85,7 +85,7 @@ def test_an_intended_change_is_not_called_a_regression():
     assert title("It breaks", CellComparison("r", "g", (ONE,)), None, "c", intended=True).startswith(
         "[Changed between transf"
     )
-    found = SearchEvidence("", culprit="5.4.0", package="transformers", alone=True)
+    found = SearchEvidence("", culprit="5.4.0", package="transformers", only_difference=True)
     assert title("It breaks", None, found, "c", intended=True) == "[Changed in transformers 5.4.0] It breaks"
 
 
