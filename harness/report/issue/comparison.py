@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.issue.environment import installed, machine_of
@@ -12,6 +12,7 @@ from harness.report.issue.wording import counted, difference_text, listed
 from harness.report.model import Group, ReportContext, Row, TableCell
 from harness.search.pins import commit_pin
 from harness.store.records import AttemptRecord, CellRecord, RunRecord
+from harness.verdict.package_diff import package_diff
 from harness.verdict.results import failure_names
 
 NO_OTHER_PACKAGE = " No other package differs between these two."
@@ -109,25 +110,21 @@ def differences(failing: Side, passing: Side) -> tuple[CellDifference, ...]:
     """Return all that differs: packages (pinned ones first, then those that both have), variables, Python, machine."""
     here, there = failing.cell, passing.cell
     pinned = {*here.pins, *there.pins}
-    order = sorted(
-        {*here.versions, *there.versions},
-        key=lambda name: (name not in pinned, name not in here.versions or name not in there.versions, name),
+    packages = sorted(
+        package_diff(installed(there), installed(here)),
+        key=lambda each: (each.package not in pinned, None in {each.before, each.after}, each.package),
     )
-    changed = _differing(order, installed(here), installed(there))
-    found = [CellDifference("package", *each, pinned=each[0] in pinned) for each in changed]
-    names = sorted({*here.variables, *there.variables})
-    found += [CellDifference("variable", *each) for each in _differing(names, here.variables, there.variables)]
+    found = [
+        CellDifference("package", each.package, each.after, each.before, pinned=each.package in pinned)
+        for each in packages
+    ]
+    variables = package_diff(there.variables, here.variables)
+    found += [CellDifference("variable", each.package, each.after, each.before) for each in variables]
     if here.python != there.python:
         found.append(CellDifference("python", "Python", here.python, there.python))
     if failing.machine and passing.machine and failing.machine != passing.machine:
         found.append(CellDifference("machine", "machine", failing.machine, passing.machine))
     return tuple(found)
-
-
-def _differing(
-    names: Sequence[str], here: Mapping[str, str], there: Mapping[str, str]
-) -> list[tuple[str, str | None, str | None]]:
-    return [(name, here.get(name), there.get(name)) for name in names if here.get(name) != there.get(name)]
 
 
 # The last good and the first bad cell of a search
