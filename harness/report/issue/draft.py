@@ -16,7 +16,7 @@ from harness.report.issue.environment import NOTABLE
 from harness.report.issue.evidence import failures
 from harness.report.issue.model import IssueContext, Script, SearchEvidence
 from harness.report.issue.render import render
-from harness.report.issue.search_evidence import read_search_evidence, renamed
+from harness.report.issue.search_evidence import read_search_evidence, with_cell_names
 from harness.report.issue.untested import known_newest
 from harness.report.model import Group
 from harness.report.repro.make import make_repro
@@ -111,7 +111,7 @@ def draft(
     report = build_report(run, journal, known_issues(folder))
     own = read_search(folder)
     if own is not None and isinstance(own.question, BlameQuestion):
-        report = renamed(report, own.question)
+        report = with_cell_names(report, own.question)
     group = select_failure(failures(report.groups, report.rows), signature)
     if search is None and own is not None and (own.result is not None or isinstance(own.question, BlameQuestion)):
         search = folder

@@ -44,7 +44,7 @@ class SearchedRun:
 def read_search_evidence(
     folder: RunFolder, search: SearchRecord, group: Group, known: Mapping[str, str], *, own: bool
 ) -> SearchEvidence:
-    """Return the search of a run folder as evidence about one failure; ``own``: the draft is about that very run.
+    """Return the search of a run folder as evidence about one failure; ``own`` if the draft is about that run.
 
     Raises:
         ConfigError: The search has not ended, or asked about something else.
@@ -53,21 +53,20 @@ def read_search_evidence(
     verb = question.kind.value
     if result is None:
         raise ConfigError(
-            f"the {verb} {folder.path.name} has not come to an end; continue with "
-            f"`harness {verb} --resume {folder.path.name}`"
+            f"the {verb} {folder.path.name} has not ended; continue with `harness {verb} --resume {folder.path.name}`"
         )
-    insist(f"the {verb} {folder.path.name}", question, group)
+    require_match(f"the {verb} {folder.path.name}", question, group)
     run = SearchedRun(group, folder.read_record().cells, folder.attempts(), known)
     if isinstance(result, BlameResult) and isinstance(question, BlameQuestion):
-        return blamed(question, result, run, own=own)
+        return blame_evidence(question, result, run, own=own)
     if isinstance(result, BlameResult):
         raise ConfigError(f"the {verb} {folder.path.name} has the result of a blame")
-    found = bisected(question, result, run)
-    return found if search.commits is None else with_commits(found, question, search.commits, run)
+    found = bisect_evidence(question, result, run)
+    return found if search.commits is None else with_commit_search(found, question, search.commits, run)
 
 
-def insist(what: str, question: Question, group: Group) -> None:
-    """Refuse a search of another scenario or of another failure; ``what`` names it (``the bisect 2026…``).
+def require_match(what: str, question: Question, group: Group) -> None:
+    """Refuse a search of another scenario or failure; ``what`` names it (``the bisect 2026…``).
 
     Raises:
         ConfigError: It asked about something else.
@@ -91,8 +90,8 @@ def criterion_text(question: Question) -> str:
     return f"any failure of {question.scenario}"
 
 
-def bisected(question: Question, result: BisectResult, run: SearchedRun) -> SearchEvidence:
-    """Return what a bisect says about a failure."""
+def bisect_evidence(question: Question, result: BisectResult, run: SearchedRun) -> SearchEvidence:
+    """Return the evidence of a bisect about a failure."""
     answer, how = sentence(question, result), _method(question, result)
     found = SearchEvidence(
         f"A bisect of {result.package} gave no answer: {answer} ({how}).",
@@ -106,7 +105,9 @@ def bisected(question: Question, result: BisectResult, run: SearchedRun) -> Sear
     return _with_answer(replace(found, sentence=f"{answer} ({how})."), result, run)
 
 
-def with_commits(found: SearchEvidence, question: Question, commits: CommitResult, run: SearchedRun) -> SearchEvidence:
+def with_commit_search(
+    found: SearchEvidence, question: Question, commits: CommitResult, run: SearchedRun
+) -> SearchEvidence:
     """Return the evidence of a bisect of releases with that of the search among its commits.
 
     The first bad release stays the culprit; the commit is, if no release was evaluated.
@@ -167,8 +168,10 @@ def _probed_name(result: BisectResult, candidate: str) -> str:
     return result.name(candidate) if isinstance(result, CommitResult) else candidate
 
 
-def blamed(question: BlameQuestion, result: BlameResult, run: SearchedRun, *, own: bool = False) -> SearchEvidence:
-    """Return what a blame says: it proves the set that it names, and no release.
+def blame_evidence(
+    question: BlameQuestion, result: BlameResult, run: SearchedRun, *, own: bool = False
+) -> SearchEvidence:
+    """Return the evidence of a blame. It proves the set that it names, and no release.
 
     In a draft about its ``own`` run its cells are compared with each other.
     """
@@ -208,7 +211,7 @@ def blamed(question: BlameQuestion, result: BlameResult, run: SearchedRun, *, ow
     )
 
 
-def renamed(report: ReportContext, question: BlameQuestion) -> ReportContext:
+def with_cell_names(report: ReportContext, question: BlameQuestion) -> ReportContext:
     """Name the cells of a blame's own run by the changes that are applied to the good end."""
     ends = {"none": "the good end", f"all {len(question.changes)}": "the bad end"}
     columns = (

@@ -5,7 +5,7 @@ import pytest
 from harness.errors import ConfigError
 from harness.matrix.git import Commit
 from harness.report.issue.model import SearchEvidence
-from harness.report.issue.search_evidence import SearchedRun, bisected, read_search_evidence, with_commits
+from harness.report.issue.search_evidence import SearchedRun, bisect_evidence, read_search_evidence, with_commit_search
 from harness.report.model import Group
 from harness.search.criterion import Evaluation
 from harness.search.links import repositories
@@ -59,7 +59,7 @@ def cells(make_cell):
 
 
 def said(result=FOUND, asked=ASKED, cells=(), attempts=()):
-    return bisected(asked, result, SearchedRun(GROUP, cells, attempts, KNOWN))
+    return bisect_evidence(asked, result, SearchedRun(GROUP, cells, attempts, KNOWN))
 
 
 def test_an_answer_names_the_release_the_span_and_what_counted_as_bad(cells):
@@ -166,7 +166,7 @@ def bisect(tmp_path, make_run, cells):
 
 
 def test_a_bisect_is_read_from_its_folder(bisect):
-    with pytest.raises(ConfigError, match="the bisect bisect has not come to an end; continue with `harness bisect"):
+    with pytest.raises(ConfigError, match="the bisect bisect has not ended; continue with `harness bisect"):
         read_search_evidence(bisect, read_search(bisect), GROUP, KNOWN, own=False)
     search = SearchRecord(question=ASKED, result=FOUND)
     assert read_search_evidence(bisect, search, GROUP, KNOWN, own=False).culprit == "5.4.0"
@@ -208,7 +208,7 @@ COMMITS = CommitResult(
 
 
 def with_found_commits(found, commits, cells=(), attempts=(), group=None):
-    return with_commits(found, ASKED, commits, SearchedRun(group, cells, attempts, KNOWN))
+    return with_commit_search(found, ASKED, commits, SearchedRun(group, cells, attempts, KNOWN))
 
 
 def test_the_commit_that_was_found_is_named_and_linked():
@@ -243,7 +243,7 @@ BETWEEN = CommitQuestion(
 
 
 def alone(result, cells=(), attempts=(), group=None):
-    return bisected(BETWEEN, result, SearchedRun(group, cells, attempts))
+    return bisect_evidence(BETWEEN, result, SearchedRun(group, cells, attempts))
 
 
 def test_a_bisect_of_commits_names_the_commit_and_how_it_was_found():

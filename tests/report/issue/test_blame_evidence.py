@@ -11,7 +11,7 @@ from harness.report.issue.build import Material, build
 from harness.report.issue.draft import select_failure
 from harness.report.issue.evidence import failures
 from harness.report.issue.render import render
-from harness.report.issue.search_evidence import SearchedRun, blamed, read_search_evidence, renamed
+from harness.report.issue.search_evidence import SearchedRun, blame_evidence, read_search_evidence, with_cell_names
 from harness.search.blame import set_label
 from harness.search.links import repositories
 from harness.search.records import (
@@ -56,7 +56,7 @@ def result(asked, members, proven, probes=(), **more):
 
 def said(*changes, members=None, proven=None, own=True, **more):
     asked, names = question(*changes), members or tuple(one.package for one in changes)
-    return blamed(
+    return blame_evidence(
         asked, result(asked, names, proven or tuple((one,) for one in names), **more), SearchedRun(known=KNOWN), own=own
     )
 
@@ -146,7 +146,7 @@ def blame(tmp_path, make_run, make_cell, make_red, make_attempt, hf_init):
 def issue_of(blame, *, own=True):
     folder, rows, asked = blame
     run = folder.read_record()
-    report = renamed(build_report(run, rows), asked)
+    report = with_cell_names(build_report(run, rows), asked)
     group = select_failure(failures(report.groups, report.rows), None)
     return build(
         Material(run, lookup(run, rows), report, {}),
