@@ -1,6 +1,7 @@
 """The harness installed from a wheel, and run by uvx: in an empty folder it does what it does in a checkout."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,17 @@ def test_it_knows_its_version_and_its_help(harness):
     assert harness("--version").startswith("harness ")
     assert harness("run", "--help").startswith("usage: harness run [OPTIONS] [MATRIX]\n")
     assert "complete -" in harness("completion", "bash")
+
+
+def test_it_loads_the_table_of_a_run(installed, tmp_path):
+    program = "import harness; print(sorted(harness.load_table('frozen', 'reports')['scenario'].unique())[:1])"
+    frozen = ROOT / "tests" / "store" / "frozen" / "first-schema"
+    shutil.copytree(frozen, tmp_path / "reports" / "frozen")
+    done = subprocess.run(
+        [installed / "python", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "::" in done.stdout
 
 
 def test_it_is_typed_licensed_and_versioned(installed):
