@@ -141,7 +141,7 @@ def said(*arguments):
 def said_by_html(folder):
     """Return the word of each button of the page, by scenario and column."""
     page = (folder.path / "matrix.html").read_text(encoding="utf-8")
-    buttons = re.findall(r'<button type="button" class="box (\w+)[^"]*"[^>]*aria-label="([^"]+)"', page)
+    buttons = re.findall(r'<button type="button" class="result (\w+)[^"]*"[^>]*aria-label="([^"]+)"', page)
     found = {}
     for word, label in buttons:
         scenario, cell = re.match(r"(\S+), six (\w+): ", html.unescape(label)).groups()
