@@ -51,8 +51,8 @@ def test_it_says_no_more_than_the_two_cells_showed(drafted):
     _, _, text = drafted
     assert "It fails this way in 1 of the 2 cells" in text
     assert "it passes in 1 (transformers 4.57.6)" in text
-    assert "one pin alone differs, transformers 5.0.0 instead of 4.57.6" in text
-    assert "so it is not proven that it is the cause" in text
+    assert "only one pin differs, transformers 5.0.0 instead of 4.57.6" in text
+    assert "so it is not proven to be the cause" in text
     assert "transformers 5.0.0 is the first bad release, 4.57.6 the last good one" in text
     assert "https://github.com/huggingface/transformers/compare/v4.57.6...v5.0.0" in text
     assert "| torch | 2.13.0" in text
