@@ -58,7 +58,7 @@ def test_the_report_has_the_releases_in_their_order_and_tells_one_change(found):
     assert cells == [f"transformers-{release}" for release in result["releases"]]
     page = (run / "matrix.md").read_text()
     assert "passes from 5.4.0 on" in page
-    assert "| regression |" not in page
+    assert "| new failure |" not in page
 
 
 def test_a_search_that_was_interrupted_goes_on_and_probes_nothing_twice(found):

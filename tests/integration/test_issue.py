@@ -32,8 +32,8 @@ def drafted(tmp_path_factory):
     """Bisect the last 4.x against the first 5.x, and draft what was found."""
     folder = tmp_path_factory.mktemp("issue")
     ends = ("--good", "4.57.6", "--bad", "5.0.0")
-    harness(folder, "bisect", "transformers", *ends, "--scenario", SCENARIO, "--matrix", "quickstart", "--json")
-    told = json.loads(harness(folder, "issue", "latest", "--json").stdout)
+    done = harness(folder, "bisect", "transformers", *ends, "--scenario", SCENARIO, "--matrix", "quickstart", "--json")
+    told = json.loads(harness(folder, "issue", json.loads(done.stdout)["run"], "--json").stdout)
     return folder, told, Path(told["path"]).read_text(encoding="utf-8")
 
 
@@ -73,6 +73,6 @@ def test_nothing_of_this_machine_stands_in_it(drafted):
 
 
 def test_another_failure_is_not_there(drafted):
-    folder, _, _ = drafted
-    done = harness(folder, "issue", "latest", "--signature", "meta-item", code=3)
+    folder, told, _ = drafted
+    done = harness(folder, "issue", str(Path(told["path"]).parent), "--signature", "meta-item", code=3)
     assert done.stderr == f"harness: no failure of this run matches 'meta-item'; it has: {SIGNATURE}\n"
