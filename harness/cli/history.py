@@ -20,6 +20,7 @@ from harness.redact.text import redact
 from harness.report.history_html import page, render
 from harness.report.history_text import as_rows, print_trends
 from harness.session.private import private_of
+from harness.store.files import write_bytes, write_text
 from harness.store.runs import find_run
 from harness.verdict.figures import human_bytes
 from harness.verdict.signature import recognise
@@ -178,9 +179,9 @@ def _export(found: History, options: argparse.Namespace) -> ExitCode:
     frame = found.table()
     options.output.parent.mkdir(parents=True, exist_ok=True)
     if options.output.suffix == ".csv":
-        frame.to_csv(options.output, index=False)
+        write_text(options.output, frame.to_csv(index=False))
     else:
-        frame.to_parquet(options.output, index=False)
+        write_bytes(options.output, frame.to_parquet(index=False))
     return _said({"table": options.output, "rows": len(frame)}, options)
 
 
@@ -204,7 +205,7 @@ def _sentence(done: Trimmed, *, dry: bool) -> str:
 
 def _write(output: Path, text: str) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    write_text(output, text)
 
 
 def _said(facts: dict[str, Path | int], options: argparse.Namespace) -> ExitCode:

@@ -12,6 +12,7 @@ from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.paths import short_path
 from harness.report.issue.draft import Draft, draft
+from harness.store.files import write_text
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run
 
@@ -70,7 +71,7 @@ def _search(text: str, reports: Path) -> RunFolder:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 

@@ -12,6 +12,7 @@ from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode
 from harness.matrix.paths import short_path
 from harness.report.repro import make_repro
+from harness.store.files import write_text
 from harness.store.run_folder import folder_name
 from harness.store.runs import find_run
 
@@ -44,7 +45,7 @@ def write(options: argparse.Namespace) -> ExitCode:
     name = f"repro-{folder_name(made.cell)}-{folder_name(made.scenario)}.py"
     file = Path(options.output) if options.output else folder.path / name
     try:
-        file.write_text(made.text, encoding="utf-8")
+        write_text(file, made.text)
     except OSError as error:
         raise ConfigError(f"-o {file} cannot be written: {error.strerror}") from error
     if options.json:

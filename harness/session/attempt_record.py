@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.runner.process import Finished, ProcessExit
 from harness.store.events import ProbeEvents, digest
+from harness.store.files import write_text
 from harness.store.journal import read
 from harness.store.records import AttemptRecord, Failure, Outcome, Reason, ScenarioInfo, Stage, Status
 from harness.verdict.judge import Evidence, judge
@@ -35,7 +36,7 @@ def read_events(folder: Path) -> ProbeEvents:
 def assemble(attempt: Attempt, finished: Finished, folder: Path, run: Path, *, gpu_busy: bool) -> AttemptRecord:
     """Judge one attempt from its exit, its report and its events, and write ``memory.json`` beside them."""
     events = read_events(folder)
-    (folder / "memory.json").write_text(json.dumps(events.phases, indent=1), encoding="utf-8")
+    write_text(folder / "memory.json", json.dumps(events.phases, indent=1))
     judgement = judge(
         Evidence(
             exit=finished.exit,

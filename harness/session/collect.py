@@ -17,6 +17,7 @@ from harness.session.attempt_record import not_started, read_events, uncollected
 from harness.session.context import RunContext
 from harness.session.plan import PlannedCell
 from harness.store.events import ProbeEvents
+from harness.store.files import write_text
 from harness.store.records import Outcome, Reason, ScenarioInfo, Stage, Status
 
 
@@ -112,7 +113,7 @@ class Collection:
             "versions": events.versions,
             "variables": dict(cell.variables),
         }
-        (self.folder / "env.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        write_text(self.folder / "env.json", json.dumps(facts, indent=1))
         if events.versions:
             self.context.journal.write("versions", cell=cell.id, versions=events.versions)
 

@@ -14,11 +14,16 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield the name of a new file beside ``path`` that replaces it when the block ends, whole or not at all.
 
     The content is on the disk before the name changes: neither a kill nor a full disk leaves a part of it under
-    ``path``.
+    ``path``. A link stays one: the file that it names is replaced. What is no file (a pipe, a terminal) is written to
+    directly.
 
     Raises:
         OSError: the file cannot be written; ``path`` is as it was, and nothing is left beside it.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        yield path
+        return
     scratch = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield scratch

@@ -1,9 +1,11 @@
 """What holds results is replaced whole or not at all, also on a full disk; two processes never run in one folder."""
 
 import errno
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +45,16 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path):
     with pytest.raises(OSError, match="full"):
         write_half(tmp_path / "a.json")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.json": "old"}
+
+
+def test_a_link_stays_one_and_what_is_no_file_is_written_to(tmp_path):
+    write_text(tmp_path / "there.json", "old")
+    (tmp_path / "link.json").symlink_to("there.json")
+    write_text(tmp_path / "link.json", "new")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "there.json").read_text() == "new"
+    write_text(Path(os.devnull), "nothing")
+    assert not Path(os.devnull).is_file()
 
 
 LIMITED = """
