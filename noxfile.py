@@ -15,6 +15,7 @@
 #   "pyyaml>=6",
 #   "rich>=13",
 #   "shtab>=1.13",
+#   "tomli-w>=1.2",
 # ]
 #
 # [tool.nox]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from harness.errors import ConfigError
 from harness.store.files import write_text
@@ -40,15 +41,7 @@ def united_issues(texts: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
         return next(iter(texts.values()), ""), ()
     listed = "; ".join(f"{_called(found[key])} only in {', '.join(names)}" for key, names in partial.items())
     note = f"the parts did not know the same issues, so the entries of all of them hold ({listed})"
-    return HEAD + as_toml(found.values()), (note,)
-
-
-def as_toml(entries: Iterable[Entry]) -> str:
-    """Write entries as ``[[issue]]`` tables: texts, numbers, dates, lists and inner tables."""
-    return "".join(
-        "\n[[issue]]\n" + "".join(f"{_key(key)} = {_value(value)}\n" for key, value in entry.items())
-        for entry in entries
-    )
+    return HEAD + tomli_w.dumps({"issue": list(found.values())}), (note,)
 
 
 def _entries(text: str, name: str) -> dict[str, Entry]:
@@ -64,21 +57,6 @@ def _entries(text: str, name: str) -> dict[str, Entry]:
 
 def _called(entry: Entry) -> str:
     return " ".join(str(entry[key]) for key in ("scenario", "signature", "tracker") if key in entry)
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
-
-
-def _value(value: Any) -> str:
-    """Write a value as TOML does, on one line."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(key)} = {_value(inner)}" for key, inner in value.items()) + " }"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
-    return json.dumps(value) if isinstance(value, bool | int | float) else str(value)  # dates write themselves
 
 
 @dataclass(frozen=True)

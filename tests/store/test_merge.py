@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from harness.cli.main import main
 from harness.errors import ConfigError
 from harness.report.write import known_issues, write_views
 from harness.store.journal import Journal
-from harness.store.merge import as_toml, merge, part_names, united_issues
+from harness.store.merge import merge, part_names, united_issues
 from harness.store.records import AttemptRecord, CellRecord, GpuRecord, HostRecord, RunRecord, ScenarioInfo
 from harness.store.run_folder import RunFolder, folder_name
 
@@ -226,7 +227,9 @@ ENTRIES = st.fixed_dictionaries(
 
 @given(st.lists(ENTRIES, max_size=4), st.lists(ENTRIES, min_size=1, max_size=4))
 def test_what_is_united_is_read_back_as_it_was(first, second):
-    both, _ = united_issues({"one": as_toml(first), "two": as_toml(second)})
+    both, _ = united_issues(
+        {name: tomli_w.dumps({"issue": issues}) for name, issues in (("one", first), ("two", second))}
+    )
     wanted = [*first, *second]
     expected = [entry for number, entry in enumerate(wanted) if entry not in wanted[:number]]
     found = tomllib.loads(both).get("issue", [])
