@@ -12,11 +12,11 @@ from harness.matrix.cell import nearest_cell
 from harness.matrix.paths import nearest
 from harness.session.plan import matches
 from harness.store.baseline import Acceptance, current, none_of
-from harness.store.records import RunRecord
+from harness.store.records import AttemptRecord, RunRecord
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run, reused_from
 from harness.verdict.comparison import in_one_series, with_lost_series, with_series_of
-from harness.verdict.results import Results, read_results
+from harness.verdict.results import Results, read_results, results_of
 
 BASELINE = "baseline"
 LOST = "the run has no such cell, though its matrix is the same"
@@ -79,7 +79,7 @@ def open_sides(
             replace(second, results=in_one_series(second.results, series)),
             (),
         )
-    first, second = map(_whole, folders)
+    first, second = map(read_side, folders)
     first = replace(first, results=with_series_of(first.results, second.results))
     if first.record.matrix and first.record.matrix == second.record.matrix:
         second = replace(second, results=with_lost_series(first.results, second.results, LOST))
@@ -115,9 +115,14 @@ def baseline_run(matrix: str, reports: Path) -> tuple[RunFolder, tuple[Acceptanc
     return folder, baseline.accepted
 
 
-def _whole(folder: RunFolder) -> Side:
-    """Return a run as a side; what a nightly run reused is taken from the night that ran it."""
-    results, nights = read_results(folder), reused_from(folder)
+def read_side(folder: RunFolder) -> Side:
+    """Read a run as a side; results that a nightly run reused are those of the nightly run that made them.
+
+    Raises:
+        ConfigError: the folder is not a run, or its plan cannot be read.
+    """
+    record, journal = folder.read(AttemptRecord)
+    results, nights = results_of(record, journal), reused_from(folder)
     reused = {
         key: one
         for night in {one.path: one for one in nights.values()}.values()
@@ -128,7 +133,7 @@ def _whole(folder: RunFolder) -> Side:
     notes = tuple(
         f"{folder.path.name}: {count} series not run again, taken from {night}" for night, count in counts.items()
     )
-    return Side(folder.path.name, folder, folder.read_record(), {**reused, **results}, notes)
+    return Side(folder.path.name, folder, record, {**reused, **results}, notes)
 
 
 def _one_cell(folder: RunFolder, pattern: str) -> Side:
