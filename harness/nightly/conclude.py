@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.nightly import baseline
+from harness.nightly.baseline import worse
 from harness.nightly.claim import OPEN, REGRESSIONS, Claim, Kind
 from harness.nightly.classify import ENOUGH_MEMORY, classify
 from harness.nightly.control import State, answers
@@ -202,16 +202,16 @@ def _with_standing(found: Sequence[Claim], now: NightEvidence, ledger: Ledger) -
         if (key in now.results or key in now.carried) and not told.get(key, set()) & SAID
     }
     said = {key: result.reason for key, result in now.results.items()}
-    worse = {(one.line, one.scenario): one for one in baseline.worse(now.held, standing, ledger.epoch, said)}
-    kept = [one for one in found if one.kind is not Kind.STILL_RED or (one.line, one.scenario) not in worse]
-    return [*kept, *worse.values()]
+    against = {one.key: one for one in worse(now.baseline, standing, ledger.epoch, said)}
+    kept = [one for one in found if one.kind is not Kind.STILL_RED or one.key not in against]
+    return [*kept, *against.values()]
 
 
 def _notes(now: NightEvidence) -> tuple[str, ...]:
-    if now.held.epoch in {"", now.epoch}:
+    if now.baseline.epoch in {"", now.epoch}:
         return ()
     return (
-        f"memory is not held against the baseline {now.held.run}, for the machine moved since: set one that is newer",
+        f"memory is not held against the baseline {now.baseline.run}, for the machine moved since: set a newer one",
     )
 
 
@@ -250,7 +250,7 @@ def _gone(now: NightEvidence) -> list[Claim]:
 
 def _unread(now: NightEvidence) -> list[Claim]:
     """Return that the baseline gives no answer: a night that cannot be held against it is not green."""
-    return [Claim(kind=Kind.UNKNOWN, line="", scenario="", detail=now.held.note)] if now.held.note else []
+    return [Claim(kind=Kind.UNKNOWN, line="", scenario="", detail=now.baseline.note)] if now.baseline.note else []
 
 
 def _shown(now: NightEvidence, ledger: Ledger) -> list[Shown]:

@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from harness.nightly.baseline import BaselineComparison, accepted_answers, accepted_memory
+from harness.nightly.baseline import BaselineResults, acceptance_reasons, memory_acceptance
 from harness.nightly.claim import ClaimInput
 from harness.nightly.control import Control, State
 from harness.nightly.known_issues import standing_of
 from harness.nightly.ledger import LastResult, Ledger
 from harness.nightly.machine import MachineSnapshot
 from harness.store.records import WHOLE_CELL, Status
+from harness.verdict.comparison import Results
 from harness.verdict.known_issues import KnownIssue
 from harness.verdict.result import ResultKey, ScenarioResult
 
 STEADY = Control(State.STEADY)
 NOTHING_KNOWN = MachineSnapshot()
-NO_BASELINE = BaselineComparison()
+NO_BASELINE = BaselineResults()
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class NightEvidence:
         carried: what was not run because nothing changed.
         ledger: what the last night left; None in the first.
         lines: every cell-line that was planned tonight; others are gone from the matrix.
-        held: the baseline, and what somebody accepted.
+        baseline: what the results are compared with, and what somebody accepted.
         issues: the known issues.
         control: whether the machine can be trusted.
         control_results: what the control cell showed last.
@@ -46,7 +47,7 @@ class NightEvidence:
     carried: Mapping[ResultKey, LastResult] = field(default_factory=dict)
     ledger: Ledger | None = None
     lines: frozenset[str] = frozenset()
-    held: BaselineComparison = NO_BASELINE
+    baseline: BaselineResults = NO_BASELINE
     issues: Sequence[KnownIssue] = ()
     control: Control = STEADY
     control_results: Mapping[str, ScenarioResult] = field(default_factory=dict)
@@ -69,9 +70,14 @@ class NightEvidence:
             base=base,
             standing=standing_of(self.issues, result),
             accepted=self._accepted.get(result.key, ""),
-            accepted_memory=accepted_memory(self.held, base, result) if base else "",
+            accepted_memory=memory_acceptance(self.baseline, base, result) if base else "",
             new_epoch=was is not None and was.epoch != self.epoch,
         )
+
+    @property
+    def every_result(self) -> Results:
+        """The results of this nightly run, with those that it reused."""
+        return {**{key: one.result for key, one in self.carried.items()}, **self.results}
 
     @cached_property
     def _places(self) -> dict[ResultKey, LastResult]:
@@ -84,8 +90,8 @@ class NightEvidence:
 
     @cached_property
     def _bases(self) -> Mapping[ResultKey, ScenarioResult]:
-        return self.held.measured(self.epoch)
+        return self.baseline.comparable(self.epoch)
 
     @cached_property
     def _accepted(self) -> dict[ResultKey, str]:
-        return accepted_answers(self.held, self.results)
+        return acceptance_reasons(self.baseline, self.results)

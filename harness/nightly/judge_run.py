@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from harness.nightly.baseline import load_baseline
+from harness.nightly.baseline import read_baseline
 from harness.nightly.control import Control, State, compare_control
 from harness.nightly.evidence import NightEvidence
 from harness.nightly.ledger import Ledger
@@ -49,14 +49,14 @@ def judge_run(folder: RunFolder, reports: Path, ledger: Ledger | None, today: da
         (part, compare_control(*_ends(part_looks), ledger, (facts, facts)))
         for part, part_looks in _by_part(mine, record, folder.attempts()).items()
     ]
-    against = load_baseline(folder, reports, record.name, issues)
+    baseline = read_baseline(reports, record.name).aligned(results)
     situation = NightEvidence(
         night=folder.path.name,
         today=today,
         results=results,
         ledger=ledger,
         lines=expected,
-        held=against,
+        baseline=baseline,
         issues=issues,
         control=_together(told),
         control_results=_ends(mine)[1],

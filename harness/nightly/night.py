@@ -20,7 +20,7 @@ from harness.matrix.plan import plan_cells
 from harness.matrix.schema import Matrix
 from harness.nightly import record as records
 from harness.nightly import summary
-from harness.nightly.baseline import load_baseline
+from harness.nightly.baseline import BaselineResults, describe_differences, read_baseline
 from harness.nightly.claim import OPEN, REGRESSIONS, STRICT, Claim, Kind
 from harness.nightly.conclude import Night, conclude, to_confirm
 from harness.nightly.control import Control, compare_control
@@ -81,6 +81,7 @@ class Nightly:
     folder: RunFolder
     begun: Begun
     ledger: Ledger | None
+    baseline: BaselineResults
     stages: Stages
     echo: Reporter
     facts: MachineSnapshot = field(default_factory=MachineSnapshot)
@@ -145,20 +146,19 @@ class Nightly:
         first = {name: pair[0] for name, pair in pairs.items()}
         last = {name: pair[1] for name, pair in pairs.items()}
         results = {key: self._told(result) for key, result in shown.results.items()}
-        against = load_baseline(self.folder, self.folder.path.parent, self.begun.matrix, issues)
-        return NightEvidence(
+        now = NightEvidence(
             night=self.folder.path.name,
             today=self.begun.today,
             results=results,
             carried=self.choice.carried,
             ledger=self.ledger,
             lines=frozenset(one.line for one in self.begun.planned),
-            held=against,
             issues=issues,
             control=compare_control(first, last, self.ledger, (self.begun.facts, self.facts)),
             control_results=last,
             facts=self.facts,
         )
+        return replace(now, baseline=self.baseline.aligned(now.every_result))
 
     def _told(self, result: ScenarioResult) -> ScenarioResult:
         """Add what went wrong with a whole stage to what is missing."""
@@ -187,6 +187,7 @@ def start(plan: Plan, reports: Path, stages: Callable[[Plan, RunFolder], Stages]
     host = describe_host()
     previous = last_night(reports, plan.matrix.name, [gpu.name for gpu in host.gpus])
     ledger = read_ledger(reports, previous.night if previous else "")
+    baseline = read_baseline(reports, plan.matrix.name)
     planned = wanted(plan)
     choice = select_cells(planned, ledger, everything=how.everything)
     chosen = replace(plan, cells=tuple(one for one in plan.cells if one.cell.id in choice.run))
@@ -200,7 +201,7 @@ def start(plan: Plan, reports: Path, stages: Callable[[Plan, RunFolder], Stages]
         facts=read_machine(),
     )
     records.write(begun, folder.path / BEGUN)
-    return Nightly(chosen, folder, begun, ledger, stages(chosen, folder), echo)
+    return Nightly(chosen, folder, begun, ledger, baseline, stages(chosen, folder), echo)
 
 
 def take_up(plan: Plan, folder: RunFolder, reports: Path, stages: Stages, echo: Reporter) -> Nightly:
@@ -213,7 +214,8 @@ def take_up(plan: Plan, folder: RunFolder, reports: Path, stages: Stages, echo: 
     if begun is None:
         raise ConfigError(f"{folder.path} is no night: it has no {BEGUN}")
     close_cut_off(folder)
-    return Nightly(plan, folder, begun, read_ledger(reports, begun.previous), stages, echo)
+    ledger, baseline = read_ledger(reports, begun.previous), read_baseline(reports, begun.matrix)
+    return Nightly(plan, folder, begun, ledger, baseline, stages, echo)
 
 
 def close_cut_off(folder: RunFolder) -> None:
@@ -293,7 +295,6 @@ MARKDOWN = "nightly.md"
 class Closing:
     """What is known of a night beside its claims. ``why`` maps a cell to the reason why it was run."""
 
-    reports: Path
     previous: str
     strict: bool = False
     why: dict[str, str] | None = None
@@ -328,7 +329,6 @@ def _ended(record: RunRecord, folder: RunFolder, now: NightEvidence, night: Nigh
     code = exit_code(night.claims, now.control, strict=about.strict)
     lines = series_names(record.cells, record.name)
     words = Counter(result.status.value for result in now.results.values())
-    against = load_baseline(folder, about.reports, record.name, now.issues)
     tested = {line: cell for cell in record.cells for line in [lines[cell.id]]}
     return Ended(
         night=folder.path.name,
@@ -337,7 +337,7 @@ def _ended(record: RunRecord, folder: RunFolder, now: NightEvidence, night: Nigh
         started=record.started,
         finished=datetime.now(UTC),
         previous=about.previous,
-        baseline=against.run,
+        baseline=now.baseline.run,
         code=code,
         verdict=summary.verdict(code, now.control.state, night.claims),
         gpus=tuple(gpu.name for gpu in record.host.gpus),
@@ -352,7 +352,7 @@ def _ended(record: RunRecord, folder: RunFolder, now: NightEvidence, night: Nigh
         },
         ran={line: (about.why or {}).get(cell.id, "") for line, cell in tested.items()},
         claims=night.claims,
-        against_baseline=against.said,
+        against_baseline=describe_differences(now.baseline, now.every_result, now.issues),
         searches=about.searches,
         drafts=about.drafts,
         notes=(*about.notes, *night.notes),
@@ -411,7 +411,6 @@ class Finish:
         searches = Searcher(ground, listener).all(found, Budget(self.budget))
         drafts, undrafted = write_drafts(night.folder, fresh, searches, self.cache_dir, self.reports)
         about = Closing(
-            reports=self.reports,
             previous=night.begun.previous,
             strict=self.strict,
             why=dict(night.choice.why),
@@ -437,7 +436,6 @@ class Finish:
         searches = self._search_here(folder, fresh, how, listener)
         drafts, undrafted = write_drafts(folder, fresh, searches, self.cache_dir, self.reports)
         about = Closing(
-            reports=self.reports,
             previous=name,
             strict=self.strict,
             searches=searches,

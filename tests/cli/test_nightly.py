@@ -18,7 +18,7 @@ from harness.nightly.night import alone
 from harness.session import run as session_run
 from harness.session.plan import Plan, PlannedCell, read_scenarios
 from harness.store.merge import merge
-from harness.store.records import GpuRecord, RunKind
+from harness.store.records import AttemptRecord, GpuRecord, RunKind
 from harness.store.run_folder import RunFolder
 
 SCENARIO = """
@@ -413,6 +413,28 @@ def test_a_baseline_is_what_nights_are_held_against_and_what_is_accepted_is_quie
     second, _ = world.night(code=1)
     assert second["baseline"] == first["night"]
     assert any(text.startswith(f"new failure: {LATEST} · planted::test_one") for text in second["against_baseline"])
+
+
+def test_the_baseline_is_read_once(world, monkeypatch):
+    first, _ = world.night()
+    assert main(["baseline", "set", first["night"], "--reason", "as released"]) == 0
+    world.newest = "1.2.0"
+    world.answers(latest_one="broken")
+    read, found = RunFolder.read, []
+
+    def counted(folder, kind):
+        found.extend([folder.path.name] if kind is AttemptRecord else [])
+        return read(folder, kind)
+
+    monkeypatch.setattr(RunFolder, "read", counted)
+    second, _ = world.night(code=1)
+    assert second["against_baseline"]
+    assert found.count(first["night"]) == 1
+    as_a_run(second["night"])
+    found.clear()
+    judged, _ = world.night("--judge", second["night"], code=1)
+    assert judged["against_baseline"] == second["against_baseline"]
+    assert found.count(first["night"]) == 1
 
 
 def test_a_night_whose_baseline_is_gone_is_not_green(world):

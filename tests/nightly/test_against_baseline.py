@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from harness.nightly.baseline import BaselineComparison
+from harness.nightly.baseline import BaselineResults
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.conclude import Night, conclude, to_confirm
 from harness.nightly.control import Control, State
@@ -50,9 +50,9 @@ def look(
 GREEN, BROKEN = look("GGG"), look("R" * 6, 2)
 
 
-def based_on(*looks: ScenarioResult, epoch: str = "n0", accepted: tuple[Acceptance, ...] = ()) -> BaselineComparison:
+def based_on(*looks: ScenarioResult, epoch: str = "n0", accepted: tuple[Acceptance, ...] = ()) -> BaselineResults:
     """The baseline as it is read from its run."""
-    return BaselineComparison("base", {one.key: one for one in looks}, epoch, accepted)
+    return BaselineResults("base", {one.key: one for one in looks}, epoch, accepted)
 
 
 def agreed(base: ScenarioResult, now: ScenarioResult) -> tuple[Acceptance, ...]:
@@ -67,7 +67,7 @@ def agreed(base: ScenarioResult, now: ScenarioResult) -> tuple[Acceptance, ...]:
 class Nights:
     """Nights one after the other; the first shows what the baseline does."""
 
-    held: BaselineComparison
+    held: BaselineResults
     ledger: Ledger | None = None
     number: int = 0
     issues: tuple[KnownIssue, ...] = ()
@@ -89,7 +89,7 @@ class Nights:
             carried=left,
             ledger=self.ledger,
             lines=frozenset({"a=latest"}),
-            held=self.held,
+            baseline=self.held,
             issues=self.issues,
             control=control,
             control_results={one.key.scenario: one for one in looks[:1]},
@@ -140,7 +140,7 @@ def test_what_differs_from_the_baseline_is_told_in_tonights_words():
 
 
 def test_without_a_baseline_only_the_first_night_is_red():
-    nights = Nights(BaselineComparison())
+    nights = Nights(BaselineResults())
     assert [nights.spend(one) for one in (GREEN, BROKEN, look("R", 2))] == [0, 1, 0]
     assert nights.kinds == [Kind.STILL_RED]
 
@@ -250,7 +250,7 @@ def test_memory_is_not_held_against_a_baseline_since_which_the_machine_moved_and
     )
     assert (nights.spend(look("GGG", memory=9), look("R", 2, scenario="s::u")), nights.kinds) == (1, red)
     assert nights.last.notes == (
-        "memory is not held against the baseline base, for the machine moved since: set one that is newer",
+        "memory is not held against the baseline base, for the machine moved since: set a newer one",
     )
     nights.held = replace(nights.held, epoch="n2")
     assert (nights.spend(look("GGG", memory=9)), nights.last.notes) == (1, ())
@@ -387,7 +387,7 @@ def test_what_left_the_matrix_stands_no_more():
 
 def test_a_baseline_that_is_set_behind_what_stands_counts_from_its_first_night():
     nights = Nights(
-        BaselineComparison(),
+        BaselineResults(),
         Ledger(night="n0", epoch="n0", seen=(remember(BROKEN, "n0", "n0", same=True, level=True),)),
     )
     nights.number = 1

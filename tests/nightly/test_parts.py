@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.nightly.baseline import BaselineComparison
+from harness.nightly.baseline import BaselineResults
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.conclude import conclude, to_confirm
 from harness.nightly.control import State, compare_control
@@ -223,8 +223,8 @@ def test_what_was_green_claims_what_it_shows_now(now, kind, code):
 
 
 def test_a_baseline_stands_in_place_of_the_last_answer_and_what_is_accepted_is_quiet():
-    held = BaselineComparison("n0", {red().key: red()})
-    still = conclude(tonight(after(look()), red(), held=held))
+    held = BaselineResults("n0", {red().key: red()})
+    still = conclude(tonight(after(look()), red(), baseline=held))
     assert [one.kind for one in still.claims] == [Kind.STILL_RED]
     agreed = Acceptance(
         line="a=latest",
@@ -237,7 +237,7 @@ def test_a_baseline_stands_in_place_of_the_last_answer_and_what_is_accepted_is_q
         signatures=("E: x",),
     )
     accepted = conclude(
-        tonight(after(look()), red(), held=BaselineComparison("n0", {look().key: look()}, accepted=(agreed,)))
+        tonight(after(look()), red(), baseline=BaselineResults("n0", {look().key: look()}, accepted=(agreed,)))
     )
     assert [(one.kind, one.detail) for one in accepted.claims] == [(Kind.ACCEPTED, "on purpose")]
     assert exit_code((*still.claims, *accepted.claims), STEADY) == 0

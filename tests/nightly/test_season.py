@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from harness.nightly.baseline import BaselineComparison
+from harness.nightly.baseline import BaselineResults
 from harness.nightly.claim import REGRESSIONS, Kind
 from harness.nightly.conclude import Night, conclude
 from harness.nightly.control import Control, compare_control
@@ -142,7 +142,7 @@ class Spent:
         return {(one.line, one.scenario) for one in self.night.claims if one.kind in kinds and one.fresh}
 
 
-def spend(world: World, number: int, ledger: Ledger | None, held: BaselineComparison = NO_BASELINE) -> Spent:
+def spend(world: World, number: int, ledger: Ledger | None, held: BaselineResults = NO_BASELINE) -> Spent:
     """Spend one night as the command does: control, cells, confirmation, control, claims."""
     world.made = world.ran = 0
     machine, lost = world.machine(number), world.lost.get(number, frozenset())
@@ -170,7 +170,7 @@ def spend(world: World, number: int, ledger: Ledger | None, held: BaselineCompar
         ledger=ledger,
         lines=frozenset(world.lines),
         issues=world.issues,
-        held=held,
+        baseline=held,
         facts=world.facts(number),
     )
     latest = dict(looks)
@@ -210,7 +210,7 @@ def season(world: World, nights: int, baseline: int = -1) -> list[Spent]:
         if ledger is not None:  # as the next night reads it
             ledger = Ledger.model_validate_json(ledger.model_dump_json())
         if number == baseline:
-            held = BaselineComparison(
+            held = BaselineResults(
                 ledger.night, {place: each.result for place, each in ledger.last_results().items()}, ledger.epoch
             )
         spent.append(one)

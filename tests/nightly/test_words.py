@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from harness.nightly.baseline import _said
+from harness.nightly.baseline import _sentence
 from harness.nightly.claim import Claim, Kind
 from harness.nightly.record import CarriedCount, Ended, Searched
 from harness.nightly.summary import QUIET, lines, markdown
@@ -64,7 +64,7 @@ def test_what_was_carried_is_named_by_line_with_the_night_it_was_seen_in():
 
 def test_an_accepted_difference_says_so_against_the_baseline():
     entry = Difference(Change.NEW_FAILURE, ResultKey("a=1", "s::t"), None, None, detail="E", accepted="on purpose")
-    assert _said(entry) == "new failure: a=1 · s::t: E (accepted: on purpose)"
+    assert _sentence(entry) == "new failure: a=1 · s::t: E (accepted: on purpose)"
 
 
 def test_what_a_failure_says_neither_becomes_markup_nor_mentions_anybody():
