@@ -1,4 +1,4 @@
-"""Read a probe's event file into values: phases, figures, failures, what the scenario said."""
+"""Read a probe's event file into values: phases, figures, failures, the scenario's notes."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class ProbeEvents:
     sources: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     unimported: dict[str, str] = field(default_factory=dict)  # module -> why, of what a fresh interpreter preloads
-    failed_files: list[str] = field(default_factory=list)  # file stems of failed collections, beside ``failures``
+    failed_files: list[str] = field(default_factory=list)  # file stems of failed collections, as ``failures``
     collected: list[dict[str, Any]] = field(default_factory=list)
-    open_phase: Mapping[str, Any] | None = None  # the start of the phase in which it was killed
+    open_phase: Mapping[str, Any] | None = None  # the start of the phase during which it was killed
     phases: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # as the probe wrote them: memory.json
 
     @property
     def ran_on(self) -> str:
-        """Say where it ran: ``cuda``, ``cpu`` for real, ``simulated``; nothing where it died before that was known."""
+        """Where it ran: ``cuda``, ``cpu``, ``simulated``; empty if the attempt died before that was known."""
         return "simulated" if self.simulated else self.device
 
 
@@ -57,12 +57,12 @@ def digest(events: Iterable[Mapping[str, Any]]) -> ProbeEvents:
     """Fold the events of one attempt, oldest first."""
     found = ProbeEvents()
     for event in events:
-        _take(found, event)
+        _apply(found, event)
     return found
 
 
-def _take(found: ProbeEvents, event: Mapping[str, Any]) -> None:
-    """Take an event that says what came of the attempt; the others are facts about it."""
+def _apply(found: ProbeEvents, event: Mapping[str, Any]) -> None:
+    """Apply an event about how the attempt ended; the others are facts about it."""
     match event.get("event"):
         case "finished":
             found.finished = True
@@ -80,10 +80,10 @@ def _take(found: ProbeEvents, event: Mapping[str, Any]) -> None:
         case "collected":
             found.collected.append(dict(event))
         case _:
-            _take_fact(found, event)
+            _apply_fact(found, event)
 
 
-def _take_fact(found: ProbeEvents, event: Mapping[str, Any]) -> None:
+def _apply_fact(found: ProbeEvents, event: Mapping[str, Any]) -> None:
     match event.get("event"):
         case "record":
             _record(found, str(event["name"]), event["value"])
@@ -109,8 +109,8 @@ def _end_phase(found: ProbeEvents, event: Mapping[str, Any]) -> None:
     found.figures |= phase_figures(found.open_phase or {}, event)
     for device in event.get("cuda", []):
         found.device = "cuda"
-        told = {f"cuda_{name}": str(device.get(f"{name}_source", "")) for name in SOURCED}
-        found.sources |= {name: source for name, source in told.items() if source}
+        sources = {f"cuda_{name}": str(device.get(f"{name}_source", "")) for name in SOURCED}
+        found.sources |= {name: source for name, source in sources.items() if source}
     found.phases[str(event["phase"])] = event
     found.open_phase = None
 
@@ -127,7 +127,7 @@ def phase_figures(start: Mapping[str, Any], event: Mapping[str, Any]) -> dict[st
 
     ``host_anon_added`` is what the phase itself left behind in anonymous memory. ``cuda_<figure>_emptied`` was read
     after ``empty_cache()``. ``cuda_retries`` counts allocations that had to wait for the cache to be given back.
-    With several devices each one's figures stand beside the sums as ``cuda<index>_<figure>.<phase>``.
+    With several devices the figures of each one are added as ``cuda<index>_<figure>.<phase>``.
     """
     phase, devices, emptied = event["phase"], event.get("cuda", []), event.get("cuda_emptied", [])
     figures: dict[str, float | int] = {f"seconds.{phase}": event["seconds"]}
@@ -137,11 +137,11 @@ def phase_figures(start: Mapping[str, Any], event: Mapping[str, Any]) -> dict[st
     if not devices:
         return figures
     for name in CUDA_FIGURES:
-        told = [device for device in devices if name in device]  # an older probe told less, and so may a driver
-        if len(told) == len(devices):
-            figures[f"cuda_{name}.{phase}"] = sum(device[name] for device in told)
+        having = [device for device in devices if name in device]  # older probes and some drivers lack some
+        if len(having) == len(devices):
+            figures[f"cuda_{name}.{phase}"] = sum(device[name] for device in having)
         if len(devices) > 1:
-            figures |= {f"cuda{device['index']}_{name}.{phase}": device[name] for device in told}
+            figures |= {f"cuda{device['index']}_{name}.{phase}": device[name] for device in having}
     for name in EMPTIED:
         if emptied and all(name in device for device in emptied):
             figures[f"cuda_{name}_emptied.{phase}"] = sum(device[name] for device in emptied)

@@ -1,4 +1,4 @@
-"""The append-only journal: one JSON line per event, flushed at once; the truth of a run."""
+"""The append-only journal: one JSON line per event, flushed and synced. Everything else of a run is derived from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Journal:
     """Append events to one file from any thread, and tell a listener."""
 
     def __init__(self, path: Path, listener: Listener | None = None) -> None:
-        """Open ``path`` for appending; a torn last line left by a crash is closed first."""
+        """Open ``path`` for appending; an incomplete last line, left by a crash, is closed first."""
         self._listener = listener
         self._guard = threading.Lock()
         torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
@@ -52,7 +52,7 @@ class Journal:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the events of a journal or of a probe's event file, oldest first; lines that are torn are passed over."""
+    """Yield the events of a journal or of a probe's event file, oldest first; incomplete lines are skipped."""
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -63,7 +63,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _parse(line: bytes) -> object:
-    """Parse one line, None where it is torn; what the fast parser refuses (lone surrogates) the other one takes."""
+    """Parse one line; None if it is incomplete. The fast parser refuses lone surrogates, the other one does not."""
     try:
         return from_json(line)
     except ValueError:
@@ -75,7 +75,7 @@ def _parse(line: bytes) -> object:
 
 @dataclass(frozen=True)
 class JournalContent(Generic[Attempt]):
-    """What a journal says of a run.
+    """The content of a journal.
 
     ``attempts`` are in the order they were written. ``listed`` maps a cell to the scenarios of all its collections,
     ``begun`` holds the cells whose environment was begun, ``started`` the cell and scenario of each attempt that

@@ -1,4 +1,4 @@
-"""Make one run folder of several that ran parts of one matrix, on one machine or on many."""
+"""Merge runs of parts of one matrix, from one machine or several, into one run folder."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ from harness.store.journal import read
 from harness.store.records import CellRecord, GpuRecord, HostRecord, PartRecord, RunKind, RunRecord, ScenarioInfo
 from harness.store.run_folder import RunFolder
 
-HEAD = "# The parts of this run did not know the same issues; these are the entries of all of them.\n"
+HEAD = "# The known issues of the merged runs differ; these are the entries of all of them.\n"
 
 
 Entry = dict[str, Any]
 
 
 def united_issues(texts: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """Return the text of one ``known_issues.toml``, and a sentence where the parts disagree.
+    """Return the text of one ``known_issues.toml``, and a note if the parts disagree.
 
-    ``texts`` maps a part's name to what it kept. Where all have the same entries, the first text stays as it is, with
-    its comments.
+    If all parts have the same entries, the first text is kept with its comments.
+
+    Args:
+        texts: part → its ``known_issues.toml``.
 
     Raises:
-        ConfigError: a text is not one of entries.
+        ConfigError: a text does not consist of entries.
     """
     entries = {name: _entries(text, name) for name, text in texts.items()}
     found = {key: entry for of_part in entries.values() for key, entry in of_part.items()}
@@ -40,7 +42,7 @@ def united_issues(texts: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     if not partial:
         return next(iter(texts.values()), ""), ()
     listed = "; ".join(f"{_called(found[key])} only in {', '.join(names)}" for key, names in partial.items())
-    note = f"the parts did not know the same issues, so the entries of all of them hold ({listed})"
+    note = f"the known issues of the parts differ, so the entries of all apply ({listed})"
     return HEAD + tomli_w.dumps({"issue": list(found.values())}), (note,)
 
 
@@ -51,7 +53,7 @@ def _entries(text: str, name: str) -> dict[str, Entry]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the known_issues.toml of {name} is not valid TOML: {error}") from error
     if not isinstance(issues, list) or not all(isinstance(issue, dict) for issue in issues):
-        raise ConfigError(f"the known_issues.toml of {name}: issue is not known here; entries are [[issue]]")
+        raise ConfigError(f"the known_issues.toml of {name}: unknown key issue; entries are [[issue]]")
     return {json.dumps(issue, sort_keys=True, default=str): issue for issue in issues}
 
 
@@ -61,21 +63,21 @@ def _called(entry: Entry) -> str:
 
 @dataclass(frozen=True)
 class Merged:
-    """A merged run folder, and what a person must know before comparing its figures."""
+    """A merged run folder, and notes about how its parts differ."""
 
     folder: RunFolder
     notes: tuple[str, ...]
 
 
 def merge(parts: Sequence[RunFolder], out: Path) -> Merged:
-    """Unite runs of one matrix in the new folder ``out``; the parts stay as they are.
+    """Merge runs of one matrix into the new folder ``out``; the parts are not changed.
 
-    Cells are united by id. Attempts of one scenario in one cell from a second part get the numbers after those of the
-    first. Each attempt names its part, and the record keeps each part's machine.
+    Cells are merged by id. Attempts of a second part are numbered after those of the first. Each attempt names its
+    part, and the record keeps each part's machine.
 
     Raises:
-        ConfigError: there are not two parts, they are not of one matrix, a cell was not the same environment in two of
-            them, the known issues of one cannot be read, or ``out`` is there already.
+        ConfigError: fewer than two runs, different matrices, different pins of one cell, unreadable known issues, or
+            ``out`` exists.
     """
     if len({part.path.resolve() for part in parts}) != len(parts) or len(parts) < 2:  # noqa: PLR2004 - that is what merging means
         raise ConfigError("merging takes two or more different runs")
@@ -83,7 +85,7 @@ def merge(parts: Sequence[RunFolder], out: Path) -> Merged:
     records.sort(key=lambda pair: pair[1].started)
     _same_matrix(records)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is there already; name a new folder with -o")
+        raise ConfigError(f"{out} exists; name a new folder with -o")
     names = part_names([part for part, _ in records])
     record = united(records, names)
     issues, disagreed = united_issues(_known_issues(records, names))
@@ -128,7 +130,7 @@ def _of(record: RunRecord, key: str) -> Any:
 
 
 def part_names(parts: Sequence[RunFolder]) -> list[str]:
-    """Name each part by its folder; two folders of one name are told apart by a number."""
+    """Name each part by its folder; folders of one name get a number."""
     names: list[str] = []
     for part in parts:
         name, number = part.path.name, 1
@@ -149,7 +151,7 @@ def united(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str])
         cells = {**{cell.id: cell for cell in record.cells}, **cells}
         scenarios = {**{info.id: info for info in record.scenarios}, **scenarios}
         gpus = {**{gpu.uuid: gpu for gpu in record.host.gpus}, **gpus}
-    order = {cell.id: place for _, record in records for place, cell in enumerate(record.cells)}
+    order = {cell.id: index for _, record in records for index, cell in enumerate(record.cells)}
     alike = all(
         (one.selection, one.keyword, one.markers) == (first.selection, first.keyword, first.markers)
         for _, one in records
@@ -170,13 +172,13 @@ def united(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str])
 
 
 def _parts(name: str, record: RunRecord) -> tuple[PartRecord, ...]:
-    """Return a run as a part; one that was merged before stays the parts it had."""
+    """Return a run as a part; a merged run is replaced by its own parts."""
     cells = tuple(cell.id for cell in record.cells)
     return record.parts or (PartRecord(run=name, started=record.started, host=record.host, cells=cells),)
 
 
 def _machine(hosts: Sequence[HostRecord], gpus: tuple[GpuRecord, ...]) -> HostRecord:
-    """Describe several machines as one: every GPU, and of the rest what the smallest has."""
+    """Describe several machines as one: all GPUs, the fewest cores, the least memory."""
     return HostRecord(
         platform=", ".join(dict.fromkeys(host.platform for host in hosts)),
         cpus=min(host.cpus for host in hosts),
@@ -186,13 +188,13 @@ def _machine(hosts: Sequence[HostRecord], gpus: tuple[GpuRecord, ...]) -> HostRe
 
 
 def _known_issues(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str]) -> dict[str, str]:
-    """Return what each part kept; one that kept no file, as older runs did, says nothing."""
+    """Return the known issues of each part; older runs without the file are left out."""
     files = {name: folder.known_issues_file for name, (folder, _) in zip(names, records, strict=True)}
     return {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.exists()}
 
 
 def _write_journal(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str], target: RunFolder) -> None:
-    """Write the events of all parts one part after the other, attempts renumbered, and copy what belongs to them."""
+    """Write the events of one part after the other with renumbered attempts, and copy the cells' files."""
     highest: dict[tuple[str, str], int] = {}
     with target.journal_file.open("w", encoding="utf-8") as journal:
         for (folder, record), name in zip(records, names, strict=True):
@@ -209,7 +211,7 @@ def _write_journal(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequen
 def renumbered(
     events: Iterator[dict[str, Any]], part: str, before: dict[tuple[str, str], int]
 ) -> Iterator[dict[str, Any]]:
-    """Yield a part's events with attempts counted on from those that earlier parts had (cell, scenario → highest)."""
+    """Yield a part's events with renumbered attempts; ``before``: (cell, scenario) → the highest number so far."""
     for event in events:
         match event:
             case {"event": "attempt", "record": dict(record)}:
@@ -231,7 +233,7 @@ def _number(attempt: dict[str, Any], before: dict[tuple[str, str], int]) -> int:
 
 
 def _copy_cell(folder: RunFolder, target: RunFolder, cell: str, part: str, before: dict[tuple[str, str], int]) -> None:
-    """Copy a cell's files; what a second part has of the same name beside its attempts goes below ``parts/``."""
+    """Copy a cell's files; files of a second part whose names are taken go below ``parts/``."""
     source, sink = folder.cell(cell), target.cell(cell)
     if not source.is_dir():
         return
@@ -263,7 +265,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _notes(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str]) -> tuple[str, ...]:
-    """Say what sets the parts apart: GPU models, and packages that no pin holds."""
+    """Describe how the parts differ: in GPU models, and in packages without a pin."""
     models = {
         name: ", ".join(sorted({gpu.name for gpu in record.host.gpus})) or "no GPU"
         for name, (_, record) in zip(names, records, strict=True)

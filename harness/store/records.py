@@ -27,10 +27,10 @@ class Stage(StrEnum):
 
 
 class Status(StrEnum):
-    """What an attempt, or a scenario in a cell, says; ``flaky`` is said of several attempts only.
+    """The status of an attempt, or of a scenario in a cell; only several attempts together are ``flaky``.
 
     ``fail`` is the software under test, ``error`` the scenario's script, the machine or the harness. ``unavailable`` is
-    a cell that could not be resolved or installed, or has no interpreter: it says nothing about the software.
+    a cell that could not be resolved or installed, or has no interpreter: no evidence about the software.
     """
 
     PASS = "pass"
@@ -43,7 +43,7 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """What happened, where the status alone does not say it."""
+    """Why an attempt did not pass."""
 
     UNSOLVABLE = "unsolvable"
     INSTALL_FAILED = "install_failed"
@@ -170,7 +170,7 @@ class GpuBefore(Record):
 
 
 class AttemptSummary(Record):
-    """What of an attempt decides a result; read alone where nothing else of a journal is needed."""
+    """The fields of an attempt that decide a result; read alone if nothing else of a journal is needed."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -206,7 +206,7 @@ class AttemptRecord(AttemptSummary):
 
     row: str | None = None
     isolation: str = ""  # fork, spawn, or empty when no process was started
-    simulated: str | None = None  # what was simulated, in words
+    simulated: str | None = None  # what was simulated, as one sentence
     ran_on: str = ""  # cuda, cpu, simulated; empty where it was killed before anybody knew
     exit: ProcessExit = ProcessExit()
     expectations: tuple[Expectation, ...] = ()
@@ -224,13 +224,13 @@ class AttemptRecord(AttemptSummary):
 
 
 class CellRecord(Record):
-    """One cell as planned, with what its lock says and what was really installed."""
+    """One planned cell, with its lock and the versions installed in it."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     id: str
     labels: dict[str, str]  # axis -> label, in the order of the matrix
-    pins: dict[str, str]  # package -> label, axes and held pins
+    pins: dict[str, str]  # package -> label, of axes and fixed pins
     python: str
     variables: dict[str, str] = Field(default_factory=dict)
     reference: bool = False
@@ -238,7 +238,7 @@ class CellRecord(Record):
     lock_base: str | None = None  # the base interpreter that the lock builds on
     unsolvable: str | None = None  # the resolver's sentence
     versions: dict[str, str] = Field(default_factory=dict)  # the whole lock: package -> version
-    series: str = Field(default="", alias="line")  # what it is over nights; series_name knows older runs too
+    series: str = Field(default="", alias="line")  # what is tracked over runs; series_name also covers older runs
     planned: Cell | None = None  # the pins themselves, so that a run can be resumed as it was planned
 
     @property
@@ -276,7 +276,7 @@ class PartRecord(Record):
 
 
 class RunOptions(Record):
-    """The options of a run, which a resumed one keeps; None stands for what the matrix or the machine has."""
+    """The options of a run, kept when it is resumed; None is the default of the matrix or the machine."""
 
     repeat: int = 1
     timeout: float | None = None  # seconds
@@ -317,11 +317,11 @@ class RunRecord(Record):
     selection: tuple[str, ...] = ()  # scenarios named instead of the matrix's own
     keyword: str = ""
     markers: str = ""
-    asked: RunOptions = RunOptions()  # older runs did not keep it
+    asked: RunOptions = RunOptions()  # empty in older runs
     parts: tuple[PartRecord, ...] = ()  # what it was merged from; empty for a run of one machine
 
 
-WHOLE_CELL = "*"  # the scenario of an attempt that stands for a cell in which nothing could be started
+WHOLE_CELL = "*"  # the scenario of an attempt for a cell in which nothing could be started
 
 
 def function_of(scenario: str) -> str:
@@ -330,7 +330,7 @@ def function_of(scenario: str) -> str:
 
 
 def fallback_ids(scenario: str) -> tuple[str, str, str, str]:
-    """Return the ids whose attempts stand for a scenario, first match first: scenario, function, file, cell."""
+    """Return the fallback order for a scenario without attempts: scenario, test function, file, whole cell."""
     return scenario, function_of(scenario), scenario.partition("::")[0], WHOLE_CELL
 
 

@@ -1,4 +1,4 @@
-"""Run folders: where each file of a run lies."""
+"""Run folders: the paths of a run's files, and reading its plan and its journal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.store.files import write_text
 from harness.store.journal import Attempt, JournalContent, read, read_journal
 from harness.store.records import SCHEMA_VERSION, AttemptRecord, AttemptSummary, CellRecord, RunRecord
 
-LOCK = ".lock"  # held by the process that runs something in the folder
+LOCK = ".lock"  # locked by the process that runs something in the folder
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class RunFolder:
 
     @property
     def journal_file(self) -> Path:
-        """The truth."""
+        """The journal."""
         return self.path / "journal.jsonl"
 
     @property
     def known_issues_file(self) -> Path:
-        """The known issues as they stood when the run began; empty or missing where none were."""
+        """The known issues at the start of the run; empty or missing if there were none."""
         return self.path / "known_issues.toml"
 
     def cell(self, cell: str) -> Path:
-        """Where a cell's lock, install log and attempts lie."""
+        """The folder of a cell: its lock, install log and attempts."""
         return self.path / "cells" / cell
 
     def attempt(self, cell: str, scenario: str, attempt: int) -> Path:
-        """Where one attempt's files lie."""
+        """The folder of one attempt."""
         return self.cell(cell) / folder_name(scenario) / str(attempt)
 
     def write_record(self, record: RunRecord) -> None:
@@ -74,7 +74,7 @@ class RunFolder:
         return record
 
     def read(self, kind: type[Attempt]) -> tuple[RunRecord, JournalContent[Attempt]]:
-        """Read the plan, with the versions that the cells were really seen to have, and the journal.
+        """Read the plan, with the versions found installed in the cells, and the journal.
 
         Args:
             kind: the record to read attempts as.
@@ -83,11 +83,11 @@ class RunFolder:
             ConfigError: as for :meth:`read_plan`.
         """
         plan, journal = self.read_plan(), read_journal(self.journal_file, kind)
-        cells = tuple(_as_seen(cell, journal.versions.get(cell.id, {})) for cell in plan.cells)
+        cells = tuple(_with_installed(cell, journal.versions.get(cell.id, {})) for cell in plan.cells)
         return plan.model_copy(update={"cells": cells}), journal
 
     def read_record(self) -> RunRecord:
-        """Read the plan, with the versions that the cells were really seen to have.
+        """Read the plan, with the versions found installed in the cells.
 
         Raises:
             ConfigError: as for :meth:`read_plan`.
@@ -141,12 +141,12 @@ def create(root: Path, matrix: str, started: datetime, digest: str) -> RunFolder
 
 
 def folder_name(text: str) -> str:
-    """Turn any text into a folder name; two texts that would share one are told apart by a digest."""
+    """Turn any text into a folder name; texts that would share one get a digest."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text.replace("::", ".")).strip("-.")
     faithful = name == text.replace("::", ".") and len(name) <= 100  # noqa: PLR2004  # well under every file system's limit
     return name if faithful else f"{name[:90]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def _as_seen(cell: CellRecord, seen: Mapping[str, str]) -> CellRecord:
-    versions = {name: seen.get(name, version) for name, version in cell.versions.items()}
+def _with_installed(cell: CellRecord, installed: Mapping[str, str]) -> CellRecord:
+    versions = {name: installed.get(name, version) for name, version in cell.versions.items()}
     return cell.model_copy(update={"versions": versions})

@@ -1,4 +1,4 @@
-"""Which folders below the reports are runs, of which kind, and which of them a text means."""
+"""Finding runs: the run folders below ``reports``, their kinds, and names such as ``latest~1``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from harness.matrix.paths import nearest
 from harness.store.records import RunKind, RunRecord, series_names
 from harness.store.run_folder import RunFolder
 
-NIGHT = "night.json"  # what a nightly run goes by, written when it begins
+NIGHT = "night.json"  # the plan of a nightly run, written when it begins
 LATEST = "latest"
 BACK = re.compile(r"(?P<run>.+)~(?P<back>\d+)")
-RESULTS = frozenset({RunKind.RUN, RunKind.NIGHT, RunKind.MERGED})  # whole matrices; the others pick their cells
-# What tells the kind of a run folder from before run.json had it.
+RESULTS = frozenset({RunKind.RUN, RunKind.NIGHT, RunKind.MERGED})  # runs of a matrix; searches choose their cells
+# Files that tell the kind of a run whose run.json has none.
 MARKERS = {
     NIGHT: RunKind.NIGHT,
     "blame.json": RunKind.BLAME,
@@ -30,7 +30,7 @@ COMMANDS = {"merge": RunKind.MERGED, "probe": RunKind.PROBE, "bisect": RunKind.B
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """One run folder and what orders it; ``started`` is ISO-8601 in UTC."""
+    """One run folder, ordered by its start; ``started`` is ISO-8601 in UTC."""
 
     started: str
     name: str
@@ -39,7 +39,7 @@ class Run:
 
 
 def kind_of(folder: RunFolder, plan: RunRecord | None = None) -> RunKind:
-    """Return the kind of a run; ``plan`` is its plan where that was read before.
+    """Return the kind of a run; ``plan`` is its plan, if already read.
 
     Raises:
         ConfigError: the folder is not a run.
@@ -51,24 +51,24 @@ def kind_of(folder: RunFolder, plan: RunRecord | None = None) -> RunKind:
 def list_runs(reports: Path, kinds: Collection[RunKind] = RESULTS) -> list[Run]:
     """Return the runs of these kinds below ``reports``, oldest first; folders that cannot be read are left out."""
     found = []
-    for path in reports.absolute().glob("*/run.json"):
+    for path in reports.absolute().glob("[!.]*/run.json"):  # a folder with a dot is a merge that was killed
         try:
             raw = _raw(path)
             kind = RunKind(raw["kind"]) if raw.get("kind") else _raw_kind(path.parent, raw)
             found.append(Run(raw["started"], path.parent.name, raw["name"], kind))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # half-written or not a run: whoever names it gets the reason
+            continue  # incomplete or not a run: naming it gives the reason
     return sorted(one for one in found if one.kind in kinds)
 
 
 def newest_run(reports: Path, matrix: str, kind: RunKind) -> RunFolder | None:
-    """Return the run of a matrix of this kind that started last, None where there is none."""
+    """Return the run of a matrix and a kind that started last; None if there is none."""
     found = [one for one in list_runs(reports, {kind}) if one.matrix == matrix]
     return RunFolder(reports.absolute() / found[-1].name) if found else None
 
 
 def find_run(text: str, reports: Path) -> RunFolder:
-    """Return the run that a text means.
+    """Return the run that a text names.
 
     ========================= ========================================================================
     a path of a run folder    that run
@@ -95,7 +95,7 @@ def find_run(text: str, reports: Path) -> RunFolder:
 
 
 def is_run(text: str, reports: Path) -> bool:
-    """Tell whether a text means one run, by the rules of :func:`find_run`."""
+    """Tell whether a text names a run, by the rules of :func:`find_run`."""
     try:
         find_run(text, reports)
     except ConfigError:
@@ -104,7 +104,7 @@ def is_run(text: str, reports: Path) -> bool:
 
 
 def _named(text: str, reports: Path) -> RunFolder:
-    names = sorted(path.parent.name for path in reports.absolute().glob("*/run.json"))
+    names = sorted(path.parent.name for path in reports.absolute().glob("[!.]*/run.json"))
     matching = [name for name in names if name == text] or [
         name for name in names if name.startswith(text) or name.endswith(text)
     ]
@@ -126,10 +126,10 @@ def _before(run: RunFolder, back: int, reports: Path, text: str) -> RunFolder:
     if own is None:
         raise ConfigError(f"{text}: {run.path.name} is not among the runs below {reports} that latest~N counts")
     same = [one for one in runs if one.matrix == own.matrix]
-    place = same.index(own) - back
-    if place < 0:
+    index = same.index(own) - back
+    if index < 0:
         raise ConfigError(f"{text}: there is no such run; {own.matrix} has {same.index(own)} before {own.name}")
-    return RunFolder(reports.absolute() / same[place].name)
+    return RunFolder(reports.absolute() / same[index].name)
 
 
 def _raw(path: Path) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _raw_kind(folder: Path, raw: dict[str, Any]) -> RunKind:
 
 
 def _older_kind(folder: Path, command: Sequence[str], *, merged: bool) -> RunKind:
-    """Return the kind of a run from before ``run.json`` had it: by the files of its folder, else by its command."""
+    """Return the kind of a run whose ``run.json`` has none: by the files of its folder, else by its command."""
     found = next((kind for name, kind in MARKERS.items() if (folder / name).exists()), None)
     if found is not None:
         return found
@@ -151,9 +151,9 @@ def _older_kind(folder: Path, command: Sequence[str], *, merged: bool) -> RunKin
 
 
 def reused_from(folder: RunFolder) -> dict[str, RunFolder]:
-    """Return series → the newest nightly run before that ran it, for each series planned by a night and not run again.
+    """Return series → the latest nightly run that ran it, for each series that a nightly run planned and reused.
 
-    A run of another kind reuses nothing. A series whose night is no longer beside it is left out.
+    A run of another kind reuses nothing. A series whose run folder is gone is left out.
     """
     begun = _begun(folder)
     missing = {one["line"] for one in begun.get("planned", ())} - _series(folder)
@@ -161,12 +161,12 @@ def reused_from(folder: RunFolder) -> dict[str, RunFolder]:
     visited = {folder.path.name}
     while missing and begun.get("previous") and begun["previous"] not in visited:
         visited.add(begun["previous"])
-        night = RunFolder(folder.path.parent / begun["previous"])
-        if not night.record_file.exists():
+        earlier = RunFolder(folder.path.parent / begun["previous"])
+        if not earlier.record_file.exists():
             break
-        there = missing & _series(night)
-        found |= dict.fromkeys(sorted(there), night)
-        missing, begun = missing - there, _begun(night)
+        there = missing & _series(earlier)
+        found |= dict.fromkeys(sorted(there), earlier)
+        missing, begun = missing - there, _begun(earlier)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a person accepted against a baseline, and which differences ``--fail-on`` counts. Pure."""
+"""Accepted differences from a baseline, and the differences that ``--fail-on`` counts. Pure."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ ACCEPTABLE = {
     Change.APPEARED,
 }
 RED = {Status.FAIL, Status.ERROR, Status.FLAKY}
-LOUD = {"red"}  # counts what is known or accepted too
+COUNTS_EXPECTED = {"red"}  # also counts what is known or accepted
 
 
 def acceptable(difference: Difference) -> bool:
-    """Tell whether a person can accept a difference: a missing result is nothing to accept."""
-    green = difference.change is Change.APPEARED and not _now(difference, Status.FAIL)
-    return difference.change in ACCEPTABLE and not difference.incomplete and not green
+    """Tell whether a difference can be accepted; a missing result and a new pass cannot."""
+    passes = difference.change is Change.APPEARED and not _now(difference, Status.FAIL)
+    return difference.change in ACCEPTABLE and not difference.incomplete and not passes
 
 
 def acceptance(difference: Difference, *, reason: str, run: str, date: datetime) -> Acceptance:
-    """Write a difference down as it was seen."""
+    """Return the record that accepts a difference."""
     outcomes, signatures = _after(difference.after)
     return Acceptance(
         line=difference.key.series,
@@ -50,7 +50,7 @@ def acceptance(difference: Difference, *, reason: str, run: str, date: datetime)
 
 
 def with_accepted(found: Iterable[Difference], accepted: Sequence[Acceptance]) -> tuple[Difference, ...]:
-    """Give each difference the reason for which it was accepted, where it was."""
+    """Return the differences, those that were accepted with the reason."""
     return tuple(
         replace(difference, accepted=next((one.reason for one in reversed(accepted) if covers(one, difference)), ""))
         for difference in found
@@ -58,17 +58,17 @@ def with_accepted(found: Iterable[Difference], accepted: Sequence[Acceptance]) -
 
 
 def covers(accepted: Acceptance, difference: Difference) -> bool:
-    """Tell whether a difference is the accepted one, never by its name alone.
+    """Tell whether an acceptance covers a difference at the same key.
 
     =========== =========================================================================
-    kind        is the accepted one where
+    kind        covered if
     =========== =========================================================================
-    memory      every figure that moved was accepted, and has not moved from there since
-    any other   the outcomes are among the accepted ones, and the failures share a name
+    memory      every changed figure was accepted, and has not changed since
+    any other   all outcomes were accepted, and the failures share a signature
     =========== =========================================================================
     """
-    asked = (accepted.line, accepted.scenario, accepted.kind)
-    if asked != (*difference.key, difference.change.value) or not acceptable(difference):
+    subject = (accepted.line, accepted.scenario, accepted.kind)
+    if subject != (*difference.key, difference.change.value) or not acceptable(difference):
         return False
     if difference.shifts:
         then = {name: Spread(**value.model_dump()) for name, value in accepted.figures.items()}
@@ -113,28 +113,30 @@ FAIL_ON: Mapping[str, Callable[[Difference], bool]] = {
 
 
 def is_expected(difference: Difference) -> bool:
-    """Tell whether somebody expects this: red as a known issue says, or accepted against the baseline."""
+    """Tell whether a difference is expected: a known issue, or accepted."""
     known = difference.known is not None and difference.known.state is State.KNOWN
     return bool(difference.accepted) or known
 
 
-def counted(found: Sequence[Difference], asked: Collection[str]) -> tuple[Difference, ...]:
-    """Return the differences that ``--fail-on`` asks for; ``asked`` are keys of ``FAIL_ON``."""
+def counted(found: Sequence[Difference], fail_on: Collection[str]) -> tuple[Difference, ...]:
+    """Return the differences that ``--fail-on`` counts; ``fail_on`` has keys of ``FAIL_ON``."""
     return tuple(
-        one for one in found if any(FAIL_ON[word](one) and (word in LOUD or not is_expected(one)) for word in asked)
+        one
+        for one in found
+        if any(FAIL_ON[name](one) and (name in COUNTS_EXPECTED or not is_expected(one)) for name in fail_on)
     )
 
 
-def exit_code(found: Sequence[Difference], compared: int, asked: Collection[str]) -> ExitCode:
+def exit_code(found: Sequence[Difference], compared: int, fail_on: Collection[str]) -> ExitCode:
     """Return the exit code of a comparison.
 
     ============================================================================= ===
     a result is missing, a cell is unavailable, infrastructure failed, or no key  4
     has an answer (pass, fail, flaky) on both sides
-    ``--fail-on`` asks for a difference that is neither known nor accepted        1
+    ``--fail-on`` counts a difference                                             1
     else                                                                          0
     ============================================================================= ===
     """
     if not compared or any(one.incomplete for one in found):
         return ExitCode.INCOMPLETE
-    return ExitCode.REGRESSION if counted(found, asked) else ExitCode.COMPLETE
+    return ExitCode.REGRESSION if counted(found, fail_on) else ExitCode.COMPLETE

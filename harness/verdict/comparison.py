@@ -61,7 +61,7 @@ def compare(before: ScenarioResult | None, after: ScenarioResult | None) -> Chan
                                                                  or changed
     ============== ========= =========== =========== =========== =========== ========== =======
 
-    What is None after has disappeared. Two failures are the same where :func:`same_failure` says so.
+    If the side after is None, the result has disappeared. Whether two failures are the same: :func:`same_failure`.
     """
     same = before is not None and after is not None and same_failure(before, after)
     old, new = (None if side is None else side.status for side in (before, after))
@@ -163,7 +163,7 @@ def _detail(change: Change, before: ScenarioResult | None, after: ScenarioResult
 
 
 def _known(scenario: str, after: ScenarioResult | None, issues: Sequence[KnownIssue]) -> Standing | None:
-    """Ask the known issues; a cell that could not be set up says nothing about any of them."""
+    """Return the known issue of a result; a cell that could not be set up has none."""
     if after is None or after.outcome is None or after.outcome.stage in {Stage.RESOLVE, Stage.INSTALL}:
         return None
     return standing(issues, scenario, after.versions, after.outcome, after.signatures)
@@ -231,7 +231,7 @@ def version_changes(before: Results, after: Results) -> dict[str, tuple[PackageC
     old, new = ({key.series: _display_version(one) for key, one in side.items()} for side in (before, after))
     both = [series for series in old if old[series] and new.get(series)]
     found = {
-        series: package_diff(old[series], new[series], first={word.partition("=")[0] for word in series.split()})
+        series: package_diff(old[series], new[series], first={pin.partition("=")[0] for pin in series.split()})
         for series in both
     }
     return {series: changes for series, changes in found.items() if changes}
@@ -242,7 +242,7 @@ def _display_version(result: ScenarioResult) -> dict[str, str]:
 
 
 def _notes(matched: Sequence[tuple[ScenarioResult, ScenarioResult]]) -> tuple[str, ...]:
-    """Say where memory was measured on both sides and not compared: because of the GPU, or for want of attempts."""
+    """Note where memory was measured on both sides and not compared: other GPUs, or too few attempts."""
     counts: dict[tuple[str, str], int] = {}
     for old, new in matched:
         measured = any(name in new.values and unit_of(name) == "bytes" for name in old.values)

@@ -37,7 +37,7 @@ NETWORK_TEXT = re.compile(
 )
 CHECK_TYPES = {"AssertionError", "Failed"}  # `Failed` is pytest.fail and a pytest.raises that saw nothing
 CHECK_MODULES = ("torch/testing/", "numpy/testing/", "transformers/testing_utils.py")  # their asserts are the caller's
-PASS_THROUGH = ("torch/utils/_contextlib.py",)  # decorators such as no_grad stand between scenario and scenario
+PASS_THROUGH = ("torch/utils/_contextlib.py",)  # decorators such as no_grad add frames between those of the scenario
 
 
 class Kind(StrEnum):

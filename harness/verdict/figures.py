@@ -30,7 +30,7 @@ NAMES = {
 
 
 def figure_name(name: str) -> str:
-    """Return a figure's name in words: ``cuda_reserved_peak`` → ``CUDA reserved, peak``."""
+    """Return a figure's readable name: ``cuda_reserved_peak`` → ``CUDA reserved, peak``."""
     source, _, rest = name.partition("_")
     if source.startswith("cuda") and rest in NAMES:
         return f"CUDA {source.removeprefix('cuda')} {NAMES[rest]}".replace("  ", " ")
@@ -42,7 +42,7 @@ def figure_name(name: str) -> str:
 
 
 def figure_title(figure: str) -> str:
-    """Return a figure's name and phase in words: ``cuda_reserved.load`` → ``CUDA reserved in load``."""
+    """Return a figure's readable name and phase: ``cuda_reserved.load`` → ``CUDA reserved in load``."""
     head, _, tail = figure.partition(".")
     return tail.replace("_", " ") if head == OWN else f"{figure_name(head)}{f' in {tail}' if tail else ''}"
 

@@ -1,4 +1,4 @@
-"""One decision: from what an attempt left behind to its outcome, its signature and one sentence."""
+"""Judge an attempt: from its exit, its report and its events to outcome, signature and one sentence."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from harness.verdict.signature import (
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that is known about one attempt when its process is gone.
+    """The evidence about one attempt after its process ended.
 
-    ``report_outcome`` is pytest's own word (``passed failed error skipped``), None when it wrote no report.
-    ``failures`` come from the probe, oldest first, and so do ``finished`` (its last event was seen) and ``passed``
+    ``report_outcome`` is pytest's (``passed failed error skipped``), None if it wrote no report.
+    ``failures`` come from the probe, oldest first, and so do ``finished`` (its last event was written) and ``passed``
     (the test's body went through). ``stage`` is ``collect`` while files are collected, else ``run``. ``own_names`` are
     classes and functions that the scenario's files define, where known: an error message that names one of them is the
     script's.
@@ -39,7 +39,7 @@ class Evidence:
     passed: bool = False
     stage: Literal["collect", "run"] = "run"
     output_tail: str = ""  # the end of what the process printed
-    gpu_busy: bool = False  # the card was not free before the attempt
+    gpu_busy: bool = False  # the GPU was not free before the attempt
     own_names: frozenset[str] = frozenset()
 
     @property
@@ -50,7 +50,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The outcome of an attempt, the signature it is grouped by (None unless red) and one sentence."""
+    """The outcome of an attempt, its signature (None unless it failed) and one sentence."""
 
     outcome: Outcome
     signature: str | None
@@ -70,19 +70,19 @@ SENTENCE = 300  # characters of an exception's message that go into the detail
 
 
 def judge(evidence: Evidence, under_test: Collection[str]) -> Judgement:  # noqa: PLR0911  # one return a row
-    """Judge one attempt; the first line of the table that fits decides.
+    """Judge one attempt; the first matching row decides.
 
     ============================================================ ================================================
-    what was seen                                                outcome
+    evidence                                                     outcome
     ============================================================ ================================================
-    we interrupted it, or it raised ``KeyboardInterrupt``        ``miss:run:interrupted``
-    it did not end in time                                       ``fail:run:timeout``
+    interrupted by the user, or raised ``KeyboardInterrupt``     ``miss:run:interrupted``
+    deadline passed                                              ``fail:run:timeout``
     killed by the kernel for want of memory, or aborted with     ``fail:run:host_oom``
     ``std::bad_alloc`` in its output
     died by any other signal                                     ``fail:run:crash``
     an exception (the first one written)                         see :func:`_judge_failure`
     an expectation that does not hold, though nothing was raised ``fail:check:assertion``
-    an expectation about memory, on a card that was not free     ``error:run:gpu_busy``
+    an expectation about memory, on a GPU that was not free      ``error:run:gpu_busy``
     before, and nothing worse than such expectations
     skipped with a reason, exit code 0 (or 5: nothing to run)    ``skip:run:<reason>``
     report *passed*, probe's ``passed`` and exit code 0          ``pass:check``
@@ -92,7 +92,7 @@ def judge(evidence: Evidence, under_test: Collection[str]) -> Judgement:  # noqa
     no report, exit code 70: the probe failed                    ``error:run:exception``
     no report and any other code, or passed and then another     ``fail:run:crash``
     code
-    anything else contradicts itself                             ``error:run:exception``
+    anything else is contradictory                               ``error:run:exception``
     ============================================================ ================================================
 
     ``run`` is ``collect`` where the evidence comes from collecting. ``under_test`` names packages by index or import
@@ -108,34 +108,34 @@ def judge(evidence: Evidence, under_test: Collection[str]) -> Judgement:  # noqa
     if ended.signal is not None:
         return _ended(evidence, Reason.CRASH)
     if evidence.gpu_busy and _only_memory(evidence):
-        text = "the card was not free before the attempt, so its memory figures prove nothing"
+        text = "the GPU was not free before the attempt, so its memory figures are not valid"
         return Judgement(Outcome(Status.ERROR, evidence.at, Reason.GPU_BUSY), "gpu_busy", text)
     if evidence.failures:
         return _judge_failure(evidence, evidence.failures[0], under_test)
     if any(not each.held for each in evidence.expectations):
         known = expectation_signature(evidence.expectations)
         return Judgement(Outcome(Status.FAIL, Stage.CHECK, Reason.ASSERTION), known.id, known.summary)
-    return _judge_quiet(evidence)
+    return _judge_without_failure(evidence)
 
 
 def _only_memory(evidence: Evidence) -> bool:
-    """Tell whether memory is asked about, and whether nothing broke that has to do with anything else."""
+    """Tell whether memory is expected, and nothing but expectations about memory failed."""
     broken = [each for each in evidence.expectations if not each.held]
     raised = [each for each in evidence.failures if short_type(each) != "ExpectationFailed"]
-    asked = any(each.about == "memory" for each in evidence.expectations)
-    return asked and not raised and all(each.about == "memory" for each in broken)
+    about_memory = any(each.about == "memory" for each in evidence.expectations)
+    return about_memory and not raised and all(each.about == "memory" for each in broken)
 
 
-def _judge_quiet(evidence: Evidence) -> Judgement:  # noqa: PLR0911  # one return a row of the table
-    """Judge an attempt that raised nothing, held every expectation and was killed by nobody."""
+def _judge_without_failure(evidence: Evidence) -> Judgement:  # noqa: PLR0911  # one return a row of the table
+    """Judge an attempt without exception, failed expectation or signal."""
     if evidence.skip is not None and evidence.exit.code in NOTHING_RUN:
         given, text = evidence.skip
         reason = Reason(given) if given in set(Reason) else Reason.NOT_APPLICABLE
         return Judgement(Outcome(Status.SKIP, evidence.at, reason), None, text)
-    code, word = evidence.exit.code, evidence.report_outcome
+    code, reported = evidence.exit.code, evidence.report_outcome
     if code is None:
         return _missing(evidence, "never started" + (f": {evidence.exit.note}" if evidence.exit.note else ""))
-    match word, evidence.passed, code:
+    match reported, evidence.passed, code:
         case "passed", True, 0:
             return Judgement(Outcome(Status.PASS, Stage.CHECK), None, "")
         case None, _, 0:
@@ -147,8 +147,8 @@ def _judge_quiet(evidence: Evidence) -> Judgement:  # noqa: PLR0911  # one retur
         case (None, _, _) | ("passed", True, _):
             return _ended(evidence, Reason.CRASH)
         case _:
-            seen = "saw it pass" if evidence.passed else "did not see it pass"
-            return _error(evidence, f"pytest says {word} with code {code}, the probe {seen}", evidence.at)
+            probe = "passed" if evidence.passed else "not passed"
+            return _error(evidence, f"pytest reports {reported} with code {code}, the probe {probe}", evidence.at)
 
 
 def _judge_failure(evidence: Evidence, failure: Failure, under_test: Collection[str]) -> Judgement:
@@ -158,7 +158,7 @@ def _judge_failure(evidence: Evidence, failure: Failure, under_test: Collection[
     exception                                                outcome
     ======================================================== =====================================================
     ``OutOfMemoryError``, "CUDA out of memory"               ``fail:run:oom``; ``error:run:gpu_busy`` where the
-                                                             card was not free before
+                                                             GPU was not free before
     ``MemoryError``, torch's CPU allocator refuses           ``fail:run:host_oom``
     ``ImportError``                                          ``import:import_error``: ``fail`` when raised in an
                                                              installed package or naming one, ``error`` when the

@@ -32,7 +32,7 @@ def _tracker(text: str) -> str:
 
 
 class KnownIssue(BaseModel):
-    """One ``[[issue]]``: where it shows, what it looks like, in which versions, and who tracks it.
+    """One ``[[issue]]``: its scenario, signature, versions and tracker.
 
     ``scenario`` is an id or a pattern (``split::*``), ``signature`` a rule's name or a whole signature, ``versions``
     package → specifier over what is installed in the cell; a package that is not named may have any version.
@@ -54,7 +54,7 @@ class KnownIssue(BaseModel):
         )
 
     def names(self, scenario: str) -> bool:
-        """Tell whether this is about the scenario; brackets of a parametrized id are meant as they stand."""
+        """Tell whether this is about the scenario; brackets of a parametrized id are literal."""
         return fnmatchcase(scenario, self.scenario.replace("[", "[[]")) or scenario.split("[", 1)[0] == self.scenario
 
 
@@ -64,16 +64,16 @@ def _holds(wanted: str, version: str) -> bool:
 
 
 class State(StrEnum):
-    """What became of a known issue in one box."""
+    """The state of a known issue in one result."""
 
-    KNOWN = "known"  # red as written down
-    GONE = "gone"  # written down as red, passes
-    CHANGED = "changed"  # written down as red, red in another way
+    KNOWN = "known"  # fails as described
+    GONE = "gone"  # passes
+    CHANGED = "changed"  # fails in another way
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A known issue and its state in one box."""
+    """A known issue and its state in one result."""
 
     state: State
     issue: KnownIssue
@@ -91,7 +91,7 @@ def parse(text: str, name: str) -> tuple[KnownIssue, ...]:
         raise ConfigError(f"{name} is not valid TOML: {error}") from error
     strange = sorted(raw.keys() - {"issue"})
     if strange or not isinstance(raw.get("issue", []), list):
-        raise ConfigError(f"{name}: {strange[0] if strange else 'issue'} is not known here; entries are [[issue]]")
+        raise ConfigError(f"{name}: {strange[0] if strange else 'issue'} is not a known key; entries are [[issue]]")
     return tuple(_entry(entry, name, number) for number, entry in enumerate(raw.get("issue", []), start=1))
 
 
@@ -114,7 +114,7 @@ def standing(
     outcome: Outcome | None,
     signatures: Sequence[str],
 ) -> Standing | None:
-    """Return what a box says about the known issues, or None where none is about it.
+    """Return the known issue of a result and its state; None if there is none.
 
     ============== ====================================== =========
     outcome        an issue in range has its signature    state
@@ -126,11 +126,11 @@ def standing(
     ============== ====================================== =========
 
     Args:
-        issues: what is written down.
-        scenario: the box's scenario.
-        versions: package → version installed in the box's cell.
+        issues: the known issues.
+        scenario: the result's scenario.
+        versions: package → version installed in the result's cell.
         outcome: the result, None where attempts disagree or there is none.
-        signatures: the names the failure goes by: its rule's, its own.
+        signatures: the names of the failure: its rule's, its own.
     """
     about = [issue for issue in issues if issue.applies(scenario, versions)]
     if not about or outcome is None:

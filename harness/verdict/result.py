@@ -10,7 +10,7 @@ from harness.store.records import AttemptSummary, Outcome, Reason, Status
 from harness.verdict.statistics import Spread, spread
 
 RED = frozenset({Status.FAIL, Status.ERROR, Status.UNAVAILABLE})
-ANSWERS = frozenset({Status.PASS, Status.FAIL, Status.FLAKY})  # what says something about the software
+ANSWERS = frozenset({Status.PASS, Status.FAIL, Status.FLAKY})  # evidence about the software
 INFRASTRUCTURE = frozenset({(Status.ERROR, Reason.NETWORK), (Status.ERROR, Reason.GPU_BUSY)})
 # What proves nothing, from least to most: such an attempt counts only where no other one is of a higher rank.
 PROVES_NOTHING = (
@@ -28,7 +28,7 @@ class ResultKey(NamedTuple):
 
 
 def counting(outcomes: Sequence[Outcome]) -> tuple[int, ...]:
-    """Return the places of the attempts that count.
+    """Return the indexes of the attempts that count.
 
     =========================================================== ====================================
     an attempt                                                  counts where there is nothing but
@@ -40,7 +40,7 @@ def counting(outcomes: Sequence[Outcome]) -> tuple[int, ...]:
     =========================================================== ====================================
     """
     ranks = [_rank(one) for one in outcomes]
-    return tuple(place for place, rank in enumerate(ranks) if rank == max(ranks))
+    return tuple(index for index, rank in enumerate(ranks) if rank == max(ranks))
 
 
 def _rank(outcome: Outcome) -> int:
@@ -64,7 +64,7 @@ def status_of(outcomes: Sequence[Outcome]) -> Status:
     else                                                     miss
     ======================================================== ===========
     """
-    statuses = {outcomes[place].status for place in counting(outcomes)}
+    statuses = {outcomes[index].status for index in counting(outcomes)}
     if Status.PASS in statuses and statuses & {Status.FAIL, Status.ERROR}:
         return Status.FLAKY
     order = (Status.FAIL, Status.ERROR, Status.UNAVAILABLE, Status.PASS, Status.SKIP)
@@ -73,7 +73,7 @@ def status_of(outcomes: Sequence[Outcome]) -> Status:
 
 def outcome_text(outcomes: Sequence[Outcome]) -> str:
     """Write what attempts gave: ``pass:check``, ``flaky(pass:check, fail:run:oom)``, ``miss`` for none."""
-    distinct = tuple(dict.fromkeys(str(outcomes[place]) for place in counting(outcomes)))
+    distinct = tuple(dict.fromkeys(str(outcomes[index]) for index in counting(outcomes)))
     if len(distinct) <= 1:
         return distinct[0] if distinct else Status.MISS.value
     return f"{status_of(outcomes)}({', '.join(distinct)})"
@@ -120,7 +120,7 @@ class ScenarioResult:
     @property
     def distinct(self) -> tuple[Outcome, ...]:
         """Return the different outcomes of the attempts that count, in their order."""
-        return tuple(dict.fromkeys(self.outcomes[place] for place in counting(self.outcomes)))
+        return tuple(dict.fromkeys(self.outcomes[index] for index in counting(self.outcomes)))
 
     @property
     def text(self) -> str:
@@ -132,7 +132,7 @@ class ScenarioResult:
         """Return the attempt whose details are shown: of those that count the last red one, else the last."""
         if not self.attempts:
             return None
-        counted = [self.attempts[place] for place in counting([one.outcome for one in self.attempts])]
+        counted = [self.attempts[index] for index in counting([one.outcome for one in self.attempts])]
         return [*counted, *(one for one in counted if one.outcome.status in RED)][-1]
 
     @property

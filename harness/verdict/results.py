@@ -121,7 +121,7 @@ def _by_scenario(attempts: Iterable[AttemptSummary]) -> Recorded:
 
 
 def _recorded_as(recorded: Recorded, cell: str, scenario: str) -> tuple[str, Sequence[AttemptSummary]]:
-    """Return the id whose attempts stand for a scenario in a cell, and these; its own where there are none."""
+    """Return the id whose attempts count for a scenario in a cell, and the attempts; its own id if there are none."""
     found = ((name, recorded[cell, name]) for name in fallback_ids(scenario) if (cell, name) in recorded)
     return next(found, (scenario, ()))
 
@@ -145,7 +145,7 @@ def _result(
     source: str,
     gpu: str,
 ) -> ScenarioResult:
-    counted = [attempts[place] for place in counting([one.outcome for one in attempts])]
+    counted = [attempts[index] for index in counting([one.outcome for one in attempts])]
     measured = [one for one in counted if one.outcome.status is not Status.MISS]
     decisive = [*counted, *(one for one in counted if one.outcome.status in RED)][-1:]
     names = dict.fromkeys(figure for one in measured for figure in one.figures)
@@ -176,7 +176,7 @@ def failure_names(attempt: AttemptSummary) -> Iterator[str]:
 
 
 def _why_missing(cell: str, scenario: str, journal: JournalContent[Attempt]) -> str:
-    """Say why there is no result, as far as the journal knows."""
+    """Return why there is no result, as far as the journal tells."""
     ended = {"run_finished": "", "run_interrupted": "; the run was interrupted"}.get(
         journal.end, "; the run has no end: it was killed, lost its disk or machine, or goes on"
     )

@@ -37,9 +37,9 @@ _STEPS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def normalize(message: str) -> str:
-    """Return the message with what varies blanked, on one line, at most ``LONGEST`` characters.
+    """Return the message without its variable parts, on one line, at most ``LONGEST`` characters.
 
-    Blanking twice changes nothing more, and two messages that differ in numbers alone become one.
+    The function is idempotent, and messages that differ only in numbers become equal.
     """
     text = message
     while (blanked := _once(text)) != text:  # cutting can lay a number bare, and blanking make two neighbours one
@@ -55,9 +55,9 @@ def _once(text: str) -> str:
 
 
 def _without_arguments(message: str) -> str:
-    """Replace what stands in a call's brackets, as in the text form of a module: ``Linear4bit(…)``.
+    """Replace the arguments of a call, as in the text form of a module: ``Linear4bit(…)``.
 
-    Brackets that never close are left as they stand; ``f()`` keeps its empty pair, and a bracket that follows no name
+    Brackets that never close are left unchanged; ``f()`` keeps its empty pair, and a bracket that follows no name
     is prose.
     """
     kept: list[str] = []
@@ -85,7 +85,7 @@ def _calls(message: str) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Rule:
-    """A known failure: what it looks like, its name and its tracker."""
+    """A known failure: its pattern, its name and its tracker."""
 
     name: str
     summary: str
@@ -99,7 +99,7 @@ class Rule:
         return (
             (self.type is None or self.type == short_type(failure))
             and (self.message is None or re.search(self.message, failure.message) is not None)
-            and (self.frame is None or any(re.search(self.frame, place(frame)) for frame in failure.frames))
+            and (self.frame is None or any(re.search(self.frame, location(frame)) for frame in failure.frames))
         )
 
 
@@ -119,7 +119,7 @@ def signature(failure: Failure, under_test: Collection[str]) -> Signature:
     frame = telling_frame(failure.frames, under_test)
     rule = recognise(failure)
     return Signature(
-        id=f"{head} @ {place(frame)}" if frame else head,
+        id=f"{head} @ {location(frame)}" if frame else head,
         summary=rule.summary if rule else head,
         rule=rule.name if rule else None,
         tracker=rule.tracker if rule else None,
@@ -178,7 +178,7 @@ def telling_frame(frames: Sequence[Frame], under_test: Collection[str]) -> Frame
     return tests[0] if tests else frames[-1] if frames else None
 
 
-def place(frame: Frame) -> str:
+def location(frame: Frame) -> str:
     """Write a frame as ``accelerate/utils/modeling.py:set_module_tensor_to_device``; lines move between releases."""
     return f"{frame.path}:{frame.function}"
 

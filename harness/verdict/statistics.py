@@ -25,7 +25,7 @@ BOUNDS = {  # unit -> absolute, relative; counts are exact
 }
 OWN = "x"  # a scenario's own figures are named ``x.<name>``
 HOST = "host_"
-FEW_RELATIVE = 0.10  # two equal nights of transformers 5.2.0 on an H200 lay 7 % apart in reserved memory
+FEW_RELATIVE = 0.10  # two equal runs of transformers 5.2.0 on an H200 differed by 7 % in reserved memory
 ENOUGH = 3  # attempts before host memory is judged: two equal CPU runs lay 22 % apart in one attempt each
 
 
@@ -157,19 +157,19 @@ def steps(
     Args:
         values: the series; None where the value is unknown.
         differs: whether two values differ beyond noise, the earlier one first.
-        outliers: whether one value that stands out and goes back counts.
+        outliers: whether a single outlier counts.
     """
     known = [(index, value) for index, value in enumerate(values) if value is not None]
     found: list[tuple[int, int]] = []
     if not known:
         return ()
     level = known[0][1]
-    for place in range(1, len(known)):
-        index, value = known[place]
+    for position in range(1, len(known)):
+        index, value = known[position]
         if not differs(level, value):
             continue
-        back = not outliers and place + 1 < len(known) and not differs(level, known[place + 1][1])
+        back = not outliers and position + 1 < len(known) and not differs(level, known[position + 1][1])
         if not back:
-            found.append((known[place - 1][0], index))
+            found.append((known[position - 1][0], index))
             level = value
     return tuple(found)

@@ -175,7 +175,7 @@ def test_a_folder_that_holds_something_is_not_overwritten(tmp_path):
     parts = [make_part(tmp_path, name, {"c1": []}) for name in ("one", "two")]
     (tmp_path / "all").mkdir()
     (tmp_path / "all" / "mine").touch()
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="exists; name a new folder"):
         merge(parts, tmp_path / "all")
 
 
@@ -248,13 +248,13 @@ def test_a_run_folder_written_before_parts_were_known_is_read(tmp_path):
     assert folder.read_record().parts == ()
 
 
-def test_the_command_merges_renders_and_says_what_sets_the_parts_apart(tmp_path, capsys):
+def test_the_command_merges_and_notes_how_the_parts_differ(tmp_path, capsys):
     one = make_part(tmp_path, "one", {"c1": ["pass:check"]}, card="H200")
     two = make_part(tmp_path, "two", {"c2": ["pass:check"]}, card="T4", hour=1)
     arguments = ["merge", str(one.path), str(two.path), "-o", str(tmp_path / "all")]
     assert main([*arguments, "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert Path(said["markdown"]).read_text()
-    assert "H200" in said["notes"][0]
+    answer = json.loads(capsys.readouterr().out)
+    assert Path(answer["markdown"]).read_text()
+    assert "H200" in answer["notes"][0]
     assert main(arguments) == 2
-    assert capsys.readouterr().err == f"harness: {tmp_path / 'all'} is there already; name a new folder with -o\n"
+    assert capsys.readouterr().err == f"harness: {tmp_path / 'all'} exists; name a new folder with -o\n"

@@ -71,7 +71,7 @@ def test_patterns_and_exact_parameters_name_scenarios():
         ("bitsandbytes-foundation/bitsandbytes#1900", "soon", "tracker = 'soon': is not an issue"),
         (">=5.0", "five", "versions.transformers = 'five': is not a version specifier"),
         ("scenario =", "scenarios =", "k.toml: issue 1"),
-        ("[[issue]]", "[[issues]]", "k.toml: issues is not known here"),
+        ("[[issue]]", "[[issues]]", "k.toml: issues is not a known key"),
         ("[[issue]]", "[[issue", "k.toml is not valid TOML"),
     ],
 )
