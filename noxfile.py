@@ -11,7 +11,7 @@
 #   "platformdirs>=4",
 #   "psutil>=6",
 #   "pyarrow>=17",
-#   "pydantic>=2.9",
+#   "pydantic>=2.11",
 #   "pyyaml>=6",
 #   "rich>=13",
 #   "shtab>=1.13",

@@ -111,9 +111,16 @@ SCHEMA_VERSION = 2  # 2: run.json has the kind of the run
 
 
 class Record(BaseModel):
-    """A frozen value that goes to JSON and back."""
+    """A frozen value that goes to JSON and back; a field with an alias is written under its alias."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        serialize_by_alias=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
 
 
 class Frame(Record):
@@ -225,8 +232,6 @@ class AttemptRecord(AttemptSummary):
 
 class CellRecord(Record):
     """One planned cell, with its lock and the versions installed in it."""
-
-    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     id: str
     labels: dict[str, str]  # axis -> label, in the order of the matrix
