@@ -31,7 +31,8 @@ from harness.search.prober import Prober, lock_cells
 from harness.session.begin import begin
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan, read_scenarios
-from harness.store.records import AttemptRecord, Reason, RunKind, Stage, Status
+from harness.store.records import RunKind, Stage, Status
+from harness.verdict.result import ScenarioResult
 
 SKIP, ABORT = 125, 128
 CODE = {True: 1, False: 0, None: SKIP}
@@ -105,9 +106,9 @@ def _probe(options: argparse.Namespace) -> int:
         if not prober.probe((cell,), progress, repeat=options.repeat):
             raise KeyboardInterrupt
     views = write_views(folder)
-    attempts = prober.attempts(cell)
-    found = evaluate(criterion, attempts, criterion.limit)
-    if found.bad is None and _is_infrastructure(attempts):
+    results = prober.results(cell)
+    found = evaluate(criterion, results, criterion.limit)
+    if found.bad is None and _is_infrastructure(results):
         raise InfrastructureError(f"{cell.id}: {found.reason}")
     code = CODE[found.bad]
     if options.json:
@@ -130,10 +131,11 @@ def _cell(options: argparse.Namespace, matrix: Matrix, cache_dir: CacheDir) -> C
     return planned[0].cell
 
 
-def _is_infrastructure(attempts: list[AttemptRecord]) -> bool:
+def _is_infrastructure(results: list[ScenarioResult]) -> bool:
     """Return whether the network, a busy GPU or the disk failed: no commit is to blame, and git must stop."""
-    unbuilt = any(one.outcome.status is Status.ERROR and one.outcome.stage is Stage.INSTALL for one in attempts)
-    return unbuilt or any(one.outcome.reason in {Reason.NETWORK, Reason.GPU_BUSY} for one in attempts)
+    outcomes = [outcome for one in results for outcome in one.distinct]
+    unbuilt = any(one.status is Status.ERROR and one.stage is Stage.INSTALL for one in outcomes)
+    return unbuilt or any(one.is_spoilt for one in results)
 
 
 def _describe(cell: Cell, found: Evaluation) -> str:

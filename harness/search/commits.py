@@ -28,8 +28,9 @@ from harness.search.records import (
     read_question,
 )
 from harness.search.releases import Releases
-from harness.store.records import AttemptRecord, RunRecord
+from harness.store.records import RunRecord
 from harness.store.run_folder import RunFolder
+from harness.verdict.result import ScenarioResult
 
 PATTERNS = ("v{}", "{}", "release-{}", "{package}-{}", "{package}-v{}", "rel/{}")
 
@@ -148,7 +149,7 @@ class Commits(Axis[str, CommitResult]):
         """Return the commits along first parents."""
         return self.line.shas
 
-    def bound(self, good: Sequence[AttemptRecord]) -> float | None:
+    def bound(self, good: Sequence[ScenarioResult]) -> float | None:
         """Return the bound of the metric; among commits it is fixed."""
         del good
         return self.metric_bound

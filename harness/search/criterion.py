@@ -1,4 +1,4 @@
-"""What counts as bad, and the evaluation of one candidate's attempts as good, bad or undecided: pure."""
+"""What counts as bad, and the evaluation of one candidate's results as good, bad or undecided: pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from harness.store.records import AttemptRecord, Reason, Record, ScenarioInfo, Status
+from harness.store.records import AttemptSummary, Outcome, Reason, Record, ScenarioInfo, Status
+from harness.verdict.result import ScenarioResult
 from harness.verdict.signature import recognise
 
 RAN = {Status.PASS, Status.FAIL}
@@ -74,13 +75,13 @@ class Evaluation:
         return self.cause.value if self.cause is Cause.MEASURED else WORDS[self.bad]
 
 
-def evaluate(criterion: Criterion, attempts: Sequence[AttemptRecord], bound: float | None = None) -> Evaluation:
-    """Evaluate one candidate by its attempts; ``bound`` is the largest good value of the metric.
+def evaluate(criterion: Criterion, results: Sequence[ScenarioResult], bound: float | None = None) -> Evaluation:
+    """Evaluate one candidate by its results; ``bound`` is the largest good value of the metric.
 
     ======================================================= ===========
-    no result, or every attempt was interrupted             undecided
+    there is no result                                      undecided
     attempts of one scenario disagree                       undecided
-    one is skip, miss or error, or could not run at all     undecided
+    a result is missing, skip or error, or unavailable      undecided
     ``--metric``: the value exceeds the bound               bad
     ``--metric``: nothing was measured                      undecided
     a failure with the signature, or any failure            bad
@@ -89,59 +90,54 @@ def evaluate(criterion: Criterion, attempts: Sequence[AttemptRecord], bound: flo
     else                                                    good
     ======================================================= ===========
     """
-    ended = [one for one in attempts if one.outcome.reason is not Reason.INTERRUPTED]
+    ended = [one for one in results if one.status is not Status.MISS]
     if not ended:
         return Evaluation(None, "no result", Cause.NO_RESULT)
     if criterion.metric is not None:
         return _by_metric(criterion, criterion.metric, ended, bound)
-    answers: dict[str, set[bool | None]] = {}
-    for one in ended:
-        answers.setdefault(one.scenario, set()).add(_by_outcome(criterion, one))
-    for scenario, found in answers.items():
-        if len(found) > 1:
-            outcomes = ", ".join(str(one.outcome) for one in ended if one.scenario == scenario)
-            return Evaluation(None, f"flaky: {scenario} gave {outcomes}", Cause.FLAKY)
-    for wanted in (True, None, False):  # one bad parameter makes the candidate bad, whatever the others give
-        for one in ended:
-            if answers[one.scenario] == {wanted}:
-                return Evaluation(wanted, _describe(one), _cause(one) if wanted is None else None)
-    return Evaluation(None, "no result", Cause.NO_RESULT)
+
+    found = [_by_failure(criterion, one) for one in results]
+    flaky = [one for one in found if one.cause is Cause.FLAKY]
+    bad, undecided, good = ([one for one in found if one.bad is answer] for answer in (True, None, False))
+    return [*flaky, *bad, *undecided, *good][0]  # one bad parameter makes the candidate bad, whatever the others give
 
 
-def bound_of(criterion: Criterion, good: Sequence[AttemptRecord]) -> float | None:
-    """Return the largest good value of the metric, given the attempts at the good end; None if there is none."""
+def bound_of(criterion: Criterion, good: Sequence[ScenarioResult]) -> float | None:
+    """Return the largest good value of the metric, given the results at the good end; None if there is none."""
     if criterion.factor is None or criterion.metric is None:
         return criterion.limit
     value = metric_value(criterion.metric, good)
     return None if value is None else criterion.factor * value
 
 
-def failed_otherwise(criterion: Criterion, evaluation: Evaluation, attempts: Sequence[AttemptRecord]) -> bool:
+def failed_otherwise(criterion: Criterion, evaluation: Evaluation, results: Sequence[ScenarioResult]) -> bool:
     """Return whether an undecided candidate did fail, only with another signature than the one asked for.
 
     A timeout, or attempts that disagree, may be the failure that was asked for.
     """
     failed = any(
         one.attempt and one.outcome.status is Status.FAIL and one.outcome.reason is not Reason.TIMEOUT
-        for one in attempts
+        for result in results
+        for one in result.counted
     )
     undecided = evaluation.bad is None and evaluation.cause is not Cause.FLAKY
     return criterion.signature is not None and undecided and failed
 
 
-def metric_value(name: str, attempts: Sequence[AttemptRecord]) -> float | None:
+def metric_value(name: str, results: Sequence[ScenarioResult]) -> float | None:
     """Return the metric of a candidate: the largest of its scenarios, each the median of its attempts."""
-    return max((median(found) for found in metric_values(name, attempts).values()), default=None)
+    return max((median(found) for found in metric_values(name, results).values()), default=None)
 
 
-def metric_values(name: str, attempts: Sequence[AttemptRecord]) -> dict[str, list[float]]:
+def metric_values(name: str, results: Sequence[ScenarioResult]) -> dict[str, list[float]]:
     """Return scenario → the metric of each of its attempts that ran."""
-    values: dict[str, list[float]] = {}
-    for one in attempts:
-        value = column_value(name, one.figures) if one.outcome.status in RAN else None
-        if value is not None:
-            values.setdefault(one.scenario, []).append(value)
-    return values
+    found: dict[str, list[float]] = {}
+    for result in results:
+        ran = (column_value(name, one.figures) for one in result.counted if one.outcome.status in RAN)
+        values = [value for value in ran if value is not None]
+        if values:
+            found[result.key.scenario] = values
+    return found
 
 
 def column_value(name: str, figures: Mapping[str, float]) -> float | None:
@@ -180,25 +176,42 @@ def read_factor(text: str) -> float | None:
     return float(match[1]) if match else None
 
 
-def _by_metric(criterion: Criterion, name: str, attempts: Sequence[AttemptRecord], bound: float | None) -> Evaluation:
-    value = metric_value(name, attempts)
+def _by_failure(criterion: Criterion, result: ScenarioResult) -> Evaluation:
+    """Evaluate one scenario by its attempts."""
+    name = result.key.scenario
+    if result.status is Status.MISS:
+        return Evaluation(None, f"{name}: no result ({result.reason})", Cause.NO_RESULT)
+    answers = {_by_outcome(criterion, one) for one in result.counted}
+    if len(answers) > 1:
+        outcomes = ", ".join(str(one.outcome) for one in result.counted)
+        return Evaluation(None, f"flaky: {name} gave {outcomes}", Cause.FLAKY)
+
+    first, bad = result.counted[0], answers.pop()
+    return Evaluation(bad, _describe(first), _cause(first) if bad is None else None)
+
+
+def _by_metric(criterion: Criterion, name: str, results: Sequence[ScenarioResult], bound: float | None) -> Evaluation:
+    value = metric_value(name, results)
     if value is None:
-        known = sorted({key for one in attempts for key in one.figures})
+        first = results[0].counted[0]
+        known = sorted({figure for one in results for each in one.counted for figure in each.figures})
         if known:
             return Evaluation(None, f"no figure {name}; there are {', '.join(known)}", Cause.NOT_MEASURED)
-        return Evaluation(None, f"no figure {name} ({_describe(attempts[0])})", _cause(attempts[0]))
+        return Evaluation(None, f"no figure {name} ({_describe(first)})", _cause(first))
+
     if bound is None and criterion.factor is None:
         return Evaluation(None, f"{name} = {value:g}", Cause.MEASURED)
     if bound is None:
         return Evaluation(None, f"{name} = {value:g}, and the good end has none to compare with", Cause.NO_BOUND)
-    for scenario, found in metric_values(name, attempts).items():
+
+    for scenario, found in metric_values(name, results).items():
         if min(found) <= bound < max(found):
             span = f"from {min(found):g} to {max(found):g}, bound {bound:g}"
             return Evaluation(None, f"flaky: {scenario} measured {name} {span}", Cause.FLAKY)
     return Evaluation(value > bound, f"{name} = {value:g}, bound {bound:g}")
 
 
-def _by_outcome(criterion: Criterion, one: AttemptRecord) -> bool | None:
+def _by_outcome(criterion: Criterion, one: AttemptSummary) -> bool | None:
     if one.outcome.status not in RAN or not one.attempt:  # attempt 0: nothing could be installed or collected
         return None
     if one.outcome.status is Status.PASS or criterion.good_signature in _signatures(one):
@@ -206,24 +219,25 @@ def _by_outcome(criterion: Criterion, one: AttemptRecord) -> bool | None:
     return True if criterion.signature is None or criterion.signature in _signatures(one) else None
 
 
-def _signatures(one: AttemptRecord) -> tuple[str, ...]:
+def _signatures(one: AttemptSummary) -> tuple[str, ...]:
     rule = recognise(one.failure) if one.failure else None
     return (*((one.signature,) if one.signature else ()), *((rule.name,) if rule else ()))
 
 
-def _cause(one: AttemptRecord) -> Cause:
+def _cause(one: AttemptSummary) -> Cause:
     """Return why an attempt that decides nothing decides nothing."""
-    outcome = one.outcome
-    match outcome.reason:
-        case Reason.TIMEOUT:
-            return Cause.TIMEOUT
-        case Reason.GPU_BUSY:
-            return Cause.GPU_BUSY
-        case Reason.UNSOLVABLE | Reason.INSTALL_FAILED:
+    match one.outcome:
+        case Outcome(status=Status.UNAVAILABLE):
             return Cause.UNAVAILABLE
-    return Cause.OTHER_FAILURE if one.attempt and outcome.status is Status.FAIL else Cause.OTHER
+        case Outcome(reason=Reason.TIMEOUT):
+            return Cause.TIMEOUT
+        case Outcome(reason=Reason.GPU_BUSY):
+            return Cause.GPU_BUSY
+        case Outcome(status=Status.FAIL) if one.attempt:
+            return Cause.OTHER_FAILURE
+    return Cause.OTHER
 
 
-def _describe(one: AttemptRecord) -> str:
+def _describe(one: AttemptSummary) -> str:
     detail = one.detail or one.signature or ""
     return f"{one.scenario} {one.outcome}{': ' if detail else ''}{' '.join(detail.split())[:160]}"

@@ -19,15 +19,15 @@ from harness.matrix.schema import Matrix
 from harness.reporter import Reporter
 from harness.search.bisection import Answer, Search
 from harness.search.criterion import Cause, Criterion, Evaluation, bound_of, evaluate, failed_otherwise, whole_file
-from harness.search.prober import Prober, lock_cells
+from harness.search.prober import Prober, lock_cells, results_by_cell
 from harness.search.records import Ending, FailedEnd, SearchQuestion, SearchRecord, SearchResult, read_search
 from harness.session.begin import begin
 from harness.session.plan import Plan, read_scenarios
 from harness.session.resume import plan_again
 from harness.store.journal import Listener
-from harness.store.records import AttemptRecord, RunRecord
+from harness.store.records import RunRecord
 from harness.store.run_folder import RunFolder
-from harness.verdict.results import current
+from harness.verdict.result import ScenarioResult
 
 C = TypeVar("C", bound=Hashable)  # a candidate: a release, a commit, a set of changes
 R = TypeVar("R", bound=SearchResult)  # the result of a search
@@ -52,13 +52,13 @@ class Knowledge(Generic[C]):
 
     Attributes:
         evaluations: In the order of the probes.
-        attempts: Of those that were run.
+        results: Of those that were run.
         bound: The largest good value of the metric, if the criterion has one.
         find_fix: The last candidate is the good end.
     """
 
     evaluations: Mapping[C, Evaluation] = field(default_factory=dict)
-    attempts: Mapping[C, Sequence[AttemptRecord]] = field(default_factory=dict)
+    results: Mapping[C, Sequence[ScenarioResult]] = field(default_factory=dict)
     bound: float | None = None
     find_fix: bool = False
 
@@ -138,8 +138,8 @@ class Axis(ABC, Generic[C, R]):
         del candidates
         return {}
 
-    def bound(self, good: Sequence[AttemptRecord]) -> float | None:
-        """Return the largest good value of the metric, given the attempts at the good end."""
+    def bound(self, good: Sequence[ScenarioResult]) -> float | None:
+        """Return the largest good value of the metric, given the results at the good end."""
         return bound_of(self.question, good)
 
     def arrange(self, record: RunRecord) -> RunRecord:
@@ -192,15 +192,13 @@ class Driver(Generic[C, R]):
 
     def known(self) -> Knowledge[C]:
         """Return what the run folder knows by now."""
-        by_cell: dict[str, list[AttemptRecord]] = {}
-        for attempt in current(self.folder.attempts()):
-            by_cell.setdefault(attempt.cell, []).append(attempt)
-        attempts = {one: by_cell.get(self.axis.cell(one).id, []) for one in self._probed}
+        by_cell = results_by_cell(self.folder)
+        results = {one: by_cell.get(self.axis.cell(one).id, []) for one in self._probed}
         good = self.axis.ends[1 if self.axis.find_fix else 0]
-        bound = self.axis.bound(next((rows for one, rows in attempts.items() if one == good), ()))
-        found = {one: evaluate(self.axis.question, rows, bound) for one, rows in attempts.items()}
+        bound = self.axis.bound(next((found for one, found in results.items() if one == good), ()))
+        found = {one: evaluate(self.axis.question, each, bound) for one, each in results.items()}
         found |= {one: Evaluation(None, reason, Cause.NO_ENVIRONMENT) for one, reason in self._refused.items()}
-        return Knowledge(found, attempts, bound, self.axis.find_fix)
+        return Knowledge(found, results, bound, self.axis.find_fix)
 
     def _check_ends(self) -> SearchResult | None:
         """Probe the ends; return how the search stops if one is not what it was said to be."""
@@ -210,8 +208,8 @@ class Driver(Generic[C, R]):
         known = self.known()
         good, bad = self.axis.ends[:: -1 if self.axis.find_fix else 1]
         found: dict[C | None, Evaluation] = {end: known.evaluations[end] for end in (good, bad) if end is not None}
-        attempts = () if bad is None else known.attempts[bad]
-        return check_ends(self.axis.question, found.get(bad), found.get(good), attempts)
+        results = () if bad is None else known.results[bad]
+        return check_ends(self.axis.question, found.get(bad), found.get(good), results)
 
     def _narrow(self) -> SearchResult:
         step = self._next()
@@ -263,13 +261,14 @@ class Driver(Generic[C, R]):
             raise Interrupted
         known = self.known()
         for one in candidates:
-            found, rows = known.evaluations[one], known.attempts[one]
-            origin = f", known from {rows[0].part}" if rows and all(row.part for row in rows) else ""
+            found = known.evaluations[one]
+            parts = [each.part for result in known.results[one] for each in result.counted]
+            origin = f", known from {parts[0]}" if parts and all(parts) else ""
             self.report(f"{self.axis.name(one)}: {found.word} ({found.reason}){origin}")
 
 
 def check_ends(
-    criterion: Criterion, bad: Evaluation | None, good: Evaluation | None, attempts: Sequence[AttemptRecord]
+    criterion: Criterion, bad: Evaluation | None, good: Evaluation | None, results: Sequence[ScenarioResult]
 ) -> SearchResult | None:
     """Return how a search stops at its ends; None if it goes on.
 
@@ -287,11 +286,11 @@ def check_ends(
         criterion: What counts as bad.
         bad: The answer of the bad end; None if it was not run.
         good: The answer of the good end; None if it was not run.
-        attempts: Those at the bad end.
+        results: Those at the bad end.
     """
     no_bound = criterion.factor is not None and good is not None and good.bad is None
     if bad is not None and bad.bad is not True and not (bad.bad is None and no_bound):
-        other = failed_otherwise(criterion, bad, attempts)
+        other = failed_otherwise(criterion, bad, results)
         ending = Ending.NOT_REPRODUCED if bad.bad is False or other else Ending.INCONCLUSIVE
         swapped = bad.bad is False and good is not None and good.bad is True
         end = FailedEnd(side="bad", evaluation=bad, other_failure=other, swapped=swapped)

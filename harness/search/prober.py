@@ -17,9 +17,10 @@ from harness.session.context import Options
 from harness.session.plan import LOCK_JOBS, Plan, PlannedCell
 from harness.session.run import run_plan
 from harness.store.journal import Listener
-from harness.store.records import AttemptRecord, Reason, RunRecord
+from harness.store.records import Reason, RunRecord
 from harness.store.run_folder import RunFolder
-from harness.verdict.results import current
+from harness.verdict.result import ScenarioResult
+from harness.verdict.results import read_results
 
 Arrange = Callable[[RunRecord], RunRecord]
 
@@ -41,9 +42,9 @@ class Prober:
     options: Options
     reuse: bool = True
 
-    def attempts(self, cell: Cell) -> list[AttemptRecord]:
-        """Return the attempts of a cell that count, oldest first."""
-        return [one for one in current(self.folder.attempts()) if one.cell == cell.id]
+    def results(self, cell: Cell) -> list[ScenarioResult]:
+        """Return the results of a cell."""
+        return results_by_cell(self.folder).get(cell.id, [])
 
     def probed(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return those of the cells that have all their results."""
@@ -88,6 +89,14 @@ class Prober:
             and not (listed.get(cell.id) and all(ended[cell.id, one] >= repeat for one in listed[cell.id]))
         }
         return [cell for cell in cells if cell not in known or cell.id in short]
+
+
+def results_by_cell(folder: RunFolder) -> dict[str, list[ScenarioResult]]:
+    """Return cell (id) → its results."""
+    found: dict[str, list[ScenarioResult]] = {}
+    for one in read_results(folder).values():
+        found.setdefault(one.cell, []).append(one)
+    return found
 
 
 def lock_cells(cells: Sequence[Cell], cache_dir: CacheDir) -> tuple[PlannedCell, ...]:

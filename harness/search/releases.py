@@ -205,7 +205,7 @@ class Releases(Axis[str, ReleaseResult]):
         """Return the releases at the border, or those that are left."""
         if not self.question.scan:
             return self._result(known, stop, *self._left(known, stop))
-        scan = scan_releases(self.question, known.attempts, known.evaluations, known.bound)
+        scan = scan_releases(self.question, known.results, known.evaluations, known.bound)
         if stop.ending is Ending.INTERRUPTED:
             result = self._result(known, stop, *self._left(known, stop))
         else:

@@ -9,10 +9,10 @@ from itertools import pairwise
 from statistics import median
 
 from harness.search.criterion import Cause, Evaluation, bound_of, metric_values
+from harness.search.prober import results_by_cell
 from harness.search.records import Ending, ReleaseChange, ReleaseQuestion, ReleaseResult, SearchRecord
-from harness.store.records import AttemptRecord
 from harness.store.run_folder import RunFolder
-from harness.verdict.results import current
+from harness.verdict.result import ScenarioResult
 from harness.verdict.statistics import Spread, moved, spread, steps
 
 NOT_RUN = Evaluation(None, "not run yet", Cause.NO_RESULT)
@@ -62,13 +62,13 @@ class ScanEnd:
 
 def scan_releases(
     question: ReleaseQuestion,
-    attempts: Mapping[str, Sequence[AttemptRecord]],
+    results: Mapping[str, Sequence[ScenarioResult]],
     evaluations: Mapping[str, Evaluation],
     bound: float | None,
 ) -> Scan:
     """Return all releases with their changes; a release that was not run yet is undecided."""
     points = tuple(
-        Point(release, evaluations.get(release, NOT_RUN), _figure(question.metric, attempts.get(release, ())))
+        Point(release, evaluations.get(release, NOT_RUN), _figure(question.metric, results.get(release, ())))
         for release in question.releases
     )
     turns = tuple(
@@ -87,11 +87,9 @@ def read_scan(folder: RunFolder, search: SearchRecord) -> Scan | None:
     if not isinstance(question, ReleaseQuestion) or not isinstance(result, ReleaseResult) or not question.scan:
         return None
     releases = {cell.id: cell.labels.get(question.package, "") for cell in folder.read_record().cells}
-    attempts: dict[str, list[AttemptRecord]] = {}
-    for one in current(folder.attempts()):
-        attempts.setdefault(releases.get(one.cell, ""), []).append(one)
-    bound = bound_of(question, attempts.get(question.good, ()))
-    return scan_releases(question, attempts, result.releases, bound)
+    results = {releases.get(cell, ""): found for cell, found in results_by_cell(folder).items()}
+    bound = bound_of(question, results.get(question.good, ()))
+    return scan_releases(question, results, result.releases, bound)
 
 
 def conclude_scan(scan: Scan) -> ScanEnd:
@@ -140,9 +138,9 @@ def change_points(answers: Sequence[bool | None]) -> tuple[ChangePoint, ...]:
     return tuple(ChangePoint(before, after, now) for (before, was), (after, now) in pairs if was is not now)
 
 
-def _figure(name: str | None, attempts: Sequence[AttemptRecord]) -> Spread | None:
+def _figure(name: str | None, results: Sequence[ScenarioResult]) -> Spread | None:
     """Return the figure of a release: that of its scenario with the largest median."""
-    values = metric_values(name, attempts).values() if name else ()
+    values = metric_values(name, results).values() if name else ()
     return spread(max(values, key=median)) if values else None
 
 

@@ -128,12 +128,16 @@ class ScenarioResult:
         return outcome_text(self.outcomes)
 
     @property
+    def counted(self) -> tuple[AttemptSummary, ...]:
+        """Return the attempts that count (:func:`counting`)."""
+        return tuple(self.attempts[index] for index in counting([one.outcome for one in self.attempts]))
+
+    @property
     def decisive(self) -> AttemptSummary | None:
         """Return the attempt whose details are shown: of those that count the last red one, else the last."""
-        if not self.attempts:
+        if not self.counted:
             return None
-        counted = [self.attempts[index] for index in counting([one.outcome for one in self.attempts])]
-        return [*counted, *(one for one in counted if one.outcome.status in RED)][-1]
+        return [*self.counted, *(one for one in self.counted if one.outcome.status in RED)][-1]
 
     @property
     def figures(self) -> dict[str, Spread]:

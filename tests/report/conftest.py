@@ -25,6 +25,7 @@ from harness.store.records import (
     ScenarioInfo,
 )
 from tests.contexts import build
+from tests.results import results_of_attempts
 
 START = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 GIB = 1024**3
@@ -275,12 +276,12 @@ def scan(values, bound=None, answers=None):
     question = ReleaseQuestion(metric=metric, limit=bound and int(bound * GIB), **fields)
     bad = answers or [None if value is None or bound is None else value > bound for value in values]
     judged = {one: Evaluation(answer, f"<{answer}> & so on") for one, answer in zip(releases, bad, strict=True)}
-    attempts = {
-        one: [attempt(CELLS[0], "s::t", figures={"cuda_reserved.load": value * GIB})]
+    results = {
+        one: results_of_attempts([attempt(CELLS[0], "s::t", figures={"cuda_reserved.load": value * GIB})])
         for one, value in zip(releases, values or (), strict=False)
         if value is not None
     }
-    return scan_releases(question, attempts, judged, bound and bound * GIB)
+    return scan_releases(question, results, judged, bound and bound * GIB)
 
 
 @pytest.fixture(scope="session")

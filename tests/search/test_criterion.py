@@ -17,6 +17,7 @@ from harness.search.criterion import (
 )
 from harness.search.records import ReleaseQuestion
 from harness.store.records import AttemptRecord, Failure, Outcome, ScenarioInfo
+from tests.results import results_of_attempts
 
 PLAIN = ReleaseQuestion(package="p", releases=("1", "2"), scenario="s.py::t", matrix="m")
 SIGNED = PLAIN.model_copy(update={"signature": "ValueError: no"})
@@ -37,8 +38,8 @@ def row(outcome, number=1, **more):
         ([], Cause.NO_RESULT),
         ([row("miss:run:interrupted")], Cause.NO_RESULT),
         ([row("pass:check"), row("fail:run:exception", 2, signature="ValueError: no")], Cause.FLAKY),
-        ([row("fail:resolve:unsolvable", 0, scenario="*")], Cause.UNAVAILABLE),
-        ([row("fail:install:install_failed", 0, scenario="*")], Cause.UNAVAILABLE),
+        ([row("unavailable:resolve:unsolvable", 0, scenario="*")], Cause.UNAVAILABLE),
+        ([row("unavailable:install:install_failed", 0, scenario="*")], Cause.UNAVAILABLE),
         ([row("fail:run:timeout")], Cause.TIMEOUT),
         ([row("error:run:gpu_busy")], Cause.GPU_BUSY),
         ([row("fail:run:exception", signature="TypeError: other, by flaky: a timeout")], Cause.OTHER_FAILURE),
@@ -47,7 +48,7 @@ def row(outcome, number=1, **more):
     ],
 )
 def test_an_undecided_release_has_a_typed_cause(attempts, cause):
-    assert evaluate(SIGNED, attempts).cause is cause
+    assert evaluate(SIGNED, results_of_attempts(attempts)).cause is cause
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_an_undecided_release_has_a_typed_cause(attempts, cause):
     ],
 )
 def test_so_has_one_that_a_metric_does_not_decide(criterion, attempts, bound, cause):
-    assert evaluate(criterion, attempts, bound).cause is cause
+    assert evaluate(criterion, results_of_attempts(attempts), bound).cause is cause
 
 
 @pytest.mark.parametrize(
@@ -78,8 +79,11 @@ def test_so_has_one_that_a_metric_does_not_decide(criterion, attempts, bound, ca
         (PLAIN, [row("skip:run:not_applicable")], None),
         (PLAIN, [row("pass:check"), row("skip:run:not_applicable", scenario="s::t[b]")], None),
         (PLAIN, [row("error:run:gpu_busy")], None),
-        (PLAIN, [row("fail:resolve:unsolvable", 0, scenario="*")], None),
-        (PLAIN, [row("fail:install:install_failed", 0, scenario="*")], None),
+        (PLAIN, [row("error:run:gpu_busy"), row("pass:check", 2)], False),
+        (PLAIN, [row("pass:check"), row("miss:run:interrupted", scenario="s::u")], None),
+        (PLAIN, [row("fail:run:oom"), row("miss:run:interrupted", scenario="s::u")], True),
+        (PLAIN, [row("unavailable:resolve:unsolvable", 0, scenario="*")], None),
+        (PLAIN, [row("unavailable:install:install_failed", 0, scenario="*")], None),
         (PLAIN, [row("pass:check"), row("fail:run:exception", 2)], None),
         (PLAIN, [row("miss:run:interrupted"), row("pass:check", 2)], False),
         (PLAIN, [row("miss:run:interrupted")], None),
@@ -98,7 +102,7 @@ def test_so_has_one_that_a_metric_does_not_decide(criterion, attempts, bound, ca
     ],
 )
 def test_a_release_is_bad_good_or_cannot_be_told(question, attempts, bad):
-    found = evaluate(question, attempts, bound=30)
+    found = evaluate(question, results_of_attempts(attempts), bound=30)
     assert found.bad is bad
     assert found.reason
 
@@ -111,17 +115,18 @@ def test_a_failure_goes_by_the_name_of_its_rule_too():
     )
     attempt = row("fail:run:exception", signature="whatever", failure=failure)
     named = PLAIN.model_copy(update={"signature": "bnb-params4bit-hf-init"})
-    assert evaluate(named, [attempt]).bad is True
+    assert evaluate(named, results_of_attempts([attempt])).bad is True
 
 
 def test_the_reason_names_what_is_measured_when_the_metric_is_not():
-    said = evaluate(METRIC, [row("pass:check", figures={"x.b": 1, "x.a": 1})], 30).reason
+    said = evaluate(METRIC, results_of_attempts([row("pass:check", figures={"x.b": 1, "x.a": 1})]), 30).reason
     assert said == "no figure x.share; there are x.a, x.b"
 
 
 def test_a_figure_is_the_median_of_a_scenario_and_the_largest_of_several():
     rows = [row("pass:check", number, figures={"x.share": value}) for number, value in enumerate((1, 9, 2))]
-    assert metric_value("x.share", [*rows, row("pass:check", scenario="s::u", figures={"x.share": 1})]) == 2
+    rows.append(row("pass:check", scenario="s::u", figures={"x.share": 1}))
+    assert metric_value("x.share", results_of_attempts(rows)) == 2
     assert metric_value("x.share", []) is None
 
 
@@ -166,13 +171,16 @@ def test_one_test_needs_no_word():
     assert whole_file("my_case.py::TestAll::test_0", several(1), Criterion()) == ()
 
 
-def test_failing_otherwise_needs_a_signature_and_a_failure_of_its_own():
-    undecided = Evaluation(None, "fail")
-    assert failed_otherwise(SIGNED, undecided, [row("fail:run:exception")])
-    assert not failed_otherwise(PLAIN, undecided, [row("fail:run:exception")])
-    assert not failed_otherwise(SIGNED, Evaluation(False, "it passes"), [row("fail:run:exception")])
-    assert not failed_otherwise(SIGNED, undecided, [row("skip:run:no_gpu")])
-    assert not failed_otherwise(SIGNED, undecided, [row("fail:run:timeout")])
-    assert not failed_otherwise(
-        SIGNED, Evaluation(None, "flaky: s::t gave pass, fail", Cause.FLAKY), [row("fail:run:exception")]
-    )
+@pytest.mark.parametrize(
+    ("criterion", "evaluation", "outcome", "otherwise"),
+    [
+        (SIGNED, Evaluation(None, "fail"), "fail:run:exception", True),
+        (PLAIN, Evaluation(None, "fail"), "fail:run:exception", False),
+        (SIGNED, Evaluation(False, "it passes"), "fail:run:exception", False),
+        (SIGNED, Evaluation(None, "fail"), "skip:run:no_gpu", False),
+        (SIGNED, Evaluation(None, "fail"), "fail:run:timeout", False),
+        (SIGNED, Evaluation(None, "flaky: s::t gave pass, fail", Cause.FLAKY), "fail:run:exception", False),
+    ],
+)
+def test_failing_otherwise_needs_a_signature_and_a_failure_of_its_own(criterion, evaluation, outcome, otherwise):
+    assert failed_otherwise(criterion, evaluation, results_of_attempts([row(outcome)])) is otherwise

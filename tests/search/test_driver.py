@@ -29,6 +29,7 @@ from harness.session.plan import Plan
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
 from harness.store.run_folder import RunFolder
+from tests.results import results_of_attempts
 
 FROZEN = Path(__file__).parent / "frozen"
 BASE = Cell("3.11", (Pin("p", "0", "p==0"),), axes=("p",))
@@ -305,7 +306,7 @@ ANY, FACTOR, NAMED = Criterion(), Criterion(metric="x", factor=1.5), Criterion(s
     ],
 )
 def test_not_reproduced_needs_a_bad_end_that_is_decided(asked, bad, good, otherwise, ended):
-    found = check_ends(asked, bad, good, [failure()] if otherwise else [])
+    found = check_ends(asked, bad, good, results_of_attempts([failure()] if otherwise else []))
     assert (found and (found.ending, found.failed_end.side)) == ended
     if found is not None:
         assert found.failed_end.evaluation is (bad if found.failed_end.side == "bad" else good)

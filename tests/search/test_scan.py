@@ -11,6 +11,7 @@ from harness.search.criterion import Evaluation
 from harness.search.records import Ending, ReleaseQuestion
 from harness.search.scan import ChangePoint, change_points, conclude_scan, scan_releases
 from harness.store.records import AttemptRecord
+from tests.results import results_of_attempts
 
 WORDS = {"g": False, "b": True, "?": None}
 MIB = 2**20
@@ -36,7 +37,8 @@ def scan(answers, figures=None, **more):
         release: [attempt(value * MIB, number) for number, value in enumerate(values, 1) if value is not None]
         for release, values in zip(releases, several, strict=False)
     }
-    return scan_releases(asked, rows, judged, None)
+    results = {release: results_of_attempts(found) for release, found in rows.items()}
+    return scan_releases(asked, results, judged, None)
 
 
 def test_every_change_is_named_with_what_lies_between():
