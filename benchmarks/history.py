@@ -231,8 +231,8 @@ def _load_a_line(reports: Path) -> None:
     from harness.history.query import History  # a line of an index that is up to date
 
     history = History(reports)
-    nights = history.line("transformers=latest accelerate=1.13.0", "load_4bit::test_case_0")
-    if not [figures for night in nights if (figures := dict(night.figures))]:
+    results = history.series("transformers=latest accelerate=1.13.0", "load_4bit::test_case_0")
+    if not [figures for one in results if (figures := dict(one.figures))]:
         raise SystemExit("the line is empty")
 
 
@@ -240,7 +240,7 @@ def _write_the_page(reports: Path) -> None:
     from harness.history.trend import trend
     from harness.report.history_html import page, render
 
-    trends = [trend(track, nights) for track, nights in open_history(reports)[0].tracks()]
+    trends = [trend(key, results) for key, results in open_history(reports)[0].all_results()]
     (reports / "history.html").write_text(render(page(trends, "season")), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""``harness history``: what every scenario did in every cell-line over the nights; its page, its table, its logs."""
+"""``harness history``: results and metrics over runs, as text, HTML page or table; removal of old logs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from rich.console import Console
 
 from harness.cli.arguments import add_json, add_reports, age
 from harness.errors import ConfigError, ExitCode, NothingSelectedError
-from harness.history.query import History, Refreshed, Track, open_history
-from harness.history.retention import Trimmed, trim
+from harness.history.index import Refresh
+from harness.history.query import History, SeriesKey, open_history
+from harness.history.retention import TrimResult, trim
 from harness.history.trend import Trend, trend
 from harness.matrix.paths import nearest, short_path
 from harness.redact.text import redact
@@ -26,8 +27,13 @@ from harness.verdict.figures import human_bytes
 from harness.verdict.signature import recognise
 
 ACTIONS = ("html", "export", "trim")
-OWN = {"output": ("html", "export"), "older_than": ("trim",), "dry_run": ("trim",), "all_logs": ("trim",)}
-SELECTION = ("line", "matrix", "gpu", "since")
+ACTION_OPTIONS = {  # option → the actions that take it
+    "output": ("html", "export"),
+    "older_than": ("trim",),
+    "dry_run": ("trim",),
+    "all_logs": ("trim",),
+}
+FILTERS = ("line", "matrix", "gpu", "since")
 DESCRIPTION = """\
 harness history [SCENARIO]             show outcomes, streaks and metrics on the terminal
 harness history html [SCENARIO]        write one HTML file with trend charts
@@ -68,84 +74,85 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def day(text: str) -> datetime:
-    """Read a day as its beginning in UTC."""
+    """Parse a date or time; a date is its beginning, and times without an offset are in UTC."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text} is not a day (for example 2026-01-31)") from error
+        raise argparse.ArgumentTypeError(f"{text} is not a date (for example 2026-01-31)") from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def history(options: argparse.Namespace) -> ExitCode:
-    """Bring the index up to date and do what was asked."""
+    """Update the index and perform the action."""
     action, scenario = _words(options)
     if action == "trim":
         return _trim(options)
     found, refreshed = open_history(options.reports, rebuild=options.rebuild)
-    _tell(refreshed, options)
+    _print_notes(refreshed)
     if action == "export":
         return _export(found, options)
-    tracks = _selected(found, scenario, options)
+    keys = _selected(found, scenario, options)
     names = {key: rule.name for key, failure in found.failures().items() if (rule := recognise(failure))}
     trends = [
-        trend(track, nights, lambda signature: names.get(signature, signature))
-        for track, nights in found.tracks(tracks, since=options.since)
+        trend(key, results, lambda signature: names.get(signature, signature))
+        for key, results in found.all_results(keys, since=options.since)
     ]
     if not trends:
-        raise NothingSelectedError(f"no night since {options.since:%Y-%m-%d} below {options.reports}")
-    trends.sort(key=lambda each: (each.track.matrix, each.track.scenario, each.track))
+        raise NothingSelectedError(f"no run since {options.since:%Y-%m-%d} below {options.reports}")
+    trends.sort(key=lambda each: (each.key.matrix, each.key.scenario, each.key))
     return _page(trends, scenario, options) if action == "html" else _show(trends, options)
 
 
 def _words(options: argparse.Namespace) -> tuple[str, str]:
+    """Return the action and the scenario, each empty if not given, and check that the options fit the action."""
     words = list(options.words)
     action = words.pop(0) if words and words[0] in ACTIONS else ""
     if len(words) > 1:
         raise ConfigError(f"history takes one SCENARIO, not {' and '.join(words)}")
-    for name, actions in OWN.items():
+    for name, actions in ACTION_OPTIONS.items():
         if getattr(options, name) and action not in actions:
-            raise ConfigError(f"--{name.replace('_', '-')} goes with harness history {' or '.join(actions)}")
+            raise ConfigError(f"--{name.replace('_', '-')} is an option of harness history {' and '.join(actions)}")
     if action in {"export", "trim"}:
-        given = [name for name in SELECTION if getattr(options, name) is not None] + words
+        given = [f"--{name}" for name in FILTERS if getattr(options, name) is not None] + words
         if given:
-            raise ConfigError(f"harness history {action} takes everything there is: leave {', '.join(given)} out")
+            raise ConfigError(f"harness history {action} applies to all runs: omit {', '.join(given)}")
     return action, words[0] if words else ""
 
 
-def _tell(refreshed: Refreshed, options: argparse.Namespace) -> None:
-    """Say what a person should know about the index, beside the answer and never in it."""
+def _print_notes(refreshed: Refresh) -> None:
+    """Print notes about the index to standard error."""
     console = Console(stderr=True)
     for note in refreshed.notes:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _selected(found: History, scenario: str, options: argparse.Namespace) -> list[Track]:
-    """Return the tracks that fit; ``--gpu ''`` means the machines without one."""
-    everything = found.lines()
-    if not everything:
+def _selected(found: History, scenario: str, options: argparse.Namespace) -> list[SeriesKey]:
+    every = found.all_keys()
+    if not every:
         raise NothingSelectedError(f"there is no run below {options.reports}")
-    chosen = [track for track in everything if _fits(track, scenario, options)]
+    chosen = [key for key in every if _matches(key, scenario, options)]
     if not chosen:
-        names = {track.scenario for track in everything}
+        names = {key.scenario for key in every}
         near = None if any(scenario in name for name in names) else nearest(scenario, _short_names(names))
         hint = f"; the nearest scenario is {near}" if near else ""
-        raise NothingSelectedError(f"none of the {len(everything)} series below {options.reports} is selected{hint}")
+        raise NothingSelectedError(f"none of the {len(every)} series below {options.reports} is selected{hint}")
     return chosen
 
 
 def _short_names(scenarios: Iterable[str]) -> set[str]:
-    """Return the names by which a person may call scenarios: id, test with parameters, test function."""
+    """Return ids, tests with parameters and test functions of scenarios."""
     tests = {name.partition("::")[2] or name for name in scenarios}
     return {*scenarios, *tests, *(test.partition("[")[0] for test in tests)}
 
 
-def _fits(track: Track, scenario: str, options: argparse.Namespace) -> bool:
+def _matches(key: SeriesKey, scenario: str, options: argparse.Namespace) -> bool:
+    """Return whether a series is selected; ``--gpu ''`` selects those without a GPU."""
     gpu = options.gpu
     return (
-        scenario in track.scenario
-        and (options.line or "") in track.line
-        and options.matrix in {None, track.matrix}
-        and (gpu is None or (gpu.lower() in track.gpu.lower() if gpu else not track.gpu))
+        scenario in key.scenario
+        and (options.line or "") in key.series
+        and options.matrix in {None, key.matrix}
+        and (gpu is None or (gpu.lower() in key.gpu.lower() if gpu else not key.gpu))
     )
 
 
@@ -159,15 +166,16 @@ def _show(trends: list[Trend], options: argparse.Namespace) -> ExitCode:
 
 def _page(trends: list[Trend], scenario: str, options: argparse.Namespace) -> ExitCode:
     output = options.output or options.reports / "history.html"
-    matrices = sorted({each.track.matrix for each in trends})
+    matrices = sorted({each.key.matrix for each in trends})
     title = " · ".join(filter(None, [", ".join(matrices), scenario, options.line or ""]))
-    _write(output, render(page(trends, title, _hiding(trends, options.reports))))
-    return _said({"html": output}, options)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_text(output, render(page(trends, title, _redaction(trends, options.reports))))
+    return _print_written({"html": output}, options)
 
 
-def _hiding(trends: list[Trend], reports: Path) -> Callable[[str], str]:
-    """Return what hides this machine's paths and names, as the newest run knows them."""
-    newest = max((each.nights[-1] for each in trends), key=lambda night: night.started)
+def _redaction(trends: list[Trend], reports: Path) -> Callable[[str], str]:
+    """Return a function that redacts what is private about the newest run and this machine."""
+    newest = max((each.results[-1] for each in trends), key=lambda one: one.started)
     folder = find_run(str(reports / newest.run), reports)
     private = private_of(folder.read_record(), folder.path)
     return lambda text: redact(text, private)
@@ -182,7 +190,7 @@ def _export(found: History, options: argparse.Namespace) -> ExitCode:
         write_text(options.output, frame.to_csv(index=False))
     else:
         write_bytes(options.output, frame.to_parquet(index=False))
-    return _said({"table": options.output, "rows": len(frame)}, options)
+    return _print_written({"table": options.output, "rows": len(frame)}, options)
 
 
 def _trim(options: argparse.Namespace) -> ExitCode:
@@ -193,23 +201,18 @@ def _trim(options: argparse.Namespace) -> ExitCode:
     if options.json:
         print(json.dumps({"runs": done.runs, "files": done.files, "bytes": done.bytes, "kept_bytes": done.kept_bytes}))
     else:
-        Console(highlight=False).print(_sentence(done, dry=options.dry_run), soft_wrap=True)
+        Console(highlight=False).print(_trim_sentence(done, dry_run=options.dry_run), soft_wrap=True)
     return ExitCode.COMPLETE
 
 
-def _sentence(done: Trimmed, *, dry: bool) -> str:
-    what = f"{done.files} log{'' if done.files == 1 else 's'} of {done.runs} run{'' if done.runs == 1 else 's'}"
-    verb = "would be removed" if dry else "removed"
-    return f"{what}, {human_bytes(done.bytes)}, {verb}; {human_bytes(done.kept_bytes)} of logs stay"
+def _trim_sentence(done: TrimResult, *, dry_run: bool) -> str:
+    logs = f"{done.files} log{'' if done.files == 1 else 's'} of {done.runs} run{'' if done.runs == 1 else 's'}"
+    verb = "would be removed" if dry_run else "removed"
+    return f"{logs} ({human_bytes(done.bytes)}) {verb}, {human_bytes(done.kept_bytes)} of logs kept"
 
 
-def _write(output: Path, text: str) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_text(output, text)
-
-
-def _said(facts: dict[str, Path | int], options: argparse.Namespace) -> ExitCode:
-    """Say where the file lies."""
+def _print_written(facts: dict[str, Path | int], options: argparse.Namespace) -> ExitCode:
+    """Print what was written, by name."""
     if options.json:
         print(json.dumps({name: str(fact) if isinstance(fact, Path) else fact for name, fact in facts.items()}))
         return ExitCode.COMPLETE

@@ -1,135 +1,195 @@
-"""What every scenario did in every cell-line over the nights, read from an index that can be deleted at any time."""
+"""Read the history: the results of each series over all runs."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ConfigError
-from harness.history.index import Refreshed, refresh
-from harness.history.model import Figures, Measured, Night, Track, pack
-from harness.history.schema import FILE, from_microseconds, open_database, to_microseconds, without_collector
+from harness.history.index import (
+    FILE,
+    PART_RUNS,
+    Figures,
+    Refresh,
+    from_microseconds,
+    open_index,
+    paused_gc,
+    refresh,
+    to_microseconds,
+)
 from harness.store.records import Failure, Outcome
+from harness.verdict.statistics import Spread
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Figures", "History", "Measured", "Night", "Refreshed", "Track", "open_history", "pack", "refresh"]
-
-# A run that a merged one was made of is in there already.
-OF_A_PART = "SELECT runs.id FROM runs JOIN parts ON parts.part = runs.name"
-TRACKS = f"""
-SELECT lines.matrix, lines.line, scenarios.name, lines.gpu
-FROM (SELECT DISTINCT line, scenario FROM boxes WHERE run NOT IN ({OF_A_PART})) AS boxes
-JOIN lines ON lines.id = boxes.line JOIN scenarios ON scenarios.id = boxes.scenario
-"""  # noqa: S608  # one sentence of this module
-MODELS = "SELECT matrix, gpu FROM lines WHERE line = ?"
-NIGHTS = f"""
-SELECT runs.name, boxes.started, cells.name, locks.versions, locks.built, outcomes.words,
-    signatures.name, shapes.names, boxes.medians, boxes.spreads
-FROM boxes JOIN runs ON runs.id = boxes.run JOIN cells ON cells.id = boxes.cell JOIN locks ON locks.id = boxes.lock
-JOIN outcomes ON outcomes.id = boxes.outcomes JOIN signatures ON signatures.id = boxes.signature
-JOIN shapes ON shapes.id = boxes.shape
-WHERE boxes.line = (SELECT id FROM lines WHERE matrix = ? AND line = ? AND gpu = ?)
-    AND boxes.scenario = (SELECT id FROM scenarios WHERE name = ?)
-    AND boxes.started >= ? AND boxes.run NOT IN ({OF_A_PART})
-ORDER BY boxes.started, runs.name
+KEYS = f"""
+SELECT series.matrix, series.name, scenarios.name, series.gpu
+FROM (SELECT DISTINCT series, scenario FROM results WHERE run NOT IN ({PART_RUNS})) AS results
+JOIN series ON series.id = results.series JOIN scenarios ON scenarios.id = results.scenario
+"""  # noqa: S608  # a constant of the index
+RESULTS = f"""
+SELECT runs.name, results.started, cells.name, locks.versions, locks.built, outcomes.text,
+    signatures.name, figures.names, results.medians, results.spreads
+FROM results JOIN runs ON runs.id = results.run JOIN cells ON cells.id = results.cell
+JOIN locks ON locks.id = results.lock JOIN outcomes ON outcomes.id = results.outcomes
+JOIN signatures ON signatures.id = results.signature JOIN figures ON figures.id = results.figures
+WHERE results.series = (SELECT id FROM series WHERE matrix = ? AND name = ? AND gpu = ?)
+    AND results.scenario = (SELECT id FROM scenarios WHERE name = ?)
+    AND results.started >= ? AND results.run NOT IN ({PART_RUNS})
+ORDER BY results.started, runs.name
 """  # noqa: S608
+
+
+@dataclass(frozen=True, order=True)
+class SeriesKey:
+    """The key of a series in the history: one scenario in one cell series of one matrix, on one GPU model."""
+
+    matrix: str
+    series: str  # of the cell: ``transformers=latest accelerate=1.13.0``
+    scenario: str
+    gpu: str = ""  # the model; empty without a GPU
+
+    def __str__(self) -> str:
+        """Return the key for display."""
+        return f"{self.scenario} · {self.label}"
+
+    @property
+    def label(self) -> str:
+        """Return the cell series and the GPU model for display."""
+        return self.series + (f" · {self.gpu}" if self.gpu else "")
+
+
+@dataclass(frozen=True)
+class SeriesResult:
+    """The result of one series in one run.
+
+    Attributes:
+        run: the name of the run folder.
+        started: the start of the run, or of the part of a merged run.
+        key: the series.
+        cell: the id of the cell.
+        versions: package → version of the whole lock as installed, and ``python``.
+        outcomes: one per attempt, in their order; empty if the result is missing.
+        signature: that of the last failed attempt, or its outcome without one; empty if no attempt failed.
+        figures: name → value in its own unit; ``seconds`` is the duration of the attempts.
+        built: package → commit or folder (``git@1a2b3c4d``) of each package that was built from one.
+    """
+
+    run: str
+    started: datetime
+    key: SeriesKey
+    cell: str
+    versions: Mapping[str, str]
+    outcomes: tuple[Outcome, ...]
+    signature: str
+    figures: Mapping[str, Spread]
+    built: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exact_versions(self) -> Mapping[str, str]:
+        """Return the versions, with the commit or folder of each built package."""
+        return {**self.versions, **self.built}
 
 
 @dataclass(frozen=True)
 class History:
-    """The index below one folder of runs, as it stood when it was opened."""
+    """The history of the runs below one folder. A damaged index is rebuilt when a query finds the damage."""
 
     reports: Path
 
-    def lines(self) -> list[Track]:
-        """Return everything that is followed, sorted."""
-        return sorted(Track(*row) for row in self._rows(TRACKS))
+    def all_keys(self) -> list[SeriesKey]:
+        """Return the keys of all series, sorted."""
+        return sorted(SeriesKey(*row) for row in self._rows(KEYS))
 
-    def line(
+    def series(
         self,
-        line: str,
+        series: str,
         scenario: str,
         gpu: str | None = None,
         *,
         matrix: str | None = None,
         since: datetime | None = None,
-    ) -> list[Night]:
-        """Return the nights of one scenario in one cell-line, oldest first; none where nobody knows it.
+    ) -> list[SeriesResult]:
+        """Return the results of one series, oldest first; empty if there is no such series.
+
+        ``gpu`` and ``matrix`` may be omitted if the series has only one.
 
         Raises:
-            ConfigError: it is there on several models of GPU, or in several matrices, and none was named.
+            ConfigError: several GPU models or matrices match.
         """
-        known = [Track(found, line, scenario, model) for found, model in self._rows(MODELS, line)]
-        asked = [track for track in known if matrix in {None, track.matrix} and gpu in {None, track.gpu}]
-        found = [nights for track in asked if (nights := self.nights(track, since=since))]
+        known = self._rows("SELECT matrix, gpu FROM series WHERE name = ?", series)
+        keys = [
+            SeriesKey(own_matrix, series, scenario, own_gpu)
+            for own_matrix, own_gpu in known
+            if matrix in {None, own_matrix} and gpu in {None, own_gpu}
+        ]
+        found = [(key, results) for key in keys if (results := self.results(key, since=since))]
         if len(found) > 1:
-            names = [f"{nights[0].matrix} on {nights[0].gpu or 'no GPU'}" for nights in found]
-            raise ConfigError(f"{scenario} with {line} has several histories, never mixed: {', '.join(names)}")
-        return found[0] if found else []
+            names = ", ".join(f"{key.matrix} on {key.gpu or 'no GPU'}" for key, _ in found)
+            raise ConfigError(f"{scenario} in {series} has several series: {names}; choose a matrix and a GPU")
+        return found[0][1] if found else []
 
-    def nights(self, track: Track, *, since: datetime | None = None) -> list[Night]:
-        """Return the nights of one track, oldest first, from a moment on."""
-        return [_night(track, row) for row in self._rows(NIGHTS, *_place(track, since))]
+    def results(self, key: SeriesKey, *, since: datetime | None = None) -> list[SeriesResult]:
+        """Return the results of a series, oldest first."""
+        return [_result(key, row) for row in self._rows(RESULTS, *_parameters(key, since))]
 
-    def tracks(
-        self, tracks: Sequence[Track] | None = None, *, since: datetime | None = None
-    ) -> Iterator[tuple[Track, list[Night]]]:
-        """Yield tracks, all or those named, one after the other with their nights, those without any left out."""
-        wanted = self.lines() if tracks is None else tracks
-        with open_database(self.reports / FILE) as connection:
-            for track in wanted:
+    def all_results(
+        self, keys: Sequence[SeriesKey] | None = None, *, since: datetime | None = None
+    ) -> Iterator[tuple[SeriesKey, list[SeriesResult]]]:
+        """Yield each series with its results, oldest first; series without results are omitted."""
+        wanted = self.all_keys() if keys is None else keys
+        with open_index(self.reports / FILE) as connection:
+            for key in wanted:
                 try:
-                    rows = connection.execute(NIGHTS, _place(track, since)).fetchall()
-                    nights = [_night(track, row) for row in rows]
-                except sqlite3.DatabaseError:  # damaged where nobody has read before
-                    nights = self.nights(track, since=since)
-                if nights:
-                    yield track, nights
+                    rows = connection.execute(RESULTS, _parameters(key, since)).fetchall()
+                    results = [_result(key, row) for row in rows]
+                except sqlite3.DatabaseError:  # damage in a page that was not read before
+                    results = self.results(key, since=since)
+                if results:
+                    yield key, results
 
     def failures(self) -> dict[str, Failure]:
-        """Return signature → one exception that has it, for the rules that name failures."""
+        """Return signature → one failure that has it, to be matched with the signature rules."""
         rows = self._rows("SELECT name, failure FROM signatures WHERE failure IS NOT NULL")
         return {name: Failure.model_validate_json(text) for name, text in rows}
 
     def table(self) -> pd.DataFrame:
-        """Return one row a night; :mod:`harness.history.table` has the columns."""
-        from harness.history.table import table  # pandas is needed for nothing else here
+        """Return one row per result; :func:`harness.history.table.table` lists the columns."""
+        from harness.history.table import table  # imports pandas
 
-        with without_collector():
+        with paused_gc():
             try:
-                with open_database(self.reports / FILE) as connection:
+                with open_index(self.reports / FILE) as connection:
                     return table(connection)
             except sqlite3.DatabaseError:
                 refresh(self.reports, rebuild=True)
-                with open_database(self.reports / FILE) as connection:
+                with open_index(self.reports / FILE) as connection:
                     return table(connection)
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask the index; one that turns out to be damaged is made anew and asked again."""
         try:
-            return self._ask(query, values)
+            return self._query(query, values)
         except sqlite3.DatabaseError:
             refresh(self.reports, rebuild=True)
-            return self._ask(query, values)
+            return self._query(query, values)
 
-    def _ask(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        with open_database(self.reports / FILE) as connection:
+    def _query(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        with open_index(self.reports / FILE) as connection:
             return connection.execute(query, tuple(values)).fetchall()
 
 
-def open_history(reports: Path, *, rebuild: bool = False) -> tuple[History, Refreshed]:
-    """Bring the index up to date and open it.
+def open_history(reports: Path, *, rebuild: bool = False) -> tuple[History, Refresh]:
+    """Update the index and return the history of the runs below ``reports``.
 
     Raises:
-        ConfigError: there is no such folder.
+        ConfigError: ``reports`` is not a folder.
         InfrastructureError: the index cannot be written.
     """
     done = refresh(reports, rebuild=rebuild)
@@ -142,32 +202,30 @@ def _versions(text: str) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=4096)
-def _places(names: str) -> Mapping[str, int]:
-    return {name: place for place, name in enumerate(names.split("\n"))} if names else {}
+def _positions(names: str) -> Mapping[str, int]:
+    return {name: position for position, name in enumerate(names.split("\n"))} if names else {}
 
 
 @lru_cache(maxsize=4096)
-def _outcomes(words: str) -> tuple[Outcome, ...]:
-    return tuple(Outcome.parse(word) for word in words.split())
+def _outcomes(text: str) -> tuple[Outcome, ...]:
+    return tuple(Outcome.parse(one) for one in text.split())
 
 
-def _place(track: Track, since: datetime | None) -> tuple[object, ...]:
-    return track.matrix, track.line, track.gpu, track.scenario, to_microseconds(since) if since else 0
+def _parameters(key: SeriesKey, since: datetime | None) -> tuple[object, ...]:
+    """Return the parameters of ``RESULTS``."""
+    return key.matrix, key.series, key.gpu, key.scenario, to_microseconds(since) if since else 0
 
 
-def _night(track: Track, row: Sequence[Any]) -> Night:
-    run, started, cell, versions, built, words, signature, names, medians, spreads = row
-    return Night(
+def _result(key: SeriesKey, row: Sequence[Any]) -> SeriesResult:
+    run, started, cell, versions, built, outcomes, signature, names, medians, spreads = row
+    return SeriesResult(
         run=run,
         started=from_microseconds(started),
-        matrix=track.matrix,
-        line=track.line,
-        scenario=track.scenario,
-        gpu=track.gpu,
+        key=key,
         cell=cell,
         versions=_versions(versions),
-        outcomes=_outcomes(words),
+        outcomes=_outcomes(outcomes),
         signature=signature,
-        figures=Figures(_places(names), medians, spreads),
+        figures=Figures(_positions(names), medians, spreads),
         built=_versions(built),
     )

@@ -1,4 +1,4 @@
-"""Which logs of old runs may go: those of green attempts first; journals, results and figures never."""
+"""Remove logs of old runs, those of passed attempts first. Journals, results and figures are never removed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ NOTE = "trimmed.txt"
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One attempt as far as its logs go; ``folder`` is its own, relative to the run, None where nothing was started."""
+class LoggedAttempt:
+    """One attempt and the folder of its logs.
+
+    ``started`` is the start of the run. ``folder`` is relative to the run folder, None if no process was started.
+    ``signature`` is empty unless the attempt failed.
+    """
 
     run: str
-    started: datetime  # of its run
+    started: datetime
     cell: str
     scenario: str
     outcome: Outcome
@@ -33,14 +37,14 @@ class Tried:
     folder: str | None
 
     @property
-    def green(self) -> bool:
-        """Whether nobody will ask for its logs; an interrupted one is not green."""
+    def is_green(self) -> bool:
+        """Return whether the attempt passed or was skipped."""
         return self.outcome.status in GREEN
 
 
 @dataclass(frozen=True)
-class Doomed:
-    """What may go: attempts' folders, cells and runs, whose logs are named by this module; by run."""
+class Removal:
+    """The attempts, cells and runs that lose their logs."""
 
     attempts: frozenset[tuple[str, str]]  # run, folder
     cells: frozenset[tuple[str, str]]  # run, cell
@@ -48,8 +52,8 @@ class Doomed:
 
 
 @dataclass(frozen=True)
-class Trimmed:
-    """What was removed, or would be, and how much of the logs there were stays; bytes."""
+class TrimResult:
+    """The numbers of runs and files of which logs were removed, and the bytes that were removed and kept."""
 
     runs: int
     files: int
@@ -57,90 +61,88 @@ class Trimmed:
     kept_bytes: int
 
 
-def choose(
-    tried: Sequence[Tried], cells: Mapping[str, Mapping[str, str]], *, before: datetime, all_logs: bool
-) -> Doomed:
-    """Decide: pure. ``cells`` is run → cell → lock; only runs that began before ``before`` lose anything.
+def plan_removal(
+    attempts: Sequence[LoggedAttempt], cells: Mapping[str, Mapping[str, str]], *, before: datetime, all_logs: bool
+) -> Removal:
+    """Return the logs to remove from the runs that started before ``before``; ``cells`` is run → cell → lock.
 
-    ============================ ================== ==========================================
-    an attempt is                its logs go        with ``all_logs``
-    ============================ ================== ==========================================
-    green (pass, skip)           yes                yes
-    red, and there is a newer    no                 yes
-    one with its signature in
-    its scenario
-    the newest of its signature  no                 no
-    interrupted, missing         no                 yes
-    ============================ ================== ==========================================
+    ==================================== ================== ================
+    an attempt                           loses its logs     with all_logs
+    ==================================== ================== ================
+    is green (pass, skip)                yes                yes
+    failed, and a newer attempt of its   no                 yes
+    scenario has the same signature
+    is the newest with its signature     no                 no
+    was interrupted or is missing        no                 yes
+    ==================================== ================== ================
 
-    A cell's logs (install, server, collection) go when all attempts of the cells that share its environment lose
-    theirs, and the checkpoints' logs of a run when all of its attempts do. A cell in which nothing was attempted is
-    not green.
+    A cell loses its logs (installation, server, collection) if all attempts of the cells with the same lock do, and a
+    run loses the logs of its checkpoints if all of its attempts do. A cell without attempts is not green.
     """
     newest = {
-        (each.scenario, each.signature): each for each in sorted(tried, key=lambda each: (each.started, each.run))
+        (each.scenario, each.signature): each for each in sorted(attempts, key=lambda each: (each.started, each.run))
     }
     kept = [
         each
-        for each in tried
-        if not each.green and (not all_logs or (each.signature and newest[each.scenario, each.signature] is each))
+        for each in attempts
+        if not each.is_green and (not all_logs or (each.signature and newest[each.scenario, each.signature] is each))
     ]
-    old = {each.run for each in tried if each.started < before} & cells.keys()
-    spared = {(each.run, each.folder) for each in kept}
-    locks = {(each.run, cells.get(each.run, {}).get(each.cell)) for each in kept}
-    told = {(each.run, each.cell) for each in tried}
-    silent = {run for run in old if not all_logs and any((run, cell) not in told for cell in cells[run])}
-    return Doomed(
+    old = {each.run for each in attempts if each.started < before} & cells.keys()
+    kept_folders = {(each.run, each.folder) for each in kept}
+    kept_locks = {(each.run, cells.get(each.run, {}).get(each.cell)) for each in kept}
+    attempted = {(each.run, each.cell) for each in attempts}
+    incomplete = {run for run in old if not all_logs and any((run, cell) not in attempted for cell in cells[run])}
+    return Removal(
         attempts=frozenset(
             (each.run, each.folder)
-            for each in tried
-            if each.run in old and each.folder and (each.run, each.folder) not in spared
+            for each in attempts
+            if each.run in old and each.folder and (each.run, each.folder) not in kept_folders
         ),
         cells=frozenset(
             (run, cell)
             for run in old
             for cell, lock in cells[run].items()
-            if (run, lock) not in locks and (all_logs or (run, cell) in told)
+            if (run, lock) not in kept_locks and (all_logs or (run, cell) in attempted)
         ),
-        runs=frozenset(old - silent - {each.run for each in kept}),
+        runs=frozenset(old - incomplete - {each.run for each in kept}),
     )
 
 
-def trim(reports: Path, *, now: datetime, days: float, all_logs: bool = False, dry_run: bool = False) -> Trimmed:
-    """Remove logs of runs that began more than ``days`` ago, and leave a note in each run that lost some.
+def trim(reports: Path, *, now: datetime, days: float, all_logs: bool = False, dry_run: bool = False) -> TrimResult:
+    """Remove logs of the runs that started more than ``days`` before ``now``; each such run gets a ``trimmed.txt``.
 
-    Files are removed one by one, so that an interruption leaves a run that is read as before; logs are nobody's truth.
+    An interruption leaves some logs and no other change. With ``dry_run`` nothing is removed.
 
     Raises:
-        ConfigError: there is no such folder.
+        ConfigError: ``reports`` is not a folder.
     """
     if not reports.is_dir():
-        raise ConfigError(f"there is no folder {reports}: --reports names the one with the run folders")
-    tried, cells = _read(reports)
-    doomed = choose(tried, cells, before=now - timedelta(days=days), all_logs=all_logs)
-    runs, files, freed, kept = set(), 0, 0, 0
-    places: dict[str, list[str]] = {}
-    for each in tried:
+        raise ConfigError(f"there is no folder {reports}: name the folder of the runs with --reports")
+    attempts, cells = _read_runs(reports)
+    removal = plan_removal(attempts, cells, before=now - timedelta(days=days), all_logs=all_logs)
+    runs, files, removed, kept = set(), 0, 0, 0
+    folders: dict[str, list[str]] = {}
+    for each in attempts:
         if each.folder:
-            places.setdefault(each.run, []).append(each.folder)
+            folders.setdefault(each.run, []).append(each.folder)
     for run in sorted(cells):
         folder = RunFolder(reports / run)
-        goes = dict(_logs(folder, places.get(run, ()), cells[run], doomed))
-        kept += sum(_size(path) for path, going in goes.items() if not going)
-        going = [path for path, gone in goes.items() if gone]
-        if not going:
+        logs = dict(_logs(folder, folders.get(run, ()), cells[run], removal))
+        kept += sum(_size(path) for path, is_removed in logs.items() if not is_removed)
+        paths = [path for path, is_removed in logs.items() if is_removed]
+        if not paths:
             continue
         runs.add(run)
-        files += len(going)
-        freed += sum(map(_size, going))
+        files += len(paths)
+        removed += sum(map(_size, paths))
         if not dry_run:
-            _remove(folder, going, now)
-    return Trimmed(len(runs), files, freed, kept)
+            _remove(folder, paths, now)
+    return TrimResult(len(runs), files, removed, kept)
 
 
-def _read(reports: Path) -> tuple[list[Tried], dict[str, dict[str, str]]]:
-    """Read every run that can be read; another one loses nothing."""
-    tried: list[Tried] = []
+def _read_runs(reports: Path) -> tuple[list[LoggedAttempt], dict[str, dict[str, str]]]:
+    """Return all attempts, and run → cell → lock; a run that cannot be read is left out and keeps its logs."""
+    attempts: list[LoggedAttempt] = []
     cells: dict[str, dict[str, str]] = {}
     for record in sorted(reports.glob("*/run.json")):
         folder = RunFolder(record.parent)
@@ -150,34 +152,34 @@ def _read(reports: Path) -> tuple[list[Tried], dict[str, dict[str, str]]]:
             continue
         run = folder.path.name
         cells[run] = {cell.id: cell.lock or cell.id for cell in plan.cells}
-        moment = plan.started if plan.started.tzinfo else plan.started.replace(tzinfo=UTC)
+        started = plan.started if plan.started.tzinfo else plan.started.replace(tzinfo=UTC)
         for each in journal.attempts:
-            red = each.outcome.status not in {*GREEN, Status.MISS}
-            signature = (each.signature or str(each.outcome)) if red else ""
-            place = each.folder if each.attempt else None
-            tried.append(Tried(run, moment, each.cell, each.scenario, each.outcome, signature, place))
-    return tried, cells
+            failed = each.outcome.status not in {*GREEN, Status.MISS}
+            signature = (each.signature or str(each.outcome)) if failed else ""
+            own = each.folder if each.attempt else None
+            attempts.append(LoggedAttempt(run, started, each.cell, each.scenario, each.outcome, signature, own))
+    return attempts, cells
 
 
 def _logs(
-    folder: RunFolder, places: Sequence[str], cells: Mapping[str, str], doomed: Doomed
+    folder: RunFolder, attempt_folders: Sequence[str], cells: Mapping[str, str], removal: Removal
 ) -> Iterator[tuple[Path, bool]]:
-    """Yield the logs there are, each with whether it goes; nothing behind a link or outside the run is touched."""
+    """Yield the logs of a run, each with whether it is removed; links and files outside the run are left out."""
     run, root = folder.path.name, folder.path.resolve()
-    for place in places:
-        if (folder.path / place).resolve().is_relative_to(root):
-            goes = (run, place) in doomed.attempts
-            yield from ((path, goes) for path in _there(folder.path / place, ATTEMPT_LOGS))
+    for own in attempt_folders:
+        if (folder.path / own).resolve().is_relative_to(root):
+            is_removed = (run, own) in removal.attempts
+            yield from ((path, is_removed) for path in _existing(folder.path / own, ATTEMPT_LOGS))
     for cell in cells:
-        goes = (run, cell) in doomed.cells
-        own = [folder.cell(cell), *sorted(folder.cell(cell).glob("parts/*"))]
-        yield from ((path, goes) for place in own for path in _there(place, CELL_LOGS))
-    yield from ((path, run in doomed.runs) for path in _there(folder.path, RUN_LOGS))
+        is_removed = (run, cell) in removal.cells
+        parts = [folder.cell(cell), *sorted(folder.cell(cell).glob("parts/*"))]
+        yield from ((path, is_removed) for part in parts for path in _existing(part, CELL_LOGS))
+    yield from ((path, run in removal.runs) for path in _existing(folder.path, RUN_LOGS))
 
 
-def _there(place: Path, names: Sequence[str]) -> Iterator[Path]:
+def _existing(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     for name in names:
-        path = place / name
+        path = folder / name
         if path.is_file() and not path.is_symlink():
             yield path
 
@@ -186,10 +188,10 @@ def _size(path: Path) -> int:
     return path.lstat().st_size
 
 
-def _remove(folder: RunFolder, going: Sequence[Path], now: datetime) -> None:
-    """Write the note first: whoever misses a log then finds why, also after an interruption."""
-    size = sum(map(_size, going))
+def _remove(folder: RunFolder, paths: Sequence[Path], now: datetime) -> None:
+    """Remove files. The note is written first, so that it also explains an interrupted removal."""
+    size = sum(map(_size, paths))
     with (folder.path / NOTE).open("a", encoding="utf-8") as note:
-        note.write(f"{now:%Y-%m-%dT%H:%M:%SZ} harness history trim: {len(going)} logs, {size} bytes\n")
-    for path in going:
+        note.write(f"{now:%Y-%m-%dT%H:%M:%SZ} harness history trim: {len(paths)} logs, {size} bytes\n")
+    for path in paths:
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The whole history as one pandas DataFrame, a row a night."""
+"""The history as one pandas DataFrame. A module of its own, because only an export needs pandas."""
 
 from __future__ import annotations
 
@@ -11,99 +11,99 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from harness.history.index import PART_RUNS
 from harness.store.records import Outcome
 from harness.verdict.result import status_of
 
 Rows = list[tuple[Any, ...]]
 Numbers = npt.NDArray[np.int64]
-BOXES = "FROM boxes WHERE run NOT IN (SELECT runs.id FROM runs JOIN parts ON parts.part = runs.name)"
-CHUNK = 8192  # boxes read at a time: no more of them than that are Python's objects at once
-NAMED = {  # column of a box -> where its number is explained
+RESULTS = f"FROM results WHERE run NOT IN ({PART_RUNS})"  # a constant of the index
+CHUNK = 8192  # rows that are Python objects at the same time
+TEXTS = {  # column of the table → column of a result, and the query that returns its texts by id
     "run": ("run", "SELECT id, name FROM runs"),
-    "matrix": ("line", "SELECT id, matrix FROM lines"),
-    "line": ("line", "SELECT id, line FROM lines"),
-    "gpu": ("line", "SELECT id, gpu FROM lines"),
+    "matrix": ("series", "SELECT id, matrix FROM series"),
+    "line": ("series", "SELECT id, name FROM series"),
+    "gpu": ("series", "SELECT id, gpu FROM series"),
     "scenario": ("scenario", "SELECT id, name FROM scenarios"),
     "cell": ("cell", "SELECT id, name FROM cells"),
-    "outcomes": ("outcomes", "SELECT id, words FROM outcomes"),
+    "outcomes": ("outcomes", "SELECT id, text FROM outcomes"),
     "signature": ("signature", "SELECT id, name FROM signatures"),
 }
 ORDER = ("run", "started", "matrix", "line", "gpu", "scenario", "cell", "status", "outcomes", "signature", "attempts")
-NUMBERS = ("run", "line", "scenario", "started", "cell", "lock", "outcomes", "signature", "shape")
-SHAPE = NUMBERS.index("shape")
+NUMBERS = ("run", "series", "scenario", "started", "cell", "lock", "outcomes", "signature", "figures")
 
 
 def table(connection: sqlite3.Connection) -> pd.DataFrame:
-    """Make the table from the index.
+    """Return one row per result of the index.
 
-    Columns: ``run``, ``started`` (UTC), ``matrix``, ``line``, ``gpu``, ``scenario``, ``cell``, ``outcomes`` (of all
-    attempts, with spaces between), ``status`` (``pass``, ``fail``, ``error``, ``skip``, ``miss``; ``flaky`` where the
-    attempts disagree), ``signature``, ``attempts``, one per pinned package and ``python`` (what was installed), then
-    the medians of the figures under their names: bytes, seconds, counts, as floats. Texts are categories.
+    Columns: ``run``, ``started`` (UTC), ``matrix``, ``line`` (the cell series), ``gpu``, ``scenario``, ``cell``,
+    ``status`` (``pass``, ``fail``, ``error``, ``unavailable``, ``skip``, ``miss`` or ``flaky``), ``outcomes`` (of all
+    attempts, separated by spaces), ``signature``, ``attempts``, one per pinned package and ``python`` (the installed
+    version), then the median of each figure under its name, as a float: bytes, seconds, counts. Texts are categories.
     """
-    numbers, figures = _boxes(connection)
+    numbers, figures = _read_results(connection)
 
-    def ask(query: str) -> Rows:
+    def rows_of(query: str) -> Rows:
         return connection.execute(query).fetchall()
 
-    made: dict[str, Any] = {name: _named(numbers[of], ask(query)) for name, (of, query) in NAMED.items()}
-    made["started"] = pd.DatetimeIndex(numbers["started"].view("M8[us]")).tz_localize("UTC")
-    words = ask(NAMED["outcomes"][1])
-    made["status"] = _named(numbers["outcomes"], [(number, _status(text)) for number, text in words])
-    made["attempts"] = _looked_up(numbers["outcomes"], {number: len(text.split()) for number, text in words})
-    made |= _packages(numbers["lock"], ask("SELECT id, versions, pins FROM locks"))
-    fixed = pd.DataFrame({name: made[name] for name in (*ORDER, *(name for name in made if name not in ORDER))})
+    columns: dict[str, Any] = {name: _texts(numbers[of], rows_of(query)) for name, (of, query) in TEXTS.items()}
+    columns["started"] = pd.DatetimeIndex(numbers["started"].view("M8[us]")).tz_localize("UTC")
+    outcomes = rows_of(TEXTS["outcomes"][1])
+    columns["status"] = _texts(numbers["outcomes"], [(number, _status(text)) for number, text in outcomes])
+    columns["attempts"] = _look_up(numbers["outcomes"], {number: len(text.split()) for number, text in outcomes})
+    columns |= _packages(numbers["lock"], rows_of("SELECT id, versions, pins FROM locks"))
+    fixed = pd.DataFrame({name: columns[name] for name in (*ORDER, *(name for name in columns if name not in ORDER))})
     return pd.concat([fixed, figures], axis=1)
 
 
-def _boxes(connection: sqlite3.Connection) -> tuple[dict[str, Numbers], pd.DataFrame]:
-    """Read all boxes, some thousands at a time, into columns of numbers and the medians of their figures."""
-    named = {shape: names.split("\n") if names else [] for shape, names in connection.execute("SELECT * FROM shapes")}
-    everything = sorted({name for names in named.values() for name in names})
-    place = {name: index for index, name in enumerate(everything)}
-    places = {shape: np.array([place[name] for name in names], dtype=np.intp) for shape, names in named.items()}
-    (count,) = connection.execute(f"SELECT count(*) {BOXES}").fetchone()  # a sentence of this module
+def _read_results(connection: sqlite3.Connection) -> tuple[dict[str, Numbers], pd.DataFrame]:
+    """Return the columns of ids of all results, and the medians of their figures."""
+    names = {id_: text.split("\n") if text else [] for id_, text in connection.execute("SELECT * FROM figures")}
+    every = sorted({name for own in names.values() for name in own})
+    position = {name: index for index, name in enumerate(every)}
+    positions = {id_: np.array([position[name] for name in own], dtype=np.intp) for id_, own in names.items()}
+    (count,) = connection.execute(f"SELECT count(*) {RESULTS}").fetchone()
     numbers = np.empty((len(NUMBERS), count), dtype=np.int64)
-    values = np.full((len(everything), count), np.nan)
-    cursor = connection.execute(f"SELECT {', '.join(NUMBERS)}, medians {BOXES} ORDER BY rowid")
+    values = np.full((len(every), count), np.nan)
+    cursor = connection.execute(f"SELECT {', '.join(NUMBERS)}, medians {RESULTS} ORDER BY rowid")
     start = 0
     while rows := cursor.fetchmany(CHUNK):
         *columns, packed = zip(*rows, strict=True)
-        part = slice(start, start + len(rows))
-        numbers[:, part] = columns
-        shapes = numbers[SHAPE, part]
-        for shape in np.unique(shapes):
-            where = np.flatnonzero(shapes == shape)
+        chunk = slice(start, start + len(rows))
+        numbers[:, chunk] = columns
+        sets = numbers[NUMBERS.index("figures"), chunk]
+        for id_ in np.unique(sets):
+            where = np.flatnonzero(sets == id_)
             block = np.frombuffer(b"".join([packed[index] for index in where]), dtype="<f8")
-            own = places[int(shape)]
+            own = positions[int(id_)]
             values[np.ix_(own, start + where)] = block.reshape(len(where), len(own)).T
         start += len(rows)
-    return dict(zip(NUMBERS, numbers, strict=True)), pd.DataFrame(values.T, columns=everything, copy=False)
+    return dict(zip(NUMBERS, numbers, strict=True)), pd.DataFrame(values.T, columns=every, copy=False)
 
 
-def _status(words: str) -> str:
-    return status_of([Outcome.parse(word) for word in words.split()]).value
+def _status(outcomes: str) -> str:
+    return status_of([Outcome.parse(text) for text in outcomes.split()]).value
 
 
-def _looked_up(numbers: Numbers, values: Mapping[int, int]) -> Numbers:
-    found = np.zeros(max(values, default=0) + 1, dtype=np.int64)
-    for number, value in values.items():
-        found[number] = value
-    taken: Numbers = found[numbers]
-    return taken
+def _look_up(ids: Numbers, values: Mapping[int, int]) -> Numbers:
+    """Return the value of each id."""
+    by_id = np.zeros(max(values, default=0) + 1, dtype=np.int64)
+    for id_, value in values.items():
+        by_id[id_] = value
+    found: Numbers = by_id[ids]
+    return found
 
 
-def _named(numbers: Numbers, names: Rows) -> pd.Categorical:
-    texts = sorted({text for _, text in names if text})
-    place = {text: index for index, text in enumerate(texts)}
-    codes = _looked_up(numbers, {number: place.get(text, -1) for number, text in names})
+def _texts(ids: Numbers, rows: Rows) -> pd.Categorical:
+    """Return the text of each id; ``rows`` are pairs of id and text, and an empty text is a missing value."""
+    texts = sorted({text for _, text in rows if text})
+    position = {text: index for index, text in enumerate(texts)}
+    codes = _look_up(ids, {id_: position.get(text, -1) for id_, text in rows})
     return pd.Categorical.from_codes(codes, pd.Index(texts, dtype="str"))
 
 
-def _packages(numbers: Numbers, locks: Rows) -> dict[str, pd.Categorical]:
+def _packages(ids: Numbers, locks: Rows) -> dict[str, pd.Categorical]:
+    """Return pinned package → its installed versions; ``locks`` are triples of id, versions and pins."""
     pinned = sorted({name for _, _, pins in locks for name in json.loads(pins)})
-    versions = [(number, json.loads(text)) for number, text, _ in locks]
-    return {
-        name: _named(numbers, [(number, held.get(name, "")) for number, held in versions])
-        for name in [*pinned, "python"]
-    }
+    versions = [(id_, json.loads(text)) for id_, text, _ in locks]
+    return {name: _texts(ids, [(id_, own.get(name, "")) for id_, own in versions]) for name in [*pinned, "python"]}

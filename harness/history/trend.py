@@ -1,11 +1,11 @@
-"""The trend of a series over nightly runs: its streak, its version changes, and every change that lasted."""
+"""The trend of a series over runs: its streak, its version changes, and every change that lasted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.history.model import Measured, Night, Track
+from harness.history.query import SeriesKey, SeriesResult
 from harness.store.records import Status
 from harness.verdict.figures import CUDA, HOST, LOAD, delta, figure_title, human
 from harness.verdict.package_diff import package_diff
@@ -20,11 +20,11 @@ Name = Callable[[str], str]  # signature → name of its rule, or itself
 
 @dataclass(frozen=True)
 class TrendChange:
-    """One change that lasted. ``name`` is ``outcome``, ``signature`` or a figure; ``index`` is that of ``night``."""
+    """One change that lasted. ``name`` is ``outcome``, ``signature`` or a figure; ``index`` is that of ``result``."""
 
     name: str
     index: int
-    night: Night  # the first one after the change
+    result: SeriesResult  # the first one after the change
     before: str
     after: str
     versions: tuple[str, ...]  # ``transformers 5.1.0 → 5.2.0``, packages of the series first
@@ -39,18 +39,26 @@ class TrendChange:
 
 @dataclass(frozen=True)
 class Trend:
-    """One track over its nights, oldest first.
+    """One series over its runs, oldest first.
 
-    ``streak`` is the number of nights with the same status as the last one; nights without a result are skipped.
+    Attributes:
+        key: the series.
+        results: one per run.
+        statuses: one per result.
+        streak: the number of results with the same status as the last one; missing ones are skipped.
+        since: the first result of the streak; None if all are missing.
+        changed_by: the versions that changed with that result.
+        figures: those of the charts: memory of one phase, then seconds.
+        changes: all changes that lasted.
     """
 
-    track: Track
-    nights: tuple[Night, ...]
-    statuses: tuple[Status, ...]  # one per night
+    key: SeriesKey
+    results: tuple[SeriesResult, ...]
+    statuses: tuple[Status, ...]
     streak: int
-    since: Night | None  # the first night of the streak
-    changed_by: tuple[str, ...]  # the versions that changed on that night
-    figures: tuple[str, ...]  # those of the charts: memory of one phase, then seconds
+    since: SeriesResult | None
+    changed_by: tuple[str, ...]
+    figures: tuple[str, ...]
     changes: tuple[TrendChange, ...]
 
     @property
@@ -63,35 +71,35 @@ class Trend:
         """Tell whether the trend changed, is not green, or lacks the newest result."""
         return bool(self.changes) or self.status in NOT_GREEN or self.statuses[-1] is Status.MISS
 
-    def newest(self, figure: str) -> Measured | None:
+    def newest(self, figure: str) -> Spread | None:
         """Return the newest value of a figure."""
-        return next((night.figures[figure] for night in reversed(self.nights) if figure in night.figures), None)
+        return next((one.figures[figure] for one in reversed(self.results) if figure in one.figures), None)
 
     def last_change(self, figure: str) -> TrendChange | None:
         """Return the last change of a figure."""
         return next((change for change in reversed(self.changes) if change.name == figure), None)
 
 
-def trend(track: Track, nights: Sequence[Night], name: Name = str) -> Trend:
-    """Return the trend of at least one night, oldest first."""
-    statuses = tuple(status_of(night.outcomes) for night in nights)
+def trend(key: SeriesKey, results: Sequence[SeriesResult], name: Name = str) -> Trend:
+    """Return the trend of a series with at least one result, oldest first."""
+    statuses = tuple(status_of(one.outcomes) for one in results)
     streak, first = _streak(statuses)
-    earlier = [night for night, status in zip(nights[:first], statuses, strict=False) if status is not Status.MISS]
-    changes = [*_result_changes(nights, statuses, name), *_figure_changes(nights)]
+    earlier = [one for one, status in zip(results[:first], statuses, strict=False) if status is not Status.MISS]
+    changes = [*_result_changes(results, statuses, name), *_figure_changes(results)]
     return Trend(
-        track=track,
-        nights=tuple(nights),
+        key=key,
+        results=tuple(results),
         statuses=statuses,
         streak=streak,
-        since=nights[first] if streak else None,
-        changed_by=version_changes(earlier[-1], nights[first]) if earlier and streak else (),
-        figures=charted_figures(nights),
+        since=results[first] if streak else None,
+        changed_by=version_changes(earlier[-1], results[first]) if earlier and streak else (),
+        figures=charted_figures(results),
         changes=tuple(sorted(changes, key=lambda change: change.index)),
     )
 
 
 def _streak(statuses: Sequence[Status]) -> tuple[int, int]:
-    """Return the length of the last streak, and the index of its first night."""
+    """Return the length of the last streak, and the index of its first result."""
     known = [index for index, status in enumerate(statuses) if status is not Status.MISS]
     length = 0
     for index in reversed(known):
@@ -101,11 +109,11 @@ def _streak(statuses: Sequence[Status]) -> tuple[int, int]:
     return length, known[-length] if length else len(statuses)
 
 
-def _result_changes(nights: Sequence[Night], statuses: Sequence[Status], name: Name) -> list[TrendChange]:
+def _result_changes(results: Sequence[SeriesResult], statuses: Sequence[Status], name: Name) -> list[TrendChange]:
     """Return the changes of the outcome, and of the signature if the outcome stayed."""
     states = [
-        None if status is Status.MISS else (status, _outcome(night), name(night.signature))
-        for night, status in zip(nights, statuses, strict=True)
+        None if status is Status.MISS else (status, _outcome(one), name(one.signature))
+        for one, status in zip(results, statuses, strict=True)
     ]
     found = []
     for before, after in steps(states, lambda one, other: one != other):
@@ -114,19 +122,19 @@ def _result_changes(nights: Sequence[Night], statuses: Sequence[Status], name: N
             continue
         what, sides = ("outcome", (old[1], new[1])) if old[1] != new[1] else ("signature", (old[2], new[2]))
         worse = None if (new[0] in NOT_GREEN) == (old[0] in NOT_GREEN) else new[0] in NOT_GREEN
-        found.append(_change(what, nights, before, after, sides, worse))
+        found.append(_change(what, results, before, after, sides, worse))
     return found
 
 
-def _outcome(night: Night) -> str:
-    flaky = status_of(night.outcomes) is Status.FLAKY
-    return f"flaky ({len(night.outcomes)} attempts)" if flaky else outcome_text(night.outcomes)
+def _outcome(result: SeriesResult) -> str:
+    flaky = status_of(result.outcomes) is Status.FLAKY
+    return f"flaky ({len(result.outcomes)} attempts)" if flaky else outcome_text(result.outcomes)
 
 
-def _figure_changes(nights: Sequence[Night]) -> list[TrendChange]:
+def _figure_changes(results: Sequence[SeriesResult]) -> list[TrendChange]:
     found = []
-    for figure in tracked_figures(nights):
-        values = [_spread(night, figure) for night in nights]
+    for figure in tracked_figures(results):
+        values = [one.figures.get(figure) for one in results]
         for before, after in steps(values, lambda one, other, figure=figure: moved(figure, one, other)):  # type: ignore[misc]
             old, new = values[before], values[after]
             if old is None or new is None:
@@ -135,38 +143,33 @@ def _figure_changes(nights: Sequence[Night]) -> list[TrendChange]:
             value, difference = human(new.median, unit), delta(new.median, old.median, unit)
             sides = (human(old.median, unit), f"{value}, {difference}" if difference else value)
             worse = new.median > old.median if unit else None
-            found.append(_change(figure, nights, before, after, sides, worse))
+            found.append(_change(figure, results, before, after, sides, worse))
     return found
 
 
-def _spread(night: Night, figure: str) -> Spread | None:
-    measured = night.figures.get(figure)
-    return None if measured is None else Spread(*measured)
-
-
 def _change(  # the parts of a change
-    name: str, nights: Sequence[Night], before: int, after: int, sides: tuple[str, str], worse: bool | None
+    name: str, results: Sequence[SeriesResult], before: int, after: int, sides: tuple[str, str], worse: bool | None
 ) -> TrendChange:
-    versions = version_changes(nights[before], nights[after])
-    return TrendChange(name, after, nights[after], *sides, versions=versions, worse=worse)
+    versions = version_changes(results[before], results[after])
+    return TrendChange(name, after, results[after], *sides, versions=versions, worse=worse)
 
 
-def tracked_figures(nights: Sequence[Night]) -> tuple[str, ...]:
+def tracked_figures(results: Sequence[SeriesResult]) -> tuple[str, ...]:
     """Return the figures that are searched for changes: memory of every phase, seconds, and the scenario's own."""
-    alike = dict.fromkeys(tuple(night.figures) for night in nights)  # most nights measure the same
+    alike = dict.fromkeys(tuple(one.figures) for one in results)  # most results have the same figures
     names = dict.fromkeys(name for each in alike for name in each)
     memory = CUDA if any(name.partition(".")[0] in CUDA for name in names) else HOST
     return tuple(name for name in names if name == SECONDS or name.partition(".")[0] in {*memory, OWN})
 
 
-def charted_figures(nights: Sequence[Night]) -> tuple[str, ...]:
+def charted_figures(results: Sequence[SeriesResult]) -> tuple[str, ...]:
     """Return the figures of the charts: memory of the load, else of the largest phase, and seconds."""
-    names = [name for name in tracked_figures(nights) if name.partition(".")[0] not in {OWN, SECONDS}]
+    names = [name for name in tracked_figures(results) if name.partition(".")[0] not in {OWN, SECONDS}]
     phases: dict[str, float] = {}
-    for night in reversed(nights):
+    for one in reversed(results):
         if phases:
             break
-        phases = {name.partition(".")[2]: night.figures[name].median for name in names if name in night.figures}
+        phases = {name.partition(".")[2]: one.figures[name].median for name in names if name in one.figures}
     if not phases:
         return (SECONDS,)
     phase = LOAD if LOAD in phases else max(phases, key=lambda each: phases[each])
@@ -175,14 +178,14 @@ def charted_figures(nights: Sequence[Night]) -> tuple[str, ...]:
     return (*sorted(chosen, key=lambda name: order[name.partition(".")[0]]), SECONDS)
 
 
-def version_changes(before: Night, after: Night) -> tuple[str, ...]:
-    """Return the version changes between two nights, packages of the series first.
+def version_changes(before: SeriesResult, after: SeriesResult) -> tuple[str, ...]:
+    """Return the version changes between two results, packages of the series first.
 
     A package built from a commit is compared by its commit, and by its version if that stayed the same.
     """
     if before.versions is after.versions and before.built is after.built:
         return ()
-    found = [*package_diff(before.versions, after.versions), *package_diff(before.exact, after.exact)]
+    found = [*package_diff(before.versions, after.versions), *package_diff(before.exact_versions, after.exact_versions)]
     changes = {change.package: change for change in found}
-    ordered = sorted(changes, key=lambda name: (f"{name}=" not in after.line, name))
+    ordered = sorted(changes, key=lambda name: (f"{name}=" not in after.key.series, name))
     return tuple(str(changes[name]) for name in ordered)

@@ -1,4 +1,4 @@
-"""Charts as positions in pixels: the releases of a scan, and the nights of a series."""
+"""Charts as positions in pixels: the releases of a scan, and the runs of a series."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.verdict.figures import KIB, figure_name, human
 from harness.verdict.statistics import unit_of
 
 ZOOM = 0.5  # the axis begins at zero unless all values lie above this share of the largest
-NIGHT = timedelta(days=1)  # a night is drawn until the next one, at most so long
+DAY = timedelta(days=1)  # a result is drawn until the next one, for a day at most
 
 # A scan: one column a release.
 SCAN_LEFT, SCAN_RIGHT, SCAN_TOP = 92.0, 28.0, 34.0  # around the plot
@@ -34,7 +34,7 @@ TREND_INTERVALS = 3
 STYLES = {"cuda_reserved": "r", "cuda_allocated": "a", "cuda_allocated_peak": "p", "host_anon_peak": "a", SECONDS: "s"}
 VERSION_WIDTH = 90.0  # of a marker's label
 DAY_LABELS = 6
-NARROWEST = 6.0  # width of a stretch of nights, where there are not too many
+NARROWEST = 6.0  # width of a stretch of results, where there are not too many
 
 XY = tuple[float, float]
 
@@ -113,7 +113,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Marker:
-    """A night on which something changed. ``style`` is ``worse``, ``better`` or ``other``."""
+    """A run in which something changed. ``style`` is ``worse``, ``better`` or ``other``."""
 
     x: float
     style: str
@@ -141,7 +141,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Neighbouring nights with one status."""
+    """Neighbouring results with one status."""
 
     status: Status
     x: float
@@ -285,7 +285,7 @@ def answer(scan: Scan, point: Point) -> str:
 
 @dataclass(frozen=True)
 class Period:
-    """The nights of a page: the first one begins at the left of every chart, the last one ends at the right."""
+    """The time span of a page: the first run begins at the left of every chart, the last one ends at the right."""
 
     first: datetime
     last: datetime
@@ -293,7 +293,7 @@ class Period:
     @functools.cached_property
     def scale(self) -> Scale:
         """Return the scale of times, in seconds since the epoch."""
-        return Scale(self.first.timestamp(), (self.last + NIGHT).timestamp(), TREND.left, TREND.right)
+        return Scale(self.first.timestamp(), (self.last + DAY).timestamp(), TREND.left, TREND.right)
 
     def x(self, moment: datetime) -> float:
         """Return the pixel of a moment."""
@@ -301,23 +301,23 @@ class Period:
 
 
 def strip(trend: Trend, period: Period) -> tuple[Stretch, ...]:
-    """Return the nights as coloured stretches, each night as wide as the time to the next one, a day at most.
+    """Return the results as coloured stretches, each as wide as the time to the next one, a day at most.
 
     A stretch that would be too narrow to see, as one of several runs in a day, is widened and moves its neighbours.
     """
-    starts = [period.x(night.started) for night in trend.nights]
-    days = [period.x(night.started + NIGHT) for night in trend.nights]
-    ends = [min(pair) for pair in zip(days, [*starts[1:], days[-1]], strict=True)]
+    starts = [period.x(one.started) for one in trend.results]
+    latest = [period.x(one.started + DAY) for one in trend.results]
+    ends = [min(pair) for pair in zip(latest, [*starts[1:], latest[-1]], strict=True)]
     grouped = [
         (status, list(group)) for status, group in groupby(range(len(starts)), key=lambda at: trend.statuses[at])
     ]
     spans = spread_out([(starts[own[0]], ends[own[-1]]) for _, own in grouped], TREND.left, TREND.right)
     found = []
     for (status, own), (start, end) in zip(grouped, spans, strict=True):
-        first, last = trend.nights[own[0]].started, trend.nights[own[-1]].started
-        nights = f"{first:%Y-%m-%d}" + (f" – {last:%Y-%m-%d}, {len(own)} nights" if len(own) > 1 else "")
+        first, last = trend.results[own[0]].started, trend.results[own[-1]].started
+        days = f"{first:%Y-%m-%d}" + (f" – {last:%Y-%m-%d}, {len(own)} runs" if len(own) > 1 else "")
         x = round(start, 1)
-        found.append(Stretch(status, x, round(end - x, 1), f"{GLYPHS[status]} {status} · {nights}"))
+        found.append(Stretch(status, x, round(end - x, 1), f"{GLYPHS[status]} {status} · {days}"))
     return tuple(found)
 
 
@@ -365,14 +365,14 @@ def _trend_chart(trend: Trend, names: Sequence[str], period: Period) -> Chart | 
 
 
 def _trend_values(trend: Trend, name: str) -> list[tuple[datetime, float]]:
-    return [(night.started, night.figures[name].median) for night in trend.nights if name in night.figures]
+    return [(one.started, one.figures[name].median) for one in trend.results if name in one.figures]
 
 
 def _trend_line(name: str, values: Sequence[tuple[datetime, float]], period: Period, scale: Scale) -> Line:
     """Draw steps: each value is kept until the next one."""
     points = [(period.x(moment), scale(value)) for moment, value in values]
     last, newest = values[-1]
-    end = period.x(last + NIGHT)
+    end = period.x(last + DAY)
     head = name.partition(".")[0]
     return Line(
         style=STYLES.get(head, "s"),
@@ -384,14 +384,14 @@ def _trend_line(name: str, values: Sequence[tuple[datetime, float]], period: Per
 
 
 def _markers(trend: Trend, names: Sequence[str], period: Period) -> tuple[Marker, ...]:
-    """Return the changes of these figures and of the outcome, one marker a night."""
+    """Return the changes of these figures and of the outcome, one marker a run."""
     wanted = [change for change in trend.changes if change.name in {*names, *RESULT}]
     found = []
     for index, group in groupby(wanted, key=lambda change: change.index):
         changes = list(group)
-        night, versions = trend.nights[index], changes[0].versions
-        x = period.x(night.started)
-        title = [f"{night.started:%Y-%m-%d}", *(change.sentence for change in changes), *versions[:6]]
+        started, versions = trend.results[index].started, changes[0].versions
+        x = period.x(started)
+        title = [f"{started:%Y-%m-%d}", *(change.sentence for change in changes), *versions[:6]]
         label = versions[0].rpartition(" → ")[2] if versions else ""
         anchor = "end" if x > TREND.width - VERSION_WIDTH else "start"
         found.append(Marker(x, style_of(changes), label, anchor, "\n".join(title)))

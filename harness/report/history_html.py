@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
-from harness.history.model import Night
+from harness.history.query import SeriesResult
 from harness.history.trend import RESULT, Trend, TrendChange
 from harness.report.charts import TREND, Chart, Period, Stretch, strip, style_of, trend_charts
 from harness.report.history_text import short, since
@@ -22,10 +22,10 @@ OPEN = 3  # series that are unfolded when the page opens
 
 
 @dataclass(frozen=True)
-class NightChanges:
-    """The changes of one series in one night; figures that are not charted are only counted, in ``more``."""
+class RunChanges:
+    """The changes of one series in one run; figures that are not charted are only counted, in ``more``."""
 
-    night: Night
+    result: SeriesResult
     style: str
     sentences: tuple[str, ...]
     more: int
@@ -38,7 +38,7 @@ class Entry:
 
     trend: Trend
     since: str
-    changes: tuple[NightChanges, ...]  # newest first
+    changes: tuple[RunChanges, ...]  # newest first
     strip: tuple[Stretch, ...]
     charts: tuple[Chart, ...]
     figures: tuple[tuple[str, str, str], ...]  # name, newest value, value before the last change
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class CommonChange:
-    """One change in one night, with every series of the scenario that shows it."""
+    """One change on one day, with every series of the scenario that has it."""
 
     change: TrendChange
     series: tuple[str, ...]
@@ -75,26 +75,26 @@ class Page:
 
 
 def page(trends: Sequence[Trend], title: str, redact: Callable[[str], str] = str) -> Page:
-    """Return the page of at least one trend; ``redact`` is applied to what failures say."""
+    """Return the page of at least one trend; ``redact`` is applied to outcomes and signatures."""
     trends = [replace(each, changes=tuple(_redacted(change, redact) for change in each.changes)) for each in trends]
-    moments = [night.started for each in trends for night in each.nights]
+    moments = [one.started for each in trends for one in each.results]
     period = Period(min(moments), max(moments))
     notable = sorted((each for each in trends if each.is_notable), key=_urgency, reverse=True)
     unchanged = [each for each in trends if not each.is_notable]
-    unchanged.sort(key=lambda each: (each.track.scenario, each.track))
-    drawn = {each.track for each in [*notable, *unchanged][:DRAWN]}
+    unchanged.sort(key=lambda each: (each.key.scenario, each.key))
+    drawn = {each.key for each in [*notable, *unchanged][:DRAWN]}
     changes = _common_changes(notable)
-    entries = {each.track: _entry(each, period, drawn=each.track in drawn) for each in [*notable, *unchanged]}
+    entries = {each.key: _entry(each, period, drawn=each.key in drawn) for each in [*notable, *unchanged]}
     return Page(
         title=title,
         first=period.first,
         last=period.last,
-        runs=len({night.run for each in trends for night in each.nights}),
-        gpus=tuple(sorted({each.track.gpu for each in trends} - {""})),
-        notable=tuple(entries[each.track] for each in notable),
+        runs=len({one.run for each in trends for one in each.results}),
+        gpus=tuple(sorted({each.key.gpu for each in trends} - {""})),
+        notable=tuple(entries[each.key] for each in notable),
         unchanged=tuple(
-            (scenario, tuple(entries[each.track] for each in group))
-            for scenario, group in groupby(unchanged, key=lambda each: each.track.scenario)
+            (scenario, tuple(entries[each.key] for each in group))
+            for scenario, group in groupby(unchanged, key=lambda each: each.key.scenario)
         ),
         changes=changes[:LISTED],
         more_changes=max(len(changes) - LISTED, 0),
@@ -109,8 +109,8 @@ def _redacted(change: TrendChange, redact: Callable[[str], str]) -> TrendChange:
 
 def _urgency(trend: Trend) -> tuple[bool, datetime]:
     """Return a key that sorts failures last, and by the time of their last change."""
-    moments = [change.night.started for change in trend.changes]
-    return trend.status in {Status.FAIL, Status.ERROR}, max(moments, default=trend.nights[0].started)
+    moments = [change.result.started for change in trend.changes]
+    return trend.status in {Status.FAIL, Status.ERROR}, max(moments, default=trend.results[0].started)
 
 
 def _entry(trend: Trend, period: Period, *, drawn: bool) -> Entry:
@@ -118,20 +118,20 @@ def _entry(trend: Trend, period: Period, *, drawn: bool) -> Entry:
     for name in trend.figures:
         value, change = trend.newest(name), trend.last_change(name)
         if value is not None:
-            before = f"was {change.before} until {change.night.started:%Y-%m-%d}" if change else ""
+            before = f"was {change.before} until {change.result.started:%Y-%m-%d}" if change else ""
             figures.append((figure_title(name), human(value.median, unit_of(name)), before))
     return Entry(
         trend=trend,
         since=since(trend),
-        changes=_night_changes(trend),
+        changes=_run_changes(trend),
         strip=strip(trend, period),
         charts=trend_charts(trend, period) if drawn else (),
         figures=tuple(figures),
     )
 
 
-def _night_changes(trend: Trend) -> tuple[NightChanges, ...]:
-    """Return the changes by night, results before figures."""
+def _run_changes(trend: Trend) -> tuple[RunChanges, ...]:
+    """Return the changes by run, outcomes before figures."""
     order = (*RESULT, *trend.figures)
     found = []
     for index, group in groupby(trend.changes, key=lambda change: change.index):
@@ -139,8 +139,8 @@ def _night_changes(trend: Trend) -> tuple[NightChanges, ...]:
         shown = [each for each in changes if each.name in order or each.name.startswith(f"{OWN}.")] or changes
         shown.sort(key=lambda each: order.index(each.name) if each.name in order else len(order))
         found.append(
-            NightChanges(
-                night=trend.nights[index],
+            RunChanges(
+                result=trend.results[index],
                 style=style_of(changes),
                 sentences=tuple(each.sentence for each in shown),
                 more=len(changes) - len(shown),
@@ -151,7 +151,7 @@ def _night_changes(trend: Trend) -> tuple[NightChanges, ...]:
 
 
 def _common_changes(trends: Sequence[Trend]) -> tuple[CommonChange, ...]:
-    """Return the changes newest first; equal changes of several series of a scenario in one night are one entry.
+    """Return the changes newest first; equal changes of several series of a scenario on one day are one entry.
 
     Only charted figures are listed: the phases of one load move together.
     """
@@ -160,15 +160,11 @@ def _common_changes(trends: Sequence[Trend]) -> tuple[CommonChange, ...]:
         for change in each.changes:
             if change.name in {*RESULT, *each.figures}:
                 sides = (change.before, change.after) if change.name in RESULT else (str(change.worse),)
-                night = change.night
-                key = (f"{night.started:%Y-%m-%d}", night.scenario, change.name, *sides, *change.versions[:1])
-                found.setdefault(key, []).append((change, _series(each)))
+                day, scenario = f"{change.result.started:%Y-%m-%d}", each.key.scenario
+                key = (day, scenario, change.name, *sides, *change.versions[:1])
+                found.setdefault(key, []).append((change, each.key.label))
     merged = [CommonChange(group[0][0], tuple(series for _, series in group)) for group in found.values()]
-    return tuple(sorted(merged, key=lambda each: each.change.night.started, reverse=True))
-
-
-def _series(trend: Trend) -> str:
-    return trend.track.line + (f" · {trend.track.gpu}" if trend.track.gpu else "")
+    return tuple(sorted(merged, key=lambda each: each.change.result.started, reverse=True))
 
 
 def render(shown: Page) -> str:

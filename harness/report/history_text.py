@@ -15,13 +15,13 @@ from harness.store.records import Status
 from harness.verdict.figures import figure_title, human
 from harness.verdict.statistics import unit_of
 
-NIGHTS = 40  # glyphs in a strip
+GLYPHS_SHOWN = 40
 VERSIONS = 3  # version changes on one line
 INDENT = "    "
 
 
-def glyphs(trend: Trend, length: int = NIGHTS) -> Text:
-    """Return the last nights as one glyph each, oldest first."""
+def glyphs(trend: Trend, length: int = GLYPHS_SHOWN) -> Text:
+    """Return the last results as one glyph each, oldest first."""
     text = Text("…" if len(trend.statuses) > length else "", style="dim")
     for status in trend.statuses[-length:]:
         text.append(GLYPHS[status], style=STYLES[status])
@@ -29,14 +29,14 @@ def glyphs(trend: Trend, length: int = NIGHTS) -> Text:
 
 
 def since(trend: Trend) -> str:
-    """Return the length of the streak, its first night, and the version changes of that night."""
+    """Return the length of the streak, its first day, and the version changes of that day."""
     if trend.since is None:
-        return "no result in any night"
-    nights = f"{trend.status} for {trend.streak} night{'' if trend.streak == 1 else 's'}"
-    first = next(night for night, status in zip(trend.nights, trend.statuses, strict=True) if status is not Status.MISS)
+        return "no result in any run"
+    runs = f"{trend.status} for {trend.streak} run{'' if trend.streak == 1 else 's'}"
+    first = next(one for one, status in zip(trend.results, trend.statuses, strict=True) if status is not Status.MISS)
     always = not trend.changed_by and trend.since is first
-    when = "since the first night" if always else f"since {trend.since.started:%Y-%m-%d}"
-    return f"{nights}, {when}{f' ({short(trend.changed_by)})' if trend.changed_by else ''}"
+    when = "since the first run" if always else f"since {trend.since.started:%Y-%m-%d}"
+    return f"{runs}, {when}{f' ({short(trend.changed_by)})' if trend.changed_by else ''}"
 
 
 def short(versions: Sequence[str]) -> str:
@@ -52,20 +52,19 @@ def figure_line(trend: Trend, figure: str) -> str:
         return ""
     change = trend.last_change(figure)
     text = f"{figure_title(figure)} {human(value.median, unit_of(figure))}"
-    return f"{text} (was {change.before} until {change.night.started:%Y-%m-%d})" if change else text
+    return f"{text} (was {change.before} until {change.result.started:%Y-%m-%d})" if change else text
 
 
 def print_trends(trends: Sequence[Trend], console: Console) -> None:
-    """Print one entry per track, the tracks of a scenario below its name."""
+    """Print one entry per series, the series of a scenario below its name."""
     shown = None
     for each in trends:
-        track = each.track
-        if shown != (track.matrix, track.scenario):
-            shown = (track.matrix, track.scenario)
+        key = each.key
+        if shown != (key.matrix, key.scenario):
+            shown = (key.matrix, key.scenario)
             gap = "" if each is trends[0] else "\n"
-            console.print(Text.assemble(gap, (track.scenario, "bold"), f"  {track.matrix}"))
-        series = f"  {track.line}" + (f" · {track.gpu}" if track.gpu else "")
-        console.print(Text(series), soft_wrap=True)
+            console.print(Text.assemble(gap, (key.scenario, "bold"), f"  {key.matrix}"))
+        console.print(Text(f"  {key.label}"), soft_wrap=True)
         console.print(Text.assemble(INDENT, glyphs(each), "  ", since(each)), soft_wrap=True)
         for line in filter(None, (figure_line(each, figure) for figure in each.figures)):
             console.print(Text(f"{INDENT}{line}"), soft_wrap=True)
@@ -75,30 +74,30 @@ def print_trends(trends: Sequence[Trend], console: Console) -> None:
 
 
 def _remark(trend: Trend) -> str:
-    """Return the signature of a red trend, else the last change."""
+    """Return the signature of a trend that is not green, else the last change."""
     if trend.status in NOT_GREEN:
-        return next((night.signature for night in reversed(trend.nights) if night.signature), "")
+        return next((one.signature for one in reversed(trend.results) if one.signature), "")
     last = trend.changes[-1] if trend.changes else None
-    return f"{last.night.started:%Y-%m-%d} {last.sentence}" if last else ""
+    return f"{last.result.started:%Y-%m-%d} {last.sentence}" if last else ""
 
 
 def as_rows(trends: Sequence[Trend]) -> list[dict[str, Any]]:
-    """Return one JSON object per track; figures in bytes and seconds."""
+    """Return one JSON object per series; figures in bytes and seconds."""
     return [
         {
-            "matrix": each.track.matrix,
-            "line": each.track.line,
-            "scenario": each.track.scenario,
-            "gpu": each.track.gpu,
+            "matrix": each.key.matrix,
+            "line": each.key.series,
+            "scenario": each.key.scenario,
+            "gpu": each.key.gpu,
             "nights": [
                 {
-                    "run": night.run,
-                    "started": night.started.isoformat(),
+                    "run": one.run,
+                    "started": one.started.isoformat(),
                     "result": status.value,
-                    "outcomes": [str(outcome) for outcome in night.outcomes],
-                    "signature": night.signature,
+                    "outcomes": [str(outcome) for outcome in one.outcomes],
+                    "signature": one.signature,
                 }
-                for night, status in zip(each.nights, each.statuses, strict=True)
+                for one, status in zip(each.results, each.statuses, strict=True)
             ],
             "result": each.status.value,
             "streak": each.streak,
@@ -114,8 +113,8 @@ def as_rows(trends: Sequence[Trend]) -> list[dict[str, Any]]:
 def _change(change: TrendChange) -> dict[str, Any]:
     return {
         "what": change.name,
-        "run": change.night.run,
-        "started": change.night.started.isoformat(),
+        "run": change.result.run,
+        "started": change.result.started.isoformat(),
         "before": change.before,
         "after": change.after,
         "versions": list(change.versions),

@@ -1,4 +1,4 @@
-"""A user's session with the history: look, narrow, make the page, export, trim."""
+"""A user's session with the history: show, filter, write the page, export, trim."""
 
 import importlib.util
 import json
@@ -28,7 +28,7 @@ def benchmark():
 
 @pytest.fixture(scope="module")
 def season(benchmark, tmp_path_factory):
-    """Sixteen nights; test_case_0 is out of memory from the fifth to before the ninth, test_case_1 takes more after."""
+    """Sixteen runs; test_case_0 is out of memory in runs 5 to 8, test_case_1 takes more memory from run 9 on."""
     reports = tmp_path_factory.mktemp("season") / "reports"
     reports.mkdir()
     benchmark.write_season(reports, benchmark.Season(nights=16, cells=3, scenarios=4))
@@ -44,18 +44,18 @@ def history(reports, *words):
     return main(["history", *words, "--reports", str(reports)])
 
 
-def test_a_look_shows_strips_streaks_and_figures(season, capsys):
+def test_strips_streaks_and_figures_are_shown(season, capsys):
     assert history(season, "test_case_0", "--line", LATEST) == ExitCode.COMPLETE
     said = capsys.readouterr()
     assert "load_4bit::test_case_0  nightly" in said.out
     assert f"{LATEST} · NVIDIA H200" in said.out
     assert "?✔✔✔✘✘✘✘✔✔✔✔✔✔✔✔" in said.out
-    assert "pass for 8 nights, since 2025-01-09" in said.out
+    assert "pass for 8 runs, since 2025-01-09" in said.out
     assert "CUDA reserved in load" in said.out
     assert said.err == ""
 
 
-def test_json_is_one_value_with_every_line(season, capsys):
+def test_json_is_one_value_with_every_series(season, capsys):
     assert history(season, "--json") == ExitCode.COMPLETE
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 3 * 4
@@ -64,7 +64,7 @@ def test_json_is_one_value_with_every_line(season, capsys):
     assert all(change["started"].startswith("2025-01-09") for change in row["changes"])
 
 
-def test_it_is_narrowed_by_day_matrix_and_gpu(season, capsys):
+def test_series_are_filtered_by_day_matrix_and_gpu(season, capsys):
     assert (
         history(season, "test_case_0", "--since", "2025-01-10", "--gpu", "h200", "--matrix", "nightly", "--json") == 0
     )
@@ -81,6 +81,7 @@ history one two
 history --dry-run
 history trim
 history export
+history trim --output x.html
 history export -o x.parquet --line a
 """
 
@@ -91,11 +92,11 @@ def test_each_mistake_is_one_sentence_and_an_exit_code(season, transcript):
     )
 
 
-def test_a_day_that_is_none_is_a_usage_error(season, capsys):
+def test_a_wrong_date_is_a_usage_error(season, capsys):
     with pytest.raises(SystemExit) as exited:
         history(season, "--since", "yesterday")
     assert exited.value.code == 2
-    assert "yesterday is not a day" in capsys.readouterr().err
+    assert "yesterday is not a date" in capsys.readouterr().err
 
 
 def test_the_page_is_one_file(season, tmp_path, capsys):
@@ -120,7 +121,7 @@ def test_the_table_is_exported(season, tmp_path, name, read, capsys):
     assert frame["cuda_reserved.load"].notna().sum() > 180
 
 
-def test_a_new_night_is_seen_and_a_damaged_index_is_mended(benchmark, tmp_path, capsys):
+def test_a_new_run_is_added_and_a_damaged_index_is_rebuilt(benchmark, tmp_path, capsys):
     small = benchmark.Season(nights=2, cells=1, scenarios=1)
     benchmark.write_season(tmp_path, small)
     assert history(tmp_path, "--json") == 0
@@ -130,10 +131,10 @@ def test_a_new_night_is_seen_and_a_damaged_index_is_mended(benchmark, tmp_path, 
     assert history(tmp_path, "--json") == 0
     said = capsys.readouterr()
     assert len(json.loads(said.out)[0]["nights"]) == 3
-    assert said.err == "note: history.sqlite was damaged or of another version and has been made anew\n"
+    assert said.err == "note: history.sqlite was damaged or of another version and was rebuilt\n"
 
 
-def test_logs_are_trimmed_and_the_history_stays(benchmark, tmp_path, capsys):
+def test_logs_are_trimmed_and_the_results_stay(benchmark, tmp_path, capsys):
     benchmark.write_season(tmp_path, benchmark.Season(nights=3, cells=1, scenarios=1))
     log = sorted(tmp_path.glob("*/run.json"))[2].parent / "cells" / "a" / "b" / "1" / "output.log"
     log.parent.mkdir(parents=True)
@@ -141,10 +142,10 @@ def test_logs_are_trimmed_and_the_history_stays(benchmark, tmp_path, capsys):
     assert history(tmp_path, "--json") == 0
     before = capsys.readouterr().out
     assert history(tmp_path, "trim", "--older-than", "1h", "--dry-run") == 0
-    assert "1 log of 1 run, 2.0 KiB, would be removed; 0 B of logs stay" in capsys.readouterr().out
+    assert "1 log of 1 run (2.0 KiB) would be removed, 0 B of logs kept" in capsys.readouterr().out
     assert log.exists()
     assert history(tmp_path, "trim", "--older-than", "1h") == 0
-    assert "1 log of 1 run, 2.0 KiB, removed" in capsys.readouterr().out
+    assert "1 log of 1 run (2.0 KiB) removed" in capsys.readouterr().out
     assert not log.exists()
     assert history(tmp_path, "--json") == 0
     assert capsys.readouterr().out == before

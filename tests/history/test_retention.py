@@ -1,4 +1,4 @@
-"""Old logs go, green ones first; what the results are made of stays, also when trimming is cut short."""
+"""Old logs are removed, those of passed attempts first; results stay, also after an interruption."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from harness.errors import ConfigError
 from harness.history import retention
 from harness.history.query import open_history
-from harness.history.retention import Tried, choose, trim
+from harness.history.retention import LoggedAttempt, plan_removal, trim
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, Outcome, RunRecord, ScenarioInfo, Status
 from harness.store.run_folder import RunFolder
@@ -21,8 +21,8 @@ LOG = "x" * 1000
 SCENARIO = "a::test_x"
 
 
-def night(reports, days_ago, outcomes, *, signature=OOM, shared_lock=True):
-    """Write a run that many days ago: cell → outcomes of its attempts; every attempt and cell with all of its files."""
+def write_run(reports, days_ago, outcomes, *, signature=OOM, shared_lock=True):
+    """Write a run with all files of its attempts and cells; ``outcomes`` is cell → outcomes of its attempts."""
     started = NOW - timedelta(days=days_ago)
     folder = RunFolder(reports / f"{started:%Y%m%d}")
     folder.path.mkdir(parents=True)
@@ -43,14 +43,14 @@ def night(reports, days_ago, outcomes, *, signature=OOM, shared_lock=True):
         for name in ("install.log", "lock.txt", "env.json", "server/server.log", "collect-fork/output.log"):
             put(folder.cell(cell) / name)
         for number, outcome in enumerate(each, 1):
-            place = folder.attempt(cell, SCENARIO, number)
+            own = folder.attempt(cell, SCENARIO, number)
             for name in ("output.log", "report.json", "events.jsonl", "memory.json", "request.json"):
-                put(place / name)
+                put(own / name)
             journal.attempt(
                 AttemptRecord(
                     cell=cell, scenario=SCENARIO, attempt=number, outcome=outcome, started=started, seconds=1,
                     signature=signature if outcome.startswith("fail") else None, figures={"x.n": number},
-                    folder=str(place.relative_to(folder.path)),
+                    folder=str(own.relative_to(folder.path)),
                 )
             )  # fmt: skip
     journal.close()
@@ -62,13 +62,19 @@ def put(path: Path) -> None:
     path.write_text(LOG)
 
 
+def results_below(reports):
+    """Return the results of every series, and the number of runs that the index had to read."""
+    history, done = open_history(reports)
+    return {key: [(each, dict(each.figures)) for each in own] for key, own in history.all_results()}, done.read
+
+
 def files(folder):
     return {str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()}
 
 
-def test_logs_of_green_attempts_go_and_everything_else_stays(tmp_path):
-    old = night(tmp_path, 40, {"c1": ["pass:check", "skip:run:not_applicable"]})
-    young = night(tmp_path, 5, {"c1": ["pass:check"]})
+def test_logs_of_green_attempts_are_removed_and_other_files_stay(tmp_path):
+    old = write_run(tmp_path, 40, {"c1": ["pass:check", "skip:run:not_applicable"]})
+    young = write_run(tmp_path, 5, {"c1": ["pass:check"]})
     before, untouched, journal = files(old), files(young), old.journal_file.read_bytes()
     done = trim(tmp_path, now=NOW, days=30)
     assert before - files(old) == {
@@ -85,16 +91,16 @@ def test_logs_of_green_attempts_go_and_everything_else_stays(tmp_path):
     assert trim(tmp_path, now=NOW, days=30).files == 0
 
 
-def test_a_dry_run_says_the_same_and_removes_nothing(tmp_path):
-    old = night(tmp_path, 40, {"c1": ["pass:check"]})
+def test_a_dry_run_has_the_same_result_and_removes_nothing(tmp_path):
+    old = write_run(tmp_path, 40, {"c1": ["pass:check"]})
     before = files(old)
-    said = trim(tmp_path, now=NOW, days=30, dry_run=True)
+    planned = trim(tmp_path, now=NOW, days=30, dry_run=True)
     assert files(old) == before
-    assert trim(tmp_path, now=NOW, days=30) == said
+    assert trim(tmp_path, now=NOW, days=30) == planned
 
 
-def test_red_attempts_keep_their_logs_and_their_cell_s_until_all_are_asked_for(tmp_path):
-    runs = [night(tmp_path, days, {"c1": ["pass:check", "fail:run:oom"]}) for days in (60, 50, 40)]
+def test_failed_attempts_and_their_cell_keep_their_logs_without_all_logs(tmp_path):
+    runs = [write_run(tmp_path, days, {"c1": ["pass:check", "fail:run:oom"]}) for days in (60, 50, 40)]
     trim(tmp_path, now=NOW, days=30)
     for run in runs:
         assert not (run.attempt("c1", SCENARIO, 1) / "output.log").exists()
@@ -102,48 +108,48 @@ def test_red_attempts_keep_their_logs_and_their_cell_s_until_all_are_asked_for(t
         assert (run.cell("c1") / "install.log").exists()
     trim(tmp_path, now=NOW, days=30, all_logs=True)
     kept = [(run.attempt("c1", SCENARIO, 2) / "output.log").exists() for run in runs]
-    assert kept == [False, False, True], "the newest of a signature stays, however old it is"
+    assert kept == [False, False, True], "the newest of a signature stays at any age"
     assert [(run.cell("c1") / "install.log").exists() for run in runs] == kept
 
 
-def test_the_newest_of_a_signature_may_lie_in_a_young_run(tmp_path):
-    old, young = (night(tmp_path, days, {"c1": ["fail:run:oom"]}) for days in (60, 5))
+def test_the_newest_of_a_signature_may_be_in_a_young_run(tmp_path):
+    old, young = (write_run(tmp_path, days, {"c1": ["fail:run:oom"]}) for days in (60, 5))
     trim(tmp_path, now=NOW, days=30, all_logs=True)
     assert not (old.attempt("c1", SCENARIO, 1) / "output.log").exists()
     assert (young.attempt("c1", SCENARIO, 1) / "output.log").exists()
 
 
 @pytest.mark.parametrize(("shared", "kept"), [(True, True), (False, False)])
-def test_an_install_log_stays_for_a_red_attempt_of_a_cell_with_the_same_environment(tmp_path, shared, kept):
-    old = night(tmp_path, 40, {"c1": ["pass:check"], "c2": ["fail:run:oom"]}, shared_lock=shared)
+def test_an_install_log_stays_for_a_failed_attempt_in_the_same_environment(tmp_path, shared, kept):
+    old = write_run(tmp_path, 40, {"c1": ["pass:check"], "c2": ["fail:run:oom"]}, shared_lock=shared)
     trim(tmp_path, now=NOW, days=30)
     assert (old.cell("c1") / "install.log").exists() is kept
     assert (old.path / "checkpoints.log").exists()
 
 
-def test_a_cell_in_which_nothing_was_attempted_keeps_its_logs(tmp_path):
-    old = night(tmp_path, 40, {"c1": ["pass:check"], "lost": []}, shared_lock=False)
+def test_a_cell_without_attempts_keeps_its_logs(tmp_path):
+    old = write_run(tmp_path, 40, {"c1": ["pass:check"], "lost": []}, shared_lock=False)
     trim(tmp_path, now=NOW, days=30)
     assert (old.cell("lost") / "install.log").exists()
     assert not (old.cell("c1") / "install.log").exists()
 
 
-def test_nothing_behind_a_link_or_outside_the_run_is_removed(tmp_path):
+def test_links_and_files_outside_the_run_are_not_removed(tmp_path):
     outside = tmp_path / "elsewhere"
     put(outside / "output.log")
-    old = night(tmp_path / "reports", 40, {"c1": ["pass:check"]})
-    place = old.attempt("c1", SCENARIO, 1)
-    for path in place.iterdir():
+    old = write_run(tmp_path / "reports", 40, {"c1": ["pass:check"]})
+    own = old.attempt("c1", SCENARIO, 1)
+    for path in own.iterdir():
         path.unlink()
-    place.rmdir()
-    place.symlink_to(outside)
+    own.rmdir()
+    own.symlink_to(outside)
     trim(tmp_path / "reports", now=NOW, days=30, all_logs=True)
     assert (outside / "output.log").exists()
 
 
-def test_a_run_that_cannot_be_read_loses_nothing_and_stops_nobody(tmp_path):
-    old = night(tmp_path, 40, {"c1": ["pass:check"]})
-    torn = night(tmp_path, 41, {"c1": ["pass:check"]})
+def test_an_unreadable_run_keeps_its_logs_and_the_others_are_trimmed(tmp_path):
+    old = write_run(tmp_path, 40, {"c1": ["pass:check"]})
+    torn = write_run(tmp_path, 41, {"c1": ["pass:check"]})
     torn.record_file.write_text("{")
     before = files(torn)
     assert trim(tmp_path, now=NOW, days=30).runs == 1
@@ -151,12 +157,10 @@ def test_a_run_that_cannot_be_read_loses_nothing_and_stops_nobody(tmp_path):
     assert "trimmed.txt" in files(old)
 
 
-def test_what_is_cut_short_is_read_as_before_and_goes_on(tmp_path, monkeypatch):
+def test_an_interrupted_trim_changes_no_result_and_can_be_repeated(tmp_path, monkeypatch):
     for days in (40, 50):
-        night(tmp_path, days, {"c1": ["pass:check", "pass:check"]})
-    before = {
-        track: [(each, dict(each.figures)) for each in nights] for track, nights in open_history(tmp_path)[0].tracks()
-    }
+        write_run(tmp_path, days, {"c1": ["pass:check", "pass:check"]})
+    before = results_below(tmp_path)[0]
     unlink, left = Path.unlink, [3]
 
     def cut(path, **how):
@@ -169,21 +173,19 @@ def test_what_is_cut_short_is_read_as_before_and_goes_on(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         trim(tmp_path, now=NOW, days=30)
     monkeypatch.undo()
-    history, done = open_history(tmp_path)
-    assert done.read == 0, "the index does not even notice"
-    assert {track: [(each, dict(each.figures)) for each in nights] for track, nights in history.tracks()} == before
+    assert results_below(tmp_path) == (before, 0)
     assert trim(tmp_path, now=NOW, days=30).kept_bytes == 0
 
 
-def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
+def test_a_missing_folder_is_one_sentence(tmp_path):
     with pytest.raises(ConfigError, match="there is no folder"):
         trim(tmp_path / "nowhere", now=NOW, days=30)
 
 
 OUTCOMES = ["pass:check", "skip:run:no_gpu", "fail:run:oom", "error:run:exception", "miss:run:interrupted"]
-TRIED = st.lists(
+ATTEMPTS = st.lists(
     st.builds(
-        lambda run, cell, number, outcome, signature: Tried(
+        lambda run, cell, number, outcome, signature: LoggedAttempt(
             f"run{run}", NOW - timedelta(days=run), cell, SCENARIO, Outcome.parse(outcome),
             signature if outcome.startswith(("fail", "error")) else "", f"{cell}/{number}",
         ),
@@ -195,19 +197,19 @@ TRIED = st.lists(
 CELLS = {f"run{number}": {"c1": "l1", "c2": "l2"} for number in range(10)}
 
 
-@given(TRIED, st.integers(0, 10), st.booleans())
-def test_what_may_never_go(tried, days, all_logs):
+@given(ATTEMPTS, st.integers(0, 10), st.booleans())
+def test_the_rules_of_removal(attempts, days, all_logs):
     before = NOW - timedelta(days=days)
-    doomed = choose(tried, CELLS, before=before, all_logs=all_logs)
-    goes = [each for each in tried if (each.run, each.folder) in doomed.attempts]
-    stays = [each for each in tried if (each.run, each.folder) not in doomed.attempts]
-    assert all(each.started < before for each in goes)
-    assert all_logs or all(each.green for each in goes)
-    assert all(not each.green or each.started >= before for each in stays)
-    for signature in {each.signature for each in tried} - {""}:
-        newest = max(each.started for each in tried if each.signature == signature)
-        assert any(each.started == newest and each.signature == signature for each in stays)
-    for run, cell in doomed.cells:
-        own = [each for each in tried if (each.run, each.cell) == (run, cell)]
-        assert all(each in goes for each in own)
+    removal = plan_removal(attempts, CELLS, before=before, all_logs=all_logs)
+    removed = [each for each in attempts if (each.run, each.folder) in removal.attempts]
+    kept = [each for each in attempts if (each.run, each.folder) not in removal.attempts]
+    assert all(each.started < before for each in removed)
+    assert all_logs or all(each.is_green for each in removed)
+    assert all(not each.is_green or each.started >= before for each in kept)
+    for signature in {each.signature for each in attempts} - {""}:
+        newest = max(each.started for each in attempts if each.signature == signature)
+        assert any(each.started == newest and each.signature == signature for each in kept)
+    for run, cell in removal.cells:
+        own = [each for each in attempts if (each.run, each.cell) == (run, cell)]
+        assert all(each in removed for each in own)
         assert all_logs or all(each.outcome.status in {Status.PASS, Status.SKIP} for each in own)

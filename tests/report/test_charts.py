@@ -1,4 +1,4 @@
-"""The geometry of charts: the releases of a scan, and the nights of a series."""
+"""The geometry of charts: the releases of a scan, and the runs of a series."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ from harness.report.charts import (
     trend_charts,
 )
 from harness.store.records import Status
-from tests.nights import START, TRACK, night
+from tests.series import KEY, START, result
 
 GIB = 2**30
 
@@ -88,10 +88,10 @@ def test_a_path_takes_one_number_for_each_straight_part():
 
 def test_one_green_run_among_several_of_a_day_can_be_seen():
     made = [
-        replace(night(0, letter), started=START + timedelta(minutes=10 * number))
+        replace(result(0, letter), started=START + timedelta(minutes=10 * number))
         for number, letter in enumerate("fpff")
     ]
-    found = strip(trend(TRACK, made), Period(made[0].started, made[-1].started))
+    found = strip(trend(KEY, made), Period(made[0].started, made[-1].started))
     assert [each.status for each in found] == [Status.FAIL, Status.PASS, Status.FAIL]
     assert all(each.width >= 6 for each in found)
     assert all(one.x + one.width <= other.x + 0.11 for one, other in pairwise(found))
@@ -112,25 +112,25 @@ def test_no_stretch_of_a_strip_covers_another_or_leaves_it(cuts):
 @given(
     st.lists(st.sampled_from("pf-e"), min_size=1, max_size=40), st.lists(st.integers(1, 5), min_size=40, max_size=40)
 )
-def test_a_strip_covers_every_night_in_order_and_inside_the_chart(letters, gaps):
+def test_a_strip_covers_every_result_in_order_and_inside_the_chart(letters, gaps):
     places = [sum(gaps[:number]) for number in range(len(letters))]
-    made = [night(place, letter) for place, letter in zip(places, letters, strict=True)]
+    made = [result(place, letter) for place, letter in zip(places, letters, strict=True)]
     period = Period(made[0].started, made[-1].started)
-    found = strip(trend(TRACK, made), period)
-    assert [each.status for each in found] == [status for status, _ in groupby(trend(TRACK, made).statuses)]
+    found = strip(trend(KEY, made), period)
+    assert [each.status for each in found] == [status for status, _ in groupby(trend(KEY, made).statuses)]
     for one, other in pairwise(found):
         assert one.x < other.x
     assert period.x(period.first) <= found[0].x
     assert found[-1].x + found[-1].width <= period.x(period.last + timedelta(days=1)) + 1.3
 
 
-def test_charts_mark_the_night_of_the_change_with_its_version():
+def test_charts_mark_the_run_of_a_change_with_its_version():
     made = [
-        night(number, reserved=10 if number < 5 else 13, version="5.0.0" if number < 5 else "5.1.0")
+        result(number, reserved=10 if number < 5 else 13, version="5.0.0" if number < 5 else "5.1.0")
         for number in range(10)
     ]
     period = Period(made[0].started, made[-1].started)
-    memory, seconds = trend_charts(trend(TRACK, made), period)
+    memory, seconds = trend_charts(trend(KEY, made), period)
     (marker,) = memory.markers
     assert (marker.style, marker.label, marker.x) == ("worse", "5.1.0", period.x(made[5].started))
     assert marker.title.startswith("2026-03-06\n")

@@ -1,38 +1,38 @@
-"""The page of the history: its order, its size, and texts that become no markup."""
+"""The page of the history: its order, its size, and escaped texts."""
 
 import re
 
-from harness.history.model import Track
+from harness.history.query import SeriesKey
 from harness.history.trend import trend
 from harness.report import history_html
 from harness.report.history_html import page, render
 from harness.store.records import Status
-from tests.nights import TRACK, night
+from tests.series import KEY, result
 
 
 def test_version_changes_are_shown():
-    made = [night(number, letter, version=f"5.{letter == 'f':d}.0") for number, letter in enumerate("ppff")]
-    assert "transformers 5.0.0 → 5.1.0" in render(page([trend(TRACK, made)], "Nightly"))
+    made = [result(number, letter, version=f"5.{letter == 'f':d}.0") for number, letter in enumerate("ppff")]
+    assert "transformers 5.0.0 → 5.1.0" in render(page([trend(KEY, made)], "Nightly"))
 
 
 def season(count_of_series, count=30, failing=()):
     for index in range(count_of_series):
-        track = Track("nightly", f"transformers=latest~{index}", "load_4bit::test_reserved", "NVIDIA H200")
+        key = SeriesKey("nightly", f"transformers=latest~{index}", "load_4bit::test_reserved", "NVIDIA H200")
         made = []
         for number in range(count):
             outcome = "f" if index in failing and number > 20 else "p"
-            made.append(night(number, outcome, reserved=10 + (number * 7 + index) % 11 / 50, track=track))
-        yield trend(track, made)
+            made.append(result(number, outcome, reserved=10 + (number * 7 + index) % 11 / 50, key=key))
+        yield trend(key, made)
 
 
 def test_a_failing_series_comes_first_and_an_unchanged_one_is_folded():
     shown = page(list(season(6, failing={4})), "Nightly")
-    assert [entry.trend.track.line for entry in shown.notable] == ["transformers=latest~4"]
+    assert [entry.trend.key.series for entry in shown.notable] == ["transformers=latest~4"]
     assert [(scenario, len(entries)) for scenario, entries in shown.unchanged] == [("load_4bit::test_reserved", 5)]
     assert shown.counts[Status.FAIL] == 1
     text = render(shown)
     assert text.index("latest~4") < text.index("latest~0")
-    assert "fail for 9 nights, since 2026-03-22" in text
+    assert "fail for 9 runs, since 2026-03-22" in text
 
 
 def test_the_same_change_in_many_series_is_one_entry():
@@ -56,10 +56,10 @@ def test_hundreds_of_series_over_a_year_stay_a_small_file():
     assert len(text.encode()) < 6_000_000
 
 
-def test_the_page_asks_nothing_of_any_network_and_takes_no_text_for_markup():
-    track = Track("m", "six=<script>alert(1)</script>", "a::test_x[</svg>]")
-    made = [night(number, "f" if number else "p", signature="<img src=x>", track=track) for number in range(3)]
-    text = render(page([trend(track, made)], "A <b>title</b>"))
+def test_the_page_loads_nothing_and_escapes_texts():
+    key = SeriesKey("m", "six=<script>alert(1)</script>", "a::test_x[</svg>]")
+    made = [result(number, "f" if number else "p", signature="<img src=x>", key=key) for number in range(3)]
+    text = render(page([trend(key, made)], "A <b>title</b>"))
     assert not re.search(r"(?:src|href)=[\"'](?!data:,)", text)
     assert "https:" not in text
     assert "<script>alert" not in text
@@ -68,7 +68,7 @@ def test_the_page_asks_nothing_of_any_network_and_takes_no_text_for_markup():
 
 def test_failures_are_redacted():
     made = [
-        night(number, "f", signature="Error: /home/somebody" if number < 2 else "Error: other") for number in range(4)
+        result(number, "f", signature="Error: /home/somebody" if number < 2 else "Error: other") for number in range(4)
     ]
-    text = render(page([trend(TRACK, made)], "t", lambda text: text.replace("/home/somebody", "<hidden>")))
+    text = render(page([trend(KEY, made)], "t", lambda text: text.replace("/home/somebody", "<hidden>")))
     assert "/home/somebody" not in text
