@@ -26,7 +26,7 @@ from harness.session.plan import Plan, read_scenarios
 from harness.session.resume import plan_again
 from harness.store.journal import Listener
 from harness.store.records import RunRecord
-from harness.store.run_folder import RunFolder
+from harness.store.run_folder import RunFolder, claimed
 from harness.verdict.result import ScenarioResult
 
 C = TypeVar("C", bound=Hashable)  # a candidate: a release, a commit, a set of changes
@@ -176,15 +176,23 @@ class Driver(Generic[C, R]):
             listener: Hears the journal of the probes.
             report: Takes one line of progress at a time.
             deadline: When to stop.
+
+        Raises:
+            ConfigError: Another process runs this search.
         """
         self.listener, self.report, self.deadline = listener, report, deadline
+        with claimed(self.folder):
+            return self._search()
+
+    def _search(self) -> R:
         seen = {one: self.axis.cell(one) for one in self.axis.candidates()}
         whole = self.prober.probed(list(seen.values()))
         self._probed = {one: None for one, cell in seen.items() if cell in whole}
         try:
             stop = self._check_ends() or self._narrow()
         except (Interrupted, KeyboardInterrupt):  # the second while locking, where no cell runs
-            stop = SearchResult(ending=Ending.INTERRUPTED, deadline_passed=deadline is not None and deadline.passed)
+            passed = self.deadline is not None and self.deadline.passed
+            stop = SearchResult(ending=Ending.INTERRUPTED, deadline_passed=passed)
         result = self.axis.result(self.known(), stop)
         record = read_search(self.folder) or SearchRecord.model_validate({"question": self.axis.question})
         self.axis.keep(record, result).write(self.folder)

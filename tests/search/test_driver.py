@@ -2,6 +2,8 @@
 
 import math
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.envs.cache_dir import CacheDir
+from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.schema import Matrix
 from harness.search.criterion import Cause, Criterion, Evaluation
@@ -175,6 +178,28 @@ def test_wherever_it_is_interrupted_it_goes_on_and_probes_nothing_twice(tmp_path
     cells = [one.cell for one in again.folder.attempts()]
     assert len(cells) == len(set(cells))
     assert stopped.ending is Ending.FOUND or made == stop
+
+
+LOCKS = """
+import sys
+from pathlib import Path
+from harness.store.run_folder import RunFolder, claimed
+
+with claimed(RunFolder(Path(sys.argv[1]))):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_search_that_another_process_runs_is_refused_and_can_be_resumed_after_it(tmp_path):
+    bisect = begin(tmp_path, "ggbb")
+    command = [sys.executable, "-c", LOCKS, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(ConfigError, match="is in use: another harness process runs in it"):
+            run(bisect)
+        other.kill()
+    assert run(bisect)[0].suspects == ("2",)
 
 
 def test_a_release_that_leaves_no_result_at_all_cannot_be_told_and_is_not_asked_again(tmp_path):
