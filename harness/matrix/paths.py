@@ -60,29 +60,36 @@ def find_matrix(name: str | Path) -> Path:
     raise ConfigError(f"there is no matrix file {text}{hint}.")
 
 
-def find_scenarios(entries: Iterable[str], matrix_file: Path) -> tuple[ScenarioFile, ...]:
+def find_scenarios(
+    entries: Iterable[str], matrix_file: Path, *, from_options: bool = False
+) -> tuple[ScenarioFile, ...]:
     """Return the files of scenario entries: ``folder``, ``folder/name``, ``folder/name.py``, ``folder/name::test``.
+
+    Args:
+        entries: The entries.
+        matrix_file: The matrix, whose folder is searched first.
+        from_options: Whether the entries come from the command line instead of the matrix; only errors say so.
 
     Raises:
         ConfigError: there is no such file; the sentence names the nearest.
     """
-    return tuple(dict.fromkeys(file for entry in entries for file in _scenario_files(entry, matrix_file)))
+    before, after = ("scenario", ":") if from_options else (f"{short_path(matrix_file)}: scenarios has", ", but")
+    found = (_scenario_files(entry, matrix_file, f'{before} "{entry}"{after}') for entry in entries)
+    return tuple(dict.fromkeys(file for files in found for file in files))
 
 
-def _scenario_files(entry: str, matrix_file: Path) -> tuple[ScenarioFile, ...]:
+def _scenario_files(entry: str, matrix_file: Path, prefix: str) -> tuple[ScenarioFile, ...]:
     name, _, test = entry.partition("::")
     found = find(name, matrix_file.parent, ".py")
     if found is None:
-        raise ConfigError(f'{short_path(matrix_file)}: scenarios has "{entry}", but {_missing(name, matrix_file)}.')
+        raise ConfigError(f"{prefix} {_missing(name, matrix_file)}.")
     if found.is_file():
         return (ScenarioFile(found, test or None),)
     if test:
-        raise ConfigError(f'{short_path(matrix_file)}: scenarios has "{entry}", but {short_path(found)} is a folder.')
+        raise ConfigError(f"{prefix} {short_path(found)} is a folder.")
     files = tuple(file for file in sorted(found.glob("*.py")) if not file.name.startswith(("_", "conftest")))
     if not files:
-        raise ConfigError(
-            f'{short_path(matrix_file)}: scenarios has "{entry}", but {short_path(found)} has no scenario files.'
-        )
+        raise ConfigError(f"{prefix} {short_path(found)} has no scenario files.")
     return tuple(ScenarioFile(file) for file in files)
 
 
@@ -97,7 +104,8 @@ def _missing(name: str, matrix_file: Path) -> str:
     }
     near = nearest(Path(name).stem, known)
     hint = f'; the nearest is "{known[near]}"' if near else ""
-    return f"there is no such file in its folder, in the current folder or in the harness{hint}"
+    own = "" if matrix_file.parent.resolve() == Path.cwd().resolve() else "the folder of the matrix, "
+    return f"there is no such file in {own}the current folder or the harness{hint}"
 
 
 def nearest(word: str, known: Iterable[str], *, likeness: float = 0.5) -> str | None:

@@ -177,7 +177,7 @@ def read_scenarios(
 ) -> tuple[tuple[ScenarioFile, ...], tuple[ScenarioInfo, ...]]:
     """Return the scenario files of a matrix (or those named ``instead``) and the tests in them."""
     beside = Path.cwd() / matrix.path.name if instead else matrix.path  # what a person types is looked up from here
-    files = find_scenarios(instead or matrix.scenarios, beside)
+    files = find_scenarios(instead or matrix.scenarios, beside, from_options=bool(instead))
     return files, read_catalogue(files)
 
 
