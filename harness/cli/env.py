@@ -21,7 +21,7 @@ from harness.runner.probe_path import probe_path
 from harness.runner.process import environment
 from harness.search.prober import lock_cells
 from harness.session.plan import PlannedCell, select_cells
-from harness.session.resume import plan_again
+from harness.session.resume import load_plan
 from harness.store.runs import find_run
 
 
@@ -68,7 +68,7 @@ def _enter(options: argparse.Namespace, built: Environment, cell: Cell, cache_di
 def _planned(options: argparse.Namespace, cache_dir: CacheDir) -> PlannedCell:
     """Return the selected cell with its lock, of the matrix or of a run."""
     if options.run:
-        known = plan_again(find_run(options.run, options.reports), cache_dir).cells
+        known = load_plan(find_run(options.run, options.reports), cache_dir).cells
         ids = [cell.id for cell in select_cells([one.cell for one in known], [options.cell])]
     else:
         bundle = opened_bundle()

@@ -20,7 +20,7 @@ from harness.nightly.record import Ended, torn_night
 from harness.nightly.stages import Stages
 from harness.session.context import Options
 from harness.session.plan import Plan, make_plan
-from harness.session.resume import plan_again
+from harness.session.resume import load_plan
 from harness.store.records import RunKind
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run, kind_of
@@ -97,7 +97,7 @@ def spend(asked: Asked) -> tuple[Ended | None, RunFolder]:
         if options.resume:
             if torn is None:
                 raise ConfigError(f"no night of {matrix.name} below {options.reports} was interrupted")
-            plan = plan_again(torn, asked.cache_dir)
+            plan = load_plan(torn, asked.cache_dir)
             night = take_up(plan, torn, options.reports, stages(plan, torn), asked.echo)
         else:
             night = _begin(asked, matrix, torn, stages)

@@ -28,12 +28,11 @@ from harness.matrix.paths import short_path
 from harness.report.terminal import print_summary
 from harness.report.write import Views, write_views
 from harness.runner.isolation import Isolation
-from harness.session.begin import begin, extend, remember
-from harness.session.conclude import Conclusion, conclude
+from harness.session.begin import add_cells, begin, save_options
+from harness.session.conclude import Conclusion, conclude, isolation_differences
 from harness.session.context import BUSY_BYTES, Options
-from harness.session.isolation_check import isolation_differences
 from harness.session.plan import Plan, make_plan
-from harness.session.resume import ask_again, narrowed, plan_again, run_to_resume
+from harness.session.resume import load_plan, merge_options, run_to_resume, select_part
 from harness.session.run import run_plan
 from harness.store.records import AttemptRecord, RunOptions, RunRecord
 from harness.store.run_folder import RunFolder
@@ -74,92 +73,92 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     )
     add_reports(verb)
     add_json(verb)
-    verb.set_defaults(verb=run, gpu_busy=None)  # None: as kept in the run, else the default
+    verb.set_defaults(verb=run, gpu_busy=None)  # None: that of the resumed run, else the default
 
 
 def run(options: argparse.Namespace) -> ExitCode:
-    """Run and render; the last lines are the paths of the report."""
+    """Run a matrix, write its report and print a summary with the paths of the report."""
     cache_dir = CacheDir.of_user()
     console = Console(stderr=True) if options.json else Console()
-    plan, folder, asked = _plan(options, cache_dir)
+    plan, folder, run_options = _plan(options, cache_dir)
     record = folder.read_record()
     for warning in plan.warnings:
         console.print(f"note: {warning}", highlight=False, markup=False)
     size = f"{count(plan.cells, 'cell')}, {count(plan.scenarios, 'scenario')}"
     console.print(f"{size} → {short_path(folder.path)}", highlight=False, soft_wrap=True)
-    how = _how(options, asked, record, plan)
-    with RunProgress(console, _total(plan, how, asked)) as progress:
-        whole = run_plan(plan, folder, cache_dir, how, progress)
-        if whole and asked.control_last:
+    session_options = _session_options(options, run_options, record, plan)
+    with RunProgress(console, _expected_attempts(plan, session_options, run_options)) as progress:
+        complete = run_plan(plan, folder, cache_dir, session_options, progress)
+        if complete and run_options.control_last:
             control = replace(plan, cells=tuple(one for one in plan.cells if one.cell.reference))
-            once_more = replace(how, repeat=how.repeat + 1, retry_failed=False)
-            whole = run_plan(control, folder, cache_dir, once_more, progress)
-    return _finish(options, asked, folder, console, whole=whole)
+            one_more = replace(session_options, repeat=session_options.repeat + 1, retry_failed=False)
+            complete = run_plan(control, folder, cache_dir, one_more, progress)
+    return _finish(options, run_options, folder, console, complete=complete)
 
 
 def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder, RunOptions]:
-    """Return the plan of a new or resumed run, its folder and the options that it keeps."""
+    """Return the plan, the folder and the options of a new or resumed run."""
     given = {name: getattr(options, name) for name in RunOptions.model_fields}
     if not (options.resume or options.only_missing or options.retry_failed):
-        asked = ask_again(RunOptions(), given)
+        run_options = merge_options(RunOptions(), given)
         plan = make_plan(read_matrix(options), cache_dir, scenarios=options.scenarios, cells=options.cells)
         keyword, markers = options.keyword or plan.matrix.keyword, options.markers or plan.matrix.markers
-        chosen = {"selection": options.scenarios, "keyword": keyword, "markers": markers}
-        return plan, begin(plan, options.reports, **chosen, asked=asked), asked
-    plan, folder = _plan_again(options, cache_dir)
-    asked = ask_again(folder.read_record().asked, given)
-    if not options.retry_failed:  # its --repeat counts for the failed scenarios only
-        remember(asked, folder)
-    return plan, folder, asked
+        selection = {"selection": options.scenarios, "keyword": keyword, "markers": markers}
+        return plan, begin(plan, options.reports, **selection, options=run_options), run_options
+    plan, folder = _resumed_plan(options, cache_dir)
+    run_options = merge_options(folder.read_record().asked, given)
+    if not options.retry_failed:  # its --repeat applies to the failed scenarios only
+        save_options(run_options, folder)
+    return plan, folder, run_options
 
 
-def _plan_again(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder]:
-    """Return the plan of a run that is resumed, narrowed to what is selected, and its folder."""
+def _resumed_plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder]:
+    """Return the selected part of the plan of a resumed run, and its folder."""
     matrix = None if is_run(options.matrix, options.reports) else read_matrix(options)
     folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
     if matrix is None or not options.only_missing:
-        plan = plan_again(folder, cache_dir)
+        plan = load_plan(folder, cache_dir)
     else:
         plan = make_plan(matrix, cache_dir, scenarios=folder.read_record().selection, cells=options.cells)
-        extend(plan, folder)
-    return narrowed(plan, cells=options.cells, scenarios=options.scenarios), folder
+        add_cells(plan, folder)
+    return select_part(plan, cells=options.cells, scenarios=options.scenarios), folder
 
 
-def _total(plan: Plan, how: Options, asked: RunOptions) -> ExpectedAttempts:
-    """Return the attempts to expect before any cell has collected its scenarios, with those of the control."""
-    each = len(Isolation) if how.check_isolation else 1
+def _expected_attempts(plan: Plan, session_options: Options, run_options: RunOptions) -> ExpectedAttempts:
+    """Return the attempts to expect before the cells have collected their scenarios, with those of the control."""
+    each = len(Isolation) if session_options.check_isolation else 1
     cells = {one.cell.id: each for one in plan.cells}
-    control = {one.cell.id: each for one in plan.cells if one.cell.reference and asked.control_last}
-    return ExpectedAttempts(len(plan.scenarios), ((cells, how.repeat), (control, 1)))
+    control = {one.cell.id: each for one in plan.cells if one.cell.reference and run_options.control_last}
+    return ExpectedAttempts(len(plan.scenarios), ((cells, session_options.repeat), (control, 1)))
 
 
-def _how(options: argparse.Namespace, asked: RunOptions, record: RunRecord, plan: Plan) -> Options:
-    """Return how to run; ``-k`` and ``-m`` of a resumed run narrow its own."""
-    again = options.resume or options.only_missing or options.retry_failed
+def _session_options(options: argparse.Namespace, run_options: RunOptions, record: RunRecord, plan: Plan) -> Options:
+    """Return the options of the session; ``-k`` and ``-m`` select from the scenarios of a resumed run."""
+    resumed = options.resume or options.only_missing or options.retry_failed
     return Options(
         keyword=record.keyword or plan.matrix.keyword,
         markers=record.markers or plan.matrix.markers,
-        only_keyword=options.keyword if again else "",
-        only_markers=options.markers if again else "",
-        timeout=asked.timeout,
+        only_keyword=options.keyword if resumed else "",
+        only_markers=options.markers if resumed else "",
+        timeout=run_options.timeout,
         repeat=record.asked.repeat,
-        retries=asked.repeat,
-        jobs=asked.jobs or default_jobs(),
-        isolation=Isolation(asked.isolation),
-        check_isolation=asked.check_isolation,
+        retries=run_options.repeat,
+        jobs=run_options.jobs or default_jobs(),
+        isolation=Isolation(run_options.isolation),
+        check_isolation=run_options.check_isolation,
         retry_failed=options.retry_failed,
-        busy_bytes=BUSY_BYTES if asked.gpu_busy is None else asked.gpu_busy,
+        busy_bytes=BUSY_BYTES if run_options.gpu_busy is None else run_options.gpu_busy,
     )
 
 
 def _finish(
-    options: argparse.Namespace, asked: RunOptions, folder: RunFolder, console: Console, *, whole: bool
+    options: argparse.Namespace, run_options: RunOptions, folder: RunFolder, console: Console, *, complete: bool
 ) -> ExitCode:
-    """Render, print and reduce to an exit code."""
+    """Write the report, print the conclusion and return the exit code."""
     views = write_views(folder)
     result = conclude(*folder.read(AttemptRecord))
-    code = result.exit_code(options.fail_on, whole=whole)
-    differences = isolation_differences(folder.attempts()) if asked.check_isolation else []
+    code = result.exit_code(options.fail_on, complete=complete)
+    differences = isolation_differences(folder.attempts()) if run_options.check_isolation else []
     if differences and code is ExitCode.COMPLETE:
         code = ExitCode.INCOMPLETE
     if options.json:
@@ -169,21 +168,23 @@ def _finish(
     print_summary(views.context, console)
     for text in differences:
         console.print(f"isolation: {text}", highlight=False, markup=False)
-    if asked.check_isolation and not differences:
+    if run_options.check_isolation and not differences:
         console.print("isolation: fork and fresh interpreter agree in every outcome and metric", highlight=False)
-    _print_end(console, result, views, folder, whole=whole)
+    _print_last_lines(console, result, views, folder, complete=complete)
     return code
 
 
-def _print_end(console: Console, result: Conclusion, views: Views, folder: RunFolder, *, whole: bool) -> None:
-    lines = [] if whole else [f"interrupted; continue with: harness run --resume {short_path(folder.path)}"]
-    if whole and result.missing:
-        lines += [f"{result.missing_text()}; continue with: harness run --resume {short_path(folder.path)}"]
+def _print_last_lines(console: Console, result: Conclusion, views: Views, folder: RunFolder, *, complete: bool) -> None:
+    """Print how to continue an incomplete run, and the paths of the report."""
+    resume = f"continue with: harness run --resume {short_path(folder.path)}"
+    lines = [] if complete else [f"interrupted; {resume}"]
+    if complete and result.missing:
+        lines += [f"{result.missing_text()}; {resume}"]
     lines += views.lines
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def count(things: Sequence[object], noun: str) -> str:
-    """Write a number of things: ``1 cell``, ``3 cells``."""
+    """Return a number of things for display: ``1 cell``, ``3 cells``."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

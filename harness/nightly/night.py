@@ -43,7 +43,7 @@ from harness.session.begin import begin, describe_host
 from harness.session.context import Options
 from harness.session.plan import Plan, PlannedCell
 from harness.session.private import private_of
-from harness.session.resume import plan_again
+from harness.session.resume import load_plan
 from harness.store.journal import Journal, Listener
 from harness.store.records import WHOLE_CELL, Outcome, Reason, RunKind, RunRecord, Stage, Status, series_names
 from harness.store.run_folder import RunFolder, folder_name
@@ -457,7 +457,7 @@ class Finish:
             why_not = f"this machine has no {' and no '.join(sorted(lacking))}"
             return tuple(not_searched(one, why_not) for one in found)
         try:
-            plan = plan_again(folder, self.cache_dir)
+            plan = load_plan(folder, self.cache_dir)
         except HarnessError as error:  # the parts may come from a machine that has what this one lacks
             return tuple(not_searched(one, str(error)) for one in found)
         ground = SearchContext(plan, self.cache_dir, self.reports, folder.path.name, how, self.echo)

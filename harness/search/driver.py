@@ -23,7 +23,7 @@ from harness.search.prober import Prober, lock_cells, results_by_cell
 from harness.search.records import Ending, FailedEnd, SearchQuestion, SearchRecord, SearchResult, read_search
 from harness.session.begin import begin
 from harness.session.plan import Plan, read_scenarios
-from harness.session.resume import plan_again
+from harness.session.resume import load_plan
 from harness.store.journal import Listener
 from harness.store.records import RunRecord
 from harness.store.run_folder import RunFolder, claimed
@@ -337,7 +337,7 @@ def reopen(folder: RunFolder, question: SearchQuestion, cache_dir: CacheDir, rep
     Raises:
         ConfigError: The scenario is not what it was.
     """
-    plan = plan_again(folder, cache_dir)
+    plan = load_plan(folder, cache_dir)
     record = folder.read_record()
     before = {info.id: info.source for info in record.scenarios}
     if any(before.get(info.id, "") not in {"", info.source} for info in plan.scenarios):

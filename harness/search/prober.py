@@ -11,7 +11,7 @@ from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, Unsolvable, resolve_cells
 from harness.matrix.cell import Cell
 from harness.search.reuse import reuse_earlier, reuse_query
-from harness.session.begin import extend
+from harness.session.begin import add_cells
 from harness.session.conclude import conclude
 from harness.session.context import Options
 from harness.session.plan import LOCK_JOBS, Plan, PlannedCell
@@ -64,7 +64,7 @@ class Prober:
         if not wanted:
             return True
         plan = replace(self.plan, cells=lock_cells(wanted, self.cache_dir))
-        extend(plan, self.folder)
+        add_cells(plan, self.folder)
         self.folder.write_record(arrange(self.folder.read_record()))
         if self.reuse:
             reuse_earlier(self.folder, [cell.id for cell in wanted], reuse_query(self.folder, plan, self.options))

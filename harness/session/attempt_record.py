@@ -1,4 +1,4 @@
-"""Turn what an attempt left on disk into its record."""
+"""The record of an attempt, from the files that it wrote."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TAIL_BYTES = 8_000
 
 @dataclass(frozen=True)
 class Attempt:
-    """Which attempt it is: the cell's id, the scenario, its number, the packages under test."""
+    """The identity of an attempt: the id of its cell, its scenario and its number; and the packages under test."""
 
     cell: str
     scenario: ScenarioInfo
@@ -29,12 +29,15 @@ class Attempt:
 
 
 def read_events(folder: Path) -> ProbeEvents:
-    """Fold the probe's event file of one attempt."""
+    """Read the probe's events of one attempt or collection."""
     return digest(read(folder / "events.jsonl"))
 
 
 def assemble(attempt: Attempt, finished: Finished, folder: Path, run: Path, *, gpu_busy: bool) -> AttemptRecord:
-    """Judge one attempt from its exit, its report and its events, and write ``memory.json`` beside them."""
+    """Return the record of an attempt from its exit, report, events and output; write its ``memory.json``.
+
+    ``folder`` is that of the attempt, ``run`` the run folder.
+    """
     events = read_events(folder)
     write_text(folder / "memory.json", json.dumps(events.phases, indent=1))
     judgement = judge(
@@ -80,7 +83,7 @@ def assemble(attempt: Attempt, finished: Finished, folder: Path, run: Path, *, g
 def not_started(
     cell: str, scenario: str, outcome: Outcome, detail: str, *, folder: str | None = None, signature: str | None = None
 ) -> AttemptRecord:
-    """Return the row of what never came to run; ``scenario`` is ``*`` for a whole cell."""
+    """Return the record of an attempt that was not started; ``scenario`` is ``*`` for a whole cell."""
     return AttemptRecord(
         cell=cell,
         scenario=scenario,
@@ -95,7 +98,7 @@ def not_started(
 
 
 def uncollected(cell: str, file: str, failure: Failure, under_test: Collection[str], folder: str) -> AttemptRecord:
-    """Return the row of a scenario file that could not be collected in a cell."""
+    """Return the record of a scenario file that could not be collected in a cell."""
     judgement = judge(
         Evidence(
             exit=ProcessExit(code=2),
@@ -123,7 +126,7 @@ INSTALL_NETWORK = Outcome(Status.ERROR, Stage.INSTALL, Reason.NETWORK)
 
 
 def _report_outcome(path: Path) -> str | None:
-    """Return what pytest-json-report says of the one test: its outcome, or None without a report."""
+    """Return the outcome of the test in a report of pytest-json-report; None without a complete report."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):

@@ -1,4 +1,4 @@
-"""Begin a run: make its folder and write down what is planned before anything is installed."""
+"""Begin a run: create its folder, with the plan and the locks, before anything is installed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from harness.version import harness_version
 
 
 def describe_host() -> HostRecord:
-    """Return platform, cores, memory (bytes) and GPUs; nothing that identifies the machine or its user."""
+    """Return platform, cores, memory (bytes) and GPUs; no names of the machine or its users."""
     gpus = tuple(
         GpuRecord(uuid=gpu.uuid, name=gpu.name, memory_bytes=gpu.total, driver=gpu.driver) for gpu in read_gpus()
     )
@@ -38,8 +38,6 @@ def describe_host() -> HostRecord:
 
 
 KNOWN_ISSUES = "known_issues.toml"
-
-
 DEFAULTS = RunOptions()
 VERBS = {kind: kind.value for kind in RunKind} | {RunKind.NIGHT: "nightly"}
 
@@ -53,24 +51,32 @@ def begin(
     selection: Sequence[str] = (),
     keyword: str = "",
     markers: str = "",
-    asked: RunOptions = DEFAULTS,
+    options: RunOptions = DEFAULTS,
 ) -> RunFolder:
-    """Make the run folder of a plan, with ``run.json`` and every lock.
+    """Create the folder of a run, with ``run.json``, the locks and the known issues.
 
-    ``command`` is how to run it again, left out: ``harness run`` (or ``nightly``) with the matrix and the selection.
+    Args:
+        plan: the plan of the run.
+        reports: the folder of the runs.
+        kind: the kind of the run.
+        command: how to run it again; by default ``harness run`` (or ``nightly``) with the matrix and the selection.
+        selection: scenario entries that replaced the matrix's.
+        keyword: ``-k``.
+        markers: ``-m``.
+        options: the options, which a resumed run keeps.
 
     Raises:
-        ConfigError: the known issues beside the matrix cannot be read.
+        ConfigError: the known issues of the matrix cannot be read.
     """
-    issues = known_issues(plan.matrix.path.parent)
+    issues = read_known_issues(plan.matrix.path.parent)
     started = datetime.now(UTC)
     cells = tuple(planned.record() for planned in plan.cells)
     digest = hashlib.sha256(json.dumps([cell.id for cell in cells]).encode()).hexdigest()
     folder = create(reports, plan.matrix.name, started, digest)
     file = short_path(plan.matrix.path)
-    chosen = [word for entry in plan.matrix.overrides for word in ("--with", entry)]
-    chosen += [word for entry in selection for word in ("--scenarios", entry)]
-    chosen += [word for flag, value in (("-k", keyword), ("-m", markers)) if value for word in (flag, value)]
+    arguments = [word for entry in plan.matrix.overrides for word in ("--with", entry)]
+    arguments += [word for entry in selection for word in ("--scenarios", entry)]
+    arguments += [word for flag, value in (("-k", keyword), ("-m", markers)) if value for word in (flag, value)]
     folder.write_record(
         RunRecord(
             kind=kind,
@@ -79,16 +85,16 @@ def begin(
             started=started,
             matrix=json.loads(json.dumps(plan.matrix.raw, default=str)),
             matrix_file=file,
-            scenarios=() if keyword or markers else plan.scenarios,  # pytest alone knows what a keyword selects
+            scenarios=() if keyword or markers else plan.scenarios,  # only pytest knows what a keyword selects
             cells=cells,
             axes=tuple(dict.fromkeys(axis for planned in plan.cells for axis in planned.cell.axes)),
             host=describe_host(),
             harness_version=harness_version(),
-            command=tuple(command) or ("harness", VERBS[kind], file, *chosen),
+            command=tuple(command) or ("harness", VERBS[kind], file, *arguments),
             selection=tuple(selection),
             keyword=keyword,
             markers=markers,
-            asked=asked,
+            asked=options,
         )
     )
     write_text(folder.known_issues_file, issues)
@@ -96,14 +102,13 @@ def begin(
     return folder
 
 
-def known_issues(beside: Path) -> str:
-    """Return the text of the known issues that hold for a matrix: the file beside it, else the harness's own.
+def read_known_issues(folder: Path) -> str:
+    """Return the text of ``known_issues.toml`` in the folder of a matrix, else of that of the harness.
 
     Raises:
-        ConfigError: an entry is wrong; a known issue without a tracker is.
+        ConfigError: the file cannot be read, or an entry is wrong.
     """
-    places = (find(KNOWN_ISSUES, beside), install_root() / "scenarios" / KNOWN_ISSUES)
-    for path in places:
+    for path in (find(KNOWN_ISSUES, folder), install_root() / "scenarios" / KNOWN_ISSUES):
         if path is not None and path.is_file():
             try:
                 text = path.read_text(encoding="utf-8")
@@ -114,8 +119,8 @@ def known_issues(beside: Path) -> str:
     return ""
 
 
-def extend(plan: Plan, folder: RunFolder) -> None:
-    """Add the cells of a plan that a run does not have yet (``--only-missing`` after the matrix grew)."""
+def add_cells(plan: Plan, folder: RunFolder) -> None:
+    """Add the cells of a plan to a run that lacks them, with their locks."""
     record = folder.read_record()
     known = {cell.id for cell in record.cells}
     added = tuple(planned.record() for planned in plan.cells if planned.cell.id not in known)
@@ -124,11 +129,11 @@ def extend(plan: Plan, folder: RunFolder) -> None:
     write_locks(plan, folder)
 
 
-def remember(asked: RunOptions, folder: RunFolder) -> None:
-    """Keep how a run is asked to go from now on."""
+def save_options(options: RunOptions, folder: RunFolder) -> None:
+    """Write changed options of a resumed run to ``run.json``."""
     record = folder.read_record()
-    if asked != record.asked:
-        folder.write_record(record.model_copy(update={"asked": asked}))
+    if options != record.asked:
+        folder.write_record(record.model_copy(update={"asked": options}))
 
 
 def write_locks(plan: Plan, folder: RunFolder) -> None:

@@ -26,7 +26,7 @@ from harness.matrix.paths import ScenarioFile, find, install_root
 from harness.matrix.plan import plan_cells
 from harness.matrix.schema import WEIGHTS, Matrix
 from harness.reporter import Reporter
-from harness.session.begin import KNOWN_ISSUES, known_issues
+from harness.session.begin import KNOWN_ISSUES, read_known_issues
 from harness.session.checkpoint_builder import VARIABLE, builder_cell, builder_python
 from harness.session.checkpoints import CheckpointStore, open_store
 from harness.session.plan import read_scenarios, select_cells
@@ -162,7 +162,7 @@ def make_bundle(
             f'[checkpoints] weights = "{matrix.checkpoints.weights}": a bundle carries no folder of weights'
         )
     files, infos = read_scenarios(matrix, options.scenarios)
-    issues = known_issues(matrix.path.parent)
+    issues = read_known_issues(matrix.path.parent)
     cells, notes = plan_target_cells(matrix, options, cache_dir)
     names = list(dict.fromkeys(name for info in infos for name in info.checkpoints))
     store = open_store(cache_dir.checkpoints, {file.path.parent for file in files}, matrix.checkpoints.size)

@@ -1,4 +1,4 @@
-"""The two sides of a comparison: runs, a baseline, or single cells, found by what a person types."""
+"""The two sides of a comparison: runs, baselines or cells, by their names on the command line."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from harness.verdict.comparison import in_one_series, with_lost_series, with_ser
 from harness.verdict.results import Results, read_results, results_of
 
 BASELINE = "baseline"
-LOST = "the run has no such cell, though its matrix is the same"
+LOST = "the run lacks this cell of its matrix"
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side: what it is called, its run, and its results."""
+    """One side of a comparison: its name, its run, its results, and notes for the user."""
 
     name: str
     folder: RunFolder
@@ -35,14 +35,14 @@ class Side:
 
 @dataclass(frozen=True)
 class SideName:
-    """What a person typed for a side: a run, and a cell of it where one is named."""
+    """The name of a side on the command line: a run, and a cell of it or None."""
 
     run: str
     cell: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> SideName:
-        """Read ``RUN`` or ``RUN:CELL``; a path that is a run stays one whatever is in it."""
+        """Parse ``RUN`` or ``RUN:CELL``; a path of a run folder may contain colons."""
         run, colon, cell = text.rpartition(":")
         if not colon or not run or (Path(text) / "run.json").exists():
             return cls(text)
@@ -52,28 +52,27 @@ class SideName:
 def open_sides(
     old: str, new: str, reports: Path, cells: Sequence[str] = ()
 ) -> tuple[Side, Side, tuple[Acceptance, ...]]:
-    """Return both sides, and what was accepted where the old one is the baseline.
+    """Return both sides, and the accepted differences if the old one is the baseline.
 
-    A series that the old run has and the new one lacks is missing, not gone, where both are of one matrix file:
-    the matrix still asks for it.
+    If both runs have the same matrix, a series that the new one lacks is missing; otherwise it has disappeared.
 
     Args:
-        old: ``RUN``, ``RUN:CELL``, or ``baseline`` (that of the other side's matrix).
+        old: ``RUN``, ``RUN:CELL``, or ``baseline`` (of the matrix of the other side).
         new: the same.
-        reports: where run folders and baselines lie.
-        cells: only series that one of these names: a series, a cell's id, or a pattern of either.
+        reports: the folder of the runs and baselines.
+        cells: series, ids of cells, or patterns of either; empty for all.
 
     Raises:
-        ConfigError: a run, a cell or the baseline is not there, or only one side names a cell.
-        NothingSelectedError: ``cells`` names no series.
+        ConfigError: there is no such run, cell or baseline, or only one side names a cell.
+        NothingSelectedError: a pattern in ``cells`` matches nothing.
     """
-    asked = SideName.parse(old), SideName.parse(new)
-    if (asked[0].cell is None) != (asked[1].cell is None):
+    names = SideName.parse(old), SideName.parse(new)
+    if (names[0].cell is None) != (names[1].cell is None):
         raise ConfigError(f"{old} and {new}: name a cell on both sides (RUN:CELL) or on neither")
-    folders, accepted = _folders(*asked, reports)
-    if asked[0].cell is not None and asked[1].cell is not None:
-        first, second = _one_cell(folders[0], asked[0].cell), _one_cell(folders[1], asked[1].cell)
-        series = _both(first, second)
+    folders, accepted = _folders(*names, reports)
+    if names[0].cell is not None and names[1].cell is not None:
+        first, second = _read_cell(folders[0], names[0].cell), _read_cell(folders[1], names[1].cell)
+        series = _common_series(first, second)
         return (
             replace(first, results=in_one_series(first.results, series)),
             replace(second, results=in_one_series(second.results, series)),
@@ -83,11 +82,11 @@ def open_sides(
     first = replace(first, results=with_series_of(first.results, second.results))
     if first.record.matrix and first.record.matrix == second.record.matrix:
         second = replace(second, results=with_lost_series(first.results, second.results, LOST))
-    return *_only(cells, first, second), accepted
+    return *_with_series(cells, first, second), accepted
 
 
 def _folders(old: SideName, new: SideName, reports: Path) -> tuple[tuple[RunFolder, RunFolder], tuple[Acceptance, ...]]:
-    """Find both runs; a baseline is that of the other side's matrix."""
+    """Return the runs of both sides, and the accepted differences if the old one is the baseline."""
     if old.run == BASELINE and new.run == BASELINE:
         raise ConfigError("both sides are the baseline: name a run on one of them")
     if new.run == BASELINE:
@@ -101,17 +100,17 @@ def _folders(old: SideName, new: SideName, reports: Path) -> tuple[tuple[RunFold
 
 
 def baseline_run(matrix: str, reports: Path) -> tuple[RunFolder, tuple[Acceptance, ...]]:
-    """Return the run that is the baseline of a matrix, and what was accepted against it.
+    """Return the run that is the baseline of a matrix, and the differences that were accepted.
 
     Raises:
-        ConfigError: the matrix has none, or its run is not there any more.
+        ConfigError: the matrix has no baseline, or the run was removed.
     """
     baseline = current(reports, matrix)
     if baseline is None:
         raise ConfigError(none_of(matrix))
     folder = RunFolder(reports.absolute() / baseline.run)
     if not folder.record_file.exists():
-        raise ConfigError(f"the baseline of {matrix} is {baseline.run}, which is not below {reports} any more")
+        raise ConfigError(f"the baseline of {matrix} is {baseline.run}, which is no longer below {reports}")
     return folder, baseline.accepted
 
 
@@ -136,26 +135,27 @@ def read_side(folder: RunFolder) -> Side:
     return Side(folder.path.name, folder, record, {**reused, **results}, notes)
 
 
-def _one_cell(folder: RunFolder, pattern: str) -> Side:
+def _read_cell(folder: RunFolder, pattern: str) -> Side:
     record = folder.read_record()
     ids = [cell.id for cell in record.cells]
     chosen = [name for name in ids if matches(name, pattern)]
     if len(chosen) != 1:
         near = nearest_cell(pattern, ids)
         hint = f"; they are {', '.join(chosen)}" if chosen else f"; the nearest is {near}" if near else ""
-        what = "no cell" if not chosen else f"{len(chosen)} cells"
-        raise ConfigError(f"{folder.path.name} has {what} called {pattern}{hint}")
+        what, verb = ("no cell", "matches") if not chosen else (f"{len(chosen)} cells", "match")
+        raise ConfigError(f"{folder.path.name} has {what} that {verb} {pattern}{hint}")
     own = {key: one for key, one in read_results(folder).items() if one.cell == chosen[0]}
     return Side(f"{folder.path.name}:{chosen[0]}", folder, record, own)
 
 
-def _both(first: Side, second: Side) -> str:
+def _common_series(first: Side, second: Side) -> str:
+    """Return the series under which the results of two cells are compared."""
     names = [next((key.series for key in side.results), side.name) for side in (first, second)]
     return " → ".join(dict.fromkeys(names))
 
 
-def _only(patterns: Sequence[str], first: Side, second: Side) -> tuple[Side, Side]:
-    """Leave only the series that a pattern names on either side."""
+def _with_series(patterns: Sequence[str], first: Side, second: Side) -> tuple[Side, Side]:
+    """Return both sides with the series that a pattern matches on either side; all without patterns."""
     names = {
         (key.series, name)
         for side in (first, second)
@@ -167,7 +167,7 @@ def _only(patterns: Sequence[str], first: Side, second: Side) -> tuple[Side, Sid
         if not any(matches(name, pattern) for _, name in names):
             near = nearest(pattern, sorted({name for _, name in names}))
             raise NothingSelectedError(
-                f"no cell or series is called {pattern}{f'; the nearest is {near}' if near else ''}"
+                f"no cell or series matches {pattern}{f'; the nearest is {near}' if near else ''}"
             )
     made = (
         replace(side, results={key: one for key, one in side.results.items() if key.series in kept})

@@ -1,4 +1,4 @@
-"""What a run will do: cells with their locks, scenarios, and what is there already."""
+"""The plan of a run: its cells with their locks, and its scenarios."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from harness.store.records import CellRecord, ScenarioInfo
 def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
     """Return one entry per test function of the files, in their order, with the digest of its source.
 
-    Parametrized ones count once.
+    A parametrized function has one entry. The files are parsed, not imported.
 
     Raises:
-        ConfigError: a file is not Python, two files share a name, or a ``::test`` is not there.
-        NothingSelectedError: no file holds a test.
+        ConfigError: a file is not Python, two files have one name, or a file lacks the selected ``::test``.
+        NothingSelectedError: no file has a test.
     """
     stems: dict[str, Path] = {}
     found: dict[str, ScenarioInfo] = {}
@@ -37,13 +37,13 @@ def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
     for file in files:
         other = stems.setdefault(file.path.stem, file.path)
         if other != file.path:
-            raise ConfigError(
-                f"{short_path(other)} and {short_path(file.path)} would both be called {file.path.stem}: rename one"
-            )
+            raise ConfigError(f"{short_path(other)} and {short_path(file.path)} have the same name: rename one")
         found |= {info.id: info for info in _selected(file, read_file(file.path))}
     if not found:
-        raise NothingSelectedError(f"no test in {', '.join(short_path(path) for path in stems.values()) or 'no file'}")
-    store = open_store(Path(), {file.path.parent for file in files}, "")  # for its definitions alone
+        raise NothingSelectedError(
+            f"there is no test in {', '.join(short_path(path) for path in stems.values()) or 'no file'}"
+        )
+    store = open_store(Path(), {file.path.parent for file in files}, "")  # only its definitions are used
     return tuple(
         info.model_copy(update={"source": source_digest(Path(info.nodeid.partition("::")[0]), info.checkpoints, store)})
         for info in found.values()
@@ -51,10 +51,10 @@ def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
 
 
 def read_file(path: Path) -> list[ScenarioInfo]:
-    """Return the test functions of one file, methods of ``Test`` classes included.
+    """Return the test functions of one file, and the methods of its ``Test`` classes.
 
     Raises:
-        ConfigError: it cannot be read or is not Python.
+        ConfigError: the file cannot be read or is not Python.
     """
     try:
         tree = ast.parse(path.read_bytes(), str(path))
@@ -77,23 +77,23 @@ def _tests(body: Sequence[ast.stmt], outer: tuple[str, ...]) -> Iterable[tuple[t
 def _describe(path: Path, names: tuple[str, ...], node: ast.FunctionDef) -> ScenarioInfo:
     declared: dict[str, Any] = {}
     for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Call) and _called(decorator.func) == "scenario":
-            declared = {word.arg: _literal(path, word) for word in decorator.keywords if word.arg}
+        if isinstance(decorator, ast.Call) and _name(decorator.func) == "scenario":
+            declared = {keyword.arg: _literal(path, keyword) for keyword in decorator.keywords if keyword.arg}
     title = (ast.get_docstring(node) or "").split("\n", 1)[0]
     known = {name: value for name, value in declared.items() if name in ScenarioInfo.model_fields}
     return ScenarioInfo(id="::".join([path.stem, *names]), nodeid="::".join([str(path), *names]), title=title, **known)
 
 
-def _called(function: ast.expr) -> str:
+def _name(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def _literal(path: Path, word: ast.keyword) -> Any:
+def _literal(path: Path, keyword: ast.keyword) -> Any:
     try:
-        return ast.literal_eval(word.value)
+        return ast.literal_eval(keyword.value)
     except ValueError as error:
-        where = f"{short_path(path)}, line {word.value.lineno}"
-        raise ConfigError(f"{where}: @scenario({word.arg}=…) must be a literal, for the plan reads it unrun") from error
+        where = f"{short_path(path)}, line {keyword.value.lineno}"
+        raise ConfigError(f"{where}: @scenario({keyword.arg}=…) must be a literal; the file is not imported") from error
 
 
 def _selected(file: ScenarioFile, infos: list[ScenarioInfo]) -> list[ScenarioInfo]:
@@ -120,7 +120,7 @@ class PlannedCell:
     lock: Lock | Unsolvable
 
     def record(self) -> CellRecord:
-        """Return what ``run.json`` keeps of it."""
+        """Return the record for ``run.json``."""
         cell, lock = self.cell, self.lock
         return CellRecord(
             id=cell.id,
@@ -140,7 +140,10 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is decided before anything is installed; ``only`` narrows what is run of ``files``."""
+    """The cells, scenario files and scenarios of a run, decided before anything is installed.
+
+    ``only`` has the scenarios of a resumed run that were selected; empty for all.
+    """
 
     matrix: Matrix
     cells: tuple[PlannedCell, ...]
@@ -151,17 +154,17 @@ class Plan:
 
 
 def make_plan(matrix: Matrix, cache_dir: CacheDir, *, scenarios: Sequence[str] = (), cells: Sequence[str] = ()) -> Plan:
-    """Expand, select and lock.
+    """Expand a matrix, select its cells and lock them.
 
     Args:
-        matrix: the matrix as read.
-        cache_dir: where locks and lists of releases are kept.
-        scenarios: scenario entries instead of the matrix's own.
-        cells: ids or glob patterns of ids; all where empty.
+        matrix: the matrix.
+        cache_dir: the cache of locks and release lists.
+        scenarios: scenario entries that replace the matrix's.
+        cells: ids or glob patterns of ids; empty for all.
 
     Raises:
         ConfigError: the matrix, a scenario or a version is wrong.
-        NothingSelectedError: no cell has such an id, or no file has a test.
+        NothingSelectedError: a pattern matches no cell, or no file has a test.
     """
     files, infos = read_scenarios(matrix, scenarios)
     bundle = opened_bundle()
@@ -173,50 +176,60 @@ def make_plan(matrix: Matrix, cache_dir: CacheDir, *, scenarios: Sequence[str] =
 
 
 def read_scenarios(
-    matrix: Matrix, instead: Sequence[str] = ()
+    matrix: Matrix, selection: Sequence[str] = ()
 ) -> tuple[tuple[ScenarioFile, ...], tuple[ScenarioInfo, ...]]:
-    """Return the scenario files of a matrix (or those named ``instead``) and the tests in them."""
-    beside = Path.cwd() / matrix.path.name if instead else matrix.path  # what a person types is looked up from here
-    files = find_scenarios(instead or matrix.scenarios, beside, from_options=bool(instead))
+    """Return the scenario files and their tests: of the entries in ``selection``, else of the matrix.
+
+    Entries of ``selection`` are relative to the current folder, those of the matrix to its file.
+    """
+    base = Path.cwd() / matrix.path.name if selection else matrix.path
+    files = find_scenarios(selection or matrix.scenarios, base, from_options=bool(selection))
     return files, read_catalogue(files)
 
 
 def select_cells(cells: Sequence[Cell], wanted: Sequence[str]) -> tuple[Cell, ...]:
-    """Return the cells whose id is named or matches a pattern, reference cells first.
+    """Return the cells that match a pattern (all without patterns), reference cells first.
 
     Raises:
-        NothingSelectedError: a name matches no cell; the nearest id is in the sentence.
+        NothingSelectedError: a pattern matches no cell; the sentence names the nearest id.
     """
     for pattern in wanted:
         if not any(matches(cell.id, pattern) for cell in cells):
             ids = [cell.id for cell in cells]
             near = nearest_cell(pattern, ids)
             hint = f"; the nearest is {near}" if near else f"; there are {', '.join(ids[:5])}{' …' if ids[5:] else ''}"
-            raise NothingSelectedError(f"no cell is called {pattern}{hint}")
+            raise NothingSelectedError(f"no cell matches {pattern}{hint}")
     chosen = [cell for cell in cells if not wanted or any(matches(cell.id, pattern) for pattern in wanted)]
     return tuple(sorted(chosen, key=lambda cell: not cell.reference))
 
 
-def matches(cell: str, pattern: str) -> bool:
-    """Tell whether a cell's id is the pattern, or matches it as a glob."""
-    return cell == pattern or fnmatch.fnmatchcase(cell, pattern)
+def matches(name: str, pattern: str) -> bool:
+    """Return whether a name equals a pattern, or matches it as a glob."""
+    return name == pattern or fnmatch.fnmatchcase(name, pattern)
+
+
+def is_selected(info: ScenarioInfo, only: Sequence[ScenarioFile]) -> bool:
+    """Return whether one of the files, functions or tests in ``only`` selects a scenario; empty selects all."""
+    path, _, test = info.nodeid.partition("::")
+    names = (None, test, test.split("[", 1)[0])
+    return not only or any(str(file.path) == path and file.test in names for file in only)
 
 
 def shards(cells: Sequence[PlannedCell], count: int) -> tuple[tuple[str, ...], ...]:
-    """Return up to ``count`` groups of cell ids, no larger than need be.
+    """Distribute cells over ``count`` machines, and return one group of cell ids per machine.
 
-    Cells with one lock stay together: their environment is built once. The reference cells are in every group, as the
-    control of its machine. A group that would hold nothing else is left out.
+    Cells with one lock are in one group, so that their environment is built once. The reference cells are in every
+    group, as control cells. A group without other cells is omitted.
     """
     control = tuple(one.cell.id for one in cells if one.cell.reference)
-    families: dict[str, list[str]] = {}
+    by_lock: dict[str, list[str]] = {}
     for one in cells:
         if not one.cell.reference:
             key = one.lock.hash if isinstance(one.lock, Lock) else one.cell.id
-            families.setdefault(key, []).append(one.cell.id)
+            by_lock.setdefault(key, []).append(one.cell.id)
     groups: list[list[str]] = [[] for _ in range(count)]
-    for family in sorted(families.values(), key=len, reverse=True):  # the largest first, each to the emptiest group
-        min(groups, key=len).extend(family)
+    for ids in sorted(by_lock.values(), key=len, reverse=True):  # the largest first, each to the smallest group
+        min(groups, key=len).extend(ids)
     order = [one.cell.id for one in cells]
     filled = [(*control, *sorted(group, key=order.index)) for group in groups if group]
     return tuple(filled) if filled else ((control,) if control else ())

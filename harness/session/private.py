@@ -1,4 +1,4 @@
-"""What is private about a run: the description that the redact room needs, gathered from records and settings."""
+"""What is private about a run: paths, users, hosts, GPUs and secrets, from its record and the settings of pip."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ INDEX_SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", 
 
 
 def private_of(run: RunRecord, folder: Path) -> Private:
-    """Describe what is private about a run folder and about this machine.
+    """Return what is private about a run and about this machine.
 
-    The machine on which the run was made is known only by what its record says.
+    Of another machine, only the record of its run is known.
     """
     packages = {name for cell in run.cells for name in (*cell.versions, *cell.pins)}
     known = Private(
@@ -58,6 +58,6 @@ def _pip_settings() -> Mapping[str, str]:
 
 @functools.cache
 def _rule_words() -> frozenset[str]:
-    """Return the words of the signature rules: a draft without them could not be read."""
+    """Return the words of the signature rules, which are never redacted: a draft needs them."""
     text = " ".join(f"{rule.name} {rule.summary}" for rule in rules()).lower()
     return frozenset(re.findall(r"[a-z]{3,}", text))

@@ -1,4 +1,4 @@
-"""Find the run to go on with, and plan it as it was planned and asked."""
+"""Resume a run: find it, load its plan, merge its options, select a part of it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.envs.cache_dir import CacheDir
-from harness.envs.lock import Lock, Unsolvable, read_lock, resolve_cells
+from harness.envs.lock import Lock, read_lock, resolve_cells
 from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.paths import ScenarioFile, nearest
 from harness.matrix.schema import Matrix
-from harness.session.collect import covered
-from harness.session.plan import Plan, PlannedCell, read_scenarios, select_cells
+from harness.session.plan import Plan, PlannedCell, is_selected, read_scenarios, select_cells
 from harness.store.records import CellRecord, RunKind, RunOptions
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run, kind_of, newest_run
@@ -32,7 +31,7 @@ def run_to_resume(name: str, reports: Path, matrix: str | None) -> RunFolder:
     """Return the run called ``name``, or the newest run of the matrix called ``matrix``.
 
     Raises:
-        ConfigError: there is none, or ``name`` is no run of ``harness run``.
+        ConfigError: there is no such run, or ``name`` is no run of ``harness run``.
     """
     if matrix is None:
         folder = find_run(name, reports)
@@ -46,11 +45,11 @@ def run_to_resume(name: str, reports: Path, matrix: str | None) -> RunFolder:
     return newest
 
 
-def plan_again(folder: RunFolder, cache_dir: CacheDir) -> Plan:
-    """Return the plan of a run with the very locks it had; what had none is resolved anew.
+def load_plan(folder: RunFolder, cache_dir: CacheDir) -> Plan:
+    """Return the plan of a run with its own locks; only cells without a lock are resolved again.
 
     Raises:
-        ConfigError: the run was written by a version that kept no plan.
+        ConfigError: the run was written by a version that stored no pins.
     """
     record = folder.read_record()
     matrix = Matrix.model_validate({**record.matrix, "raw": record.matrix, "path": Path(record.matrix_file)})
@@ -59,35 +58,35 @@ def plan_again(folder: RunFolder, cache_dir: CacheDir) -> Plan:
     return Plan(matrix, cells, files, infos)
 
 
-def ask_again(kept: RunOptions, said: Mapping[str, Any]) -> RunOptions:
-    """Return how a run goes on: as it was asked to, save what is said now.
+def merge_options(stored: RunOptions, given: Mapping[str, Any]) -> RunOptions:
+    """Return the options of a resumed run: those given now take precedence over the stored ones.
 
-    ``said`` maps fields of ``Asked`` to what the command line has; None and False say nothing. One isolation that is
-    named takes the comparison of the two back.
+    ``given`` maps fields of ``RunOptions`` to values of the command line; None and False are not given. An isolation
+    ends the comparison of both isolations.
     """
-    named = {name: value for name, value in said.items() if value is not None and value is not False}
-    one_way = {"check_isolation": False} if "isolation" in named else {}
-    return kept.model_copy(update=one_way | named)
+    named = {name: value for name, value in given.items() if value is not None and value is not False}
+    one_isolation = {"check_isolation": False} if "isolation" in named else {}
+    return stored.model_copy(update=one_isolation | named)
 
 
-def narrowed(plan: Plan, *, cells: Sequence[str] = (), scenarios: Sequence[str] = ()) -> Plan:
-    """Return the plan with only what is named of it, all of it where nothing is; the files stay, to be collected.
+def select_part(plan: Plan, *, cells: Sequence[str] = (), scenarios: Sequence[str] = ()) -> Plan:
+    """Return a plan with the selected cells and scenarios, all if none is given; its files are still collected.
 
     Raises:
-        ConfigError: a scenario leads nowhere.
-        NothingSelectedError: a cell or a scenario is not in the run.
+        ConfigError: a scenario entry has no file.
+        NothingSelectedError: a cell or a scenario is not in the plan.
     """
     chosen = {cell.id for cell in select_cells([one.cell for one in plan.cells], cells)}
-    kept = tuple(one for one in plan.cells if one.cell.id in chosen)
+    planned = tuple(one for one in plan.cells if one.cell.id in chosen)
     if not scenarios:
-        return replace(plan, cells=kept)
-    only = tuple(file for entry in scenarios for file in _of_run(entry, plan))
-    infos = tuple(info for info in plan.scenarios if covered(info, tuple(map(_function, only))))
-    return replace(plan, cells=kept, scenarios=infos, only=only)
+        return replace(plan, cells=planned)
+    only = tuple(file for entry in scenarios for file in _files_of_run(entry, plan))
+    infos = tuple(info for info in plan.scenarios if is_selected(info, tuple(map(_without_parameters, only))))
+    return replace(plan, cells=planned, scenarios=infos, only=only)
 
 
-def _of_run(entry: str, plan: Plan) -> tuple[ScenarioFile, ...]:
-    """Return the files of an entry, or the file of an id as the run writes it; the run must have some of it."""
+def _files_of_run(entry: str, plan: Plan) -> tuple[ScenarioFile, ...]:
+    """Return the files of a scenario entry or scenario id, at least one scenario of which is in the plan."""
     ids = {info.id: info.nodeid.partition("::")[0] for info in plan.scenarios}
     file = ids.get(entry.split("[", 1)[0])
     if file is not None:
@@ -97,31 +96,26 @@ def _of_run(entry: str, plan: Plan) -> tuple[ScenarioFile, ...]:
     if not any(info.nodeid in known for info in infos):
         near = nearest(infos[0].id, ids)
         hint = f"; the nearest is {near}" if near else ""
-        raise NothingSelectedError(f"--scenarios {entry} is not among the scenarios of the run{hint}")
+        raise NothingSelectedError(f"--scenarios {entry} is not a scenario of the run{hint}")
     return files
 
 
-def _function(file: ScenarioFile) -> ScenarioFile:
-    """Leave a parameter out: a plan knows functions, pytest alone knows what parameters they have."""
+def _without_parameters(file: ScenarioFile) -> ScenarioFile:
+    """Return a selection of the function: a plan knows functions, only pytest knows their parameters."""
     return replace(file, test=file.test and file.test.split("[", 1)[0])
 
 
 def _planned(cell: CellRecord, folder: RunFolder, cache_dir: CacheDir) -> PlannedCell:
     if cell.planned is None:
-        raise ConfigError(f"{folder.record_file} has no pins for {cell.id}: it cannot be gone on with")
-    return PlannedCell(cell.planned, _stored_lock(cell, folder) or _resolved(cell, cache_dir))
+        raise ConfigError(f"{folder.record_file} has no pins for {cell.id}, so the run cannot be resumed")
+    lock = _stored_lock(cell, folder) or resolve_cells([cell.planned], cache=cache_dir.locks, jobs=1)[cell.id]
+    return PlannedCell(cell.planned, lock)
 
 
 def _stored_lock(cell: CellRecord, folder: RunFolder) -> Lock | None:
-    """Read a lock back as planned; None when its text is gone or was changed."""
+    """Read a lock of the run folder; None if it is missing or was changed."""
     path = folder.cell(cell.id) / "lock.txt"
     if not path.exists() or cell.planned is None:
         return None
     lock = read_lock(path.read_text(encoding="utf-8"), cell.python, cell.lock_base, sysconfig.get_platform())
     return lock if lock.hash == cell.lock else None
-
-
-def _resolved(cell: CellRecord, cache_dir: CacheDir) -> Lock | Unsolvable:
-    if cell.planned is None:
-        return Unsolvable("no pins were kept")
-    return resolve_cells([cell.planned], cache=cache_dir.locks, jobs=1)[cell.id]

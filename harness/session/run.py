@@ -1,4 +1,4 @@
-"""Run a plan: environments built ahead, cells in as many threads as there are slots, everything journalled."""
+"""Run a plan: build environments and checkpoints, run the cells in parallel, journal everything."""
 
 from __future__ import annotations
 
@@ -23,21 +23,19 @@ from harness.session.plan import Plan
 from harness.store.journal import Journal, Listener
 from harness.store.run_folder import RunFolder, claimed
 
-WAIT_SECONDS = 0.5  # how long an interrupt may go unheard
+WAIT_SECONDS = 0.5  # until an interrupt is noticed
 
 
 def run_plan(
     plan: Plan, folder: RunFolder, cache_dir: CacheDir, options: Options, listener: Listener | None = None
 ) -> bool:
-    """Run what is to be done of a plan; ``listener`` hears every event of the journal.
+    """Run the pending attempts of a plan, and return whether the run is complete (False: it was interrupted).
 
-    Environments are built one at a time, checkpoints beside them, both ahead of the cells that need them.
-
-    Returns:
-        Whether it came to its end; False when it was interrupted.
+    Environments are built one at a time and before the cells need them; checkpoints are built in parallel to them.
+    ``listener`` is called with every event of the journal.
 
     Raises:
-        ConfigError: another process runs in the folder.
+        ConfigError: another process uses the run folder.
         InfrastructureError: the checkpoints could not be built.
     """
     with claimed(folder):
@@ -48,21 +46,21 @@ def run_plan(
         try:
             sources = {info.id: info.source for info in plan.scenarios}
             journal.write("run_started", jobs=options.jobs, isolation=options.isolation, sources=sources)
-            maker = _Maker(plan, folder, cache_dir, journal, usage_locks)
-            context = maker.context(options, checkpoints)
-            whole = _run_cells(context, maker.jobs(environments))
-            journal.write("run_finished" if whole else "run_interrupted")
+            builder = _Builder(plan, folder, cache_dir, journal, usage_locks)
+            context = builder.context(options, checkpoints)
+            complete = _run_cells(context, builder.jobs(environments))
+            journal.write("run_finished" if complete else "run_interrupted")
         finally:
             environments.shutdown(wait=True, cancel_futures=True)
             checkpoints.shutdown(wait=True, cancel_futures=True)
             usage_locks.release()
             journal.close()
-    return whole
+    return complete
 
 
 @dataclass(frozen=True)
-class _Maker:
-    """Makes what the cells need, environments and checkpoints, and holds it until the run is over."""
+class _Builder:
+    """Build the environments and checkpoints of a run; ``usage_locks`` protect them from removal."""
 
     plan: Plan
     folder: RunFolder
@@ -71,7 +69,7 @@ class _Maker:
     usage_locks: UsageLocks
 
     def context(self, options: Options, pool: ThreadPoolExecutor) -> RunContext:
-        """Return what every cell of the run shares, and begin with the checkpoints."""
+        """Return the shared state of the run; the build of its checkpoints is started."""
         matrix, preload = self.plan.matrix, self.plan.matrix.preload
         return RunContext(
             folder=self.folder,
@@ -80,7 +78,7 @@ class _Maker:
             selection=tuple(f"{file.path}::{file.test}" if file.test else str(file.path) for file in self.plan.files),
             preload=(*preload.modules, *(() if read_gpus() else preload.without_gpu)),
             never=preload.never,
-            named=named_modules(matrix.raw, short_path(matrix.path)),
+            named_modules=named_modules(matrix.raw, short_path(matrix.path)),
             timeout=options.timeout or matrix.timeout,
             offline=matrix.checkpoints.weights != "hub",
             probe=probe_path(self.cache_dir.probe),
@@ -89,17 +87,18 @@ class _Maker:
         )
 
     def jobs(self, pool: ThreadPoolExecutor) -> list[CellJob]:
-        """Return one job a cell; cells that share a lock share its environment."""
-        built: dict[str, Future[Environment]] = {}
+        """Return one job per cell; cells with the same lock share an environment, the build of which is started."""
+        environments: dict[str, Future[Environment]] = {}
         jobs = []
         for planned in self.plan.cells:
-            if isinstance(planned.lock, Lock) and planned.lock.hash not in built:
-                built[planned.lock.hash] = pool.submit(self.environment, planned.cell.id, planned.lock)
-            jobs.append(CellJob(planned, built.get(planned.lock.hash) if isinstance(planned.lock, Lock) else None))
+            lock = planned.lock
+            if isinstance(lock, Lock) and lock.hash not in environments:
+                environments[lock.hash] = pool.submit(self.environment, planned.cell.id, lock)
+            jobs.append(CellJob(planned, environments.get(lock.hash) if isinstance(lock, Lock) else None))
         return jobs
 
     def environment(self, cell: str, lock: Lock) -> Environment:
-        """Build or reuse one environment and journal it."""
+        """Build or reuse one environment, and journal it."""
         self.journal.write("environment_started", cell=cell, lock=lock.hash)
         remove_stale_locks(self.cache_dir.envs / lock.hash)
         self.usage_locks.acquire(self.cache_dir.envs / lock.hash)
@@ -110,15 +109,15 @@ class _Maker:
         return built
 
     def checkpoints(self) -> dict[str, str]:
-        """Return name → place of every checkpoint that the scenarios name."""
+        """Return name → folder, or name on the hub, of the checkpoints of all scenarios; missing ones are built."""
         names = list(dict.fromkeys(name for info in self.plan.scenarios for name in info.checkpoints))
         matrix = self.plan.matrix
         store = open_store(
             self.cache_dir.checkpoints, {file.path.parent for file in self.plan.files}, matrix.checkpoints.size
         )
-        given = named_weights(matrix.checkpoints.weights, weights_folder(matrix), names, store)
-        if given is not None:
-            return given
+        other = named_weights(matrix.checkpoints.weights, weights_folder(matrix), names, store)
+        if other is not None:
+            return other
         self.usage_locks.acquire(*map(store.folder, store.with_bases(names)))
         missing = store.missing(names)
         if missing:
@@ -135,7 +134,7 @@ class _Maker:
 
 
 def _run_cells(context: RunContext, jobs: list[CellJob]) -> bool:
-    """Run the cells, each in a slot of its own; return False when the user interrupted."""
+    """Run the cells, each with the GPUs of a free slot; return False if the user interrupted."""
     slots: SimpleQueue[dict[str, str]] = SimpleQueue()
     for slot in gpu_slots(context.options.jobs):
         slots.put(slot)
@@ -156,7 +155,7 @@ def _run_cells(context: RunContext, jobs: list[CellJob]) -> bool:
                 for future in done:
                     future.result()
         except BaseException as error:
-            context.cancel.set()  # whatever stops us, no attempt outlives us
+            context.cancel.set()  # no attempt runs on after any error
             for future in waiting:
                 future.cancel()
             if not isinstance(error, KeyboardInterrupt):
@@ -166,7 +165,7 @@ def _run_cells(context: RunContext, jobs: list[CellJob]) -> bool:
 
 
 def gpu_slots(jobs: int) -> list[dict[str, str]]:
-    """Return the variables of each slot: with several slots the GPUs are shared out between them."""
+    """Return the variables of ``jobs`` slots, which share the GPUs among them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible else [str(gpu.index) for gpu in read_gpus()]
     if jobs == 1 or not gpus:

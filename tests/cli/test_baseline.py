@@ -129,4 +129,4 @@ def test_a_run_elsewhere_is_no_baseline_and_a_lost_one_is_said(nights, harness, 
         tmp_path / "lost"
     )
     code, _, said = harness("compare", "baseline")
-    assert (code, "any more" in said) == (2, True)
+    assert (code, "is no longer below" in said) == (2, True)

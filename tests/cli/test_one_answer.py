@@ -233,7 +233,7 @@ def everybody_agrees(folder):
     concluded = conclude(run, journal)
     code = exit_code_of(set(table.values()), journal.attempts)
     if code is not None and not (concluded.unlisted and code is ExitCode.COMPLETE):
-        assert concluded.exit_code(None, whole=True) is code
+        assert concluded.exit_code(None, complete=True) is code
     return words
 
 

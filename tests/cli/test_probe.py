@@ -48,7 +48,7 @@ ASKED = ("--matrix", "tried.toml", "--scenario", "my_case.py::test_it")
         ((*ASKED, "--metric", "x", "--above", "1", "--signature", "s"), 130, "two different questions"),
         (("--matrix", "nowhere", "--scenario", "my_case.py"), 130, "there is no matrix file nowhere"),
         (("--matrix", "tried.toml", "--scenario", "my_case.py::test_other"), 130, "has no test test_other"),
-        ((*ASKED, "--cell", "other"), 131, "no cell is called other"),
+        ((*ASKED, "--cell", "other"), 131, "no cell matches other"),
         ((*ASKED, "--cell", "packaging-*"), 130, "--cell packaging-* matches 2 cells; name one"),
         ((*ASKED, "--with", "packaging"), 130, "--with packaging is not PACKAGE=VERSION"),
         ((*ASKED, "--with", "packaging=path:nowhere"), 130, "there is no folder"),

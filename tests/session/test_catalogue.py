@@ -63,7 +63,7 @@ def test_a_mistake_is_one_sentence(write, text, test, sentence):
 
 def test_two_files_of_one_name_and_files_without_tests_are_refused(write):
     first, second = write(TEXT), write(TEXT, "other/mine.py")
-    with pytest.raises(ConfigError, match="would both be called mine"):
+    with pytest.raises(ConfigError, match="have the same name: rename one"):
         read_catalogue([ScenarioFile(first), ScenarioFile(second)])
-    with pytest.raises(NothingSelectedError, match="no test in"):
+    with pytest.raises(NothingSelectedError, match="there is no test in"):
         read_catalogue([ScenarioFile(write("x = 1\n", "empty.py"))])

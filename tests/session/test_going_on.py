@@ -8,9 +8,8 @@ from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.paths import ScenarioFile
 from harness.matrix.schema import load_matrix
-from harness.session.collect import covered
-from harness.session.plan import Plan, PlannedCell, read_scenarios
-from harness.session.resume import ask_again, narrowed
+from harness.session.plan import Plan, PlannedCell, is_selected, read_scenarios
+from harness.session.resume import merge_options, select_part
 from harness.store.records import RunOptions, ScenarioInfo
 
 QUICK = "def test_a(): pass\ndef test_b(): pass\ndef test_c(): pass\n"
@@ -32,7 +31,7 @@ HANGS = (
     ],
 )
 def test_what_is_said_now_stands_beside_what_was_asked_then(kept, said, asked):
-    assert ask_again(RunOptions(**kept), said) == RunOptions(**asked)
+    assert merge_options(RunOptions(**kept), said) == RunOptions(**asked)
 
 
 def test_a_killed_run_goes_on_with_the_attempts_deadline_and_isolation_that_it_was_asked_for(desk):
@@ -82,18 +81,16 @@ def test_what_a_cell_that_never_listed_anything_lacks_is_counted_as_the_table_co
     desk.kill(process)
     desk.plant(QUICK + "def test_d(): pass\n")
     said = desk.harness("run", "--resume", "m.toml", "--cells", "six-1*", code=4)
-    assert "4 results missing (1 cell never listed its scenarios); continue with" in said
+    assert "4 results missing, and the scenarios of 1 cell are unknown; continue with" in said
     assert (desk.run.path / "matrix.md").read_text().count("miss") >= 4
 
 
 def test_what_the_run_does_not_have_is_named(cut_short):
     (cut_short.folder / "other.py").write_text("def test_a(): pass\n")
     said = cut_short.harness("run", "--resume", "m.toml", "--scenarios", "other.py", code=3)
-    assert (
-        said == "harness: --scenarios other.py is not among the scenarios of the run; the nearest is planted::test_a\n"
-    )
+    assert said == "harness: --scenarios other.py is not a scenario of the run; the nearest is planted::test_a\n"
     said = cut_short.harness("run", "--resume", "m.toml", "--cells", "six-3", code=3)
-    assert said.startswith("harness: no cell is called six-3; the nearest is six-2-")
+    assert said.startswith("harness: no cell matches six-3; the nearest is six-2-")
 
 
 def test_a_run_of_before_that_kept_nothing_goes_on_as_ever(cut_short):
@@ -135,7 +132,7 @@ def test_an_expression_that_pytest_cannot_read_runs_nothing_and_is_said(desk):
 def test_an_expression_that_pytest_cannot_read_narrows_to_nothing_and_is_said(cut_short):
     before = cut_short.made()
     said = cut_short.harness("run", "--resume", "m.toml", "-k", "(", code=4)
-    assert "note: nothing is run in six-2" in said
+    assert "note: no scenario of six-2" in said
     assert "Wrong expression passed to '-k': (" in said
     assert cut_short.made() == before
     cut_short.harness("run", "--resume", "m.toml")
@@ -170,8 +167,8 @@ def info(test, path="/x/a.py"):
 )
 def test_a_test_that_is_named_covers_its_parameters(tmp_path, test, only, held):
     files = tuple(ScenarioFile(tmp_path / "a.py", name) for name in only)
-    assert covered(info(test, tmp_path / "a.py"), files) is held
-    assert covered(info(test, tmp_path / "b.py"), files) is (not files)
+    assert is_selected(info(test, tmp_path / "a.py"), files) is held
+    assert is_selected(info(test, tmp_path / "b.py"), files) is (not files)
 
 
 @pytest.fixture
@@ -185,26 +182,24 @@ def plan(tmp_path, monkeypatch):
 
 
 def test_a_narrowed_plan_collects_the_same_files_and_runs_what_is_named(plan):
-    assert narrowed(plan) == plan
-    less = narrowed(plan, cells=["*2*"], scenarios=["p.py::test_b"])
+    assert select_part(plan) == plan
+    less = select_part(plan, cells=["*2*"], scenarios=["p.py::test_b"])
     assert less.files == plan.files
     assert [one.cell.pins[0].label for one in less.cells] == ["2"]
     assert [one.id for one in less.scenarios] == ["p::test_b"]
-    assert [one.id for one in narrowed(plan, scenarios=["p"]).scenarios] == ["p::test_a", "p::test_b"]
+    assert [one.id for one in select_part(plan, scenarios=["p"]).scenarios] == ["p::test_a", "p::test_b"]
 
 
 def test_a_scenario_may_be_named_as_the_run_writes_it_from_any_folder(plan, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    less = narrowed(plan, scenarios=["p::test_a[x]"])
+    less = select_part(plan, scenarios=["p::test_a[x]"])
     assert less.only == (ScenarioFile(tmp_path / "p.py", "test_a[x]"),)
     assert [one.id for one in less.scenarios] == ["p::test_a"]
 
 
 def test_a_test_that_the_run_does_not_have_is_refused(plan):
-    with pytest.raises(
-        NothingSelectedError, match="p::test_c is not among the scenarios of the run; the nearest is p::"
-    ):
-        narrowed(plan, scenarios=["p::test_c"])
+    with pytest.raises(NothingSelectedError, match="p::test_c is not a scenario of the run; the nearest is p::"):
+        select_part(plan, scenarios=["p::test_c"])
     with pytest.raises(ConfigError):
-        narrowed(plan, scenarios=["p::test_z"])
+        select_part(plan, scenarios=["p::test_z"])

@@ -9,10 +9,9 @@ from harness.matrix.cell import Cell, Pin
 from harness.runner.gpus import Gpu
 from harness.runner.isolation import Isolation
 from harness.session.cell import plan_attempts, visible_gpus
-from harness.session.conclude import Conclusion
+from harness.session.conclude import Conclusion, isolation_differences
 from harness.session.conclude import conclude as conclude_run
 from harness.session.context import Options
-from harness.session.isolation_check import isolation_differences
 from harness.session.plan import select_cells
 from harness.store.journal import JournalContent
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, ScenarioInfo
@@ -94,12 +93,12 @@ def test_only_what_is_missing_or_asked_for_again_is_run(done, options, numbers):
     ],
 )
 def test_the_exit_code_says_how_the_run_ended(attempts, collected, fail_on, code):
-    assert conclude([GOOD], collected, attempts).exit_code(fail_on, whole=True) is code
+    assert conclude([GOOD], collected, attempts).exit_code(fail_on, complete=True) is code
 
 
 def test_an_interrupted_run_says_so_whatever_it_has():
     done = conclude([GOOD], {"good": ["a::t"]}, [row("pass:check")])
-    assert done.exit_code(None, whole=False) is ExitCode.INTERRUPTED
+    assert done.exit_code(None, complete=False) is ExitCode.INTERRUPTED
 
 
 @pytest.mark.parametrize(
@@ -108,10 +107,10 @@ def test_an_interrupted_run_says_so_whatever_it_has():
         (
             [("one", "a::t"), ("two", "a::t"), ("bad", "a::u")],
             ["one", "two"],
-            "3 results missing (2 cells never listed theirs)",
+            "3 results missing, and the scenarios of 2 cells are unknown",
         ),
         ([("bad", "a::t")], [], "1 result missing"),
-        ([("bad", "*")], ["bad"], "1 cell never listed its scenarios"),
+        ([("bad", "*")], ["bad"], "the scenarios of 1 cell are unknown"),
         ([("bad", "a::t"), ("bad", "a::u")], [], "2 results missing"),
     ],
 )
@@ -130,31 +129,31 @@ def test_a_regression_is_red_where_the_reference_is_green():
     ]
     done = conclude([GOOD, BAD], listed, attempts)
     assert done.regressed == (("bad", "a::t"),)
-    assert done.exit_code("regression", whole=True) is ExitCode.REGRESSION
+    assert done.exit_code("regression", complete=True) is ExitCode.REGRESSION
 
 
 def test_isolations_must_agree_in_outcome_and_figures():
     forked = row("pass:check", isolation="fork", figures={"x.n": 3, "seconds.load": 1.0, "host_anon_added.load": 10})
     fresh = forked.model_copy(update={"isolation": "spawn", "figures": {"x.n": 3, "seconds.load": 9.0}})
     (never,) = isolation_differences([forked])
-    assert never == "good: every attempt ran by fork, nothing could be compared"
-    assert isolation_differences([]) == ["no attempt ran, nothing could be compared"]
+    assert never == "good: all attempts ran with fork, nothing was compared"
+    assert isolation_differences([]) == ["no attempt ran, nothing was compared"]
     fresh_equal = fresh.model_copy(update={"figures": {**forked.figures, "seconds.load": 9.0}})
     assert isolation_differences([forked, fresh_equal]) == []
     (missing,) = isolation_differences([forked, fresh])
-    assert "host_anon_added.load is [10] by fork, [] in a fresh interpreter" in missing
+    assert "host_anon_added.load is [10] with fork, [] in a fresh interpreter" in missing
     other = fresh_equal.model_copy(update={"figures": {**fresh_equal.figures, "x.n": 4}})
-    assert "x.n is [3] by fork, [4]" in isolation_differences([forked, other])[0]
+    assert "x.n is [3] with fork, [4]" in isolation_differences([forked, other])[0]
     red = row("fail:run:oom", isolation="spawn")
-    assert "pass:check by fork, fail:run:oom in a fresh" in isolation_differences([forked, red])[0]
+    assert "pass:check with fork, fail:run:oom in a fresh" in isolation_differences([forked, red])[0]
     only_fresh = forked.model_copy(update={"isolation": "spawn", "figures": {**forked.figures, "x.more": 1}})
-    assert "x.more is [] by fork, [1]" in isolation_differences([forked, only_fresh])[0]
+    assert "x.more is [] with fork, [1]" in isolation_differences([forked, only_fresh])[0]
 
 
 def test_a_scenario_that_ran_in_one_isolation_alone_is_named():
     pair = [row("pass:check", isolation="fork"), row("pass:check", isolation="spawn", number=2)]
     (lone,) = isolation_differences([*pair, row("pass:check", scenario="a::u", isolation="spawn")])
-    assert lone == "good a::u: ran by spawn alone, nothing could be compared"
+    assert lone == "good a::u: ran only with spawn, nothing was compared"
 
 
 @pytest.mark.parametrize(
@@ -201,5 +200,5 @@ def test_cells_are_selected_by_id_and_pattern_reference_first():
     everything = cells()
     assert [cell.label("six") for cell in select_cells(everything, [])] == ["2", "1", "3"]
     assert [cell.label("six") for cell in select_cells(everything, ["six-3-*", everything[0].id])] == ["1", "3"]
-    with pytest.raises(NothingSelectedError, match="no cell is called six-9; "):
+    with pytest.raises(NothingSelectedError, match="no cell matches six-9; "):
         select_cells(everything, ["six-9"])
