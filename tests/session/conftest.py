@@ -1,4 +1,4 @@
-"""Real processes of the harness, in a folder of their own, that install nothing: see ``stand_in.py``."""
+"""A project in which tests run real processes of the harness that install nothing."""
 
 import os
 import subprocess
@@ -10,11 +10,11 @@ import pytest
 
 from harness.store.runs import find_run
 
-STAND_IN = Path(__file__).with_name("stand_in.py")
+COMMAND = Path(__file__).with_name("harness_without_installs.py")
 SECONDS = 60.0
 MATRIX = """
 name = "m"
-scenarios = ["planted.py"]
+scenarios = ["own.py"]
 reference = { six = "1" }
 [axes]
 six = ["1", "2"]
@@ -23,45 +23,45 @@ modules = ["pytest"]
 """
 
 
-class Desk:
+class Project:
     """A folder with a matrix of two cells, six 1 and six 2, and a file of scenarios."""
 
     def __init__(self, folder):
         self.folder, self.started = folder, []
         (folder / "m.toml").write_text(MATRIX)
 
-    def plant(self, text):
-        (self.folder / "planted.py").write_text(text)
+    def write_scenarios(self, text):
+        (self.folder / "own.py").write_text(text)
 
     def start(self, *arguments):
         """Start the harness and return its process."""
-        root = str(STAND_IN.parents[2])
+        root = str(COMMAND.parents[2])
         variables = {**os.environ, "HARNESS_CACHE": str(self.folder / "cache"), "PYTHONPATH": root, "COLUMNS": "200"}
-        command = [sys.executable, str(STAND_IN), *arguments]
+        command = [sys.executable, str(COMMAND), *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         process = subprocess.Popen(command, cwd=self.folder, env=variables, **pipes)
         self.started.append(process)
         return process
 
     def harness(self, *arguments, code=0):
-        """Run the harness to its end, insist on its exit code and return what it said."""
+        """Run the harness to its end, check its exit code and return its output."""
         process = self.start(*arguments)
-        said, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == code, said
-        return said
+        output, _ = process.communicate(timeout=SECONDS)
+        assert process.returncode == code, output
+        return output
 
     def kill(self, process):
-        """Kill a harness and take back its pipe."""
+        """Kill a process of the harness and close its pipe."""
         process.kill()
         process.wait()
         process.stdout.close()
 
     def wait_for(self, name):
-        """Wait until a scenario has made a file, and return what it wrote."""
+        """Wait until a scenario has written a file, and return the text."""
         path = self.folder / name
         deadline = time.monotonic() + SECONDS
         while not (path.exists() and path.read_text().endswith("\n")):
-            assert time.monotonic() < deadline, f"no scenario has written {name}"
+            assert time.monotonic() < deadline, f"no scenario wrote {name}"
             time.sleep(0.05)
         return path.read_text()
 
@@ -70,8 +70,8 @@ class Desk:
         """The newest run."""
         return find_run("latest", self.folder / "reports")
 
-    def made(self):
-        """What was made: (six's version, test, attempt, outcome), in its order."""
+    def attempts(self):
+        """The attempts of the newest run in their order: (version of six, test, number, outcome)."""
         cells = {cell.id: cell.pins["six"] for cell in self.run.read_record().cells}
         return [
             (cells[one.cell], one.scenario.partition("::")[2], one.attempt, str(one.outcome))
@@ -80,9 +80,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
-    made = Desk(tmp_path)
-    yield made
-    for process in made.started:
+def project(tmp_path):
+    created = Project(tmp_path)
+    yield created
+    for process in created.started:
         if process.poll() is None:
-            made.kill(process)
+            created.kill(process)

@@ -1,4 +1,4 @@
-"""What a bundle refuses, what it takes from the other machine's base, and which files travel."""
+"""The contents of a bundle, the packages that it leaves to the target, and its errors."""
 
 import json
 from pathlib import Path
@@ -31,11 +31,11 @@ def write(folder: Path, text: str = "", *, scenarios: str = '["case.py"]', top: 
     return path
 
 
-def plan(folder: Path, order: BundleOptions, *arguments, **words):
-    return plan_target_cells(load_matrix(write(folder, *arguments, **words)), order, CacheDir(folder / "cache"))[0]
+def plan(folder: Path, options: BundleOptions, *arguments, **words):
+    return plan_target_cells(load_matrix(write(folder, *arguments, **words)), options, CacheDir(folder / "cache"))[0]
 
 
-def test_cells_are_planned_for_the_other_machine_s_python(tmp_path):
+def test_cells_are_planned_for_the_python_of_the_target(tmp_path):
     assert [cell.python for cell in plan(tmp_path, BundleOptions(LINUX))] == ["3.12", "3.12"]
 
 
@@ -44,16 +44,16 @@ def test_a_matrix_for_another_python_is_refused(tmp_path):
         plan(tmp_path, BundleOptions(LINUX), top='python = "3.11"')
 
 
-def test_an_excluded_package_is_taken_from_the_base_whatever_the_matrix_pins(tmp_path):
-    order = BundleOptions(LINUX, base={"torch": "2.11.0", "numpy": "2.5.2"}, exclude=("torch", "numpy"))
-    (cell, _) = plan(tmp_path, order, '[pins]\ntorch = "2.13.0"\n')
+def test_an_excluded_package_is_taken_from_the_base_in_spite_of_a_pin(tmp_path):
+    options = BundleOptions(LINUX, base={"torch": "2.11.0", "numpy": "2.5.2"}, exclude=("torch", "numpy"))
+    (cell, _) = plan(tmp_path, options, '[pins]\ntorch = "2.13.0"\n')
     assert {pin.package: pin.label for pin in cell.pins if pin.installed} == {
         "numpy": "installed@2.5.2",
         "torch": "installed@2.11.0",
     }
 
 
-def test_a_pinned_torch_is_left_to_the_base_unless_it_is_to_travel(tmp_path):
+def test_a_pinned_torch_is_taken_from_the_base_unless_included(tmp_path):
     matrix = load_matrix(write(tmp_path, '[pins]\ntorch = "2.13.0"\n'))
     (left, _), notes = plan_target_cells(matrix, BundleOptions(LINUX), CacheDir(tmp_path / "cache"))
     assert left.label("torch") == "installed@unknown"
@@ -62,17 +62,17 @@ def test_a_pinned_torch_is_left_to_the_base_unless_it_is_to_travel(tmp_path):
     assert (kept.label("torch"), notes) == ("2.13.0", ())
 
 
-def test_without_a_freeze_the_base_s_versions_are_unknown_until_there(tmp_path):
+def test_without_a_freeze_the_versions_of_the_base_are_unknown(tmp_path):
     (cell, _) = plan(tmp_path, BundleOptions(LINUX), '[pins]\ntorch = "installed"\n')
     assert cell.label("torch") == "installed@unknown"
 
 
-def test_a_freeze_that_lacks_what_the_matrix_takes_is_one_sentence(tmp_path):
+def test_a_freeze_without_an_installed_package_is_one_sentence(tmp_path):
     with pytest.raises(ConfigError, match="has no torch"):
         plan(tmp_path, BundleOptions(LINUX, base={"numpy": "1"}), '[pins]\ntorch = "installed"\n')
 
 
-def test_an_axis_cannot_be_left_to_the_base(tmp_path):
+def test_an_axis_cannot_be_excluded(tmp_path):
     with pytest.raises(ConfigError, match="--exclude iniconfig: it is an axis of mine"):
         plan(tmp_path, BundleOptions(LINUX, exclude=("iniconfig",)))
 
@@ -100,17 +100,17 @@ def test_a_folder_of_weights_is_refused(tmp_path):
         ),
     ],
 )
-def test_what_cannot_or_should_not_travel_is_one_sentence(answer, error, sentence):
+def test_a_lock_that_cannot_be_bundled_is_one_sentence(answer, error, sentence):
     with pytest.raises(error, match=sentence):
         _check_lock("c", answer, BundleOptions(LINUX))
 
 
-def test_torch_travels_when_asked_for_and_an_unsolvable_cell_is_kept():
+def test_torch_may_be_included_and_a_cell_may_be_unsolvable():
     _check_lock("c", "torch==2.13.0 \\\n    --hash=sha256:aa\n", BundleOptions(LINUX, torch=True))
     _check_lock("c", Unsolvable("six==9 was not found"), BundleOptions(LINUX))
 
 
-def test_own_scenarios_travel_with_their_neighbours_and_checkpoints_only(tmp_path):
+def test_own_scenarios_are_copied_with_modules_and_checkpoints_only(tmp_path):
     matrix = write(tmp_path)
     (tmp_path / "shared.py").touch()
     (tmp_path / "secrets.txt").touch()
@@ -124,13 +124,13 @@ def test_own_scenarios_travel_with_their_neighbours_and_checkpoints_only(tmp_pat
     assert copied == ["case.py", "checkpoints/mine.toml", "shared.py"]
 
 
-def test_the_harness_s_own_scenarios_need_no_selection(tmp_path):
+def test_scenarios_of_the_harness_need_no_selection(tmp_path):
     files = find_scenarios(["scenarios/load_4bit"], tmp_path / "m.toml")
     assert copy_scenarios(files, tmp_path, chosen=False) == ()
     assert copy_scenarios(files, tmp_path, chosen=True) == ("app/scenarios/load_4bit.py",)
 
 
-def test_known_issues_travel_only_where_the_matrix_has_its_own(tmp_path):
+def test_known_issues_of_the_matrix_are_copied(tmp_path):
     matrix = load_matrix(write(tmp_path))
     (tmp_path / "known_issues.toml").write_text("# none\n")
     out = tmp_path / "out"
@@ -148,7 +148,7 @@ def test_known_issues_travel_only_where_the_matrix_has_its_own(tmp_path):
         (["--python", "three"], '--python "three" is not a version'),
     ],
 )
-def test_a_mistake_on_the_command_line_is_one_sentence(arguments, sentence, tmp_path, capsys):
+def test_a_usage_error_is_one_sentence(arguments, sentence, tmp_path, capsys):
     assert main(["bundle", str(write(tmp_path)), *arguments]) == 2
     printed = capsys.readouterr().err
     assert sentence in printed
@@ -163,7 +163,7 @@ def test_an_unknown_cuda_version_is_a_usage_error(tmp_path, capsys):
 
 
 def test_a_plan_reads_cells_and_locks_from_the_bundle(tmp_path, monkeypatch):
-    """No index is asked: the stored lock is taken although such a release does not exist."""
+    """The index is not queried: the stored lock is used although such a release does not exist."""
     from harness.envs.bundle.manifest import Manifest, StoredCell
     from harness.matrix.cell import Cell, Pin
     from harness.session.plan import make_plan
@@ -186,18 +186,18 @@ def test_a_plan_reads_cells_and_locks_from_the_bundle(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_no_builder_is_locked_where_an_interpreter_is_named(named, tmp_path, monkeypatch):
+def test_no_builder_is_locked_if_an_interpreter_is_named(named, tmp_path, monkeypatch):
     from harness.session import bundle
 
-    asked = []
+    builders = []
 
     def lock(cells, options, cache_dir, builder):
-        asked.append(builder)
-        raise InfrastructureError("far enough")
+        builders.append(builder)
+        raise InfrastructureError("stop")
 
     monkeypatch.setattr(bundle, "_lock_all", lock)
     monkeypatch.setenv("HARNESS_BUILDER_PYTHON", "python3" if named else "")
     matrix = load_matrix(write(tmp_path, scenarios='["scenarios/load_4bit"]'))
-    with pytest.raises(InfrastructureError, match="far enough"):
+    with pytest.raises(InfrastructureError, match="stop"):
         make_bundle(matrix, BundleOptions(LINUX), tmp_path / "x.tar.xz", CacheDir(tmp_path / "cache"), print)
-    assert [folder and folder.name for folder in asked] == ([None] if named else ["checkpoints"])
+    assert [folder and folder.name for folder in builders] == ([None] if named else ["checkpoints"])

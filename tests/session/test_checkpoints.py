@@ -1,4 +1,4 @@
-"""The store builds what is missing once, bases first, says how far it is, and keeps what was finished."""
+"""The store builds missing checkpoints once, bases first, reports progress and keeps finished files."""
 
 import json
 import sys
@@ -65,30 +65,30 @@ def test_bases_are_built_first_and_nothing_is_built_twice(store):
     assert store.missing(["adapter", "model"]) == []
 
     def never():
-        raise AssertionError("the builder was asked for")
+        raise AssertionError("the builder was requested")
 
     assert store.provide(["adapter"], never, store.root / "log") == found
 
 
-def test_a_layout_is_asked_once_and_needs_no_base_that_is_built(store):
+def test_a_layout_is_computed_once_and_builds_nothing(store):
     found = store.layouts(["adapter", "model"], lambda: Path(sys.executable), store.root / "log")
     assert found == {"adapter": [str(store.definitions["model"].file), "tiny"], "model": [None, "tiny"]}
     assert store.missing(["adapter"]) == ["model", "adapter"], "nothing was built"
 
     def never():
-        raise AssertionError("the builder was asked for")
+        raise AssertionError("the builder was requested")
 
     assert store.layouts(["adapter"], never, store.root / "log") == {"adapter": found["adapter"]}
 
 
-def test_progress_is_heard_and_the_rest_is_only_logged(store):
-    heard = []
-    provide(store, "model", echo=heard.append)
-    assert heard == ["model: 1.0 MB, 9.0 GiB free"]
+def test_progress_is_echoed_and_other_output_is_logged(store):
+    echoed = []
+    provide(store, "model", echo=echoed.append)
+    assert echoed == ["model: 1.0 MB, 9.0 GiB free"]
     assert "a library says something" in (store.root / "log").read_text()
 
 
-def test_what_shapes_the_bytes_names_the_folder(store):
+def test_the_folder_depends_on_the_inputs_of_the_build(store):
     before = {name: store.folder(name) for name in ("model", "adapter")}
     store.definitions["model"].file.write_text('kind = "model"\nlayers = 2\n')
     assert store.folder("model") != before["model"]
@@ -99,13 +99,13 @@ def test_what_shapes_the_bytes_names_the_folder(store):
         assert store.folder("model") != changed
 
 
-def test_a_builder_that_fails_says_why_and_keeps_what_it_finished(store):
+def test_a_failed_build_has_its_reason_and_keeps_finished_checkpoints(store):
     with pytest.raises(InfrastructureError, match="could not be built: the geometry is wrong"):
         provide(store, "model", "bad")
     assert store.missing(["model", "bad"]) == ["bad"]
 
 
-def test_a_folder_that_was_there_without_its_mark_is_not_taken_for_built(store):
+def test_an_incomplete_folder_is_not_built(store):
     store.folder("model").mkdir(parents=True)  # what a removal left behind
     with pytest.raises(InfrastructureError):
         provide(store, "bad", "model")
@@ -117,7 +117,7 @@ def test_an_unknown_checkpoint_names_the_nearest(store):
         provide(store, "modell")
 
 
-def test_weights_from_a_folder_or_the_hub_need_no_builder(store, tmp_path):
+def test_weights_of_a_folder_or_the_hub_need_no_builder(store, tmp_path):
     (tmp_path / "mine" / "model").mkdir(parents=True)
     assert named_weights("synthetic", None, ["model"], store) is None
     assert named_weights("hub", None, ["model"], store) == {"model": "org/model"}
@@ -128,13 +128,13 @@ def test_weights_from_a_folder_or_the_hub_need_no_builder(store, tmp_path):
         named_weights("hub", None, ["adapter"], store)
 
 
-def test_the_shipped_builder_is_pinned_exactly(tmp_path):
+def test_the_packages_of_the_builder_are_pinned_exactly(tmp_path):
     cell = builder_cell(open_store(tmp_path, [], "tiny").builder)
     assert {pin.package for pin in cell.pins} == {"transformers", "torch", "safetensors"}
     assert all(pin.requirement == f"{pin.package}=={pin.label}" and pin.label for pin in cell.pins)
 
 
-def test_every_shipped_model_has_both_sizes_and_states_the_bytes_of_the_full_one(tmp_path):
+def test_every_model_of_the_harness_has_both_sizes_and_the_bytes_of_full(tmp_path):
     store = open_store(tmp_path, [], "full")
     models = {name for name, one in store.definitions.items() if one.kind == "model"}
     assert models == {
@@ -145,7 +145,7 @@ def test_every_shipped_model_has_both_sizes_and_states_the_bytes_of_the_full_one
     assert all(store.definitions[name].hub for name in models - {"qwen3-moe"})
 
 
-def test_definitions_beside_a_users_scenario_win(tmp_path):
+def test_definitions_next_to_own_scenarios_take_precedence(tmp_path):
     mine = tmp_path / "checkpoints"
     mine.mkdir()
     (mine / "qwen2.5-7b.toml").write_text('kind = "model"\n')
@@ -161,13 +161,13 @@ def test_definitions_beside_a_users_scenario_win(tmp_path):
         ("[full]\nbytes = 'many'", r"bytes in \[full\] is not a whole number"),
     ],
 )
-def test_a_definition_that_says_nonsense_is_one_sentence(tmp_path, text, sentence):
+def test_an_invalid_definition_is_one_sentence(tmp_path, text, sentence):
     (tmp_path / "x.toml").write_text(text)
     with pytest.raises(ConfigError, match=sentence):
         read_definition(tmp_path / "x.toml")
 
 
-def test_the_list_tells_what_is_built_by_whom_and_what_the_rest_will_take(store):
+def test_the_list_has_sizes_and_builders(store):
     provide(store, "model")
     rows = {entry.definition.name: entry.copies[0] for entry in checkpoint_copies([store])}
     assert rows["model"].built
@@ -176,7 +176,7 @@ def test_the_list_tells_what_is_built_by_whom_and_what_the_rest_will_take(store)
     assert (rows["adapter"].built, rows["adapter"].bytes) == (False, 1000)
 
 
-def test_room_is_asked_for_before_anything_is_built(store):
+def test_free_space_is_checked_before_the_build(store):
     begun = store.folder("adapter").with_name(f"building-{store.folder('adapter').name}")
     begun.mkdir(parents=True)
     (begun / "weights").write_bytes(b"x" * 400)
@@ -188,7 +188,7 @@ def test_room_is_asked_for_before_anything_is_built(store):
         bytes_to_write(full, ["model"])
 
 
-def test_an_interpreter_of_the_users_own_is_checked_before_it_is_used(store, tmp_path):
+def test_a_named_interpreter_is_checked_before_the_build(store, tmp_path):
     (store.builder / "builder.txt").write_text("pytest==1\n")
     environ = {"HARNESS_BUILDER_PYTHON": sys.executable}
     found = builder_python(store.builder, CacheDir(tmp_path), tmp_path / "log", environ)
@@ -202,7 +202,7 @@ def test_an_interpreter_of_the_users_own_is_checked_before_it_is_used(store, tmp
         named_python("true", store.builder, "--python")
 
 
-def test_a_named_interpreter_finds_the_same_folder(store):
+def test_the_folder_does_not_depend_on_a_named_interpreter(store):
     """The key is of the definition: a run on a machine without an index finds what another interpreter built there."""
     found = provide(store, "model")
     assert found["model"] == str(store.folder("model"))

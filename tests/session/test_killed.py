@@ -1,4 +1,4 @@
-"""A harness that is killed leaves nothing running; what a scenario detached on purpose goes on."""
+"""A killed harness leaves no processes, except those that a scenario detached."""
 
 import os
 import socket
@@ -47,13 +47,13 @@ folder = pathlib.Path(sys.argv[1])
 run_builder([sys.executable, str(folder / "build.py")], [], folder / "build.log", print)
 """
 ROOT = Path(__file__).parents[2]
-FOUND = {**os.environ, "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes end otherwise on Windows, which is untested")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes end differently on Windows, which is untested")
 
 
 def alive(pid):
-    """Tell whether a process runs; one that nobody has reaped yet does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -72,14 +72,14 @@ def descendants(process):
 
 
 @pytest.mark.parametrize("isolation", ["fork", "spawn"])
-def test_no_descendant_is_left_but_what_was_detached(desk, isolation):
-    desk.plant(HANGS.format(mark=str(desk.folder / "pids")))
-    process = desk.start("run", "m.toml", "--jobs", "1", "--isolation", isolation)
-    attempt, child, daemon = map(int, desk.wait_for("pids").split())
+def test_only_detached_processes_are_left(project, isolation):
+    project.write_scenarios(HANGS.format(mark=str(project.folder / "pids")))
+    process = project.start("run", "m.toml", "--jobs", "1", "--isolation", isolation)
+    attempt, child, daemon = map(int, project.wait_for("pids").split())
     family = descendants(process)
     assert {attempt, child, daemon} <= set(family)
     try:
-        desk.kill(process)
+        project.kill(process)
         assert ended([pid for pid in family if pid != daemon]) == []
         assert alive(daemon)
     finally:
@@ -87,16 +87,16 @@ def test_no_descendant_is_left_but_what_was_detached(desk, isolation):
 
 
 @pytest.mark.parametrize("isolation", ["fork", "spawn"])
-def test_an_attempt_dies_with_its_parent_and_that_with_the_harness(desk, isolation):
-    desk.plant(HANGS.format(mark=str(desk.folder / "pids")))
-    process = desk.start("run", "m.toml", "--jobs", "1", "--isolation", isolation)
-    attempt, child, daemon = map(int, desk.wait_for("pids").split())
+def test_an_attempt_ends_with_its_parent_and_that_with_the_harness(project, isolation):
+    project.write_scenarios(HANGS.format(mark=str(project.folder / "pids")))
+    process = project.start("run", "m.toml", "--jobs", "1", "--isolation", isolation)
+    attempt, child, daemon = map(int, project.wait_for("pids").split())
     server = psutil.Process(attempt).parent()
     assert server.pid != process.pid
     try:
         process.kill()
         server.kill()
-        desk.kill(process)
+        project.kill(process)
         left = ended([attempt]) if sys.platform == "linux" else []
         assert left == []
     finally:
@@ -104,22 +104,22 @@ def test_an_attempt_dies_with_its_parent_and_that_with_the_harness(desk, isolati
             psutil.Process(pid).kill()
 
 
-def test_a_server_that_still_imports_is_gone_too(desk):
-    (desk.folder / "slow_import.py").write_text(IMPORTS.format(mark=str(desk.folder / "pids")))
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(desk.folder)])}
-    process = subprocess.Popen([sys.executable, "-c", STARTS, str(desk.folder)], env=variables)
-    (server,) = map(int, desk.wait_for("pids").split())
+def test_a_server_that_still_imports_ends_too(project):
+    (project.folder / "slow_import.py").write_text(IMPORTS.format(mark=str(project.folder / "pids")))
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(project.folder)])}
+    process = subprocess.Popen([sys.executable, "-c", STARTS, str(project.folder)], env=variables)
+    (server,) = map(int, project.wait_for("pids").split())
     process.kill()
     process.wait()
     assert ended([server]) == []
 
 
-def test_an_installer_that_waits_for_the_index_is_gone_too(desk):
+def test_an_installer_that_waits_for_the_index_ends_too(project):
     with socket.create_server(("127.0.0.1", 0)) as index:
         wheel = f"six @ http://127.0.0.1:{index.getsockname()[1]}/six-1.17.0-py2.py3-none-any.whl"
-        process = subprocess.Popen([sys.executable, "-c", INSTALLS, str(desk.folder), wheel], env=FOUND)
+        process = subprocess.Popen([sys.executable, "-c", INSTALLS, str(project.folder), wheel], env=ENVIRONMENT)
         index.settimeout(SECONDS * 3)
-        with index.accept()[0]:  # and never answer
+        with index.accept()[0]:  # the index never answers
             family = descendants(process)
             assert any("uv" in psutil.Process(pid).name() for pid in family)
             process.kill()
@@ -127,10 +127,10 @@ def test_an_installer_that_waits_for_the_index_is_gone_too(desk):
             assert ended(family) == []
 
 
-def test_a_builder_of_checkpoints_is_gone_too(desk):
-    (desk.folder / "build.py").write_text(IMPORTS.format(mark=str(desk.folder / "pids")))
-    process = subprocess.Popen([sys.executable, "-c", BUILDS, str(desk.folder)], env=FOUND)
-    (builder,) = map(int, desk.wait_for("pids").split())
+def test_a_builder_of_checkpoints_ends_too(project):
+    (project.folder / "build.py").write_text(IMPORTS.format(mark=str(project.folder / "pids")))
+    process = subprocess.Popen([sys.executable, "-c", BUILDS, str(project.folder)], env=ENVIRONMENT)
+    (builder,) = map(int, project.wait_for("pids").split())
     process.kill()
     process.wait()
     assert ended([builder]) == []
@@ -144,23 +144,23 @@ def build_wheel(*_, **__):
 BACKEND = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 
 
-def test_an_installer_that_asks_a_question_fails_at_once(tmp_path, monkeypatch):
+def test_an_installer_that_reads_standard_input_gets_no_answer(tmp_path, monkeypatch):
     monkeypatch.setattr(build_module, "BUILD_SECONDS", SECONDS * 3)
-    package = tmp_path / "planted"
+    package = tmp_path / "own"
     package.mkdir()
     (package / "pyproject.toml").write_text(BACKEND)
     (package / "backend.py").write_text(ASKS)
     version = ".".join(map(str, sys.version_info[:2]))
-    lock = read_lock(f"planted @ {package.as_uri()}", version, None, sysconfig.get_platform())
+    lock = read_lock(f"own @ {package.as_uri()}", version, None, sysconfig.get_platform())
     with pytest.raises(InstallFailed, match="the answer was ''"):
         build(lock, tmp_path / "envs", tmp_path / "install.log")
 
 
-def test_a_builder_of_checkpoints_that_asks_a_question_is_not_answered(tmp_path, monkeypatch):
+def test_a_builder_of_checkpoints_that_reads_standard_input_gets_no_answer(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_builder, "BUILD_SECONDS", SECONDS)
     (tmp_path / "build.py").write_text("import sys\nprint(f'x: {sys.stdin.read()!r}')\n")
-    said = []
+    lines = []
     checkpoint_builder.run_builder(
-        [sys.executable, str(tmp_path / "build.py")], ["x"], tmp_path / "build.log", said.append
+        [sys.executable, str(tmp_path / "build.py")], ["x"], tmp_path / "build.log", lines.append
     )
-    assert said == ["x: ''"]
+    assert lines == ["x: ''"]

@@ -1,4 +1,4 @@
-"""A whole run of misbehaving scenarios; this interpreter plays the environment, so that nothing is installed."""
+"""Runs of misbehaving scenarios; this interpreter is the environment, so that nothing is installed."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ from harness.session.plan import Plan, PlannedCell, read_scenarios
 from harness.session.run import gpu_slots, run_plan
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
-CHOICE = (
+KEYWORD = (
     "passes or segfaults or assertion or script_is_wrong or import_fails or plain_skip or many_gpus or green_without"
 )
 EXPECTED = {
@@ -36,7 +36,7 @@ EXPECTED = {
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Return a function that runs a plan of one good and one unsolvable cell and returns its folder."""
+    """Return a function that runs a plan of a good and an unsolvable cell, and returns the run folder."""
 
     def build(lock, root, log):
         return Environment(Path(sys.executable), root, lock.hash, reused=True, seconds=0.0)
@@ -52,13 +52,13 @@ def run(tmp_path, monkeypatch):
     cells = [Cell(python="3.11", pins=(Pin("six", label, f"six=={label}"),), axes=("six",)) for label in ("1", "2")]
     locks = (Lock("aaaa", "six==1\n", {"six": "1"}, "3.11"), Unsolvable("there is no version of six==2"))
     plan = Plan(matrix, tuple(map(PlannedCell, cells, locks)), scenario_files, infos)
-    folder = begin(plan, tmp_path / "reports", keyword=CHOICE)
+    folder = begin(plan, tmp_path / "reports", keyword=KEYWORD)
 
-    def go(**options):
-        assert run_plan(plan, folder, CacheDir(tmp_path / "cache"), Options(**{"keyword": CHOICE, **options}))
+    def run_with(**options):
+        assert run_plan(plan, folder, CacheDir(tmp_path / "cache"), Options(**{"keyword": KEYWORD, **options}))
         return folder
 
-    return go
+    return run_with
 
 
 def outcomes(folder, cell=0):
@@ -66,14 +66,14 @@ def outcomes(folder, cell=0):
     return {record.scenario: str(record.outcome) for record in folder.attempts() if record.cell == wanted}
 
 
-def test_every_ending_has_its_outcome_with_this_interpreter_as_environment(run):
+def test_every_end_of_an_attempt_has_its_outcome(run):
     folder = run()
     found = outcomes(folder)
     assert found.pop("broken_import") == "error:import:import_error"
     assert found == EXPECTED
 
 
-def test_an_unsolvable_cell_is_a_row_with_this_interpreter_as_environment(run):
+def test_an_unsolvable_cell_is_one_attempt_record(run):
     folder = run()
     assert outcomes(folder, 1) == {"*": "unavailable:resolve:unsolvable"}
     views = write_views(folder)
@@ -82,21 +82,21 @@ def test_an_unsolvable_cell_is_a_row_with_this_interpreter_as_environment(run):
     assert {scenario for _, scenario in done.missing} == {"hostile::test_exits_green_without_a_report"}
 
 
-def test_a_second_run_of_the_folder_runs_only_what_is_missing_with_this_interpreter_as_environment(run):
+def test_a_second_run_of_a_folder_runs_missing_attempts_only(run):
     folder = run()
     run()
     again = [record.scenario for record in folder.attempts() if record.attempt == 2]
     assert again == ["hostile::test_exits_green_without_a_report"]
 
 
-def test_red_ones_can_be_run_again_with_this_interpreter_as_environment(run):
+def test_failed_scenarios_are_run_again_with_retry_failed(run):
     folder = run(keyword="passes or assertion")
     run(keyword="passes or assertion", retry_failed=True)
     numbers = [(record.scenario, record.attempt) for record in folder.attempts() if record.attempt]
     assert numbers == [("hostile::test_passes", 1), ("hostile::test_assertion", 1), ("hostile::test_assertion", 2)]
 
 
-def test_slots_share_out_the_gpus_they_see(monkeypatch):
+def test_slots_share_the_visible_gpus(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
     assert gpu_slots(1) == [{}]
     assert gpu_slots(2) == [{"CUDA_VISIBLE_DEVICES": "4,6"}, {"CUDA_VISIBLE_DEVICES": "5"}]

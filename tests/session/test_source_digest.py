@@ -1,4 +1,4 @@
-"""What a scenario's digest covers, and what it does not."""
+"""The files that the digest of a scenario covers."""
 
 import shutil
 
@@ -36,7 +36,7 @@ def digests(folder):
     return {info.id: info.source for info in read_catalogue([ScenarioFile(folder / "mine.py")])}
 
 
-def test_modules_are_followed_through_functions_packages_and_the_conftest(folder):
+def test_imports_in_functions_packages_and_the_conftest_are_covered(folder):
     names = {path.relative_to(folder).as_posix() for path in source_files(folder / "mine.py")}
     assert names == {
         "mine.py",
@@ -62,7 +62,7 @@ def test_modules_are_followed_through_functions_packages_and_the_conftest(folder
         ("checkpoints/other.toml", set()),
     ],
 )
-def test_a_digest_changes_with_what_the_scenario_uses_and_with_nothing_else(folder, name, changed):
+def test_a_digest_changes_only_with_files_that_the_scenario_uses(folder, name, changed):
     before = digests(folder)
     path = folder / name
     path.write_text(path.read_text() + "# more\n")
@@ -70,18 +70,18 @@ def test_a_digest_changes_with_what_the_scenario_uses_and_with_nothing_else(fold
     assert {one for one in before if before[one] != after[one]} == changed
 
 
-def test_the_same_files_in_another_place_have_the_same_digest(folder, tmp_path):
+def test_the_digest_does_not_depend_on_the_folder(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "copy")
     assert digests(folder) == digests(tmp_path / "copy")
     assert all(digests(folder).values())
 
 
-def test_two_modules_that_import_each_other_end(folder):
+def test_modules_may_import_each_other(folder):
     (folder / "direct.py").write_text("import mine\n")
     assert len(source_files(folder / "mine.py")) == 4
 
 
-def test_a_checkpoint_without_a_definition_leaves_the_digest_empty(folder):
+def test_the_digest_is_empty_if_a_checkpoint_has_no_definition(folder):
     (folder / "checkpoints/small.toml").unlink()
     assert digests(folder)["mine::test_x"] == ""
     assert digests(folder)["mine::test_y"]

@@ -1,20 +1,14 @@
-"""What is to be done, what is missing, what it amounts to: values in, values out."""
+"""The conclusion of a run: exit code, missing results, regressions, isolation differences."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from harness.errors import ExitCode, NothingSelectedError
-from harness.matrix.cell import Cell, Pin
-from harness.runner.gpus import Gpu
-from harness.runner.isolation import Isolation
-from harness.session.cell import plan_attempts, visible_gpus
+from harness.errors import ExitCode
 from harness.session.conclude import Conclusion, isolation_differences
 from harness.session.conclude import conclude as conclude_run
-from harness.session.context import Options
-from harness.session.plan import select_cells
 from harness.store.journal import JournalContent
-from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, ScenarioInfo
+from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 GOOD, BAD = (
@@ -31,35 +25,6 @@ def conclude(cells, listed, attempts):
 
 def row(outcome, cell="good", scenario="a::t", number=1, **facts):
     return AttemptRecord(cell=cell, scenario=scenario, attempt=number, outcome=outcome, started=NOW, seconds=1, **facts)
-
-
-def todo(done, **options):
-    isolation = options.pop("isolation_now", Isolation.FORK)
-    planned = plan_attempts("good", [ScenarioInfo(id="a::t", nodeid="a.py::t")], Options(**options), done, isolation)
-    return [one.number for one in planned]
-
-
-@pytest.mark.parametrize(
-    ("done", "options", "numbers"),
-    [
-        ([], {}, [1]),
-        ([], {"repeat": 3}, [1, 2, 3]),
-        ([row("pass:check")], {}, []),
-        ([row("pass:check")], {"repeat": 3}, [2, 3]),
-        ([row("miss:run:interrupted")], {}, [2]),
-        ([row("fail:run:oom")], {}, []),
-        ([row("fail:run:oom")], {"retry_failed": True}, [2]),
-        ([row("fail:run:oom"), row("pass:check", number=2)], {"retry_failed": True}, []),
-        ([row("fail:run:oom")], {"retry_failed": True, "retries": 3}, [2, 3, 4]),
-        ([row("pass:check")], {"retry_failed": True, "retries": 3}, []),
-        ([row("pass:check")], {"retry_failed": True, "repeat": 2}, [2]),
-        ([row("pass:check", cell="bad")], {}, [1]),
-        ([row("pass:check", isolation="fork")], {"check_isolation": True, "isolation_now": Isolation.SPAWN}, [2]),
-        ([row("pass:check", isolation="fork")], {"check_isolation": True}, []),
-    ],
-)
-def test_only_what_is_missing_or_asked_for_again_is_run(done, options, numbers):
-    assert todo(done, **options) == numbers
 
 
 @pytest.mark.parametrize(
@@ -87,16 +52,16 @@ def test_only_what_is_missing_or_asked_for_again_is_run(done, options, numbers):
             [row("pass:check"), row("error:resolve:network", scenario="*", number=0)],
             {"good": ["a::t"]},
             None,
-            ExitCode.COMPLETE,  # every result is there
+            ExitCode.COMPLETE,  # no result is missing
         ),
         ([], {"good": []}, None, ExitCode.NOTHING_SELECTED),
     ],
 )
-def test_the_exit_code_says_how_the_run_ended(attempts, collected, fail_on, code):
+def test_the_exit_code_of_a_run(attempts, collected, fail_on, code):
     assert conclude([GOOD], collected, attempts).exit_code(fail_on, complete=True) is code
 
 
-def test_an_interrupted_run_says_so_whatever_it_has():
+def test_an_interrupted_run_has_its_own_exit_code():
     done = conclude([GOOD], {"good": ["a::t"]}, [row("pass:check")])
     assert done.exit_code(None, complete=False) is ExitCode.INTERRUPTED
 
@@ -114,12 +79,12 @@ def test_an_interrupted_run_says_so_whatever_it_has():
         ([("bad", "a::t"), ("bad", "a::u")], [], "2 results missing"),
     ],
 )
-def test_what_is_missing_is_counted_with_the_cells_that_never_listed_theirs(missing, unlisted, text):
+def test_missing_results_and_unlisted_cells_are_counted(missing, unlisted, text):
     done = Conclusion(tuple(missing), (), (), (), (), (), passed=0, attempts=1, unlisted=tuple(unlisted))
     assert done.missing_text() == text
 
 
-def test_a_regression_is_red_where_the_reference_is_green():
+def test_a_regression_fails_where_the_reference_passes():
     listed = {"good": ["a::t", "a::u"], "bad": ["a::t", "a::u"]}
     attempts = [
         row("pass:check"),
@@ -150,7 +115,7 @@ def test_isolations_must_agree_in_outcome_and_figures():
     assert "x.more is [] with fork, [1]" in isolation_differences([forked, only_fresh])[0]
 
 
-def test_a_scenario_that_ran_in_one_isolation_alone_is_named():
+def test_a_scenario_that_ran_in_one_isolation_is_named():
     pair = [row("pass:check", isolation="fork"), row("pass:check", isolation="spawn", number=2)]
     (lone,) = isolation_differences([*pair, row("pass:check", scenario="a::u", isolation="spawn")])
     assert lone == "good a::u: ran only with spawn, nothing was compared"
@@ -160,13 +125,13 @@ def test_a_scenario_that_ran_in_one_isolation_alone_is_named():
     ("forked", "fresh", "differs"),
     [
         ([2**33, 2**33], [2**33, 2**33], False),
-        ([2**33, 2**33], [2**33 + 512, 2**33 + 512], True),  # each repeats itself: to the byte
+        ([2**33, 2**33], [2**33 + 512, 2**33 + 512], True),  # repeated attempts are equal: to the byte
         ([2**33, 2**33 + 512], [2**33 + 2**20, 2**33], False),  # threads: within the noise
-        ([2**33], [2**33 + 512], False),  # nobody knows whether it repeats
+        ([2**33], [2**33 + 512], False),  # one attempt: noise is unknown
         ([2**33, 2**33], [2**34, 2**34 + 512], True),
     ],
 )
-def test_the_allocators_figures_are_equal_to_the_byte_where_they_repeat(forked, fresh, differs):
+def test_figures_of_the_allocator_are_compared_to_the_byte_if_repeated_attempts_are_equal(forked, fresh, differs):
     name = "cuda_reserved.load"
     attempts = [
         row("pass:check", isolation=way, number=number, figures={name: value, "x.load_seconds": number})
@@ -174,31 +139,3 @@ def test_the_allocators_figures_are_equal_to_the_byte_where_they_repeat(forked, 
         for number, value in enumerate(values, start=1 if way == "fork" else 9)
     ]
     assert bool(isolation_differences(attempts)) is differs
-
-
-def gpu(index):
-    return Gpu(index=index, uuid=f"GPU-{index}aaa", name="GPU", total=10, used=0, driver="1")
-
-
-@pytest.mark.parametrize(
-    ("chosen", "indexes"), [(None, [0, 1]), ("1", [1]), ("GPU-0a", [0]), ("1,0", [0, 1]), ("", [])]
-)
-def test_only_the_slots_own_cards_can_be_busy(chosen, indexes, monkeypatch):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    slot = {} if chosen is None else {"CUDA_VISIBLE_DEVICES": chosen}
-    assert [card.index for card in visible_gpus([gpu(0), gpu(1)], slot)] == indexes
-
-
-def cells():
-    return [
-        Cell(python="3.11", pins=(Pin("six", version, f"six=={version}"),), axes=("six",), reference=version == "2")
-        for version in ("1", "2", "3")
-    ]
-
-
-def test_cells_are_selected_by_id_and_pattern_reference_first():
-    everything = cells()
-    assert [cell.label("six") for cell in select_cells(everything, [])] == ["2", "1", "3"]
-    assert [cell.label("six") for cell in select_cells(everything, ["six-3-*", everything[0].id])] == ["1", "3"]
-    with pytest.raises(NothingSelectedError, match="no cell matches six-9; "):
-        select_cells(everything, ["six-9"])

@@ -1,6 +1,6 @@
-"""The command, save that this interpreter plays every environment and every lock holds the pins alone.
+"""The ``harness`` command, with this interpreter as every environment and locks of the pins only.
 
-``python stand_in.py run m.toml …``: a real process of the harness, which installs and asks nothing.
+``python harness_without_installs.py run m.toml …`` is a real process of the harness that needs no package index.
 """
 
 import sys
