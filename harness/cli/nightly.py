@@ -1,20 +1,28 @@
-"""``harness nightly``: one night of a matrix, from what changed to what is claimed."""
+"""``harness nightly``: run a matrix every night, and report what is new."""
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import shlex
 
 from rich.console import Console
 
-from harness.cli.arguments import REPORTS, add_gpu_busy, add_jobs, add_json, add_reports, day, duration
-from harness.cli.night import Asked, judge, matrix_of, spend, to_judge
+from harness.cli.arguments import REPORTS, add_gpu_busy, add_jobs, add_json, add_reports, day, default_jobs, duration
+from harness.cli.progress import RunProgress
 from harness.envs.cache_dir import CacheDir
-from harness.errors import ExitCode, InfrastructureError
+from harness.errors import ExitCode, InfrastructureError, Interrupted
 from harness.matrix.paths import short_path
-from harness.nightly.night import alone, call_hook, end_lines
+from harness.matrix.schema import Matrix, load_matrix
+from harness.nightly.evaluate import evaluate, find_run_to_evaluate
+from harness.nightly.night import NightlyOptions, begin, call_hook, exclusive, resume
+from harness.nightly.record import NightlyReport
+from harness.nightly.summary import terminal_lines
+from harness.session.context import Options
+from harness.store.run_folder import RunFolder
 
 DEFAULT = "nightly"
+BISECT_BUDGET = 40 * 60.0  # seconds
 EPILOG = """\
 exit codes: 0 nothing new · 1 a confirmed new regression, or a remaining difference from the baseline ·
 2 usage or configuration · 4 inconclusive: machine drift, or results missing or unconfirmed · 130 interrupted"""
@@ -62,38 +70,87 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def nightly(options: argparse.Namespace) -> ExitCode:
-    """Spend one night; what is said last is its verdict."""
-    asked = Asked(options, Console(stderr=True) if options.json else Console(), CacheDir.of_user())
+    """Make a nightly run, or evaluate a run as one; print the summary, the verdict last."""
+    console = Console(stderr=True) if options.json else Console()
     try:
-        if options.judge:
-            folder = to_judge(options)
-            ended = judge(asked, folder)
-        else:
-            with alone(options.reports, matrix_of(asked).name):
-                ended, folder = spend(asked)
+        found = _evaluate(options, console) if options.judge else _run(options, console)
     except OSError as error:
-        raise InfrastructureError(f"the night could not be ended, and claims nothing: {error}") from error
-    if ended is None:
-        again = ["--judge", options.judge] if options.judge else [short_path(matrix_of(asked).path), "--resume"]
-        words = ["harness", "nightly", *again, *_said(options), *_places(options)]
-        asked.echo(f"interrupted, nothing is claimed; to go on: {shlex.join(words)}")
+        raise InfrastructureError(f"the nightly run cannot be finished and claims nothing: {error}") from error
+    if found is None:
+        _print(console, f"interrupted, nothing is claimed; continue with: {_command_to_continue(options)}")
         return ExitCode.INTERRUPTED
-    for line in end_lines(folder, ended):
-        asked.echo(line)
-    text = ended.model_dump_json(indent=1)
-    if options.hook and (wrong := call_hook(options.hook, text)):
-        asked.echo(f"note: {wrong}")
+    report, folder = found
+    *lines, verdict = terminal_lines(report)
+    lines += [
+        f"HTML      {short_path(folder.path / 'matrix.html')}",
+        f"Markdown  {short_path(folder.path / 'nightly.md')}",
+    ]
+    for line in (*lines, verdict):
+        _print(console, line)
+    text = report.model_dump_json(indent=1)
+    if options.hook and (problem := call_hook(options.hook, text)):
+        _print(console, f"note: {problem}")
     if options.json:
         print(text)
-    return ExitCode(ended.code)
+    return ExitCode(report.code)
 
 
-def _said(options: argparse.Namespace) -> tuple[str, ...]:
-    """Return the options that no run folder keeps; a judge without its budget would search nothing."""
-    budget = () if options.bisect_budget is None else ("--bisect-budget", f"{options.bisect_budget:.0f}s")
-    hook = () if options.hook is None else ("--hook", options.hook)
-    return (*budget, *hook, *(("--strict",) if options.strict else ()))
+def _run(options: argparse.Namespace, console: Console) -> tuple[NightlyReport, RunFolder] | None:
+    """Begin or resume a nightly run and complete it; None if the user stopped it."""
+    matrix = _read_matrix(options)
+    with exclusive(options.reports, matrix.name), RunProgress(console, 0) as progress:
+        start = resume if options.resume else begin
+        run = start(matrix, _options(options), CacheDir.of_user(), progress, lambda line: _print(console, line))
+        try:
+            return run.complete(), run.folder
+        except (Interrupted, KeyboardInterrupt):
+            return None
 
 
-def _places(options: argparse.Namespace) -> tuple[str, ...]:
-    return () if options.reports == REPORTS else ("--reports", str(options.reports))
+def _evaluate(options: argparse.Namespace, console: Console) -> tuple[NightlyReport, RunFolder] | None:
+    """Evaluate a run; None if the user stopped a search."""
+    folder = find_run_to_evaluate(options.judge, options.reports)
+    with RunProgress(console, 0) as progress:
+        try:
+            report = evaluate(
+                folder, _options(options), CacheDir.of_user(), progress, lambda line: _print(console, line)
+            )
+        except (Interrupted, KeyboardInterrupt):
+            return None
+    return report, folder
+
+
+def _read_matrix(options: argparse.Namespace) -> Matrix:
+    """Read the matrix; the run folder keeps ``--as-of`` in it, so that a resumed run has the same day."""
+    matrix = load_matrix(options.matrix)
+    if options.as_of is None:
+        return matrix
+    raw = {**matrix.raw, "as_of": options.as_of}
+    return matrix.model_copy(update={"as_of": options.as_of, "raw": raw})
+
+
+def _options(options: argparse.Namespace) -> NightlyOptions:
+    default_budget = 0.0 if options.judge else BISECT_BUDGET
+    return NightlyOptions(
+        reports=options.reports,
+        today=options.as_of or dt.datetime.now(dt.UTC).date(),
+        bisect_budget=default_budget if options.bisect_budget is None else options.bisect_budget,
+        attempts=Options(jobs=options.jobs or default_jobs(), busy_bytes=options.gpu_busy),
+        run_all=options.all,
+        strict=options.strict,
+    )
+
+
+def _command_to_continue(options: argparse.Namespace) -> str:
+    """Return the command that continues after an interrupt, with the options that no run folder keeps."""
+    words = ["harness", "nightly"]
+    words += ["--judge", options.judge] if options.judge else [short_path(load_matrix(options.matrix).path), "--resume"]
+    words += [] if options.bisect_budget is None else ["--bisect-budget", f"{options.bisect_budget:.0f}s"]
+    words += [] if options.hook is None else ["--hook", options.hook]
+    words += ["--strict"] if options.strict else []
+    words += [] if options.reports == REPORTS else ["--reports", str(options.reports)]
+    return shlex.join(words)
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.nightly.claim import Claim, Kind, changed_packages
-from harness.nightly.ledger import LastResult, Ledger
-from harness.nightly.memory import beyond
-from harness.nightly.record import LEDGER, read
+from harness.nightly.ledger import LastResult, shifts_from_baseline
+from harness.nightly.record import read_ledger
 from harness.session.comparison_input import baseline_run, read_side
 from harness.store.baseline import Acceptance, current
 from harness.store.records import Status
@@ -31,14 +30,14 @@ class BaselineResults:
     Attributes:
         run: The name of its run folder.
         results: Its results, those included that it reused from earlier nightly runs.
-        epoch: Since when the machine measured as in the baseline; empty if unknown, as for a run of ``harness run``.
+        machine_era: Since when the machine measured as in the baseline; empty if unknown, as for ``harness run``.
         accepted: The differences that a person accepted.
         note: Why the baseline cannot be read.
     """
 
     run: str = ""
     results: Results = field(default_factory=dict)
-    epoch: str = ""
+    machine_era: str = ""
     accepted: Sequence[Acceptance] = ()
     note: str = ""
 
@@ -46,9 +45,9 @@ class BaselineResults:
         """Return the baseline with the series names that ``results`` have for the same cells."""
         return replace(self, results=with_series_of(self.results, results))
 
-    def comparable(self, epoch: str) -> Results:
+    def comparable(self, machine_era: str) -> Results:
         """Return the results with at least one attempt, without metrics if the machine drifted since the baseline."""
-        drifted = self.epoch not in {"", epoch}
+        drifted = self.machine_era not in {"", machine_era}
         recorded = {key: one for key, one in self.results.items() if one.outcomes}
         return {key: replace(one, values={}) for key, one in recorded.items()} if drifted else recorded
 
@@ -66,10 +65,10 @@ def read_baseline(reports: Path, matrix: str) -> BaselineResults:
     try:
         folder, accepted = baseline_run(matrix, reports)
         results = read_side(folder).results
-        ledger = read(folder.path / LEDGER, Ledger)
+        ledger = read_ledger(reports, baseline.run)
     except HarnessError as error:
         return BaselineResults(run=baseline.run, note=f"the baseline {baseline.run} cannot be read: {error}")
-    return BaselineResults(baseline.run, results, ledger.epoch if ledger else "", accepted)
+    return BaselineResults(baseline.run, results, ledger.machine_era if ledger else "", accepted)
 
 
 def describe_differences(
@@ -96,7 +95,7 @@ def acceptance_reasons(baseline: BaselineResults, results: Results) -> dict[Resu
 
 def memory_acceptance(baseline: BaselineResults, before: ScenarioResult, after: ScenarioResult) -> str:
     """Return why the growth of memory since the baseline was accepted; empty if it was not."""
-    grown = tuple(one for one in beyond(before, after) if one.up)
+    grown = tuple(one for one in shifts_from_baseline(before, after) if one.up)
     difference = Difference(Change.MEMORY_UP, after.key, before, after, "", shifts=grown)
     return with_accepted([difference], baseline.accepted)[0].accepted if grown else ""
 
@@ -104,7 +103,7 @@ def memory_acceptance(baseline: BaselineResults, before: ScenarioResult, after: 
 def worse(
     baseline: BaselineResults,
     current: Mapping[ResultKey, LastResult],
-    epoch: str,
+    machine_era: str,
     details: Mapping[ResultKey, str],
 ) -> list[Claim]:
     """Return a claim for each result that is worse than in the baseline and not accepted.
@@ -113,7 +112,7 @@ def worse(
     in the baseline            current           claim
     ========================== ================= ==================================
     pass or flaky              fail              still differs from the baseline
-    another failure            fail              fails otherwise than the baseline
+    another failure            fail              fails differently than in the baseline
     pass                       pass, more memory still differs from the baseline
     anything else                                none
     ========================== ================= ==================================
@@ -123,19 +122,19 @@ def worse(
     Args:
         baseline: The baseline.
         current: The confirmed results, reused ones included.
-        epoch: Since when the machine measures as it does now.
+        machine_era: Since when the machine measures as it does now.
         details: Key → message of the failure in this nightly run.
     """
-    before, found = baseline.comparable(epoch), dict[ResultKey, Claim]()
+    before, found = baseline.comparable(machine_era), dict[ResultKey, Claim]()
     results = _differences(baseline, {key: one.result for key, one in current.items()})
     for key, last in current.items():
         if last.status is Status.FAIL:
             open_ = [(kind, one) for one in results.get(key, ()) if (kind := _kind(one)) and not one.accepted]
             if open_:
-                kind, difference = min(open_, key=lambda one: one[0] is not Kind.DIFFERS)
+                kind, difference = min(open_, key=lambda one: one[0] is not Kind.STILL_DIFFERS)
                 found[key] = _failure_claim(baseline, last, difference, kind, details.get(key, ""))
         elif last.status is Status.PASS and key in before and not memory_acceptance(baseline, before[key], last.result):
-            grown = [one for one in beyond(before[key], last.result) if one.up]
+            grown = [one for one in shifts_from_baseline(before[key], last.result) if one.up]
             if grown:
                 most = max(grown, key=lambda one: one.after.median - one.before.median)
                 found[key] = _memory_claim(baseline, last, before[key], most)
@@ -146,9 +145,9 @@ def _kind(difference: Difference) -> Kind | None:
     """Return which claim a difference makes of a failure; None if it is not known to be worse."""
     flaky = difference.before is not None and difference.before.status is Status.FLAKY
     if difference.change is Change.CHANGED and not flaky:
-        return Kind.OTHERWISE
+        return Kind.FAILS_DIFFERENTLY
     worse_than = {Change.NEW_FAILURE, Change.CHANGED, Change.FLAKY}
-    return Kind.DIFFERS if difference.change in worse_than else None
+    return Kind.STILL_DIFFERS if difference.change in worse_than else None
 
 
 def _failure_claim(
@@ -164,7 +163,7 @@ def _failure_claim(
 def _memory_claim(baseline: BaselineResults, last: LastResult, before: ScenarioResult, shift: Shift) -> Claim:
     sizes = human_bytes(shift.before.median), human_bytes(shift.after.median)
     detail = f"{shift.name} {sizes[0]} in {baseline.run}, {sizes[1]} now"
-    made = _claim(baseline, last, before, Kind.DIFFERS, detail, last.level)
+    made = _claim(baseline, last, before, Kind.STILL_DIFFERS, detail, last.level_since)
     return made.model_copy(update={"figure": shift.name, "bounds": (shift.before.median, shift.after.median)})
 
 
@@ -174,7 +173,7 @@ def _claim(
     versions = before.exact_versions, last.result.exact_versions
     return Claim(
         kind=kind,
-        line=last.line,
+        series=last.series,
         scenario=last.scenario,
         cell=last.cell,
         detail=detail,

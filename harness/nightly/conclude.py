@@ -1,263 +1,466 @@
-"""From everything that was seen tonight to what the night claims and leaves behind: pure."""
+"""From the evidence of a nightly run to its claims and its ledger. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from harness.nightly.baseline import worse
-from harness.nightly.claim import OPEN, REGRESSIONS, Claim, Kind
-from harness.nightly.classify import ENOUGH_MEMORY, classify
-from harness.nightly.control import State, answers
-from harness.nightly.evidence import NightEvidence
-from harness.nightly.flakiness import LEAST, needed, rate
-from harness.nightly.known_issues import REPEATED, Shown, life, mark, told_again
-from harness.nightly.ledger import LastResult, Ledger, remember, with_answers
-from harness.nightly.memory import watched
-from harness.nightly.results import has_answer
+from harness.nightly.baseline import BaselineResults, acceptance_reasons, memory_acceptance, worse
+from harness.nightly.claim import OPEN, REGRESSIONS, Claim, ClaimInput, Kind, classify
+from harness.nightly.control import Control, ControlState, has_run
+from harness.nightly.ledger import (
+    MIN_FAILURES,
+    LastResult,
+    Ledger,
+    failure_rate,
+    failures_needed,
+    is_watched,
+    record_result,
+    with_answers,
+)
+from harness.nightly.machine import MachineSnapshot
 from harness.store.records import WHOLE_CELL, Status, fallback_ids
-from harness.verdict.result import ResultKey, ScenarioResult
+from harness.verdict.comparison import Results
+from harness.verdict.known_issues import KnownIssue, Standing, State, standing
+from harness.verdict.result import ANSWERS, ResultKey, ScenarioResult
+from harness.verdict.statistics import ENOUGH
 
-
-def kept(one: LastResult, now: NightEvidence) -> bool:
-    """Tell whether an earlier answer is still expected: there tonight, carried, or hidden by its cell's failure."""
-    if one.key in now.results or one.key in now.carried:
-        return True
-    return one.line in now.lines and one.scenario != WHOLE_CELL and _hidden(one.key, now)
-
-
-def _hidden(key: ResultKey, now: NightEvidence) -> bool:
-    """Tell whether tonight another one speaks for a place: its cell, its file or its function."""
-    line, scenario = key
-    return any((line, name) in now.results for name in fallback_ids(scenario) if name != scenario)
-
-
-def settle(now: NightEvidence, judged: Mapping[ResultKey, Sequence[Claim]]) -> Ledger:
-    """Return the ledger after a night in which the machine was trusted."""
-    old = now.ledger
-    epoch = now.epoch
-    after = {one.key: one for one in (old.seen if old else ()) if kept(one, now)}
-    for key, result in now.results.items():
-        made = _after(now, result, {claim.kind for claim in judged[key]}, epoch)
-        if made is not None:
-            after[key] = made
-    hidden = after.keys() - now.results.keys() - now.carried.keys()
-    tried = {result.key.series: result.lock for result in now.results.values()}
-    after |= {key: _unsure(after[key], tried.get(key[0], "")) for key in hidden}
-    control = tuple(_control(now, result, epoch) for result in now.control_results.values() if answers(result))
-    return Ledger(
-        night=now.night,
-        epoch=epoch,
-        facts=now.facts,
-        seen=tuple(after.values()),
-        control=control,
-        unanswered=_unanswered(now, after.keys()),
-    )
-
-
-def _unanswered(now: NightEvidence, answered: Collection[ResultKey]) -> tuple[ResultKey, ...]:
-    """Return what was run, tonight or before, and never had an answer, as far as it is still expected."""
-    before = {key for key in (now.ledger.unanswered if now.ledger else ()) if _hidden(key, now)}
-    tonight = {key for key, result in now.results.items() if not has_answer(result)}
-    return tuple(sorted((before | tonight) - set(answered)))
-
-
-def _control(now: NightEvidence, result: ScenarioResult, epoch: str) -> LastResult:
-    """Return what is kept of a scenario of the control cell; that it disagreed with itself is kept from any night."""
-    was = _before(now.ledger, result) if now.ledger else None
-    if was is not None and now.control.state is State.SETTLED and not rate(was.tallies).flaky:
-        was = None  # what the machine showed before it moved is no disagreement of the scenario with itself
-    made = remember(_slim(result), now.night, epoch, was, same=True, level=was is not None and was.epoch == epoch)
-    return _with_flakes(made, now, was)
-
-
-def _after(now: NightEvidence, result: ScenarioResult, kinds: set[Kind], epoch: str) -> LastResult | None:
-    """Return what is kept of one place; an answer that is open leaves the earlier one, marked unsure."""
-    was = now.was(result.key)
-    if not has_answer(result):
-        return _unsure(was, result.lock) if was is not None and result.key.scenario != WHOLE_CELL else None
-    if Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and result.status is Status.FAIL):
-        return was and _unsure(was, result.lock).model_copy(update={"tallies": with_answers(result, now.night, was)})
-    slim = _slim(result)
-    same = was is not None and was.status is result.status and not kinds & {Kind.CHANGED, Kind.EDITED}
-    level = not kinds & {Kind.MEMORY_UP, Kind.MEMORY_DOWN, Kind.EDITED, Kind.ACCEPTED}
-    made = remember(slim, now.night, epoch, was, same=same, level=level)
-    if result.status is not Status.PASS:  # what a failed attempt measured is no level
-        passed = was.figures if was is not None and was.epoch == epoch else {}
-        made = made.model_copy(update={"figures": passed})
-    return made
-
-
-def _unsure(one: LastResult, lock: str) -> LastResult:
-    return one.model_copy(update={"unsure": True, "tried": lock})
-
-
-def _slim(result: ScenarioResult) -> ScenarioResult:
-    """Leave out the figures that nothing is claimed about."""
-    return replace(result, values={name: values for name, values in result.values.items() if watched(name)})
-
-
-def distrusted(now: NightEvidence) -> Ledger | None:
-    """Return the ledger after a night in which the machine was not trusted: as before, with tonight's control.
-
-    That a scenario of the control cell disagreed with itself is kept of it as a place, too.
-    """
-    old = now.ledger or Ledger(night=now.night, epoch=now.night)
-    moved = tuple(_moved(now, old, result) for result in now.control_results.values() if answers(result))
-    if not moved:
-        return now.ledger
-    control = tuple(_with_flakes(one, now, one) for one in old.control)
-    mine = {result.key for result in now.control_results.values()}
-    places = tuple(_with_flakes(one, now, one) if one.key in mine else one for one in old.seen)
-    update = {"night": now.night, "facts": now.facts, "control": control, "moved_control": moved, "seen": places}
-    return old.model_copy(update=update)
-
-
-def _moved(now: NightEvidence, old: Ledger, result: ScenarioResult) -> LastResult:
-    was = _before(old, result)
-    made = remember(_slim(result), now.night, now.night, None, same=False, level=False)
-    if was is not None and rate(was.tallies).flaky:
-        made = made.model_copy(update={"tallies": with_answers(result, now.night, was)})
-    return _with_flakes(made, now, was)
-
-
-def _before(old: Ledger, result: ScenarioResult) -> LastResult | None:
-    return next((one for one in (*old.control, *old.moved_control) if one.scenario == result.key.scenario), None)
-
-
-def _with_flakes(one: LastResult, now: NightEvidence, was: LastResult | None) -> LastResult:
-    """Remember that a scenario of the control cell disagreed with itself, tonight or before: it says little then."""
-    result = now.results.get(one.key)
-    if result is None or result.status is not Status.FLAKY:
-        return one
-    return one.model_copy(update={"tallies": with_answers(result, now.night, was)})
-
-
-WITHHELD = {Kind.NEW, Kind.MEMORY_UP, Kind.UNCONFIRMED, Kind.UNEXPLAINED, Kind.CHANGED, Kind.KNOWN_CHANGED}
-
-
-SAID = REGRESSIONS | OPEN | {Kind.KNOWN}  # a place of which one of these is said is not held against the baseline
-
-
-KEPT = {Kind.MISSING, Kind.UNKNOWN, Kind.OVERDUE}  # what may be said whatever the machine does
+STEADY = Control(ControlState.STEADY)
+UNKNOWN_MACHINE = MachineSnapshot()
+NO_BASELINE = BaselineResults()
+WITHHELD = {  # claims that a drift of the machine may have caused
+    Kind.NEW_REGRESSION,
+    Kind.MEMORY_UP,
+    Kind.UNCONFIRMED,
+    Kind.UNEXPLAINED,
+    Kind.SIGNATURE_CHANGED,
+    Kind.KNOWN_ISSUE_CHANGED,
+}
+REPORTED_ANYWAY = {Kind.MISSING, Kind.INCONCLUSIVE, Kind.KNOWN_ISSUE_OVERDUE}  # whatever the machine does
+NOT_COMPARED = REGRESSIONS | OPEN | {Kind.KNOWN_ISSUE}  # claims that replace a comparison with the baseline
+REPEATED = {Kind.KNOWN_ISSUE_CHANGED, Kind.MISSING, Kind.INCONCLUSIVE}  # made every run, new in the first
 
 
 @dataclass(frozen=True)
-class Night:
-    """What a night claims, what it leaves to the next, and what is to be said beside."""
+class NightEvidence:
+    """All that the claims of a nightly run are made from.
+
+    Attributes:
+        run: The name of its run folder.
+        today: The day with which ``review_by`` is compared.
+        results: Every result that was expected, missing ones included.
+        reused: The results of earlier runs that were not run again.
+        ledger: The ledger of the last nightly run; None in the first.
+        series: Every series that was planned.
+        baseline: The results of the baseline.
+        issues: The known issues.
+        control: Whether the machine can be trusted.
+        control_results: The last results of the control cell.
+        machine: The machine at the end of the run.
+    """
+
+    run: str
+    today: dt.date
+    results: Results
+    reused: Mapping[ResultKey, LastResult] = field(default_factory=dict)
+    ledger: Ledger | None = None
+    series: frozenset[str] = frozenset()
+    baseline: BaselineResults = NO_BASELINE
+    issues: Sequence[KnownIssue] = ()
+    control: Control = STEADY
+    control_results: Mapping[str, ScenarioResult] = field(default_factory=dict)
+    machine: MachineSnapshot = UNKNOWN_MACHINE
+
+    def last(self, key: ResultKey) -> LastResult | None:
+        """Return the last result of a key; a cell that fails as a whole passed before if any of its series did."""
+        if key in self._last_results or key.scenario != WHOLE_CELL:
+            return self._last_results.get(key)
+        mine = (one for one in self._last_results.values() if one.series == key.series)
+        passed = next((one for one in mine if one.status is Status.PASS), None)
+        return passed and passed.model_copy(update={"scenario": WHOLE_CELL, "history": ()})
+
+    def claim_input(self, result: ScenarioResult) -> ClaimInput:
+        """Return a result with what is known about its key."""
+        last, baseline = self.last(result.key), self._baseline_results.get(result.key)
+        return ClaimInput(
+            result=result,
+            last=last,
+            baseline=baseline,
+            known_issue=known_issue_of(self.issues, result),
+            acceptance=self._acceptances.get(result.key, ""),
+            memory_acceptance=memory_acceptance(self.baseline, baseline, result) if baseline else "",
+            machine_drifted=last is not None and last.machine_era != self.machine_era,
+        )
+
+    @property
+    def every_result(self) -> Results:
+        """The results of this nightly run and those that it reused."""
+        return {**{key: one.result for key, one in self.reused.items()}, **self.results}
+
+    @property
+    def machine_era(self) -> str:
+        """The nightly run since which the machine measures as it does."""
+        rebaselined = self.control.state is ControlState.REBASELINED
+        return self.run if self.ledger is None or rebaselined else self.ledger.machine_era
+
+    @property
+    def announced(self) -> frozenset[str]:
+        """The repeated claims of the last nightly run, see :func:`repeat_key`."""
+        return frozenset(self.ledger.announced) if self.ledger else frozenset()
+
+    def is_expected(self, one: LastResult) -> bool:
+        """Tell whether an earlier result is still expected: present, reused, or masked by its cell."""
+        if one.key in self.results or one.key in self.reused:
+            return True
+        return one.series in self.series and one.scenario != WHOLE_CELL and self.is_masked(one.key)
+
+    def is_masked(self, key: ResultKey) -> bool:
+        """Tell whether the results have only the test function, the file or the cell of a key."""
+        coarser = (name for name in fallback_ids(key.scenario) if name != key.scenario)
+        return any(ResultKey(key.series, name) in self.results for name in coarser)
+
+    @cached_property
+    def _last_results(self) -> dict[ResultKey, LastResult]:
+        return self.ledger.last_results() if self.ledger else {}
+
+    @cached_property
+    def _baseline_results(self) -> Results:
+        return self.baseline.comparable(self.machine_era)
+
+    @cached_property
+    def _acceptances(self) -> dict[ResultKey, str]:
+        return acceptance_reasons(self.baseline, self.results)
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """The claims of a nightly run, the ledger that it leaves, and notes."""
 
     claims: tuple[Claim, ...]
     ledger: Ledger | None
     notes: tuple[str, ...] = ()
 
+    @property
+    def regressions(self) -> list[Claim]:
+        """The new regressions."""
+        return [claim for claim in self.claims if claim.regression]
 
-def to_confirm(now: NightEvidence) -> dict[ResultKey, int]:
-    """Return how many more attempts each place needs, alone, before it may be called a regression."""
-    wanted = {}
-    for result in now.results.values():
-        case = now.case(result)
-        kinds = {claim.kind: claim for claim in classify(case)}
-        short = Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and result.status is Status.FAIL)
-        first = Kind.APPEARED in kinds and result.status is Status.FAIL and len(result.outcomes) < LEAST
-        if result.key.scenario == WHOLE_CELL or not (short or first):
+
+def reruns_needed(evidence: NightEvidence) -> dict[ResultKey, int]:
+    """Return how many isolated reruns each result needs before it can be reported as a regression."""
+    needed = {}
+    for key, result in evidence.results.items():
+        given = evidence.claim_input(result)
+        kinds = {claim.kind for claim in classify(given)}
+        failed, attempts = result.status is Status.FAIL, len(result.outcomes)
+        first = failed and Kind.APPEARED in kinds and attempts < MIN_FAILURES
+        if key.scenario == WHOLE_CELL or not (first or _is_unconfirmed(result, kinds)):
             continue
         if first:
-            wanted[result.key] = LEAST - len(result.outcomes)
+            needed[key] = MIN_FAILURES - attempts
             continue
-        goal = ENOUGH_MEMORY if result.status is Status.PASS else needed(case.was.tallies if case.was else ())
-        wanted[result.key] = max(1, goal - len(result.outcomes))
-    return wanted
+        history = given.last.history if given.last else ()
+        goal = failures_needed(history) if failed else ENOUGH
+        needed[key] = max(1, goal - attempts)
+    return needed
 
 
-def conclude(now: NightEvidence) -> Night:
-    """Return the claims of a night and the ledger after it.
+def _is_unconfirmed(result: ScenarioResult, kinds: Collection[Kind]) -> bool:
+    return Kind.UNCONFIRMED in kinds or (Kind.FLAKY in kinds and result.status is Status.FAIL)
 
-    A night in which the machine cannot be trusted claims no regression and no fix: what would be one is *not claimed*,
-    the last answers stay as they were, and what was run is run again.
+
+def conclude(evidence: NightEvidence) -> Conclusion:
+    """Return the claims of a nightly run and the ledger after it.
+
+    If the machine cannot be trusted, no regression and no fix is claimed: what would be one is *not claimed*, the last
+    results stay as they were, and what was run is run again.
     """
-    judged = {key: classify(now.case(result)) for key, result in now.results.items()}
-    before = set(now.ledger.announced) if now.ledger else set()
-    found = told_again([claim for claims in judged.values() for claim in claims] + _gone(now) + _unread(now), before)
-    if not now.control.trusted:
-        return Night((*_withheld(found), *_overdue(now)), distrusted(now))
-    ledger = settle(now, judged)
-    found = _with_standing(found, now, ledger)
-    told = life(now.issues, _shown(now, ledger), before, now.today)
-    again = [one for one in found if one.kind in REPEATED]
-    ledger = ledger.model_copy(update={"announced": tuple(map(mark, (*told, *again)))})
-    return Night((*found, *told), ledger, _notes(now))
+    by_key = {key: classify(evidence.claim_input(result)) for key, result in evidence.results.items()}
+    claims = [claim for mine in by_key.values() for claim in mine] + _disappeared(evidence)
+    if evidence.baseline.note:
+        claims.append(Claim(kind=Kind.INCONCLUSIVE, series="", scenario="", detail=evidence.baseline.note))
+    claims = mark_repeated(claims, evidence.announced)
+    if not evidence.control.trusted:
+        issues = known_issue_claims(evidence.issues, (), evidence.announced, evidence.today)
+        overdue = [claim for claim in issues if claim.kind is Kind.KNOWN_ISSUE_OVERDUE]
+        return Conclusion((*_withheld(claims), *overdue), _ledger_after_drift(evidence))
+    ledger = _update_ledger(evidence, by_key)
+    claims = _with_baseline(claims, evidence, ledger)
+    issues = known_issue_claims(evidence.issues, _visible_results(evidence, ledger), evidence.announced, evidence.today)
+    repeated = (*issues, *(one for one in claims if one.kind in REPEATED))
+    ledger = ledger.model_copy(update={"announced": tuple(map(repeat_key, repeated))})
+    return Conclusion((*claims, *issues), ledger, _notes(evidence))
 
 
-def _with_standing(found: Sequence[Claim], now: NightEvidence, ledger: Ledger) -> list[Claim]:
-    """Add what stands worse than the baseline; it is said in place of *still red*.
+def _with_baseline(claims: Sequence[Claim], evidence: NightEvidence, ledger: Ledger) -> list[Claim]:
+    """Add what is worse than in the baseline, in place of *still failing*.
 
-    What is new or open tonight is said as that alone, and what a known issue describes is quiet.
+    A result with a new or open claim, or with a known issue, is not compared.
     """
-    told: dict[ResultKey, set[Kind]] = {}
-    for claim in found:
-        told.setdefault(claim.key, set()).add(claim.kind)
-    standing = {
+    kinds: dict[ResultKey, set[Kind]] = {}
+    for claim in claims:
+        kinds.setdefault(claim.key, set()).add(claim.kind)
+    current = {
         key: one
         for key, one in ledger.last_results().items()
-        if (key in now.results or key in now.carried) and not told.get(key, set()) & SAID
+        if (key in evidence.results or key in evidence.reused) and not kinds.get(key, set()) & NOT_COMPARED
     }
-    said = {key: result.reason for key, result in now.results.items()}
-    against = {one.key: one for one in worse(now.baseline, standing, ledger.epoch, said)}
-    kept = [one for one in found if one.kind is not Kind.STILL_RED or one.key not in against]
-    return [*kept, *against.values()]
+    messages = {key: result.reason for key, result in evidence.results.items()}
+    found = {one.key: one for one in worse(evidence.baseline, current, ledger.machine_era, messages)}
+    kept = [one for one in claims if one.kind is not Kind.STILL_FAILING or one.key not in found]
+    return [*kept, *found.values()]
 
 
-def _notes(now: NightEvidence) -> tuple[str, ...]:
-    if now.baseline.epoch in {"", now.epoch}:
+def _notes(evidence: NightEvidence) -> tuple[str, ...]:
+    if evidence.baseline.machine_era in {"", evidence.machine_era}:
         return ()
-    return (
-        f"memory is not held against the baseline {now.baseline.run}, for the machine moved since: set a newer one",
-    )
+    name = evidence.baseline.run
+    return (f"memory is not compared with the baseline {name}: the machine drifted since; set a newer baseline",)
 
 
-def _withheld(found: Sequence[Claim]) -> list[Claim]:
-    kept = [claim for claim in found if claim.kind in KEPT]
-    held = [claim for claim in found if claim.kind in WITHHELD]
-    said = {"kind": Kind.WITHHELD}
-    return kept + [one.model_copy(update={**said, "detail": f"{one.kind}: {one.detail}"}) for one in held]
+def _withheld(claims: Sequence[Claim]) -> list[Claim]:
+    kept = [claim for claim in claims if claim.kind in REPORTED_ANYWAY]
+    return kept + [
+        claim.model_copy(update={"kind": Kind.WITHHELD, "detail": f"{claim.kind.label}: {claim.detail}"})
+        for claim in claims
+        if claim.kind in WITHHELD
+    ]
 
 
-def _overdue(now: NightEvidence) -> list[Claim]:
-    before = set(now.ledger.announced) if now.ledger else set()
-    return [claim for claim in life(now.issues, (), before, now.today) if claim.kind is Kind.OVERDUE]
-
-
-def _gone(now: NightEvidence) -> list[Claim]:
-    """Return what is expected no more: lines that left the matrix, and places that nobody lists."""
-    if now.ledger is None:
-        return []
-    left = [one for one in now.ledger.seen if not kept(one, now)]
-    lines = {one.line: one for one in left if one.line not in now.lines}
-    places = [one for one in left if one.line in now.lines]
-    said = [(one, "*", "the line is not in the matrix any more") for one in lines.values()]
-    said += [(one, one.scenario, "is not listed any more") for one in places if one.scenario != WHOLE_CELL]
+def _disappeared(evidence: NightEvidence) -> list[Claim]:
+    """Return a claim for each series that left the matrix and each scenario that is no longer listed."""
+    gone = [one for one in (evidence.ledger.results if evidence.ledger else ()) if not evidence.is_expected(one)]
+    series = {one.series: one for one in gone if one.series not in evidence.series}
+    found = [(one, "*", "the series is no longer in the matrix") for one in series.values()]
+    found += [
+        (one, one.scenario, "no longer listed")
+        for one in gone
+        if one.series in evidence.series and one.scenario != WHOLE_CELL
+    ]
     return [
         Claim(
             kind=Kind.DISAPPEARED,
-            line=one.line,
+            series=one.series,
             scenario=name,
             detail=f"{text}; last result {one.status}",
-            was=one.night,
+            was=one.run,
         )
-        for one, name, text in said
+        for one, name, text in found
     ]
 
 
-def _unread(now: NightEvidence) -> list[Claim]:
-    """Return that the baseline gives no answer: a night that cannot be held against it is not green."""
-    return [Claim(kind=Kind.UNKNOWN, line="", scenario="", detail=now.baseline.note)] if now.baseline.note else []
+@dataclass(frozen=True)
+class VisibleResult:
+    """A current result that known issues may be about.
+
+    ``current`` is false for one that was reused from ``run``.
+    """
+
+    result: ScenarioResult
+    run: str
+    current: bool
+    flaky: bool = False
 
 
-def _shown(now: NightEvidence, ledger: Ledger) -> list[Shown]:
-    """Return every answer that stands, tonight's and carried ones, for the known issues."""
-    kept = ledger.last_results()
-    tonight = [
-        Shown(result, now.night, tonight=True, flaky=rate(kept[key].tallies).flaky if key in kept else False)
-        for key, result in now.results.items()
+def _visible_results(evidence: NightEvidence, ledger: Ledger) -> list[VisibleResult]:
+    """Return every current result, reused ones included."""
+    last = ledger.last_results()
+    mine = [
+        VisibleResult(result, evidence.run, current=True, flaky=key in last and failure_rate(last[key].history).flaky)
+        for key, result in evidence.results.items()
     ]
-    return [*tonight, *(Shown(one.result, one.night, tonight=False) for one in now.carried.values())]
+    return [*mine, *(VisibleResult(one.result, one.run, current=False) for one in evidence.reused.values())]
+
+
+def known_issue_of(issues: Sequence[KnownIssue], result: ScenarioResult) -> Standing | None:
+    """Return the known issue that is about a result, and its state; none is about a flaky or a missing one."""
+    outcome = result.outcomes[-1] if result.outcomes and result.status in {Status.PASS, Status.FAIL} else None
+    return standing(issues, result.key.scenario, result.versions, outcome, result.signatures)
+
+
+def known_issue_claims(
+    issues: Sequence[KnownIssue], results: Sequence[VisibleResult], announced: Collection[str], today: dt.date
+) -> list[Claim]:
+    """Return a claim for each known issue that is gone, and for each that is overdue.
+
+    ``announced`` has the keys (:func:`repeat_key`) of the last nightly run's claims: these are not new.
+    """
+    claims = [claim for issue in issues if (claim := _gone_claim(issues, issue, results)) is not None]
+    claims += [
+        _overdue_claim(issue, today) for issue in issues if issue.review_by is not None and issue.review_by < today
+    ]
+    return [one.model_copy(update={"fresh": repeat_key(one) not in announced}) for one in claims]
+
+
+def repeat_key(claim: Claim) -> str:
+    """Return what identifies a claim that is repeated each run; the series counts for claims about one result."""
+    series = f" {claim.series}" if claim.kind in REPEATED else ""
+    return f"{claim.kind}{series} {claim.scenario} {claim.tracker} {claim.signature}"
+
+
+def mark_repeated(claims: Iterable[Claim], announced: Collection[str]) -> list[Claim]:
+    """Mark repeated claims as new unless the last nightly run announced them."""
+    return [
+        one.model_copy(update={"fresh": repeat_key(one) not in announced}) if one.kind in REPEATED else one
+        for one in claims
+    ]
+
+
+def _gone_claim(issues: Sequence[KnownIssue], issue: KnownIssue, results: Sequence[VisibleResult]) -> Claim | None:
+    """Return a claim about a known issue in whose range a result passes; it names that result's versions."""
+    found = [(one, known) for one in results if (known := known_issue_of(issues, one.result)) and known.issue == issue]
+    passing = [one for one, known in found if known.state is State.GONE and not one.flaky]
+    if not passing:
+        return None
+    failing = [one for one, known in found if known.state is State.KNOWN]
+    newest = passing[-1]
+    versions = ", ".join(f"{name} {newest.result.versions[name]}" for name in issue.versions)
+    advice = f"narrow its range, it still fails in {failing[0].result.key.series}" if failing else "remove the entry"
+    reused = "" if newest.current else f" (result of {newest.run})"
+    return Claim(
+        kind=Kind.KNOWN_ISSUE_GONE,
+        series=", ".join(dict.fromkeys(one.result.key.series for one in passing)),
+        scenario=issue.scenario,
+        cell=newest.result.cell,
+        detail=f"fixed by {versions}? {advice}{reused}",
+        signature=issue.signature,
+        tracker=issue.tracker,
+    )
+
+
+def _overdue_claim(issue: KnownIssue, today: dt.date) -> Claim:
+    days = (today - issue.review_by).days if issue.review_by else 0
+    return Claim(
+        kind=Kind.KNOWN_ISSUE_OVERDUE,
+        series="",
+        scenario=issue.scenario,
+        detail=f"review was due by {issue.review_by}, {days} days ago",
+        signature=issue.signature,
+        tracker=issue.tracker,
+    )
+
+
+def _update_ledger(evidence: NightEvidence, claims: Mapping[ResultKey, Sequence[Claim]]) -> Ledger:
+    """Return the ledger after a nightly run in which the machine was trusted."""
+    earlier = evidence.ledger.results if evidence.ledger else ()
+    after = {one.key: one for one in earlier if evidence.is_expected(one)}
+    for key, result in evidence.results.items():
+        made = _last_result(evidence, result, {claim.kind for claim in claims[key]})
+        if made is not None:
+            after[key] = made
+    masked = after.keys() - evidence.results.keys() - evidence.reused.keys()
+    locks = {result.key.series: result.lock for result in evidence.results.values()}
+    after |= {key: _unconfirmed(after[key], locks.get(key.series, "")) for key in masked}
+    control = tuple(_control_result(evidence, one) for one in evidence.control_results.values() if has_run(one))
+    return Ledger(
+        run=evidence.run,
+        machine_era=evidence.machine_era,
+        machine=evidence.machine,
+        results=tuple(after.values()),
+        control=control,
+        without_result=_without_result(evidence, after.keys()),
+    )
+
+
+def _last_result(evidence: NightEvidence, result: ScenarioResult, kinds: set[Kind]) -> LastResult | None:
+    """Return what the ledger keeps of a result; without a confirmed one the earlier one, marked as unconfirmed."""
+    last, era = evidence.last(result.key), evidence.machine_era
+    if not _has_result(result):
+        return _unconfirmed(last, result.lock) if last is not None and result.key.scenario != WHOLE_CELL else None
+    if _is_unconfirmed(result, kinds):
+        history = with_answers(result, evidence.run, last)
+        return last and _unconfirmed(last, result.lock).model_copy(update={"history": history})
+    made = record_result(
+        _with_watched_figures(result),
+        evidence.run,
+        era,
+        last,
+        same_result=last is not None
+        and last.status is result.status
+        and not kinds & {Kind.SIGNATURE_CHANGED, Kind.SCENARIO_CHANGED},
+        same_level=not kinds & {Kind.MEMORY_UP, Kind.MEMORY_DOWN, Kind.SCENARIO_CHANGED, Kind.ACCEPTED},
+    )
+    if result.status is Status.PASS:
+        return made
+    passed = last.values if last is not None and last.machine_era == era else {}  # not what the failure measured
+    return made.model_copy(update={"values": passed})
+
+
+def _has_result(one: ScenarioResult) -> bool:
+    """Tell whether a result answers the question; a skip for want of a GPU does not."""
+    return one.status in {*ANSWERS, Status.SKIP} and not one.lacks_gpu
+
+
+def _without_result(evidence: NightEvidence, known: Collection[ResultKey]) -> tuple[ResultKey, ...]:
+    """Return what was run, now or before, and never had a result, as far as it is still expected."""
+    earlier = evidence.ledger.without_result if evidence.ledger else ()
+    before = {key for key in earlier if evidence.is_masked(key)}
+    now = {key for key, result in evidence.results.items() if not _has_result(result)}
+    return tuple(sorted((before | now) - set(known)))
+
+
+def _unconfirmed(one: LastResult, lock: str) -> LastResult:
+    return one.model_copy(update={"unconfirmed": True, "tried_lock": lock})
+
+
+def _with_watched_figures(result: ScenarioResult) -> ScenarioResult:
+    return replace(result, values={name: values for name, values in result.values.items() if is_watched(name)})
+
+
+def _control_result(evidence: NightEvidence, result: ScenarioResult) -> LastResult:
+    """Return what the ledger keeps of a control result; that it is flaky is kept of any run."""
+    last, era = _last_control(evidence.ledger, result), evidence.machine_era
+    rebaselined = evidence.control.state is ControlState.REBASELINED
+    if last is not None and rebaselined and not failure_rate(last.history).flaky:
+        last = None  # a difference to a result from before the drift does not make the scenario flaky
+    same_level = last is not None and last.machine_era == era
+    made = record_result(
+        _with_watched_figures(result), evidence.run, era, last, same_result=True, same_level=same_level
+    )
+    return _with_flakiness(made, evidence, last)
+
+
+def _ledger_after_drift(evidence: NightEvidence) -> Ledger | None:
+    """Return the ledger after a nightly run in which the machine was not trusted.
+
+    It is the earlier one with the control results of this run, and with the attempts of flaky control scenarios.
+    """
+    old = evidence.ledger or Ledger(run=evidence.run, machine_era=evidence.run)
+    drifted = tuple(_drifted(evidence, old, one) for one in evidence.control_results.values() if has_run(one))
+    if not drifted:
+        return evidence.ledger
+    mine = {result.key for result in evidence.control_results.values()}
+    return old.model_copy(
+        update={
+            "run": evidence.run,
+            "machine": evidence.machine,
+            "control": tuple(_with_flakiness(one, evidence, one) for one in old.control),
+            "drifted_control": drifted,
+            "results": tuple(_with_flakiness(one, evidence, one) if one.key in mine else one for one in old.results),
+        }
+    )
+
+
+def _drifted(evidence: NightEvidence, old: Ledger, result: ScenarioResult) -> LastResult:
+    last = _last_control(old, result)
+    made = record_result(
+        _with_watched_figures(result), evidence.run, evidence.run, None, same_result=False, same_level=False
+    )
+    if last is not None and failure_rate(last.history).flaky:
+        made = made.model_copy(update={"history": with_answers(result, evidence.run, last)})
+    return _with_flakiness(made, evidence, last)
+
+
+def _last_control(ledger: Ledger | None, result: ScenarioResult) -> LastResult | None:
+    earlier = (*ledger.control, *ledger.drifted_control) if ledger else ()
+    return next((one for one in earlier if one.scenario == result.key.scenario), None)
+
+
+def _with_flakiness(one: LastResult, evidence: NightEvidence, last: LastResult | None) -> LastResult:
+    """Add the attempts of this run to the history if they disagree."""
+    result = evidence.results.get(one.key)
+    if result is None or result.status is not Status.FLAKY:
+        return one
+    return one.model_copy(update={"history": with_answers(result, evidence.run, last)})

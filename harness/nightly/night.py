@@ -1,250 +1,304 @@
-"""Spend one night: run what is to be run, and gather what its claims are made from."""
+"""The life of a nightly run: begin or resume it, run its cells, confirm what is new, end it."""
 
 from __future__ import annotations
 
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
-from harness.errors import ConfigError, HarnessError
+from harness.errors import ConfigError
 from harness.matrix.paths import short_path
-from harness.matrix.plan import plan_cells
 from harness.matrix.schema import Matrix
-from harness.nightly import record as records
-from harness.nightly import summary
+from harness.nightly import record as files
 from harness.nightly.baseline import BaselineResults, describe_differences, read_baseline
-from harness.nightly.claim import OPEN, REGRESSIONS, STRICT, Claim, Kind
-from harness.nightly.conclude import Night, conclude, to_confirm
-from harness.nightly.control import Control, compare_control
-from harness.nightly.evidence import NightEvidence
-from harness.nightly.flakiness import MOST_FLAKY
-from harness.nightly.judge_run import judge_run
-from harness.nightly.ledger import Ledger
+from harness.nightly.claim import exit_code
+from harness.nightly.conclude import Conclusion, NightEvidence, conclude, reruns_needed
+from harness.nightly.control import compare_control, first_and_last
+from harness.nightly.ledger import MAX_FAILURES_FLAKY, Ledger
 from harness.nightly.machine import MachineSnapshot, read_machine
-from harness.nightly.record import BEGUN, ENDED, LEDGER, Begun, CarriedCount, Ended, Searched, last_night
-from harness.nightly.results import first_and_last, night_results
-from harness.nightly.searches import Budget, SearchContext, Searcher, not_searched, suspects, write_drafts
-from harness.nightly.selection import Selection, Wanted, select_cells
-from harness.nightly.stages import Stages
-from harness.redact.private import Private
+from harness.nightly.record import LEDGER, REPORT, STATE, NightlyReport, NightlyState, SearchSummary, read_ledger
+from harness.nightly.searches import Budget, SearchContext, Searcher, plan_searches, write_drafts
+from harness.nightly.selection import PlannedSeries, Selection, select_cells
+from harness.nightly.stages import Stages, read_run_results
+from harness.nightly.summary import markdown, verdict
 from harness.redact.values import redact_value
 from harness.report.write import known_issues, write_views
 from harness.reporter import Reporter
 from harness.session.attempt_record import not_started
-from harness.session.begin import begin, describe_host
+from harness.session.begin import begin as begin_run
+from harness.session.begin import describe_host
 from harness.session.context import Options
-from harness.session.plan import Plan, PlannedCell
+from harness.session.plan import Plan, PlannedCell, make_plan
 from harness.session.private import private_of
 from harness.session.resume import load_plan
+from harness.store.files import write_text
 from harness.store.journal import Journal, Listener
-from harness.store.records import WHOLE_CELL, Outcome, Reason, RunKind, RunRecord, Stage, Status, series_names
-from harness.store.run_folder import RunFolder, folder_name
+from harness.store.records import WHOLE_CELL, Outcome, Reason, RunKind, Stage, Status, series_names
+from harness.store.run_folder import RunFolder, claimed, folder_name
 from harness.verdict.result import ResultKey, ScenarioResult
 
-Again = Callable[
-    [Mapping[ResultKey, int]], Mapping[ResultKey, ScenarioResult]
-]  # so many more attempts; returns all of them
+MARKDOWN = "nightly.md"
+CUT_OFF = Outcome(Status.MISS, Stage.RUN, Reason.INTERRUPTED)
+HOOK_SECONDS = 300.0
+STANDARD_ERROR = 2  # the descriptor of the process, whatever sys.stderr is
+Rerun = Callable[[Mapping[ResultKey, int]], Mapping[ResultKey, ScenarioResult]]
 
 
-def confirm(now: NightEvidence, again: Again) -> NightEvidence:
-    """Ask for more attempts of each place that needs them until nothing is left to ask.
+@dataclass(frozen=True)
+class NightlyOptions:
+    """How a nightly run goes, or the evaluation of a run.
 
-    One first: a place that answers otherwise drops out. Then all that are still needed. A place that got no new attempt
-    is not asked for again.
+    Attributes:
+        reports: The folder of run folders.
+        today: The day with which ``review_by`` is compared.
+        bisect_budget: Seconds for searches.
+        attempts: How attempts are run.
+        run_all: Run every cell, also unchanged ones.
+        strict: Let changed signatures and news of known issues fail the run.
     """
-    stuck: set[ResultKey] = set()
-    for number in range(MOST_FLAKY):
-        wanted = {key: count for key, count in to_confirm(now).items() if key not in stuck}
-        if not wanted:
-            break
-        found = again(wanted if number else dict.fromkeys(wanted, 1))
-        stuck |= {
-            key for key in wanted if key not in found or len(found[key].outcomes) <= len(now.results[key].outcomes)
-        }
-        now = replace(now, results={**now.results, **found})
-    return now
+
+    reports: Path
+    today: date
+    bisect_budget: float
+    attempts: Options
+    run_all: bool = False
+    strict: bool = False
 
 
 @dataclass
-class Nightly:
-    """One night in its run folder; ``plan`` has the cells that are run, ``begun`` all that were planned."""
+class NightlyRun:
+    """A nightly run in its run folder.
+
+    Attributes:
+        plan: The cells that are run.
+        state: What is needed to resume it; it has every planned cell.
+        machine: The machine at the end.
+    """
 
     plan: Plan
     folder: RunFolder
-    begun: Begun
+    state: NightlyState
     ledger: Ledger | None
     baseline: BaselineResults
+    options: NightlyOptions
     stages: Stages
-    echo: Reporter
-    facts: MachineSnapshot = field(default_factory=MachineSnapshot)
+    report: Reporter
+    machine: MachineSnapshot = field(default_factory=MachineSnapshot)
 
-    @property
-    def choice(self) -> Selection:
-        """What is run and what is carried; the same however often it is asked."""
-        return select_cells(self.begun.planned, self.ledger, everything=self.begun.everything)
+    def complete(self) -> NightlyReport:
+        """Run everything that is left, and end the nightly run.
+
+        Raises:
+            ConfigError: Another process runs in the folder.
+            Interrupted: The user stopped it.
+            OSError: A file cannot be written; the run then counts as interrupted.
+        """
+        cells, reused = len(self.plan.cells), len(self.selection.reused)
+        self.report(
+            f"{cells} cell{'' if cells == 1 else 's'} to run, {reused} result{'' if reused == 1 else 's'} reused → "
+            f"{short_path(self.folder.path)}"
+        )
+        with claimed(self.folder):
+            record_cut_off_attempts(self.folder)
+            evidence = self.run()
+            conclusion = conclude(evidence)
+            context = SearchContext(
+                plan=self.plan,
+                cache_dir=self.stages.cache_dir,
+                reports=self.options.reports,
+                run=self.folder.path.name,
+                options=self.options.attempts,
+                report=self.report,
+                on_start=lambda name, run: self._save(searches={**self.state.searches, name: run}),
+                earlier=self.state.searches,
+            )
+            planned = plan_searches(conclusion.regressions, self.plan.matrix.packages)
+            searches = Searcher(context, self.stages.listener).run_all(planned, Budget(self.options.bisect_budget))
+            drafts, problems = write_drafts(
+                self.folder, conclusion.regressions, searches, self.stages.cache_dir, self.options.reports
+            )
+            about = Ending(
+                previous=self.state.previous,
+                strict=self.options.strict,
+                reasons=self.selection.reasons,
+                searches=searches,
+                drafts=drafts,
+                notes=(*([self.stages.problem] if self.stages.problem else []), *problems),
+            )
+            return end(self.folder, evidence, conclusion, about)
+
+    @cached_property
+    def selection(self) -> Selection:
+        """What is run and what is reused."""
+        return select_cells(self.state.planned, self.ledger, run_all=self.state.run_all)
 
     @property
     def control(self) -> PlannedCell | None:
         """The control cell."""
-        ids = {one.cell for one in self.begun.planned if one.control}
+        ids = {one.cell for one in self.state.planned if one.control}
         return next((one for one in self.plan.cells if one.cell.id in ids), None)
 
     def run(self) -> NightEvidence:
-        """Run the night to its last attempt and return how it stands.
+        """Run the control cell, the other cells, the reruns and the control cell again, and return the evidence.
 
-        The control cell runs first, alone; then the cells; then, alone, what has to be seen again; then the control
-        cell once more. What is there already, from a night that was interrupted, is not run again.
+        The control cell and the reruns run serially. Attempts of an interrupted run are not repeated.
 
         Raises:
-            Interrupted: the user stopped it.
+            Interrupted: The user stopped it.
         """
         control = self.control
         if control is not None:
-            self.stages.cells([control.cell.id], alone=True)
-        others = [one.cell.id for one in self.plan.cells if one is not control]
-        self.stages.cells(others)
-        confirm(self.situation(), self._again)
+            self.stages.run_cells([control.cell.id], serially=True)
+        self.stages.run_cells([one.cell.id for one in self.plan.cells if one is not control])
+        confirm(self.evidence(), self._rerun)
         if control is not None:
-            self._last(control)
-        self.facts = read_machine()
-        return self.situation()
+            self._rerun_control(control)
+        self.machine = read_machine()
+        return self.evidence()
 
-    def _again(self, wanted: Mapping[ResultKey, int]) -> Mapping[ResultKey, ScenarioResult]:
-        attempts = sum(wanted.values())
-        self.echo(f"{len(wanted)} to be seen again, alone: {attempts} attempt{'' if attempts == 1 else 's'}")
-        return {key: self._told(result) for key, result in self.stages.again(wanted).items()}
-
-    def _last(self, control: PlannedCell) -> None:
-        """Run the control cell once more, remembering where its last attempts begin."""
-        if self.begun.before_last is None:
-            mine = [result for result in night_results(self.folder).results.values() if result.cell == control.cell.id]
-            counts = {result.key.scenario: len(result.outcomes) for result in mine if result.key.scenario != WHOLE_CELL}
-            self.keep(before_last=counts)
-        self.stages.control_again(control, self.begun.before_last or {})
-
-    def keep(self, **changes: object) -> None:
-        """Write down how far the night has come."""
-        self.begun = self.begun.model_copy(update=changes)
-        records.write(self.begun, self.folder.path / BEGUN)
-
-    def situation(self) -> NightEvidence:
-        """Return the night as its folder has it now."""
-        shown = night_results(self.folder)
-        issues = known_issues(self.folder)
-        control = [line for line, cell in shown.cells.items() if self.control and cell.id == self.control.cell.id]
-        mine = {result.key.scenario: result for result in shown.results.values() if result.key.series in control}
-        cuts = self.begun.before_last or {}
-        pairs = {name: first_and_last(result, cuts.get(name)) for name, result in mine.items()}
-        first = {name: pair[0] for name, pair in pairs.items()}
-        last = {name: pair[1] for name, pair in pairs.items()}
-        results = {key: self._told(result) for key, result in shown.results.items()}
-        now = NightEvidence(
-            night=self.folder.path.name,
-            today=self.begun.today,
-            results=results,
-            carried=self.choice.carried,
-            ledger=self.ledger,
-            lines=frozenset(one.line for one in self.begun.planned),
-            issues=issues,
-            control=compare_control(first, last, self.ledger, (self.begun.facts, self.facts)),
-            control_results=last,
-            facts=self.facts,
+    def _rerun(self, needed: Mapping[ResultKey, int]) -> Mapping[ResultKey, ScenarioResult]:
+        attempts = sum(needed.values())
+        self.report(
+            f"{len(needed)} result{'' if len(needed) == 1 else 's'} to confirm by isolated reruns: "
+            f"{attempts} attempt{'' if attempts == 1 else 's'}"
         )
-        return replace(now, baseline=self.baseline.aligned(now.every_result))
+        return {key: self._with_problem(result) for key, result in self.stages.rerun(needed).items()}
 
-    def _told(self, result: ScenarioResult) -> ScenarioResult:
-        """Add what went wrong with a whole stage to what is missing."""
-        if result.outcomes or not self.stages.trouble:
+    def _rerun_control(self, control: PlannedCell) -> None:
+        """Run the control cell once more, after its attempts so far were counted."""
+        if self.state.attempts_before_last is None:
+            results = read_run_results(self.folder).results
+            mine = {key.scenario: one for key, one in results.items() if one.cell == control.cell.id}
+            counts = {name: len(one.outcomes) for name, one in mine.items() if name != WHOLE_CELL}
+            self._save(attempts_before_last=counts)
+        self.stages.rerun_control(control, self.state.attempts_before_last or {})
+
+    def _save(self, **changes: object) -> None:
+        """Write down how far the run has come."""
+        self.state = self.state.model_copy(update=changes)
+        files.write(self.state, self.folder.path / STATE)
+
+    def evidence(self) -> NightEvidence:
+        """Return what the folder now has as evidence."""
+        found, control = read_run_results(self.folder), self.control
+        name = next((name for name, cell in found.cells.items() if control and cell.id == control.cell.id), None)
+        counts = self.state.attempts_before_last or {}
+        pairs = {
+            key.scenario: first_and_last(one, counts.get(key.scenario))
+            for key, one in found.results.items()
+            if key.series == name
+        }
+        first, last = ({scenario: pair[index] for scenario, pair in pairs.items()} for index in (0, 1))
+        evidence = NightEvidence(
+            run=self.folder.path.name,
+            today=self.state.today,
+            results={key: self._with_problem(one) for key, one in found.results.items()},
+            reused=self.selection.reused,
+            ledger=self.ledger,
+            series=frozenset(one.series for one in self.state.planned),
+            issues=known_issues(self.folder),
+            control=compare_control(first, last, self.ledger, (self.state.machine, self.machine)),
+            control_results=last,
+            machine=self.machine,
+        )
+        return replace(evidence, baseline=self.baseline.aligned(evidence.every_result))
+
+    def _with_problem(self, result: ScenarioResult) -> ScenarioResult:
+        """Return a missing result with the reason why its whole stage could not run."""
+        if result.outcomes or not self.stages.problem:
             return result
-        return replace(result, reason=f"{result.reason}: {self.stages.trouble}".strip(": "))
+        return replace(result, reason=f"{result.reason}: {self.stages.problem}".strip(": "))
 
 
-CUT_OFF = Outcome(Status.MISS, Stage.RUN, Reason.INTERRUPTED)
+def confirm(evidence: NightEvidence, rerun: Rerun) -> NightEvidence:
+    """Rerun every result that needs it until none does.
+
+    The first time once: a result that then differs drops out. After that as often as is still needed. A result without
+    a new attempt is not rerun again.
+    """
+    stuck: set[ResultKey] = set()
+    for number in range(MAX_FAILURES_FLAKY):
+        needed = {key: count for key, count in reruns_needed(evidence).items() if key not in stuck}
+        if not needed:
+            break
+        found = rerun(needed if number else dict.fromkeys(needed, 1))
+        stuck |= {
+            key for key in needed if key not in found or len(found[key].outcomes) <= len(evidence.results[key].outcomes)
+        }
+        evidence = replace(evidence, results={**evidence.results, **found})
+    return evidence
 
 
-@dataclass(frozen=True)
-class How:
-    """What the command line says about a night."""
-
-    today: date = field(default_factory=lambda: datetime.now(UTC).date())
-    everything: bool = False
-
-
-def start(plan: Plan, reports: Path, stages: Callable[[Plan, RunFolder], Stages], echo: Reporter, how: How) -> Nightly:
-    """Begin a night: decide what is run, make its folder, and write down what it goes by.
+def begin(
+    matrix: Matrix, options: NightlyOptions, cache_dir: CacheDir, listener: Listener, report: Reporter
+) -> NightlyRun:
+    """Plan a nightly run, select its cells, and make its folder.
 
     Raises:
-        ConfigError: the plan has no cell, or the last night cannot be read.
+        ConfigError: The plan has no cell, or the last nightly run or the baseline cannot be read.
     """
-    host = describe_host()
-    previous = last_night(reports, plan.matrix.name, [gpu.name for gpu in host.gpus])
-    ledger = read_ledger(reports, previous.night if previous else "")
-    baseline = read_baseline(reports, plan.matrix.name)
-    planned = wanted(plan)
-    choice = select_cells(planned, ledger, everything=how.everything)
-    chosen = replace(plan, cells=tuple(one for one in plan.cells if one.cell.id in choice.run))
-    folder = begin(chosen, reports, kind=RunKind.NIGHT)
-    begun = Begun(
-        matrix=plan.matrix.name,
-        today=how.today,
-        previous=previous.night if previous else "",
+    interrupted = files.interrupted_run(options.reports, matrix.name)
+    if interrupted is not None:
+        report(f"note: {short_path(interrupted.path)} was interrupted and is ignored; continue it with --resume")
+    plan = make_plan(matrix, cache_dir)
+    for warning in plan.warnings:
+        report(f"note: {warning}")
+    previous = files.previous_report(options.reports, matrix.name, [gpu.name for gpu in describe_host().gpus])
+    ledger = read_ledger(options.reports, previous.run if previous else "")
+    baseline = read_baseline(options.reports, matrix.name)
+    planned = planned_series(plan)
+    selection = select_cells(planned, ledger, run_all=options.run_all)
+    plan = replace(plan, cells=tuple(one for one in plan.cells if one.cell.id in selection.run))
+    folder = begin_run(plan, options.reports, kind=RunKind.NIGHT)
+    state = NightlyState(
+        matrix=matrix.name,
+        today=options.today,
+        previous=previous.run if previous else "",
         planned=planned,
-        everything=how.everything,
-        facts=read_machine(),
+        run_all=options.run_all,
+        machine=read_machine(),
     )
-    records.write(begun, folder.path / BEGUN)
-    return Nightly(chosen, folder, begun, ledger, baseline, stages(chosen, folder), echo)
+    files.write(state, folder.path / STATE)
+    stages = Stages(plan, folder, cache_dir, options.attempts, listener)
+    return NightlyRun(plan, folder, state, ledger, baseline, options, stages, report)
 
 
-def take_up(plan: Plan, folder: RunFolder, reports: Path, stages: Stages, echo: Reporter) -> Nightly:
-    """Return a night that was interrupted, to go on with.
+def resume(
+    matrix: Matrix, options: NightlyOptions, cache_dir: CacheDir, listener: Listener, report: Reporter
+) -> NightlyRun:
+    """Return the last nightly run of a matrix, which was interrupted.
 
     Raises:
-        ConfigError: the folder is no night, or the night before it is gone.
+        ConfigError: None was interrupted, or it, its ledger or the baseline cannot be read.
     """
-    begun = records.read(folder.path / BEGUN, Begun)
-    if begun is None:
-        raise ConfigError(f"{folder.path} is no night: it has no {BEGUN}")
-    close_cut_off(folder)
-    ledger, baseline = read_ledger(reports, begun.previous), read_baseline(reports, begun.matrix)
-    return Nightly(plan, folder, begun, ledger, baseline, stages, echo)
+    folder = files.interrupted_run(options.reports, matrix.name)
+    state = files.read(folder.path / STATE, NightlyState) if folder is not None else None
+    if folder is None or state is None:
+        raise ConfigError(f"there is no interrupted nightly run of {matrix.name} below {options.reports}")
+    plan = load_plan(folder, cache_dir)
+    ledger, baseline = read_ledger(options.reports, state.previous), read_baseline(options.reports, state.matrix)
+    stages = Stages(plan, folder, cache_dir, options.attempts, listener)
+    return NightlyRun(plan, folder, state, ledger, baseline, options, stages, report)
 
 
-def close_cut_off(folder: RunFolder) -> None:
-    """Give every attempt that began and never ended its row, so that the next one gets a folder of its own.
-
-    A process that outlived a killed night may still write into the folder of its attempt.
-    """
-    ended = {(one.cell, one.scenario, one.attempt) for one in folder.attempts()}
-    journal = Journal(folder.journal_file)
-    try:
-        for event in folder.events("attempt_started"):
-            key = (event["cell"], event["scenario"], event["attempt"])
-            if key not in ended:
-                row = not_started(*key[:2], CUT_OFF, "the night was killed while it ran")
-                journal.attempt(row.model_copy(update={"attempt": key[2]}))
-                ended.add(key)
-    finally:
-        journal.close()
-
-
-def wanted(plan: Plan) -> tuple[Wanted, ...]:
-    """Return what is decided about: every planned cell; the reference cell, else the first, is the control."""
-    lines = series_names([planned.record() for planned in plan.cells], plan.matrix.name)
+def planned_series(plan: Plan) -> tuple[PlannedSeries, ...]:
+    """Return the series of every planned cell; the reference cell, else the first, is the control cell."""
+    series = series_names([planned.record() for planned in plan.cells], plan.matrix.name)
     control = next((one for one in plan.cells if one.cell.reference), plan.cells[0])
     sources = {info.id: info.source for info in plan.scenarios}
     return tuple(
-        Wanted(
+        PlannedSeries(
             cell=one.cell.id,
-            line=lines[one.cell.id],
+            series=series[one.cell.id],
             lock=one.lock.hash if isinstance(one.lock, Lock) else "",
             sources=sources,
             control=one is control,
@@ -253,237 +307,103 @@ def wanted(plan: Plan) -> tuple[Wanted, ...]:
     )
 
 
-def read_ledger(reports: Path, night: str) -> Ledger | None:
-    """Return what a night left; None where there was none.
+def record_cut_off_attempts(folder: RunFolder) -> None:
+    """Record every attempt that began and never ended, so that the next one gets a folder of its own.
 
-    Raises:
-        ConfigError: it cannot be read.
+    A process that outlived a killed nightly run may still write into the folder of its attempt.
     """
-    return records.read(reports.absolute() / night / LEDGER, Ledger) if night else None
-
-
-def exit_code(claims: Sequence[Claim], control: Control, *, strict: bool = False) -> int:
-    """Reduce a night to its exit code; ``accepted`` and known ones count for nothing.
-
-    What still differs from the baseline counts night after night, until it is accepted or gone.
-
-    ================================================ ===
-    the machine moved, or its control has no answer  4
-    a new regression, confirmed                      1
-    a place still differs from the baseline          1
-    a result is missing, open or without an answer   4
-    ``strict``, and a signature changed, a known     1
-    issue is gone, changed or overdue, or a place
-    fails otherwise than the baseline
-    else                                             0
-    ================================================ ===
-    """
-    if not control.trusted:
-        return 4
-    fresh, kinds = {claim.kind for claim in claims if claim.fresh}, {claim.kind for claim in claims}
-    if fresh & REGRESSIONS or Kind.DIFFERS in kinds:
-        return 1
-    if kinds & OPEN:
-        return 4
-    return 1 if strict and (fresh & STRICT or Kind.OTHERWISE in kinds) else 0
-
-
-MARKDOWN = "nightly.md"
+    ended = {(one.cell, one.scenario, one.attempt) for one in folder.attempts()}
+    started = [(one["cell"], one["scenario"], one["attempt"]) for one in folder.events("attempt_started")]
+    cut_off = [key for key in dict.fromkeys(started) if key not in ended]
+    if not cut_off:
+        return
+    journal = Journal(folder.journal_file)
+    try:
+        for cell, scenario, attempt in cut_off:
+            row = not_started(cell, scenario, CUT_OFF, "the nightly run was killed during this attempt")
+            journal.attempt(row.model_copy(update={"attempt": attempt}))
+    finally:
+        journal.close()
 
 
 @dataclass(frozen=True)
-class Closing:
-    """What is known of a night beside its claims. ``why`` maps a cell to the reason why it was run."""
+class Ending:
+    """What a report has besides the claims.
+
+    Attributes:
+        previous: The nightly run that it is compared with.
+        reasons: Cell → why it was run.
+    """
 
     previous: str
     strict: bool = False
-    why: dict[str, str] | None = None
-    searches: tuple[Searched, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    searches: tuple[SearchSummary, ...] = ()
     drafts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def claims_of(now: NightEvidence) -> tuple[Night, list[Claim]]:
-    """Return what a night claims, and the new regressions among it."""
-    night = conclude(now)
-    return night, [claim for claim in night.claims if claim.regression] if now.control.trusted else []
-
-
-def close(folder: RunFolder, now: NightEvidence, night: Night, about: Closing) -> Ended:
-    """Render the run's views, then write ``nightly.md``, the ledger and, last of all, ``nightly.json``.
+def end(folder: RunFolder, evidence: NightEvidence, conclusion: Conclusion, about: Ending) -> NightlyReport:
+    """Write the views, ``nightly.md``, the ledger and, last of all, ``nightly.json``.
 
     Raises:
-        OSError: the disk does not take it; the night then counts as torn.
+        OSError: A file cannot be written; the run then counts as interrupted.
     """
     write_views(folder)
+    report = _make_report(folder, evidence, conclusion, about)
+    write_text(folder.path / MARKDOWN, markdown(report))
+    if conclusion.ledger is not None:
+        files.write(conclusion.ledger, folder.path / LEDGER)
+    files.write(report, folder.path / REPORT)
+    return report
+
+
+def _make_report(folder: RunFolder, evidence: NightEvidence, conclusion: Conclusion, about: Ending) -> NightlyReport:
+    """Return the report with every text redacted: it is sent to a hook and shown on pages."""
     record = folder.read_record()
-    ended = _redacted(_ended(record, folder, now, night, about), private_of(record, folder.path))
-    (folder.path / MARKDOWN).write_text(summary.markdown(ended), encoding="utf-8")
-    if night.ledger is not None:
-        records.write(night.ledger, folder.path / LEDGER)
-    records.write(ended, folder.path / ENDED)
-    return ended
-
-
-def _ended(record: RunRecord, folder: RunFolder, now: NightEvidence, night: Night, about: Closing) -> Ended:
-    code = exit_code(night.claims, now.control, strict=about.strict)
-    lines = series_names(record.cells, record.name)
-    words = Counter(result.status.value for result in now.results.values())
-    tested = {line: cell for cell in record.cells for line in [lines[cell.id]]}
-    return Ended(
-        night=folder.path.name,
+    series = series_names(record.cells, record.name)
+    code = exit_code(conclusion.claims, evidence.control, strict=about.strict)
+    report = NightlyReport(
+        run=folder.path.name,
         matrix=record.name,
         title=record.title,
         started=record.started,
         finished=datetime.now(UTC),
         previous=about.previous,
-        baseline=now.baseline.run,
+        baseline=evidence.baseline.run,
         code=code,
-        verdict=summary.verdict(code, now.control.state, night.claims),
+        verdict=verdict(code, evidence.control.state, conclusion.claims),
         gpus=tuple(gpu.name for gpu in record.host.gpus),
-        control=now.control.state,
-        moved=now.control.moved,
-        machine=now.control.facts,
-        counts=dict(sorted(words.items())),
-        carried=_carried(now),
+        control=evidence.control.state,
+        drift=evidence.control.drift,
+        changes=evidence.control.changes,
+        counts=dict(sorted(Counter(one.status.value for one in evidence.results.values()).items())),
+        reused=files.count_reused(evidence.reused),
         resolved={
-            line: {name: cell.built.get(name) or cell.versions.get(name, label) for name, label in cell.pins.items()}
-            for line, cell in tested.items()
+            series[cell.id]: {
+                name: cell.built.get(name) or cell.versions.get(name, label) for name, label in cell.pins.items()
+            }
+            for cell in record.cells
         },
-        ran={line: (about.why or {}).get(cell.id, "") for line, cell in tested.items()},
-        claims=night.claims,
-        against_baseline=describe_differences(now.baseline, now.every_result, now.issues),
+        reasons={series[cell.id]: about.reasons.get(cell.id, "") for cell in record.cells},
+        claims=conclusion.claims,
+        against_baseline=describe_differences(evidence.baseline, evidence.every_result, evidence.issues),
         searches=about.searches,
         drafts=about.drafts,
-        notes=(*about.notes, *night.notes),
+        notes=(*about.notes, *conclusion.notes),
     )
-
-
-def _carried(now: NightEvidence) -> tuple[CarriedCount, ...]:
-    """Group what was carried by the night in which it was seen."""
-    nights = sorted({one.night for one in now.carried.values()})
-    groups = {night: sorted(key for key, one in now.carried.items() if one.night == night) for night in nights}
-    return tuple(CarriedCount(night=night, count=len(mine), places=tuple(mine)) for night, mine in groups.items())
-
-
-def _redacted(ended: Ended, private: Private) -> Ended:
-    """Redact every text: the record is sent to a hook and shown on pages."""
-    return Ended.model_validate(redact_value(ended.model_dump(mode="json"), private))
-
-
-def end_lines(folder: RunFolder, ended: Ended) -> Sequence[str]:
-    """Return where the night lies, and its summary, the verdict last."""
-    views = [f"HTML      {short_path(folder.path / 'matrix.html')}", f"Markdown  {short_path(folder.path / MARKDOWN)}"]
-    said = summary.lines(ended)
-    return [*said[:-1], *views, said[-1]]
-
-
-@dataclass(frozen=True)
-class Finish:
-    """How nights are finished; ``budget`` is the seconds for searches."""
-
-    reports: Path
-    cache_dir: CacheDir
-    echo: Reporter
-    budget: float
-    strict: bool = False
-
-    def night(self, night: Nightly, how: Options, listener: Listener) -> Ended:
-        """Run a night and finish it.
-
-        Raises:
-            Interrupted: the user stopped it.
-            OSError: the disk does not take it; the night then counts as torn.
-        """
-        now = night.run()
-        claimed, fresh = claims_of(now)
-        ground = SearchContext(
-            plan=night.plan,
-            cache_dir=self.cache_dir,
-            reports=self.reports,
-            night=night.folder.path.name,
-            options=how,
-            echo=self.echo,
-            begun=lambda key, run: night.keep(searches={**night.begun.searches, key: run}),
-            earlier=night.begun.searches,
-        )
-        found = suspects(fresh, night.plan.matrix.packages)
-        searches = Searcher(ground, listener).all(found, Budget(self.budget))
-        drafts, undrafted = write_drafts(night.folder, fresh, searches, self.cache_dir, self.reports)
-        about = Closing(
-            previous=night.begun.previous,
-            strict=self.strict,
-            why=dict(night.choice.why),
-            searches=searches,
-            drafts=drafts,
-            notes=(*([night.stages.trouble] if night.stages.trouble else []), *undrafted),
-        )
-        return close(night.folder, now, claimed, about)
-
-    def judged(self, folder: RunFolder, today: date, how: Options, listener: Listener) -> Ended:
-        """Judge a run as one night of its matrix; nothing is run but, within the budget, its searches.
-
-        Raises:
-            ConfigError: it is no run, or the last night cannot be read.
-            Interrupted: the user stopped a search.
-        """
-        record = folder.read_record()
-        previous = last_night(self.reports, record.name, [gpu.name for gpu in record.host.gpus], but=folder)
-        name = previous.night if previous else ""
-        lines, notes = self._lines(record)
-        judged = judge_run(folder, self.reports, read_ledger(self.reports, name), today, lines)
-        claimed, fresh = claims_of(judged.situation)
-        searches = self._search_here(folder, fresh, how, listener)
-        drafts, undrafted = write_drafts(folder, fresh, searches, self.cache_dir, self.reports)
-        about = Closing(
-            previous=name,
-            strict=self.strict,
-            searches=searches,
-            drafts=drafts,
-            notes=(*notes, *judged.notes, *undrafted),
-        )
-        return close(folder, judged.situation, claimed, about)
-
-    def _search_here(
-        self, folder: RunFolder, fresh: Sequence[Claim], how: Options, listener: Listener
-    ) -> tuple[Searched, ...]:
-        """Search what a judged run claims, on this machine; nothing where it lacks the run's cards or scenarios."""
-        if not fresh or not self.budget:
-            return ()
-        record = folder.read_record()
-        found = suspects(fresh, _matrix_of(record).packages)
-        lacking = {gpu.name for gpu in record.host.gpus} - {gpu.name for gpu in describe_host().gpus}
-        if lacking:
-            why_not = f"this machine has no {' and no '.join(sorted(lacking))}"
-            return tuple(not_searched(one, why_not) for one in found)
-        try:
-            plan = load_plan(folder, self.cache_dir)
-        except HarnessError as error:  # the parts may come from a machine that has what this one lacks
-            return tuple(not_searched(one, str(error)) for one in found)
-        ground = SearchContext(plan, self.cache_dir, self.reports, folder.path.name, how, self.echo)
-        return Searcher(ground, listener).all(found, Budget(self.budget))
-
-    def _lines(self, record: RunRecord) -> tuple[list[str], tuple[str, ...]]:
-        """Return the cell-lines that a run's matrix has, as of its day: a release that came since was not expected."""
-        try:
-            cells = plan_cells(_matrix_of(record), cache=self.cache_dir.releases).cells
-        except HarnessError as error:
-            return [], (f"the matrix could not be expanded, so only what the last night had is expected: {error}",)
-        return [cell.series() or record.name for cell in cells], ()
-
-
-def _matrix_of(record: RunRecord) -> Matrix:
-    """Return the matrix of a run, as of the run's day where it names no other."""
-    raw = {"as_of": record.started.date(), **record.matrix}
-    return Matrix.model_validate({**raw, "raw": raw, "path": Path(record.matrix_file)})
+    redacted = redact_value(report.model_dump(mode="json"), private_of(record, folder.path))
+    return NightlyReport.model_validate(redacted)
 
 
 @contextmanager
-def alone(reports: Path, matrix: str) -> Iterator[None]:
-    """Hold the nights of a matrix; the system lets go of them when this process ends, however it ends.
+def exclusive(reports: Path, matrix: str) -> Iterator[None]:
+    """Keep every other process from starting a nightly run of a matrix.
+
+    The kernel releases the lock when this process ends, however it ends.
 
     Raises:
-        ConfigError: another night of it is running, or ``reports`` is no folder.
+        ConfigError: Another nightly run of it is in progress, or ``reports`` is not a folder.
     """
     if reports.exists() and not reports.is_dir():
         raise ConfigError(f"--reports {reports} is not a folder")
@@ -492,31 +412,24 @@ def alone(reports: Path, matrix: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise ConfigError(f"a night of {matrix} is running below {reports} already") from None
+        raise ConfigError(f"a nightly run of {matrix} is already in progress below {reports}") from None
     try:
         yield
     finally:
         lock.release()
 
 
-HOOK_SECONDS = 300.0
-
-
-STANDARD_ERROR = 2  # the system's, whatever stands for sys.stderr: what the hook prints passes through no pipe of ours
-
-
 def call_hook(command: str, text: str, seconds: float = HOOK_SECONDS) -> str:
-    """Run the command by the shell with ``text`` on its standard input; return what went wrong, or nothing.
+    """Run a shell command with ``text`` on its standard input; return what went wrong, or nothing.
 
-    What it prints, to either stream, goes to this process's standard error as it is printed: standard output belongs
-    to the night's JSON.
+    Its output goes to the standard error of this process: standard output belongs to the JSON of the report.
     """
     try:
         done = subprocess.run(  # noqa: S602 - a command line of the user's own, as in a crontab
             command, input=text.encode(), shell=True, stdout=STANDARD_ERROR, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"the hook did not end within {seconds:g} s"
+        return f"the hook did not finish within {seconds:g} s"
     except OSError as error:
-        return f"the hook could not be run: {error}"
-    return f"the hook ended with {done.returncode}" if done.returncode else ""
+        return f"the hook could not be started: {error}"
+    return f"the hook exited with {done.returncode}" if done.returncode else ""

@@ -1,9 +1,9 @@
-"""What is kept of a night beside its run: ``night.json`` when it begins, ``nightly.json`` and the ledger at its end."""
+"""The files of a nightly run: ``night.json`` when it begins, ``nightly.json`` and the ledger when it ends."""
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -12,60 +12,86 @@ from pydantic import Field, ValidationError
 
 from harness.errors import ConfigError
 from harness.nightly.claim import Claim
+from harness.nightly.ledger import LastResult, Ledger
 from harness.nightly.machine import MachineSnapshot
-from harness.nightly.selection import Wanted
+from harness.nightly.selection import PlannedSeries
 from harness.store.files import write_bytes
 from harness.store.records import Record
 from harness.store.run_folder import RunFolder
 from harness.store.runs import NIGHT
+from harness.verdict.result import ResultKey
 
-BEGUN, ENDED, LEDGER = NIGHT, "nightly.json", "ledger.json.gz"
+STATE, REPORT, LEDGER = NIGHT, "nightly.json", "ledger.json.gz"
 SCHEMA = 1
-Kept = TypeVar("Kept", bound=Record)
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
-class Begun(Record):
-    """A night that began: what it goes by whatever happens, so that it can be gone on with.
+class NightlyState(Record):
+    """``night.json``: what a nightly run needs to be resumed.
 
-    ``before_last`` maps each scenario of the control cell to its attempts before it ran last; ``searches`` maps what is
-    searched to the name of the search's run folder.
+    Attributes:
+        previous: The nightly run whose ledger it uses; empty for the first.
+        planned: Every planned cell.
+        run_all: Every cell is run (``--all``).
+        machine: The machine at the beginning.
+        attempts_before_last: Scenario of the control cell → its attempts before the control cell ran last.
+        searches: Key of a search → its run folder.
     """
 
     matrix: str
     today: date
-    previous: str  # the night whose ledger it goes by; empty where there is none
-    planned: tuple[Wanted, ...]
-    everything: bool = False
-    facts: MachineSnapshot = MachineSnapshot()
-    before_last: dict[str, int] | None = None
+    previous: str
+    planned: tuple[PlannedSeries, ...]
+    run_all: bool = Field(default=False, alias="everything")
+    machine: MachineSnapshot = Field(MachineSnapshot(), alias="facts")
+    attempts_before_last: dict[str, int] | None = Field(None, alias="before_last")
     searches: dict[str, str] = Field(default_factory=dict)
 
 
-class Searched(Record):
-    """What was searched for a new regression, and what came of it. ``run`` is the name of its folder, if it has one."""
+class SearchSummary(Record):
+    """A search for the cause of a new regression.
 
-    places: tuple[tuple[str, str], ...]
-    what: str  # ``transformers 5.6.2 → 5.23.0``
+    Attributes:
+        keys: The regressions that it explains.
+        change: What changed, such as ``transformers 5.6.2 → 5.23.0``.
+        answer: The conclusion in one sentence, or why nothing was searched.
+        ending: ``found``, ``inconclusive``, ``interrupted``, …; empty if nothing was run.
+        run: Its run folder, if it has one.
+        versions: The last good and the first bad release or commit.
+    """
+
+    keys: tuple[ResultKey, ...] = Field(alias="places")
+    change: str = Field(alias="what")
     answer: str
-    ending: str = ""  # found, inconclusive, interrupted, …; empty where nothing was run
+    ending: str = ""
     run: str = ""
     package: str = ""
-    versions: tuple[str, str] | None = None  # the last good and the first bad release or commit
+    versions: tuple[str, str] | None = None
 
 
-class CarriedCount(Record):
-    """So many answers that were not asked for again, the night in which they were seen, and their places."""
+class ReusedResults(Record):
+    """The results that were reused from one nightly run."""
 
-    night: str
+    run: str = Field(alias="night")
     count: int
-    places: tuple[tuple[str, str], ...] = ()  # line, scenario
+    keys: tuple[ResultKey, ...] = Field((), alias="places")
 
 
-class Ended(Record):
-    """``nightly.json``: what a night claims. ``code`` is its exit code, ``verdict`` that in words."""
+class NightlyReport(Record):
+    """``nightly.json``: what a nightly run claims.
+
+    Attributes:
+        code: The exit code.
+        verdict: The exit code in words.
+        drift: How the control cell drifted.
+        changes: What else changed on the machine.
+        counts: Status → number of results that were run.
+        resolved: Series → package → version, or address of what is built from a commit.
+        reasons: Series → why it was run.
+    """
 
     schema_version: int = SCHEMA
-    night: str
+    run: str = Field(alias="night")
     matrix: str
     title: str = ""
     started: datetime
@@ -76,30 +102,30 @@ class Ended(Record):
     verdict: str
     gpus: tuple[str, ...] = ()
     control: str
-    moved: tuple[str, ...] = ()
-    machine: tuple[str, ...] = ()  # what else is not as it was
-    counts: dict[str, int]  # green, red, … of what was run tonight
-    carried: tuple[CarriedCount, ...] = ()
-    resolved: dict[str, dict[str, str]] = Field(default_factory=dict)  # line -> package -> version or address
-    ran: dict[str, str] = Field(default_factory=dict)  # line -> why it was run
+    drift: tuple[str, ...] = Field((), alias="moved")
+    changes: tuple[str, ...] = Field((), alias="machine")
+    counts: dict[str, int]
+    reused: tuple[ReusedResults, ...] = Field((), alias="carried")
+    resolved: dict[str, dict[str, str]] = Field(default_factory=dict)
+    reasons: dict[str, str] = Field(default_factory=dict, alias="ran")
     claims: tuple[Claim, ...] = ()
     against_baseline: tuple[str, ...] = ()
-    searches: tuple[Searched, ...] = ()
+    searches: tuple[SearchSummary, ...] = ()
     drafts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def write(record: Record, path: Path) -> None:
-    """Write a record whole or not at all."""
+    """Write a record whole or not at all, compressed where the name says so."""
     text = record.model_dump_json(indent=1).encode()
     write_bytes(path, gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
 
 
-def read(path: Path, kind: type[Kept]) -> Kept | None:
-    """Read a record back; None where there is none.
+def read(path: Path, kind: type[AnyRecord]) -> AnyRecord | None:
+    """Read a record back; None if there is none.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: It cannot be read.
     """
     try:
         raw = path.read_bytes()
@@ -110,28 +136,46 @@ def read(path: Path, kind: type[Kept]) -> Kept | None:
         raise ConfigError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def last_night(reports: Path, matrix: str, gpus: Sequence[str], but: RunFolder | None = None) -> Ended | None:
-    """Return the newest night of a matrix that came to its end, on the same models of GPU.
+def read_ledger(reports: Path, run: str) -> Ledger | None:
+    """Return the ledger of a nightly run; None if ``run`` is empty.
 
-    Where ``but`` is judged, which may be late or once more, neither it nor a night that began after it counts.
+    Raises:
+        ConfigError: It cannot be read.
     """
-    until = but.read_record().started if but else None
+    return read(reports.absolute() / run / LEDGER, Ledger) if run else None
+
+
+def previous_report(
+    reports: Path, matrix: str, gpus: Sequence[str], evaluated: RunFolder | None = None
+) -> NightlyReport | None:
+    """Return the report of the newest nightly run of a matrix that finished on the same GPU models.
+
+    If ``evaluated`` is evaluated, neither it nor a nightly run that began after it counts.
+    """
+    until = evaluated.read_record().started if evaluated else None
     found = [
         one
-        for path in reports.absolute().glob(f"*/{ENDED}")
-        if (but is None or path.parent.resolve() != but.path.resolve())
+        for path in reports.absolute().glob(f"*/{REPORT}")
+        if (evaluated is None or path.parent.resolve() != evaluated.path.resolve())
         and (path.parent / LEDGER).exists()
-        and (one := read(path, Ended)) is not None
+        and (one := read(path, NightlyReport)) is not None
     ]
     earlier = [one for one in found if until is None or one.started <= until]
-    alike = [one for one in earlier if one.matrix == matrix and one.gpus == tuple(gpus)]
-    return max(alike, key=lambda one: one.finished, default=None)
+    comparable = [one for one in earlier if one.matrix == matrix and one.gpus == tuple(gpus)]
+    return max(comparable, key=lambda one: one.finished, default=None)
 
 
-def torn_night(reports: Path, matrix: str) -> RunFolder | None:
-    """Return the newest night of a matrix if it began and never came to its end."""
-    for path in sorted(reports.absolute().glob(f"*/{BEGUN}"), reverse=True):
-        begun = read(path, Begun)
-        if begun is not None and begun.matrix == matrix:
-            return None if (path.parent / ENDED).exists() else RunFolder(path.parent)
+def interrupted_run(reports: Path, matrix: str) -> RunFolder | None:
+    """Return the newest nightly run of a matrix if it began and did not finish."""
+    for path in sorted(reports.absolute().glob(f"*/{STATE}"), reverse=True):
+        state = read(path, NightlyState)
+        if state is not None and state.matrix == matrix:
+            return None if (path.parent / REPORT).exists() else RunFolder(path.parent)
     return None
+
+
+def count_reused(reused: Mapping[ResultKey, LastResult]) -> tuple[ReusedResults, ...]:
+    """Group reused results by the nightly run that made them."""
+    runs = sorted({one.run for one in reused.values()})
+    groups = {run: tuple(sorted(key for key, one in reused.items() if one.run == run)) for run in runs}
+    return tuple(ReusedResults(run=run, count=len(keys), keys=keys) for run, keys in groups.items())

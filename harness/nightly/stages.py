@@ -1,95 +1,136 @@
-"""The stages of a night that run something: the control cell first and last, the cells, and single places again."""
+"""The stages of a nightly run that run something, and the results that its folder then has.
+
+The stages are the control cell, the other cells, reruns of single results, and the control cell once more.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.envs.cache_dir import CacheDir
 from harness.errors import HarnessError, Interrupted
 from harness.matrix.paths import ScenarioFile
-from harness.nightly.results import night_results
 from harness.session.context import Options
 from harness.session.plan import Plan, PlannedCell
 from harness.session.run import run_plan
 from harness.store.journal import Listener
-from harness.store.records import Reason, function_of
+from harness.store.records import AttemptRecord, CellRecord, Reason, function_of, series_names
 from harness.store.run_folder import RunFolder
 from harness.verdict.result import ResultKey, ScenarioResult
+from harness.verdict.results import results_of
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """The results of a run by key, and the cell of each series."""
+
+    results: Mapping[ResultKey, ScenarioResult]
+    cells: Mapping[str, CellRecord]
+
+
+def read_run_results(folder: RunFolder) -> RunResults:
+    """Read the results of a run.
+
+    What is recorded for a whole cell or a file is one result under that name, not one for each of its scenarios: one
+    failure makes one claim.
+
+    Raises:
+        ConfigError: The folder is not a run.
+    """
+    run, journal = folder.read(AttemptRecord)
+    found: dict[ResultKey, ScenarioResult] = {}
+    for key, one in results_of(run, journal).items():
+        recorded = ResultKey(key.series, one.recorded_as)
+        found[recorded] = one if recorded == key else replace(one, key=recorded, source="")
+    series = series_names(run.cells, run.name)
+    return RunResults(found, {series[cell.id]: cell for cell in run.cells})
 
 
 @dataclass
 class Stages:
-    """Runs parts of one plan in one folder; what the folder holds is not run again. ``trouble`` is what went wrong."""
+    """Runs parts of a plan in its run folder; attempts that the folder has are not repeated.
+
+    ``problem`` is why the last stage that failed as a whole could not run.
+    """
 
     plan: Plan
     folder: RunFolder
     cache_dir: CacheDir
     options: Options
     listener: Listener
-    trouble: str = ""
+    problem: str = ""
 
-    def cells(self, ids: Sequence[str], *, repeat: int = 1, alone: bool = False) -> None:
-        """Run cells until every scenario they listed has so many attempts; ``alone``: one at a time.
+    def run_cells(self, ids: Sequence[str], *, serially: bool = False) -> None:
+        """Run those of the cells that lack an attempt of a listed scenario.
 
         Raises:
-            Interrupted: the user stopped it.
+            Interrupted: The user stopped it.
         """
-        lacking = [cell for cell in self.plan.cells if cell.cell.id in ids and self._lacks(cell.cell.id, repeat)]
-        if lacking:
-            self._run(replace(self.plan, cells=tuple(lacking)), repeat=repeat, alone=alone)
+        attempts, listed = self._attempts(), self.folder.journal().listed
+        missing = [
+            one
+            for one in self.plan.cells
+            if one.cell.id in ids
+            and (not listed.get(one.cell.id) or any(not attempts[one.cell.id, name] for name in listed[one.cell.id]))
+        ]
+        if missing:
+            self._run(replace(self.plan, cells=tuple(missing)), repeat=1, serially=serially)
 
-    def again(self, wanted: Mapping[ResultKey, int]) -> Mapping[ResultKey, ScenarioResult]:
-        """Make so many more attempts of each place, alone, and return them as they then are."""
-        results, made = night_results(self.folder).results, self._made()
+    def rerun(self, needed: Mapping[ResultKey, int]) -> Mapping[ResultKey, ScenarioResult]:
+        """Rerun each result so many times, serially, and return the results over all attempts.
+
+        Raises:
+            Interrupted: The user stopped it.
+        """
+        results, attempts = read_run_results(self.folder).results, self._attempts()
         groups: dict[tuple[str, int], list[str]] = {}
-        for key, more in wanted.items():
-            result = results[key]
-            groups.setdefault((result.cell, made[result.cell, key[1]] + more), []).append(key[1])
-        for (cell, goal), scenarios in groups.items():
-            files = tuple(file for name in scenarios if (file := self._file(name)) is not None)
-            chosen = tuple(one for one in self.plan.cells if one.cell.id == cell)
-            self._run(replace(self.plan, cells=chosen, files=files), repeat=goal, alone=True)
-        found = night_results(self.folder).results
-        return {key: found[key] for key in wanted if key in found}
+        for key, more in needed.items():
+            cell = results[key].cell
+            groups.setdefault((cell, attempts[cell, key.scenario] + more), []).append(key.scenario)
+        for (cell, repeat), scenarios in groups.items():
+            cells = tuple(one for one in self.plan.cells if one.cell.id == cell)
+            self._run(replace(self.plan, cells=cells, files=self._files(scenarios)), repeat=repeat, serially=True)
+        found = read_run_results(self.folder).results
+        return {key: found[key] for key in needed if key in found}
 
-    def control_again(self, control: PlannedCell, before: Mapping[str, int]) -> None:
-        """Run the control cell once more than it was run before: each scenario has so many attempts."""
-        made = self._made()
+    def rerun_control(self, control: PlannedCell, attempts_before: Mapping[str, int]) -> None:
+        """Run the control cell once more; ``attempts_before`` maps its scenarios to their attempts before that.
+
+        Raises:
+            Interrupted: The user stopped it.
+        """
+        attempts = self._attempts()
         groups: dict[int, list[str]] = {}
-        for scenario, count in before.items():
-            if made[control.cell.id, scenario] <= count:
+        for scenario, count in attempts_before.items():
+            if attempts[control.cell.id, scenario] <= count:
                 groups.setdefault(count, []).append(scenario)
         for count, scenarios in groups.items():
-            files = tuple(file for name in scenarios if (file := self._file(name)) is not None)
-            files = self.plan.files if len(scenarios) == len(before) else files
-            self._run(replace(self.plan, cells=(control,), files=files), repeat=count + 1, alone=True)
+            files = self.plan.files if len(scenarios) == len(attempts_before) else self._files(scenarios)
+            self._run(replace(self.plan, cells=(control,), files=files), repeat=count + 1, serially=True)
 
-    def _run(self, plan: Plan, *, repeat: int, alone: bool) -> None:
-        """Run; what stands in the way of a whole stage is kept, and shows as missing results."""
-        options = replace(self.options, repeat=repeat, jobs=1 if alone else self.options.jobs)
+    def _run(self, plan: Plan, *, repeat: int, serially: bool) -> None:
+        """Run a plan; if it cannot run as a whole, its results are missing and ``problem`` says why."""
+        options = replace(self.options, repeat=repeat, jobs=1 if serially else self.options.jobs)
         try:
-            whole = run_plan(plan, self.folder, self.cache_dir, options, self.listener)
-        except (HarnessError, OSError) as error:  # checkpoints that cannot be built, a disk that is full
-            self.trouble = str(error)
+            finished = run_plan(plan, self.folder, self.cache_dir, options, self.listener)
+        except (HarnessError, OSError) as error:  # checkpoints that cannot be built, a full disk
+            self.problem = str(error)
             return
-        if not whole:
+        if not finished:
             raise Interrupted
 
-    def _lacks(self, cell: str, repeat: int) -> bool:
-        listed, made = self.folder.journal().listed.get(cell), self._made()
-        return not listed or any(made[cell, scenario] < repeat for scenario in listed)
-
-    def _made(self) -> Counter[tuple[str, str]]:
+    def _attempts(self) -> Counter[tuple[str, str]]:
+        """Count the attempts by cell and scenario, without interrupted ones."""
         return Counter(
             (one.cell, one.scenario)
             for one in self.folder.attempts()
             if one.attempt and one.outcome.reason is not Reason.INTERRUPTED
         )
 
-    def _file(self, scenario: str) -> ScenarioFile | None:
-        """Return the file and test of a scenario, with its parameter."""
-        stem, _, test = scenario.partition("::")
-        paths = [file.path for file in self.plan.files if file.path.stem == stem]
-        return ScenarioFile(paths[0], test) if paths and function_of(test) else None
+    def _files(self, scenarios: Iterable[str]) -> tuple[ScenarioFile, ...]:
+        """Return the file and test of each scenario, with its parameter."""
+        paths = {file.path.stem: file.path for file in reversed(self.plan.files)}
+        parts = ((scenario.partition("::")) for scenario in scenarios)
+        return tuple(ScenarioFile(paths[stem], test) for stem, _, test in parts if stem in paths and function_of(test))

@@ -10,13 +10,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from harness.nightly.results import night_results
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import load_table
 from harness.cli.main import main
 from harness.errors import ExitCode
-from harness.nightly.results import night_results
 from harness.session.conclude import conclude
 from harness.store.journal import Journal
 from harness.store.merge import merge
