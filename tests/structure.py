@@ -26,16 +26,19 @@ from tests.flows import Flow, Tree
 PACKAGE = "harness"
 REWRITE = "9004411"  # commit subjects are measured since the commit before the rebuild
 
-# Each flow with the parameter at which it begins; an older tree has it under one of the later names.
+# Each flow with the parameter at which it begins, or several joined by "+"; an older tree has it under a later name.
 FLOWS: Mapping[str, Sequence[str]] = {
     "matrix → plan": ["harness/session/plan.py:make_plan:matrix"],
     "run folder → HTML": ["harness/report/write.py:write_views:folder"],
     "--good → answer of a bisect": ["harness/cli/bisect.py:bisect:options"],
-    "new red → claim → search → draft": [
-        "harness/nightly/night.py:Finish.night:night",
+    "new failure → claim → search → draft": [
+        "harness/nightly/night.py:NightlyRun.complete:self",
         "harness/nightly/finish.py:Finish.night:night",
     ],
-    "a whole night": ["harness/cli/night.py:spend:asked"],
+    "a whole nightly run": [
+        "harness/nightly/night.py:begin:matrix+harness/nightly/night.py:NightlyRun.complete:self",
+        "harness/cli/night.py:spend:asked",
+    ],
 }
 
 
@@ -132,10 +135,12 @@ def follow(root: Path, flows: Mapping[str, Sequence[str]]) -> dict[str, list[str
     tree = Tree(root, PACKAGE)
     found: dict[str, list[str] | None] = dict.fromkeys(flows)
     for name, starts in flows.items():
-        for file, function, parameter in (start.split(":") for start in starts):
-            start = tree.function(file, function)
-            if start is not None and found[name] is None:
-                found[name] = sorted(Flow(tree).follow(start, parameter))
+        for alternative in starts:
+            parts = [part.split(":") for part in alternative.split("+")]
+            begins = [(tree.function(file, function), parameter) for file, function, parameter in parts]
+            if found[name] is None and all(start is not None for start, _ in begins):
+                entered = (Flow(tree).follow(start, parameter) for start, parameter in begins if start is not None)
+                found[name] = sorted({module for modules in entered for module in modules})
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import shlex
+from functools import partial
 
 from rich.console import Console
 
@@ -98,9 +99,9 @@ def nightly(options: argparse.Namespace) -> ExitCode:
 def _run(options: argparse.Namespace, console: Console) -> tuple[NightlyReport, RunFolder] | None:
     """Begin or resume a nightly run and complete it; None if the user stopped it."""
     matrix = _read_matrix(options)
+    begin_or_resume = resume if options.resume else begin
     with exclusive(options.reports, matrix.name), RunProgress(console, 0) as progress:
-        start = resume if options.resume else begin
-        run = start(matrix, _options(options), CacheDir.of_user(), progress, lambda line: _print(console, line))
+        run = begin_or_resume(matrix, _options(options), CacheDir.of_user(), progress, partial(_print, console))
         try:
             return run.complete(), run.folder
         except (Interrupted, KeyboardInterrupt):
@@ -112,9 +113,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> tuple[NightlyRep
     folder = find_run_to_evaluate(options.judge, options.reports)
     with RunProgress(console, 0) as progress:
         try:
-            report = evaluate(
-                folder, _options(options), CacheDir.of_user(), progress, lambda line: _print(console, line)
-            )
+            report = evaluate(folder, _options(options), CacheDir.of_user(), progress, partial(_print, console))
         except (Interrupted, KeyboardInterrupt):
             return None
     return report, folder
