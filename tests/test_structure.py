@@ -139,4 +139,4 @@ def test_this_tree_has_every_flow_and_its_known_modules():
     assert measures["modules"] == len(list((ROOT / "harness").rglob("*.py")))
     assert {"harness.session.plan", "harness.matrix.plan", "harness.matrix.expand"} <= set(flows["matrix → plan"])
     assert {"harness.report.context", "harness.report.html"} <= set(flows["run folder → HTML"])
-    assert len(flows["a whole night"]) < measures["modules"] / 2
+    assert len(flows["a whole nightly run"]) < measures["modules"] / 2

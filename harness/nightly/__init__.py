@@ -1,1 +1,1 @@
-"""One night: what to run, what changed since the last one, whether the machine can be trusted, and what is claimed."""
+"""Nightly runs: what is run, whether the machine can be trusted, and what is new since the last one."""

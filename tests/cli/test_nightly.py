@@ -1,4 +1,4 @@
-"""Nights of the real command over a planted scenario; this interpreter plays the environment, nothing is installed."""
+"""Nightly runs of the real command with a planted scenario, in this interpreter: nothing is installed."""
 
 import json
 import sys
@@ -6,20 +6,20 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from harness.cli import night as command
 from harness.cli.main import main
 from harness.envs.build import Environment
 from harness.envs.lock import Unsolvable, read_lock
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.plan import Expansion
-from harness.nightly import night
-from harness.nightly.night import alone
+from harness.nightly import evaluate, night, stages
+from harness.nightly.night import exclusive
 from harness.session import run as session_run
 from harness.session.plan import Plan, PlannedCell, read_scenarios
 from harness.store.merge import merge
 from harness.store.records import AttemptRecord, GpuRecord, RunKind
-from harness.store.run_folder import RunFolder
+from harness.store.run_folder import LOCK, RunFolder
 
 SCENARIO = """
 import json, os, pathlib
@@ -29,10 +29,10 @@ ANSWERS = pathlib.Path(__file__).with_name("answers.json")
 
 
 def answer(name):
-    told = json.loads(ANSWERS.read_text()).get(f"{os.environ['LINE']} {name}", "green")
-    if told == "kill":
+    planned = json.loads(ANSWERS.read_text()).get(f"{os.environ['SERIES']} {name}", "pass")
+    if planned == "kill":
         os.kill(os.getpid(), 9)
-    assert told == "green", told
+    assert planned == "pass", planned
 
 
 @scenario()
@@ -60,7 +60,7 @@ LATEST = "six=latest"
 
 
 def as_a_run(name):
-    """Make a run of ``harness run`` of a nightly run: without what only a night has."""
+    """Make a run of ``harness run`` of a nightly run: without the files that only a nightly run has."""
     folder = RunFolder(Path("reports", name))
     for file in ("nightly.json", "night.json"):
         (folder.path / file).unlink()
@@ -68,7 +68,7 @@ def as_a_run(name):
 
 
 class World:
-    """A folder with a matrix and a scenario whose answers, and a line whose newest release, the test decides."""
+    """A folder with a matrix and a scenario; the test decides its answers, and the newest release of a series."""
 
     def __init__(self, folder, capsys):
         self.folder, self.capsys, self.newest, self.refused = folder, capsys, "1.1.0", False
@@ -76,9 +76,9 @@ class World:
         (folder / "planted.py").write_text(SCENARIO)
         self.answers()
 
-    def answers(self, **told):
-        """Say what is not green: ``latest_one="text of the failure"``."""
-        names = {name.replace("_", " "): text for name, text in told.items()}
+    def answers(self, **failures):
+        """Set which scenarios fail: ``latest_one="text of the failure"``."""
+        names = {name.replace("_", " "): text for name, text in failures.items()}
         (self.folder / "answers.json").write_text(json.dumps(names))
 
     def plan(self, matrix, cache_dir, **_):
@@ -93,7 +93,7 @@ class World:
         cell = Cell(
             python=".".join(map(str, sys.version_info[:2])),
             pins=(pin,),
-            variables=(("LINE", expression or "old"),),
+            variables=(("SERIES", expression or "old"),),
             axes=("six",),
             reference=not expression,
         )
@@ -102,7 +102,7 @@ class World:
         return PlannedCell(cell, Unsolvable("six wants another Python") if refused else lock)
 
     def night(self, *arguments, code=0):
-        """Spend a night as a user does, insist on its exit code, and return nightly.json and what was said."""
+        """Run the command, check its exit code, and return nightly.json and standard error."""
         self.capsys.readouterr()
         found = main(["nightly", "small.toml", "--bisect-budget", "0", "--jobs", "1", "--json", *arguments])
         said = self.capsys.readouterr()
@@ -126,12 +126,12 @@ def world(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     made = World(tmp_path, capsys)
-    monkeypatch.setattr(command, "make_plan", made.plan)
-    monkeypatch.setattr(night, "plan_cells", lambda matrix, cache: Expansion(made.cells()))
+    monkeypatch.setattr(night, "make_plan", made.plan)
+    monkeypatch.setattr(evaluate, "plan_cells", lambda matrix, cache: Expansion(made.cells()))
     return made
 
 
-def test_a_red_that_a_release_brought_is_seen_again_alone_and_called_new(world):
+def test_a_failure_of_a_new_release_is_rerun_serially_and_is_a_new_regression(world):
     first, _ = world.night()
     assert first["verdict"] == "quiet"
     world.newest = "1.2.0"
@@ -141,16 +141,16 @@ def test_a_red_that_a_release_brought_is_seen_again_alone_and_called_new(world):
     (claim,) = [one for one in second["claims"] if one["kind"] == "new regression"]
     assert claim["changed"] == {"six": ["1.1.0", "1.2.0"]}
     assert claim["was"] == first["night"] == second["previous"]
-    assert second["searches"][0]["answer"] == "not searched: the budget of 0 minutes was spent"
+    assert second["searches"][0]["answer"] == "not searched: the budget of 0 minutes is spent"
     assert len(second["drafts"]) == 1
-    assert "1 to be seen again, alone" in said
+    assert "1 result to confirm by isolated reruns: 1 attempt\n" in said
     attempts = RunFolder(Path("reports", second["night"]).absolute()).attempts()
     order = [(one.cell.rpartition("-")[0], one.scenario.partition("::")[2]) for one in attempts]
     assert order[:2] == order[-2:] == [("six-1.0.0", "test_one"), ("six-1.0.0", "test_two")]  # the control cell
     assert set(order[4:-2]) == {("six-1.2.0", "test_one")}
 
 
-def test_the_next_night_says_still_red_and_a_fix_is_said_in_its_night(world):
+def test_the_next_run_claims_still_failing_and_later_the_fix(world):
     world.night()
     world.newest = "1.2.0"
     world.answers(latest_one="broken")
@@ -158,34 +158,34 @@ def test_the_next_night_says_still_red_and_a_fix_is_said_in_its_night(world):
     third, said = world.night()
     assert world.kinds(third) == set()
     assert ("still red", LATEST, "test_one") in world.kinds(third, fresh=False)
-    (told,) = [text for text in said.splitlines() if "still red" in text]
-    assert f"as before: still red: {LATEST} · planted::test_one" in told
-    assert f"(since {second['night']})" in told
+    (sentence,) = [text for text in said.splitlines() if "still failing" in text]
+    assert f"unchanged: still failing: {LATEST} · planted::test_one" in sentence
+    assert f"(since {second['night']})" in sentence
     world.newest = "1.3.0"
     world.answers()
     fourth, _ = world.night()
     assert world.kinds(fourth) == {("fixed", LATEST, "test_one")}
 
 
-def test_an_edited_scenario_is_said_as_that_and_nobody_is_told_of_a_regression(world):
+def test_a_failure_of_an_edited_scenario_is_no_regression(world):
     world.night()
-    edited = SCENARIO.replace('answer("one")', 'answer("one")\n    assert os.environ["LINE"] == "old"')
+    edited = SCENARIO.replace('answer("one")', 'answer("one")\n    assert os.environ["SERIES"] == "old"')
     (world.folder / "planted.py").write_text(edited)
     second, said = world.night()
     assert world.kinds(second) == {("scenario changed", LATEST, "test_one")}
     assert (second["searches"], second["drafts"], second["control"]) == ([], [], "steady")
-    assert "its source changed, nothing installed did" in said
+    assert "only the source of the scenario changed: AssertionError" in said
 
 
-def test_what_did_not_change_is_carried_and_named_with_its_night_and_all_runs_everything(world):
+def test_unchanged_results_are_reused_and_all_runs_every_cell(world):
     first, _ = world.night()
     second, said = world.night()
     places = [[LATEST, "planted::test_one"], [LATEST, "planted::test_two"]]
     assert second["carried"] == [{"night": first["night"], "count": 2, "places": places}]
     written = Path("reports", second["night"], "nightly.md").read_text()
-    assert f"- `{LATEST}`: 2 seen in {first['night']}" in written
-    assert second["counts"] == {"pass": 2}  # the control cell alone: what was carried is not counted as green
-    assert f"2 results not run again: unchanged since {first['night']}" in said
+    assert f"- `{LATEST}`: 2 from {first['night']}" in written
+    assert second["counts"] == {"pass": 2}  # only the control cell: reused results are not counted
+    assert f"2 results reused from {first['night']}" in said
     assert [one.id.rpartition("-")[0] for one in RunFolder(Path("reports", second["night"])).read_record().cells] == [
         "six-1.0.0"
     ]
@@ -193,47 +193,47 @@ def test_what_did_not_change_is_carried_and_named_with_its_night_and_all_runs_ev
     assert (everything["carried"], everything["counts"]) == ([], {"pass": 4})
 
 
-def test_a_red_that_is_green_when_seen_again_is_flaky_and_no_regression(world, monkeypatch):
+def test_a_failure_that_passes_in_a_rerun_is_flaky_and_no_regression(world, monkeypatch):
     world.night()
     world.newest = "1.2.0"
-    world.answers(latest_one="now and then")
-    again = command.Stages.again
+    world.answers(latest_one="intermittent")
+    again = stages.Stages.rerun
 
     def green_again(self, wanted):
         world.answers()
         return again(self, wanted)
 
-    monkeypatch.setattr(command.Stages, "again", green_again)
+    monkeypatch.setattr(stages.Stages, "rerun", green_again)
     second, said = world.night()
     assert world.kinds(second) == {("flaky", LATEST, "test_one")}
-    assert "red in 1 of 3 attempts" in said
+    assert "fails in 1 of 3 attempts with the same lock and source" in said
 
 
-def test_a_control_cell_that_moves_makes_the_night_inconclusive_and_claims_nothing(world, monkeypatch):
+def test_a_control_cell_that_drifts_makes_a_run_inconclusive(world, monkeypatch):
     world.night()
     world.newest = "1.2.0"
     world.answers(latest_one="broken")
-    last = command.Stages.control_again
+    last = stages.Stages.rerun_control
 
-    def moved(self, control, before):
+    def drifted(self, control, before):
         world.answers(latest_one="broken", old_two="the machine")
         last(self, control, before)
 
-    monkeypatch.setattr(command.Stages, "control_again", moved)
+    monkeypatch.setattr(stages.Stages, "rerun_control", drifted)
     second, _ = world.night(code=4)
     assert second["verdict"] == "inconclusive: machine"
     differs = "planted::test_two: first pass:check, last fail:check:assertion"
-    assert second["moved"] == [f"{differs}; this scenario disagrees with itself in the control cell"]
+    assert second["moved"] == [f"{differs}; the scenario is flaky in the control cell"]
     assert ("not claimed", LATEST, "test_one") in world.kinds(second)
     assert not {kind for kind, *_ in world.kinds(second)} & {"new regression", "fixed"}
     monkeypatch.undo()
 
 
-def test_an_interrupted_night_claims_nothing_and_is_gone_on_with(world, monkeypatch):
+def test_an_interrupted_run_claims_nothing_and_is_resumed(world, monkeypatch):
     first, _ = world.night()
     world.newest = "1.2.0"
     world.answers(latest_one="broken")
-    cells, calls = command.Stages.cells, []
+    cells, calls = stages.Stages.run_cells, []
 
     def interrupted(self, ids, **how):
         calls.append(ids)
@@ -242,35 +242,35 @@ def test_an_interrupted_night_claims_nothing_and_is_gone_on_with(world, monkeypa
         cells(self, ids, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(command.Stages, "cells", interrupted)
+        patch.setattr(stages.Stages, "run_cells", interrupted)
         nothing, said = world.night("--hook", "cat > x", "--strict", code=130)
     assert nothing == {}
     again = "harness nightly small.toml --resume --bisect-budget 0s --hook 'cat > x' --strict"
-    assert f"nothing is claimed; to go on: {again}\n" in said
-    torn = next(
+    assert f"nothing is claimed; continue with: {again}\n" in said
+    interrupted_run = next(
         path.parent for path in Path("reports").glob("*/night.json") if not (path.parent / "nightly.json").exists()
     )
-    made = len(RunFolder(torn).attempts())
-    latest = next(cell.id for cell in RunFolder(torn).read_record().cells if not cell.reference)
+    made = len(RunFolder(interrupted_run).attempts())
+    latest = next(cell.id for cell in RunFolder(interrupted_run).read_record().cells if not cell.reference)
     began = {"event": "attempt_started", "cell": latest, "scenario": "planted::test_two", "attempt": 1}
-    with (torn / "journal.jsonl").open("a") as journal:  # as a kill leaves it
+    with (interrupted_run / "journal.jsonl").open("a") as journal:  # as a kill leaves it
         journal.write(json.dumps(began) + "\n")
     done, _ = world.night("--resume", code=1)
-    assert done["night"] == torn.name
+    assert done["night"] == interrupted_run.name
     assert done["previous"] == first["night"]
     assert world.kinds(done) == {("new regression", LATEST, "test_one")}
-    control = [one for one in RunFolder(torn.absolute()).attempts() if one.cell.startswith("six-1.0.0")]
+    control = [one for one in RunFolder(interrupted_run.absolute()).attempts() if one.cell.startswith("six-1.0.0")]
     assert (made, len(control)) == (2, 4)  # first, before the interrupt, and last: no third time
     again = [
         one
-        for one in RunFolder(torn.absolute()).attempts()
+        for one in RunFolder(interrupted_run.absolute()).attempts()
         if one.scenario == "planted::test_two" and one.cell == latest
     ]
     assert [(one.attempt, str(one.outcome)) for one in again] == [(1, "miss:run:interrupted"), (2, "pass:check")]
     world.night("--resume", code=2)
 
 
-def test_a_night_that_was_killed_counts_for_nothing_in_the_next(world):
+def test_a_killed_run_is_ignored_by_the_next(world):
     first, _ = world.night()
     world.newest = "1.2.0"
     world.answers(latest_one="broken")
@@ -278,7 +278,7 @@ def test_a_night_that_was_killed_counts_for_nothing_in_the_next(world):
     Path("reports", second["night"], "nightly.json").unlink()  # killed before its last step
     third, said = world.night(code=1)
     assert third["previous"] == first["night"]
-    assert "never came to its end and counts for nothing" in said
+    assert "was interrupted and is ignored; continue it with --resume" in said
     assert world.kinds(third) == {("new regression", LATEST, "test_one")}
 
 
@@ -295,13 +295,13 @@ def test_a_release_that_cannot_be_resolved_is_unavailable_and_no_regression(worl
     assert {kind for kind, *_ in world.kinds(third)} <= {"fixed", "disappeared"}
 
 
-def test_the_hook_gets_the_night_as_json_and_its_failure_changes_nothing(world):
-    night, said = world.night("--hook", "cat > told.json; exit 7")
-    assert json.loads(Path("told.json").read_text()) == night
-    assert "note: the hook ended with 7" in said
+def test_the_hook_gets_nightly_json_and_its_failure_changes_nothing(world):
+    night, said = world.night("--hook", "cat > received.json; exit 7")
+    assert json.loads(Path("received.json").read_text()) == night
+    assert "note: the hook exited with 7" in said
 
 
-def test_a_merged_run_is_judged_and_nothing_is_run(world, monkeypatch):
+def test_a_merged_run_is_evaluated_and_nothing_is_run(world, monkeypatch):
     def stopped(*_):
         raise KeyboardInterrupt
 
@@ -314,9 +314,9 @@ def test_a_merged_run_is_judged_and_nothing_is_run(world, monkeypatch):
     merged = merge(parts, Path("reports", "merged"))
     before = merged.folder.journal_file.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(night.Searcher, "all", stopped)
+        patch.setattr(evaluate.Searcher, "run_all", stopped)
         _, said = world.night("--judge", str(merged.folder.path), "--bisect-budget", "5m", code=130)
-    assert f"to go on: harness nightly --judge {merged.folder.path} --bisect-budget 300s\n" in said
+    assert f"continue with: harness nightly --judge {merged.folder.path} --bisect-budget 300s\n" in said
     judged, _ = world.night("--judge", str(merged.folder.path), code=1)
     assert ("new regression", LATEST, "test_two") in world.kinds(judged)
     again, _ = world.night("--judge", f"reports/../reports/{merged.folder.path.name}", code=1)
@@ -324,7 +324,7 @@ def test_a_merged_run_is_judged_and_nothing_is_run(world, monkeypatch):
     assert merged.folder.journal_file.read_bytes() == before
 
 
-def test_a_run_that_is_judged_again_is_not_held_against_a_later_night(world):
+def test_a_run_is_never_compared_with_a_later_nightly_run(world):
     first, _ = world.night()
     world.newest = "1.2.0"
     world.answers(latest_two="broken")
@@ -337,7 +337,7 @@ def test_a_run_that_is_judged_again_is_not_held_against_a_later_night(world):
     assert world.kinds(judged) == {("new regression", LATEST, "test_two")}
 
 
-def test_a_judge_without_the_runs_cards_searches_nothing_and_says_so(world):
+def test_without_the_gpus_of_the_run_nothing_is_searched(world):
     """The host of the runs is written over: there is no GPU here."""
     first, _ = world.night()
     world.newest = "1.2.0"
@@ -359,7 +359,7 @@ def test_a_judge_without_the_runs_cards_searches_nothing_and_says_so(world):
     assert json.loads(world.capsys.readouterr().out)["searches"] == []
 
 
-def test_a_judge_that_cannot_plan_the_run_again_judges_it_and_searches_nothing(world):
+def test_a_run_that_cannot_be_planned_again_is_evaluated_without_searches(world):
     """The parts came from another machine, where the scenario lies."""
     world.night()
     world.newest = "1.2.0"
@@ -375,18 +375,18 @@ def test_a_judge_that_cannot_plan_the_run_again_judges_it_and_searches_nothing(w
     assert search["what"] == "six 1.1.0 → 1.2.0"
 
 
-def test_a_part_that_never_came_is_missing_in_what_is_judged(world):
+def test_a_lost_part_is_missing_in_the_evaluation(world):
     first, _ = world.night()
     alone, _ = world.night()  # nothing changed: the control cell alone, as a runner would bring that lost its part
     as_a_run(alone["night"])
     judged, _ = world.night("--judge", alone["night"], code=4)
     assert {claim[:2] for claim in world.kinds(judged)} == {("missing", LATEST)}
     reasons = {claim["detail"] for claim in judged["claims"] if claim["kind"] == "missing"}
-    lost = "no part brought this cell: a runner was lost, or its part was not merged"
+    lost = "no part has this cell: a runner was lost, or its part was not merged"
     assert reasons == {f"{lost}; last result pass in {first['night']}"}
 
 
-def test_a_full_disk_is_missing_results_with_the_reason_and_the_next_night_asks_again(world, monkeypatch):
+def test_a_full_disk_is_inconclusive_and_the_next_run_runs_again(world, monkeypatch):
     world.night()
     world.newest = "1.2.0"
     build = session_run.build
@@ -405,7 +405,7 @@ def test_a_full_disk_is_missing_results_with_the_reason_and_the_next_night_asks_
     assert (world.kinds(third), third["counts"]) == (set(), {"pass": 4})
 
 
-def test_a_baseline_is_what_nights_are_held_against_and_what_is_accepted_is_quiet(world):
+def test_a_nightly_run_is_compared_with_the_baseline(world):
     first, _ = world.night()
     assert main(["baseline", "set", first["night"], "--reason", "as released"]) == 0
     world.newest = "1.2.0"
@@ -437,7 +437,7 @@ def test_the_baseline_is_read_once(world, monkeypatch):
     assert found.count(first["night"]) == 1
 
 
-def test_a_night_whose_baseline_is_gone_is_not_green(world):
+def test_a_run_whose_baseline_is_gone_is_inconclusive(world):
     first, _ = world.night()
     assert main(["baseline", "set", first["night"], "--reason", "as released"]) == 0
     world.night()
@@ -446,7 +446,7 @@ def test_a_night_whose_baseline_is_gone_is_not_green(world):
     (claim,) = night["claims"]
     assert (claim["kind"], claim["line"]) == ("no answer", "")
     assert f"the baseline {first['night']} cannot be read: " in claim["detail"]
-    assert f"no answer: {claim['detail']}" in said.replace("\n", " ")
+    assert f"inconclusive: {claim['detail']}" in said.replace("\n", " ")
     assert (
         f"- the baseline {first['night']} cannot be read: " in Path("reports", night["night"], "nightly.md").read_text()
     )
@@ -455,7 +455,7 @@ def test_a_night_whose_baseline_is_gone_is_not_green(world):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--resume"], "no night of small below reports was interrupted"),
+        (["--resume"], "there is no interrupted nightly run of small below reports"),
         (["--judge", "nothing"], "no run named 'nothing' below reports"),
     ],
 )
@@ -464,19 +464,35 @@ def test_a_mistake_is_one_sentence(world, arguments, sentence):
     assert sentence in said
 
 
-def test_a_night_is_not_judged_a_second_time(world):
+def test_a_nightly_run_is_not_evaluated_a_second_time(world):
     world.night()
     (night,) = (path.parent for path in Path("reports").glob("*/nightly.json"))
     before = (night / "nightly.json").read_bytes()
     _, said = world.night("--judge", str(night), code=2)
-    assert "judges itself at its end" in said
+    assert "is a nightly run, which is evaluated when it ends" in said
     assert (night / "nightly.json").read_bytes() == before
 
 
-def test_two_nights_of_a_matrix_do_not_run_at_once(world):
-    with alone(Path("reports"), "small"):
+def test_two_nightly_runs_of_a_matrix_do_not_run_at_once(world):
+    with exclusive(Path("reports"), "small"):
         _, said = world.night(code=2)
-    assert "a night of small is running below reports already" in said
+    assert "a nightly run of small is already in progress below reports" in said
+
+
+def test_a_run_folder_in_use_is_not_resumed(world, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages.Stages, "run_cells", stopped)
+        world.night(code=130)
+    (interrupted,) = (path.parent for path in Path("reports").glob("*/night.json"))
+    before = sorted(interrupted.rglob("*"))
+    with FileLock(interrupted / LOCK, blocking=False):  # as another process holds it
+        _, said = world.night("--resume", code=2)
+        assert sorted(interrupted.rglob("*")) == before
+    assert interrupted.name in said
+    assert world.night("--resume")[0]["night"] == interrupted.name
 
 
 def test_reports_that_are_a_file_are_one_sentence(world):
@@ -485,7 +501,7 @@ def test_reports_that_are_a_file_are_one_sentence(world):
     assert "--reports reports is not a folder" in said
 
 
-def test_a_night_is_gone_on_with_by_nothing_but_itself(world):
+def test_a_nightly_run_is_resumed_only_by_nightly(world):
     night, _ = world.night()
     folder = Path("reports", night["night"])
     before = (folder / "journal.jsonl").read_bytes()

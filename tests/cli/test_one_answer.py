@@ -10,13 +10,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from harness.nightly.results import night_results
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import load_table
 from harness.cli.main import main
 from harness.errors import ExitCode
+from harness.nightly.stages import read_run_results
 from harness.session.conclude import conclude
 from harness.store.journal import Journal
 from harness.store.merge import merge
@@ -190,8 +190,8 @@ def said_by_history(folder):
 
 
 def said_by_nightly(folder, names):
-    """Return the status of the nightly's result that stands for each scenario."""
-    results = night_results(folder).results
+    """Return the status of the nightly run's result of each scenario."""
+    results = read_run_results(folder).results
     found = {}
     for scenario, cell in names:
         keys = [ResultKey(f"six={cell}", name) for name in fallback_ids(scenario)]

@@ -113,7 +113,7 @@ def test_without_a_driver_there_are_no_gpus(code, monkeypatch):
 
     monkeypatch.setattr(pynvml, "nvmlInit", refuse)
     assert (list_gpus(), read_gpus(), read_processes(), read_operating_states()) == ((), (), (), {})
-    assert read_machine().cards == ()
+    assert read_machine().gpus == ()
 
 
 def test_identity_and_memory_with_a_mocked_gpu(driver):
@@ -130,7 +130,7 @@ def test_an_old_driver_reports_memory_too_with_a_mocked_gpu(driver):
 
 
 @pytest.mark.parametrize("broken", [{"handle": GONE}, {"total": NOT_SUPPORTED}, {"uuid": GONE}], ids=list)
-def test_a_lost_or_divided_card_is_listed_and_not_read_with_a_mocked_gpu(driver, broken):
+def test_a_lost_or_divided_gpu_is_listed_and_not_read_with_a_mocked_gpu(driver, broken):
     driver({**H200, **broken}, {**H200, "uuid": "GPU-bb"})
     assert [gpu.index for gpu in read_gpus()] == [1]
     odd, _ = list_gpus()
@@ -177,8 +177,8 @@ def test_what_the_driver_does_not_report_is_left_out_with_a_mocked_gpu(driver):
 
 def test_the_machine_of_a_nightly_run_with_a_mocked_gpu(driver):
     driver(H200, {**H200, "handle": GONE})
-    (card,) = read_machine().cards
-    assert (card.name, card.driver, card.total, card.used) == ("NVIDIA H200", "580.159.04", 143771 * MIB, 4 * MIB)
-    assert card.told["power.limit"] == "700.00"
-    assert card.processes == ("python3, x", "train.exe", "unknown")
-    assert "GPU-aa" not in card.model_dump_json()
+    (gpu,) = read_machine().gpus
+    assert (gpu.name, gpu.driver, gpu.total, gpu.used) == ("NVIDIA H200", "580.159.04", 143771 * MIB, 4 * MIB)
+    assert gpu.readings["power.limit"] == "700.00"
+    assert gpu.processes == ("python3, x", "train.exe", "unknown")
+    assert "GPU-aa" not in gpu.model_dump_json()
