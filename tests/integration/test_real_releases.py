@@ -176,15 +176,15 @@ def test_a_run_goes_on_where_it_was_interrupted(first_run):
         assert list(again["seconds"]) == [record["seconds"]]
 
 
-def test_an_unsolvable_cell_is_a_row_with_the_resolvers_sentence(tmp_path):
+def test_an_unsolvable_cell_is_unavailable_with_the_resolvers_sentence(tmp_path):
     (tmp_path / "my_case.py").write_text("def test_nothing():\n    pass\n")
     (tmp_path / "clash.toml").write_text(
         'name = "clash"\nscenarios = ["my_case"]\n[axes]\nhuggingface-hub = ["0.36.2", "1.5.0"]\n'
         '[pins]\ntransformers = "5.6.2"\ntorch = "2.13.0"\n'
     )
-    done = harness(tmp_path, "run", "clash.toml", "--json")
+    done = harness(tmp_path, "run", "clash.toml", "--json", code=4)
     frame = load(tmp_path / run_folder(done)).set_index("huggingface-hub")
-    assert frame.loc["0.36.2", "outcome"] == "fail:resolve:unsolvable"
+    assert frame.loc["0.36.2", "outcome"] == "unavailable:resolve:unsolvable"
     assert "huggingface-hub" in frame.loc["0.36.2", "detail"]
     assert frame.loc["1.5.0", "outcome"] == "pass:check"
 
