@@ -6,7 +6,10 @@ import itertools
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+
+from packaging.version import InvalidVersion, Version
 
 from harness.report.cell_details import RunFacts, announcements, known_failure, records, table_cell, unlisted
 from harness.report.figures import memory
@@ -133,14 +136,23 @@ def axis_changes(run: RunRecord, rows: Sequence[Row], results: Lookup) -> tuple[
 
 
 def _settings(run: RunRecord, axis: str) -> dict[tuple[str, ...], list[tuple[str, CellRecord]]]:
-    """Return setting of the other axes → cells along ``axis`` in the matrix's order."""
+    """Return setting of the other axes → cells along ``axis``, releases in ascending order."""
     others = [each for each in run.axes if each != axis]
-    order = labels_of(run, axis)
+    order = _ascending(labels_of(run, axis))
     found: dict[tuple[str, ...], list[tuple[str, CellRecord]]] = {}
     for cell in sorted(run.cells, key=lambda each: order.index(label(each, axis))):
         where = tuple(f"{other} {label(cell, other) or '–'}" for other in others)
         found.setdefault(where, []).append((label(cell, axis) or "–", cell))
     return {where: cells for where, cells in found.items() if len(cells) > 1}
+
+
+def _ascending(labels: Sequence[str]) -> list[str]:
+    """Return releases in ascending order, then the other labels (``dev``, a commit) in their order."""
+    releases: dict[str, Version] = {}
+    for each in labels:
+        with suppress(InvalidVersion):
+            releases[each] = Version(each)
+    return [*sorted(releases, key=lambda each: releases[each]), *(each for each in labels if each not in releases)]
 
 
 def _changes(axis: str, row: Row, cells: Sequence[tuple[str, CellRecord]], results: Lookup) -> list[AxisChange]:

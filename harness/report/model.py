@@ -203,7 +203,7 @@ class Column:
 
 @dataclass(frozen=True)
 class HeaderCell:
-    """Neighbouring columns that share a label on an axis and on every axis before it."""
+    """Adjacent columns that share a label on an axis and on every axis before it."""
 
     label: str
     span: int
@@ -246,7 +246,7 @@ class Group:
 
 @dataclass(frozen=True)
 class AxisChange:
-    """A change between two neighbouring releases of one axis.
+    """A change between two adjacent releases of one axis.
 
     ``where`` lists the settings of the other axes for which it holds, and is empty if it holds for all.
     """

@@ -45,7 +45,7 @@ def print_summary(context: ReportContext, console: Console) -> None:
         console.print(f"and {len(context.axis_changes) - len(shown)} more changes between releases, in the report")
     _known_lines(context, console)
     if not shown:
-        console.print("No scenario changes between neighbouring releases.")
+        console.print("No scenario changes between adjacent releases.")
 
 
 def _known_lines(context: ReportContext, console: Console) -> None:

@@ -227,6 +227,14 @@ def test_differences_name_the_other_axis_where_it_matters(context):
     ]
 
 
+def test_differences_follow_the_releases_where_the_reference_cell_is_first(make_run, make_cell, make_attempt):
+    outcomes = {"5.0.0": "pass:check", "4.57.5": "fail:run:exception", "dev": "pass:check", "5.10.4": "pass:check"}
+    cells = {version: make_cell(version, "1.13.0", reference=version == "5.0.0") for version in outcomes}
+    attempts = [make_attempt(cells[version], "merge::test_direct", outcome) for version, outcome in outcomes.items()]
+    context = build(make_run(cells=tuple(cells.values())), attempts)
+    assert sentences(context, "merge::test_direct") == [("fails in 4.57.5, passes from 5.0.0 on", ())]
+
+
 def test_skips_and_flaky_results_are_no_difference(context):
     assert sentences(context, "adapters::test_broad_targets") == []
     assert sentences(context, "load_4bit::test_budget_refused") == []
