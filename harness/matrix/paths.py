@@ -57,7 +57,7 @@ def find_matrix(name: str | Path) -> Path:
     known = {file.stem: file for folder in reversed(folders) for file in sorted(folder.glob("*.toml"))}
     near = nearest(Path(text).stem, known)
     hint = f"; the nearest is {short_path(known[near])}" if near else ""
-    raise ConfigError(f"there is no matrix file {text}{hint}.")
+    raise ConfigError(f"there is no matrix file {text}{hint}")
 
 
 def find_scenarios(

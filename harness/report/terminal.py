@@ -30,6 +30,9 @@ def print_summary(context: ReportContext, console: Console) -> None:
     if context.conclusion:
         lines = [*context.conclusion.sentences, *(f"  {detail}" for detail in context.conclusion.details)]
         console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    if not context.rows:
+        console.print("No scenario is selected in any cell.")
+        return
     console.print(_counts(context))
     shown = context.axis_changes[:MOST]
     for each in shown:

@@ -95,7 +95,9 @@ def find_run(text: str, reports: Path) -> RunFolder:
 
 
 def is_run(text: str, reports: Path) -> bool:
-    """Tell whether a text names a run, by the rules of :func:`find_run`."""
+    """Tell whether a text names a run, by the rules of :func:`find_run`; ``latest`` and ``RUN~N`` always do."""
+    if text == LATEST or BACK.fullmatch(text):
+        return True
     try:
         find_run(text, reports)
     except ConfigError:
@@ -124,11 +126,13 @@ def _before(run: RunFolder, back: int, reports: Path, text: str) -> RunFolder:
     runs = list_runs(reports)
     own = next((one for one in runs if reports.absolute() / one.name == run.path), None)
     if own is None:
-        raise ConfigError(f"{text}: {run.path.name} is not among the runs below {reports} that latest~N counts")
+        raise ConfigError(f"there is no run {text}: {run.path.name} is not among the runs that RUN~N counts")
     same = [one for one in runs if one.matrix == own.matrix]
     index = same.index(own) - back
     if index < 0:
-        raise ConfigError(f"{text}: there is no such run; {own.matrix} has {same.index(own)} before {own.name}")
+        before = same.index(own)
+        count = f"{before} run{'' if before == 1 else 's'}"
+        raise ConfigError(f"there is no run {text}: the matrix {own.matrix} has {count} before {own.name}")
     return RunFolder(reports.absolute() / same[index].name)
 
 

@@ -62,8 +62,8 @@ def test_runs_are_counted_back_within_their_matrix_and_found_by_name(reports, te
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("latest~3", "a has 2 before 4-a"),
-        ("2-b~1", "b has 0 before 2-b"),
+        ("latest~3", "a has 2 runs before 4-a"),
+        ("2-b~1", "b has 0 runs before 2-b"),
         ("nothing~1", "no run named 'nothing'"),
         ("5-bisect~1", "is not among the runs"),
         ("5-bisct", "the nearest is 5-bisect"),
