@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -14,6 +15,7 @@ from harness.envs.build import STAMP
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
 from harness.errors import ConfigError, ExitCode
+from harness.report.issue.wording import counted
 from harness.session.plan import Plan, PlannedCell, make_plan, shards
 
 
@@ -61,14 +63,23 @@ def _describe(planned: PlannedCell, cache_dir: CacheDir) -> dict[str, Any]:
 
 def _print(plan: Plan, rows: list[dict[str, Any]]) -> None:
     console = Console()
-    table = Table("cell", "lock", "environment", title=plan.matrix.title or plan.matrix.name, title_justify="left")
+    title = plan.matrix.title or plan.matrix.name
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("cell", overflow="fold")
+    table.add_column("lock", no_wrap=True)
+    table.add_column("environment", no_wrap=True)
     for row in rows:
-        name = row["id"] + ("  (reference)" if row["reference"] else "")
-        table.add_row(name, row["lock"] or "–", row.get("why") or row["environment"])
+        name = row["id"] + (" (reference)" if row["reference"] else "")
+        table.add_row(name, row["lock"] or "–", "unavailable" if "why" in row else row["environment"])
     console.print(table, highlight=False)
+    for row in rows:
+        if "why" in row:
+            text = f"{row['id']} is unavailable: {row['why']}"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
     locks = {row["lock"] for row in rows if row["lock"]}
     files = {file.path for file in plan.files}
-    count = f"{len(rows)} cells, {len(locks)} environments, {len(plan.scenarios)} scenarios in {len(files)} files"
-    console.print(count, highlight=False)
+    sizes = {"cell": rows, "environment": locks, "scenario": plan.scenarios}
+    counts = ", ".join(counted(len(things), noun) for noun, things in sizes.items())
+    console.print(f"{counts} in {counted(len(files), 'file')}", highlight=False)
     for warning in plan.warnings:
         console.print(f"note: {warning}", highlight=False, markup=False)

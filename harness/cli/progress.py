@@ -11,7 +11,10 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-ABOVE_BAR = ("…", " fail:", " error:")  # a terminal prints only lines with one of these above the bar
+from harness.store.records import WHOLE_CELL
+
+ABOVE_BAR = ("note: ", "fail:", "error:", "unavailable:", "miss:")  # beginnings of lines above the bar of a terminal
+DETAIL = 160  # characters
 
 
 @dataclass
@@ -49,7 +52,7 @@ class ExpectedAttempts:
                 self._collected(fields["cell"], 1)
             case "cell_finished":
                 self._collected(fields["cell"])
-            case "attempt" if fields["record"]["attempt"] == 0 and fields["record"]["scenario"] == "*":
+            case "attempt" if fields["record"]["attempt"] == 0 and fields["record"]["scenario"] == WHOLE_CELL:
                 self._collected(fields["record"]["cell"])  # not resolvable or not installable
 
     def _collected(self, cell: str, collections: int | None = None) -> None:
@@ -76,26 +79,32 @@ def event_line(event: str, fields: Mapping[str, Any]) -> str | None:
     text = None
     match event:
         case "environment_started":
-            text = f"{fields['cell']}: environment {fields['lock']} …"
+            text = f"{fields['cell']}: preparing environment {fields['lock']} …"
         case "environment":
-            how = "reused" if fields["reused"] else "built"
-            text = f"{fields['cell']}: environment {how} in {fields['seconds']:.1f} s"
+            how = "reused" if fields["reused"] else f"built in {fields['seconds']:.1f} s"
+            text = f"{fields['cell']}: environment {how}"
         case "checkpoints_started":
-            text = f"checkpoints: {', '.join(fields['names'])} …"
+            text = f"checkpoints: building {', '.join(fields['names'])} …"
         case "checkpoint":
             text = f"checkpoint {fields['text']} …"
         case "checkpoints" if fields["built"]:
             text = f"checkpoints: {len(fields['built'])} built"
         case "launcher" if fields["fallback"]:
-            how = "fresh interpreters, for" if fields["isolation"] == "spawn" else "forked, but"
-            text = f"{fields['cell']}: {how} {fields['fallback']}"
+            fresh = "fresh interpreters instead of forks: " if fields["isolation"] == "spawn" else ""
+            text = f"{fields['cell']}: {fresh}{fields['fallback']}"
         case "preload_failed" | "not_narrowed":
             text = f"note: {fields['text']}"
         case "attempt":
-            record = fields["record"]
-            detail = f"  {record['detail']}" if not record["outcome"].startswith(("pass", "skip")) else ""
-            text = f"{record['cell']}: {record['scenario']} {record['outcome']} {record['seconds']:.1f} s{detail[:160]}"
+            text = _attempt_line(fields["record"])
     return text
+
+
+def _attempt_line(record: Mapping[str, Any]) -> str:
+    """Return the line of an attempt, with the outcome first: a narrow terminal cuts the end."""
+    name = record["cell"] if record["scenario"] == WHOLE_CELL else f"{record['scenario']} in {record['cell']}"
+    seconds = f" {record['seconds']:.1f} s" if record["attempt"] else ""
+    detail = "" if record["outcome"].startswith(("pass", "skip")) else record["detail"][:DETAIL].rstrip()
+    return f"{record['outcome']} {name}{seconds}{f': {detail}' if detail else ''}"
 
 
 class RunProgress:
@@ -145,7 +154,7 @@ class RunProgress:
                 self._missing_modules.add(fields["module"])
             if self._bar is not None and self._task is not None:
                 self._bar.update(self._task, completed=self._done, total=self._total(), of=self._of())
-                if text is not None and (text.startswith("note: ") or any(sign in text for sign in ABOVE_BAR)):
+                if text is not None and (text.startswith(ABOVE_BAR) or text.endswith("…")):
                     self._bar.console.print(text, highlight=False, markup=False, overflow="ellipsis", no_wrap=True)
             elif text is not None:
                 count = f"[{self._of()}] " if event == "attempt" else ""

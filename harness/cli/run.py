@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from rich.console import Console
@@ -25,6 +24,7 @@ from harness.cli.progress import ExpectedAttempts, RunProgress
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode
 from harness.matrix.paths import short_path
+from harness.report.issue.wording import counted, listed
 from harness.report.terminal import print_summary
 from harness.report.write import Views, write_views
 from harness.runner.isolation import Isolation
@@ -37,6 +37,8 @@ from harness.session.run import run_plan
 from harness.store.records import AttemptRecord, RunOptions, RunRecord
 from harness.store.run_folder import RunFolder
 from harness.store.runs import is_run
+
+FEW = 3  # results in one sentence
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -84,7 +86,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     record = folder.read_record()
     for warning in plan.warnings:
         console.print(f"note: {warning}", highlight=False, markup=False)
-    size = f"{count(plan.cells, 'cell')}, {count(plan.scenarios, 'scenario')}"
+    size = f"{counted(len(plan.cells), 'cell')}, {counted(len(plan.scenarios), 'scenario')}"
     console.print(f"{size} → {short_path(folder.path)}", highlight=False, soft_wrap=True)
     session_options = _session_options(options, run_options, record, plan)
     with RunProgress(console, _expected_attempts(plan, session_options, run_options)) as progress:
@@ -170,6 +172,8 @@ def _finish(
         console.print(f"isolation: {text}", highlight=False, markup=False)
     if run_options.check_isolation and not differences:
         console.print("isolation: fork and fresh interpreter agree in every outcome and metric", highlight=False)
+    if code is ExitCode.REGRESSION:
+        console.print(_failing_text(result, options.fail_on), highlight=False, markup=False, soft_wrap=True)
     _print_last_lines(console, result, views, folder, complete=complete)
     return code
 
@@ -185,6 +189,8 @@ def _print_last_lines(console: Console, result: Conclusion, views: Views, folder
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def count(things: Sequence[object], noun: str) -> str:
-    """Return a number of things for display: ``1 cell``, ``3 cells``."""
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+def _failing_text(result: Conclusion, fail_on: str) -> str:
+    """Return the results for which the run exits with 1."""
+    found = result.failing(fail_on)
+    names = listed([f"{scenario} in {cell}" for cell, scenario in found], few=FEW)
+    return f"{counted(len(found), fail_on)}: {names}"

@@ -64,8 +64,11 @@ class Conclusion:
         lacking = self.missing or self.unlisted or self.unavailable or self.infrastructure
         if lacking or not (self.passed or self.failed or self.flaky):
             return ExitCode.INCOMPLETE
-        failing = {"regression": self.regressed, "failure": (*self.failed, *self.flaky)}
-        return ExitCode.REGRESSION if fail_on and failing[fail_on] else ExitCode.COMPLETE
+        return ExitCode.REGRESSION if fail_on and self.failing(fail_on) else ExitCode.COMPLETE
+
+    def failing(self, fail_on: str) -> tuple[CellScenario, ...]:
+        """Return the results that ``--fail-on`` counts: ``regression`` or ``failure``."""
+        return self.regressed if fail_on == "regression" else (*self.failed, *self.flaky)
 
     def missing_text(self) -> str:
         """Return the numbers of missing results and unlisted cells, for display."""

@@ -110,6 +110,7 @@ def _selected(file: ScenarioFile, infos: list[ScenarioInfo]) -> list[ScenarioInf
 
 
 LOCK_JOBS = 4
+MOST_IDS = 2  # cells in one sentence
 
 
 @dataclass(frozen=True)
@@ -195,12 +196,20 @@ def select_cells(cells: Sequence[Cell], wanted: Sequence[str]) -> tuple[Cell, ..
     """
     for pattern in wanted:
         if not any(matches(cell.id, pattern) for cell in cells):
-            ids = [cell.id for cell in cells]
-            near = nearest_cell(pattern, ids)
-            hint = f"; the nearest is {near}" if near else f"; there are {', '.join(ids[:5])}{' …' if ids[5:] else ''}"
-            raise NothingSelectedError(f"no cell matches {pattern}{hint}")
+            raise NothingSelectedError(f"no cell matches {pattern}{_cell_hint(pattern, [cell.id for cell in cells])}")
     chosen = [cell for cell in cells if not wanted or any(matches(cell.id, pattern) for pattern in wanted)]
     return tuple(sorted(chosen, key=lambda cell: not cell.reference))
+
+
+def _cell_hint(wanted: str, ids: Sequence[str]) -> str:
+    """Return how to select the cell that was meant: its id, a pattern, or the first few ids."""
+    near = nearest_cell(wanted, ids)
+    if near:
+        return f"; the nearest is {near}"
+    parts = sum(wanted in each for each in ids)
+    if parts:
+        return f"; '*{wanted}*' matches {parts} cell{'' if parts == 1 else 's'}"
+    return f"; the cells are {', '.join(ids[:MOST_IDS])}{' …' if ids[MOST_IDS:] else ''}"
 
 
 def matches(name: str, pattern: str) -> bool:

@@ -1,11 +1,13 @@
 """The progress of a run: how many attempts it expects, and a module that is missing, once."""
 
 import io
+import re
 
 import pytest
+from inline_snapshot import snapshot
 from rich.console import Console
 
-from harness.cli.progress import ExpectedAttempts, RunProgress
+from harness.cli.progress import DETAIL, ExpectedAttempts, RunProgress
 
 
 def attempt(cell, number=1, scenario="a::t"):
@@ -86,3 +88,69 @@ def test_a_missing_module_is_shown_once(terminal):
     said = shown(4, events, terminal=terminal)
     assert said.count("note: numpyy not in x") == 1
     assert "not in y" not in said
+
+
+def record(outcome, detail="", **fields):
+    values = {"cell": "six-1", "scenario": "own::test_a", "attempt": 1, "seconds": 2.06, "outcome": outcome}
+    return ("attempt", {"record": {**values, "detail": detail, **fields}})
+
+
+EVENTS = [
+    STARTED,
+    ("environment_started", {"cell": "six-1", "lock": "0b2bb2af782044ce"}),
+    ("environment", {"cell": "six-1", "lock": "0b2bb2af782044ce", "reused": False, "seconds": 3.14}),
+    ("environment", {"cell": "six-2", "lock": "321abcf253cbd80e", "reused": True, "seconds": 0.0}),
+    ("checkpoints_started", {"names": ["qwen2.5-7b", "gemma-3-4b"]}),
+    ("checkpoint", {"text": "qwen2.5-7b: shard 1 of 4, 3.9 of 14.2 GiB"}),
+    ("checkpoints", {"names": ["qwen2.5-7b"], "built": ["qwen2.5-7b"]}),
+    ("checkpoints", {"names": ["qwen2.5-7b"], "built": []}),
+    ("launcher", {"cell": "six-1", "isolation": "spawn", "fallback": "this platform has no fork"}),
+    ("launcher", {"cell": "six-2", "isolation": "fork", "fallback": ""}),
+    ("preload_failed", {"cell": "six-1", "module": "six", "text": "m.toml: six could not be imported in six-1"}),
+    ("planned", {"cell": "six-1", "attempts": 3, "scenarios": 3}),
+    record("pass:check"),
+    record("skip:run:not_applicable", "needs six>=2, found 1"),
+    record("fail:check:assertion", "AssertionError: " + "x " * 10),
+    record("unavailable:resolve:unsolvable", "there is no version of six==3", cell="six-3", scenario="*", attempt=0),
+    ("run_finished", {}),
+]
+
+
+def test_lines_of_events():
+    assert shown(4, EVENTS) == snapshot("""\
+six-1: preparing environment 0b2bb2af782044ce …
+six-1: environment built in 3.1 s
+six-2: environment reused
+checkpoints: building qwen2.5-7b, gemma-3-4b …
+checkpoint qwen2.5-7b: shard 1 of 4, 3.9 of 14.2 GiB …
+checkpoints: 1 built
+six-1: fresh interpreters instead of forks: this platform has no fork
+note: m.toml: six could not be imported in six-1
+[1/4] pass:check own::test_a in six-1 2.1 s
+[2/4] skip:run:not_applicable own::test_a in six-1 2.1 s
+[3/4] fail:check:assertion own::test_a in six-1 2.1 s: AssertionError: x x x x x x x x x x
+[3/4] unavailable:resolve:unsolvable six-3: there is no version of six==3
+""")
+
+
+def test_a_long_detail_is_cut():
+    line = shown(4, [STARTED, record("fail:run:exception", "x" * 500)]).rstrip()
+    assert line.endswith(f": {'x' * DETAIL}")
+
+
+def test_a_terminal_shows_what_takes_long_and_what_did_not_pass():
+    assert above_bar(shown(4, EVENTS, terminal=True)) == snapshot("""\
+six-1: preparing environment 0b2bb2af782044ce …
+checkpoints: building qwen2.5-7b, gemma-3-4b …
+checkpoint qwen2.5-7b: shard 1 of 4, 3.9 of 14.2 GiB …
+note: m.toml: six could not be imported in six-1
+fail:check:assertion own::test_a in six-1 2.1 s: AssertionError: x x x x x x x x x x
+unavailable:resolve:unsolvable six-3: there is no version of six==3\
+""")
+
+
+def above_bar(text):
+    """Return the lines of a terminal without the bar and its control codes."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "\n", text)
+    lines = [line.rstrip() for line in plain.splitlines() if line.strip() and not line.startswith("attempts ")]
+    return "\n".join(lines)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from harness.cli.main import main
 from harness.envs.build import STAMP, Environment
-from harness.envs.lock import read_lock
+from harness.envs.lock import Unsolvable, read_lock
 from harness.session import plan, resume, run
+
+UNSOLVABLE = "six==0"
 
 
 def build(lock, root, log):
@@ -21,8 +23,14 @@ def build(lock, root, log):
 
 
 def resolve_cells(cells, **_):
-    texts = {cell.id: "".join(f"{pin.requirement}\n" for pin in cell.pins) for cell in cells}
-    return {cell.id: read_lock(texts[cell.id], cell.python, None, sysconfig.get_platform()) for cell in cells}
+    return {cell.id: resolve(cell) for cell in cells}
+
+
+def resolve(cell):
+    text = "".join(f"{pin.requirement}\n" for pin in cell.pins)
+    if UNSOLVABLE in text:
+        return Unsolvable(f"there is no version of {UNSOLVABLE}")
+    return read_lock(text, cell.python, None, sysconfig.get_platform())
 
 
 if __name__ == "__main__":
