@@ -144,8 +144,6 @@ class InstallFailed(HarnessError):
     def __init__(self, sentence: str, log: Path, *, network: bool = False) -> None:
         """Take the reason and the log of the installer."""
         super().__init__(f"{sentence} (log: {log})")
-        self.sentence = sentence
-        self.log = log
         self.network = network
 
 
@@ -155,7 +153,6 @@ class Environment:
 
     python: Path
     folder: Path
-    lock_hash: str
     reused: bool
     seconds: float
 
@@ -191,7 +188,7 @@ def build(
         else:
             _append(log, f"reused {folder}")
         (folder / LAST_USED).touch()
-    return Environment(found or made, folder, lock.hash, found is not None, time.monotonic() - started)
+    return Environment(found or made, folder, found is not None, time.monotonic() - started)
 
 
 def _make(lock: Lock, folder: Path, log: Path, interpreter: Interpreter, uv_settings: UvSettings) -> Path:

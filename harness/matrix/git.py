@@ -177,15 +177,8 @@ class Commit(BaseModel):
 
     def summary(self) -> str:
         """Return one line: abbreviated commit, date, pull request and subject."""
-        return f"{self.short} ({self._facts()})"
-
-    def full_summary(self) -> str:
-        """Return the same line with the full commit."""
-        return f"{self.sha} ({self._facts()})"
-
-    def _facts(self) -> str:
         pull = f" PR #{self.pull}" if self.pull is not None else ""
-        return f'{self.date[:10]}{pull} "{self.subject}"'
+        return f'{self.short} ({self.date[:10]}{pull} "{self.subject}")'
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ INI = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytest.ini")
 
 def run(request: dict[str, Any]) -> int:
     """Run one test (``op: run``) or collect the scenarios of some files (``op: collect``); return pytest's code."""
-    os.environ.update(request.get("environment", {}))
     events = EventFile(os.path.join(request["folder"], "events.jsonl"))
     events.write("started", pid=os.getpid(), op=request["op"], isolation=request["isolation"])
     if request["isolation"] == "spawn":  # a fork server has imported them already

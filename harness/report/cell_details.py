@@ -156,7 +156,6 @@ def _entry(issue: KnownIssue) -> IssueEntry:
 class RunFacts:
     """The facts of a run that the details of its results need; ``gpus`` maps UUIDs to names."""
 
-    matrix_file: str
     issues: tuple[KnownIssue, ...] = ()
     gpus: Mapping[str, str] = field(default_factory=dict)
 
@@ -215,7 +214,6 @@ def table_cell(
         signature=known_failure(result),
         known=_known(scenario, cell, result, facts),
         detail=result.reason,
-        commands=_commands(scenario, cell.id, facts.matrix_file),
     )
     if deciding is None:
         return shown
@@ -284,10 +282,3 @@ def command_templates(matrix_file: str) -> tuple[tuple[str, str, str], ...]:
 def test_of(scenario: str) -> str:
     """Return the name by which pytest's ``-k`` finds a scenario."""
     return scenario.rsplit("::", 1)[-1].split("[", 1)[0]
-
-
-def _commands(scenario: str, cell: str, matrix_file: str) -> tuple[str, ...]:
-    names = shlex.quote(cell), shlex.quote(test_of(scenario))
-    return tuple(
-        f"{before}{names[0]}{between}{names[1]}{after}" for before, between, after in command_templates(matrix_file)
-    )

@@ -246,7 +246,7 @@ def build(run: RunRecord, journal: JournalContent[AttemptRecord], issues: Sequen
     results = lookup(run, journal)
     infos = _rows(run, results)
     cells = columns(run, _unavailable(results))
-    facts = RunFacts(run.matrix_file, tuple(issues), {gpu.uuid: gpu.name for gpu in run.host.gpus})
+    facts = RunFacts(tuple(issues), {gpu.uuid: gpu.name for gpu in run.host.gpus})
     rows = tuple(_row(run, info, results, facts) for info in infos)
     return ReportContext(
         name=run.name,

@@ -179,7 +179,6 @@ class TableCell:
     hardware: Hardware | None = None
     placements: tuple[Placement, ...] = ()
     attempts: tuple[Attempt, ...] = ()
-    commands: tuple[str, ...] = ()
 
     @property
     def is_red(self) -> bool:

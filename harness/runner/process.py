@@ -109,7 +109,6 @@ class Request:
     keyword: str = ""
     markers: str = ""
     checkpoints: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
     used_before: Mapping[str, int] = field(default_factory=dict)  # GPU UUID -> bytes in use before the attempt
 
     def as_json(self, isolation: str, preload: Sequence[str] = ()) -> dict[str, Any]:
@@ -123,7 +122,6 @@ class Request:
             "keyword": self.keyword,
             "markers": self.markers,
             "checkpoints": dict(self.checkpoints),
-            "environment": dict(self.environment),
             "used_before": dict(self.used_before),
             "isolation": isolation,
             "preload": list(preload),

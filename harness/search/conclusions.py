@@ -24,9 +24,7 @@ from harness.search.records import (
     ReleaseResult,
     Result,
     SearchRecord,
-    read_search,
 )
-from harness.store.run_folder import RunFolder
 from harness.verdict.figures import human
 from harness.verdict.statistics import unit_of
 
@@ -50,16 +48,6 @@ class Conclusion:
     ending: Ending
     sentences: tuple[str, ...]
     details: tuple[str, ...] = ()
-
-
-def read_conclusion(folder: RunFolder) -> Conclusion | None:
-    """Return the conclusion of a run folder; None if it is no search, or has not ended.
-
-    Raises:
-        ConfigError: The search cannot be read.
-    """
-    found = read_search(folder)
-    return None if found is None else conclude(found)
 
 
 def conclude(search: SearchRecord) -> Conclusion | None:

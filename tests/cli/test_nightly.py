@@ -120,7 +120,7 @@ class World:
 @pytest.fixture
 def world(tmp_path, monkeypatch, capsys):
     def build(lock, root, log):
-        return Environment(Path(sys.executable), root, lock.hash, reused=True, seconds=0.0)
+        return Environment(Path(sys.executable), root, reused=True, seconds=0.0)
 
     monkeypatch.setattr(session_run, "build", build)
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,6 @@
 """Where a result ran, where its model lay, what became of a known issue, and what memory it took: as values."""
 
-from harness.report.cell_details import short_names
+from harness.report.cell_details import command_templates, short_names
 from harness.report.figures import memory
 from harness.report.model import GpuState
 from harness.report.write import known_issues
@@ -119,3 +119,9 @@ def test_a_run_without_the_file_has_no_known_issues(tmp_path):
     assert known_issues(RunFolder(tmp_path)) == ()
     (tmp_path / "known_issues.toml").write_text("", encoding="utf-8")
     assert known_issues(RunFolder(tmp_path)) == ()
+
+
+def test_a_result_is_rerun_by_a_command_with_the_path_of_the_matrix_quoted():
+    first, second = command_templates("matrices/bnb 4bit.toml")
+    assert first == ("harness run 'matrices/bnb 4bit.toml' --cells ", " -k ", "")
+    assert second[0] == "python3 -m nox -s matrix -- 'matrices/bnb 4bit.toml' --cells "

@@ -7,7 +7,7 @@ import pytest
 
 from harness.matrix.cell import Cell
 from harness.matrix.git import Commit
-from harness.search.conclusions import Conclusion, causes, details, read_conclusion, sentence, title
+from harness.search.conclusions import Conclusion, causes, conclude, details, sentence, title
 from harness.search.criterion import Cause, Evaluation
 from harness.search.records import (
     BlameQuestion,
@@ -21,6 +21,7 @@ from harness.search.records import (
     ReleaseChange,
     ReleaseQuestion,
     ReleaseResult,
+    read_search,
 )
 from harness.store.run_folder import RunFolder
 
@@ -331,7 +332,7 @@ def test_a_title_names_the_question(question, said):
 
 def test_the_conclusion_of_a_run_folder_is_data(tmp_path):
     shutil.copytree(FROZEN / "found", tmp_path / "run")
-    assert read_conclusion(RunFolder(tmp_path / "run")) == Conclusion(
+    assert conclude(read_search(RunFolder(tmp_path / "run"))) == Conclusion(
         title="First bad release of p, 0 … 6: s.py::t",
         ending=Ending.FOUND,
         sentences=(
@@ -350,6 +351,4 @@ def test_the_conclusion_of_a_run_folder_is_data(tmp_path):
 def test_a_search_that_has_not_ended_has_no_conclusion(tmp_path):
     shutil.copytree(FROZEN / "undecided", tmp_path / "run")
     (tmp_path / "run" / "result.json").unlink()
-    assert read_conclusion(RunFolder(tmp_path / "run")) is None
-    (tmp_path / "run" / "bisect.json").unlink()
-    assert read_conclusion(RunFolder(tmp_path / "run")) is None
+    assert conclude(read_search(RunFolder(tmp_path / "run"))) is None

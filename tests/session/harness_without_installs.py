@@ -19,7 +19,7 @@ def build(lock, root, log):
     folder = root / lock.hash
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STAMP).write_text(lock.text)
-    return Environment(Path(sys.executable), folder, lock.hash, reused=True, seconds=0.0)
+    return Environment(Path(sys.executable), folder, reused=True, seconds=0.0)
 
 
 def resolve_cells(cells, **_):

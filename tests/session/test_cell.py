@@ -108,7 +108,7 @@ def test_an_interrupted_collection_lists_nothing_and_its_results_are_missing(tmp
     )
 
     def build(lock, root, log):
-        return Environment(Path(sys.executable), root, lock.hash, reused=True, seconds=0.0)
+        return Environment(Path(sys.executable), root, reused=True, seconds=0.0)
 
     def interrupted(futures, **options):
         deadline = time.monotonic() + 60

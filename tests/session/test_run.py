@@ -39,7 +39,7 @@ def run(tmp_path, monkeypatch):
     """Return a function that runs a plan of a good and an unsolvable cell, and returns the run folder."""
 
     def build(lock, root, log):
-        return Environment(Path(sys.executable), root, lock.hash, reused=True, seconds=0.0)
+        return Environment(Path(sys.executable), root, reused=True, seconds=0.0)
 
     monkeypatch.setattr(session_run, "build", build)
     matrix_file = tmp_path / "m.toml"
