@@ -36,7 +36,7 @@ def run_one(child, name, **facts):
 @pytest.mark.parametrize(
     ("name", "reason", "text"),
     [
-        ("test_needs_many_gpus", "no_gpu", "needs 99 CUDA device(s), found 0"),
+        ("test_needs_many_gpus", "no_gpu", "needs 99 CUDA device(s), found"),
         ("test_needs_a_newer_package", "not_applicable", "needs pytest>=9999, found"),
         ("test_plain_skip", "not_applicable", "not today"),
     ],
