@@ -216,13 +216,13 @@ def _undecided(question: Question, result: ReleaseResult) -> tuple[str, ...]:
     if result.failed_end is not None and isinstance(question, ReleaseQuestion):
         shown = (question.good,)
     elif not result.before:
-        shown = reversed(result.releases)
+        shown = reversed(result.evaluations)
         never = (
             "name a bad release with --bad, or drop --find-fix"
             if result.find_fix
             else "it may never have worked with these pins: harness blame compares cells that differ in other packages",
         )
-    found = {one: result.releases[one] for one in shown if one in result.releases}
+    found = {one: result.evaluations[one] for one in shown if one in result.evaluations}
     reasons = [f"{one} is undecided: {each.reason}" for one, each in found.items() if each.bad is None]
     more = len(reasons) - REASONS_SHOWN
     return (*never, *reasons[:REASONS_SHOWN], *([f"… and {more} more: the report has them"] if more > 0 else []))

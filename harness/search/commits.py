@@ -127,11 +127,6 @@ class Commits(Axis[str, CommitResult]):
         self.commits = list(self.line.commits)
 
     @property
-    def find_fix(self) -> bool:
-        """Whether the newest commit is the good end."""
-        return self.question.find_fix
-
-    @property
     def ends(self) -> tuple[str, str]:
         """The first and the last commit."""
         return self.line.shas[0], self.line.shas[-1]
@@ -169,8 +164,8 @@ class Commits(Axis[str, CommitResult]):
         before, suspects = walk.before, walk.suspects
         if stop.failed_end is not None:
             before, suspects = self.line.shas[0], self.line.shas[1:]
-        judged = {one.sha: known.evaluations[one.sha] for one in self.commits if one.sha in known.evaluations}
-        named = {before, *suspects, *judged}
+        probed = {one.sha: known.evaluations[one.sha] for one in self.commits if one.sha in known.evaluations}
+        named = {before, *suspects, *probed}
         return CommitResult(
             **dict(stop),
             package=self.question.package,
@@ -180,7 +175,7 @@ class Commits(Axis[str, CommitResult]):
             before=before,
             suspects=suspects,
             commits={one.sha: one for one in self.commits if one.sha in named},
-            judged=judged,
+            evaluations=probed,
             find_fix=self.find_fix,
         )
 
@@ -231,7 +226,7 @@ class Commits(Axis[str, CommitResult]):
     def _left(self, line: CommitRange) -> str:
         """Say that the change lies on the older branch: the merge base is like the newest commit already."""
         first, fork = (self._commit(sha) for sha in line.shas[:2])
-        after = "good" if self.find_fix else "bad"
+        after = self.question.after
         return f"the merge base {fork.summary()} is {after} already: {first.short} differs by its own branch"
 
     def _commit(self, sha: str) -> Commit:
@@ -301,7 +296,8 @@ def _is_border(result: ReleaseResult) -> bool:
     if result.ending not in {Ending.FOUND, Ending.INCONCLUSIVE} or not result.before:
         return False
     expected = {result.before: result.find_fix, result.suspects[-1]: not result.find_fix}
-    return all(one not in result.releases or result.releases[one].bad is bad for one, bad in expected.items())
+    known = result.evaluations
+    return all(one not in known or known[one].bad is bad for one, bad in expected.items())
 
 
 def find_commits(repository: Repository, *refs: str) -> tuple[Commit, ...]:

@@ -20,7 +20,15 @@ from harness.reporter import Reporter
 from harness.search.bisection import Answer, Search
 from harness.search.criterion import Cause, Criterion, Evaluation, bound_of, evaluate, failed_otherwise, whole_file
 from harness.search.prober import Prober, lock_cells, results_by_cell
-from harness.search.records import Ending, FailedEnd, SearchQuestion, SearchRecord, SearchResult, read_search
+from harness.search.records import (
+    Ending,
+    FailedEnd,
+    PackageQuestion,
+    SearchQuestion,
+    SearchRecord,
+    SearchResult,
+    read_search,
+)
 from harness.session.begin import begin
 from harness.session.plan import Plan, read_scenarios
 from harness.session.resume import load_plan
@@ -101,7 +109,7 @@ class Axis(ABC, Generic[C, R]):
     @property
     def find_fix(self) -> bool:
         """Whether the last candidate is the good end."""
-        return False
+        return isinstance(self.question, PackageQuestion) and self.question.find_fix
 
     @property
     def checks_ends(self) -> bool:

@@ -268,6 +268,7 @@ class OrderedResult(SearchResult):
     Attributes:
         before: The last candidate before the change.
         suspects: The candidates of which one is the first after the change.
+        evaluations: The candidates that were probed, in their order.
         find_fix: The change is a fix.
     """
 
@@ -276,12 +277,8 @@ class OrderedResult(SearchResult):
     package: str
     before: str
     suspects: tuple[str, ...]
+    evaluations: dict[str, Evaluation]
     find_fix: bool = False
-
-    @property
-    def evaluations(self) -> dict[str, Evaluation]:
-        """The candidates that were probed, in their order."""
-        raise NotImplementedError
 
     def name(self, candidate: str) -> str:
         """Return the full name of a candidate."""
@@ -295,19 +292,14 @@ class OrderedResult(SearchResult):
 class ReleaseResult(OrderedResult):
     """How a search over releases ended; ``before`` is empty if no older end was found.
 
-    ``releases`` are those that were probed, ``changes`` those that a scan found.
+    ``changes`` are those that a scan found.
     """
 
     unit: ClassVar[str] = "release"
 
     axis: Literal["releases"] = "releases"
-    releases: dict[str, Evaluation]
+    evaluations: dict[str, Evaluation] = Field(alias="releases")
     changes: tuple[ReleaseChange, ...] = ()
-
-    @property
-    def evaluations(self) -> dict[str, Evaluation]:
-        """The releases that were probed."""
-        return self.releases
 
 
 class CommitResult(OrderedResult):
@@ -320,7 +312,6 @@ class CommitResult(OrderedResult):
         older: The tag or commit at the older end, as it was named.
         newer: The tag or commit at the newer end.
         commits: All commits that are named in this record.
-        judged: The commits that were probed, oldest first.
     """
 
     unit: ClassVar[str] = "commit"
@@ -330,12 +321,7 @@ class CommitResult(OrderedResult):
     older: str
     newer: str
     commits: dict[str, Commit]
-    judged: dict[str, Evaluation]
-
-    @property
-    def evaluations(self) -> dict[str, Evaluation]:
-        """The commits that were probed."""
-        return self.judged
+    evaluations: dict[str, Evaluation] = Field(alias="judged")
 
     def name(self, candidate: str) -> str:
         """Return a commit with its date, pull request and subject."""

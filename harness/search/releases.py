@@ -158,11 +158,6 @@ class Releases(Axis[str, ReleaseResult]):
     base: Cell
 
     @property
-    def find_fix(self) -> bool:
-        """Whether the newest release is the good end."""
-        return self.question.find_fix
-
-    @property
     def checks_ends(self) -> bool:
         """Whether the ends are probed first; a scan runs every release anyway."""
         return not self.question.assume_ends and not self.question.scan
@@ -237,7 +232,7 @@ class Releases(Axis[str, ReleaseResult]):
             package=self.question.package,
             before=before,
             suspects=tuple(suspects),
-            releases=probed,
+            evaluations=probed,
             find_fix=self.find_fix,
         )
 
@@ -257,7 +252,7 @@ class Releases(Axis[str, ReleaseResult]):
         return narrow(releases, releases, known, self.question.jobs)
 
     def _no_end(self, back: ExponentialSearch) -> str:
-        wanted = "bad" if self.find_fix else "good"
+        wanted = self.question.before
         oldest = self.question.releases[back.reached]
         return f"no {wanted} release was found; {oldest}, the oldest one that was decided, is not {wanted}"
 

@@ -89,7 +89,7 @@ def read_scan(folder: RunFolder, search: SearchRecord) -> Scan | None:
     releases = {cell.id: cell.labels.get(question.package, "") for cell in folder.read_record().cells}
     results = {releases.get(cell, ""): found for cell, found in results_by_cell(folder).items()}
     bound = bound_of(question, results.get(question.good, ()))
-    return scan_releases(question, results, result.releases, bound)
+    return scan_releases(question, results, result.evaluations, bound)
 
 
 def conclude_scan(scan: Scan) -> ScanEnd:
@@ -115,8 +115,7 @@ def conclude_scan(scan: Scan) -> ScanEnd:
     if answers == {True}:
         return ScanEnd(Ending.INCONCLUSIVE, first, rest, "every decided release is bad")
     if answers:
-        after = "good" if scan.question.find_fix else "bad"
-        return ScanEnd(Ending.INCONCLUSIVE, first, rest, f"no release turns {after}")
+        return ScanEnd(Ending.INCONCLUSIVE, first, rest, f"no release turns {scan.question.after}")
     if any(one.figure for one in scan.points):
         return ScanEnd(Ending.NOT_REPRODUCED, first, rest, f"{scan.question.metric} never changes beyond noise")
     return ScanEnd(Ending.INCONCLUSIVE, first, rest, "every release is undecided")

@@ -216,7 +216,7 @@ def test_a_run_folder_of_an_older_version_is_resumed_without_a_probe(tmp_path):
     result, probed, _ = run(Driver(Releases(question, BASE), prober))
     assert not probed
     assert (result.before, result.suspects) == (before.result.before, before.result.suspects)
-    assert result.releases["3"].cause is Cause.OTHER
+    assert result.evaluations["3"].cause is Cause.OTHER
     assert (folder.path / SEARCH_FILE).is_file()
 
 

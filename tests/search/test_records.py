@@ -56,9 +56,9 @@ def test_an_old_bisect_is_read_with_its_search_among_commits(frozen):
     releases = tuple("0123456")
     assert search.question == ReleaseQuestion(package="p", releases=releases, source=source, **ASKED)
     assert (search.result.ending, search.result.before, search.result.suspects) == (Ending.FOUND, "4", ("5",))
-    assert search.result.releases["3"] == Evaluation(None, "s::t skip:run:not_applicable")
+    assert search.result.evaluations["3"] == Evaluation(None, "s::t skip:run:not_applicable")
     assert (search.commits.ending, search.commits.suspects) == (Ending.FOUND, (SHAS["b"],))
-    assert search.commits.judged[SHAS["b"]].bad is True
+    assert search.commits.evaluations[SHAS["b"]].bad is True
 
 
 def test_an_old_bisect_without_an_answer_keeps_its_candidates(frozen):

@@ -116,7 +116,7 @@ def with_commit_search(
     compare = f"{page}/compare/{commits.older}...{commits.newer}" if page else found.compare
     found = replace(found, compare=compare)
     answer = sentence(question, commits)
-    span = f"between {commits.older} and {commits.newer}, {counted(len(commits.judged), 'commit')} run"
+    span = f"between {commits.older} and {commits.newer}, {counted(len(commits.evaluations), 'commit')} run"
     match commits.ending:
         case Ending.FOUND:
             return _with_answer(replace(found, sentence=f"{found.sentence} {answer} ({span})."), commits, run)
@@ -150,7 +150,7 @@ def _method(question: Question, result: BisectResult) -> str:
         ends = [result.short(one) if one in result.commits else one for one in (result.older, result.newer)]
         span = f"the commits of {result.package} from {ends[0]} to {ends[1]}"
     else:
-        releases = question.releases if isinstance(question, ReleaseQuestion) else tuple(result.releases)
+        releases = question.releases if isinstance(question, ReleaseQuestion) else tuple(result.evaluations)
         span = f"{counted(len(releases), 'release')} from {releases[0]} to {releases[-1]}"
     return f"bisected over {span}, {len(result.evaluations)} of them run, with {criterion_text(question)} as bad"
 

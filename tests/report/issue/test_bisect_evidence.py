@@ -119,7 +119,7 @@ def ended_at(side, evaluation, ending=Ending.INCONCLUSIVE):
             "gave no answer: interrupted: the first bad release of transformers is one of 5.4.0, 5.5.0; 5.3.0 is good",
         ),
         (
-            {"ending": Ending.INTERRUPTED, "before": "5.2.0", "releases": {}},
+            {"ending": Ending.INTERRUPTED, "before": "5.2.0", "evaluations": {}},
             "interrupted: the ends of transformers were not probed (bisected over",
         ),
         (
@@ -188,7 +188,7 @@ def test_a_bisect_of_something_else_is_refused(bisect, changes, sentence):
 
 def test_a_scan_without_a_bound_judges_no_release():
     unjudged = {release: Evaluation(bad=None, reason="x = 1") for release in RELEASES}
-    found = said(FOUND.model_copy(update={"releases": unjudged}), ASKED.model_copy(update={"metric": "x.share"}))
+    found = said(FOUND.model_copy(update={"evaluations": unjudged}), ASKED.model_copy(update={"metric": "x.share"}))
     assert found.sentence.startswith("x.share changes from transformers 5.3.0 to 5.4.0 (bisected over 4 releases from ")
     assert found.culprit == ""
 
@@ -284,7 +284,7 @@ def test_the_commit_that_was_found_is_the_culprit_as_a_release_is(commit_cells):
     )
     assert found.sentence.endswith(" No other package differs between these two.")
     assert alone(ALONE.model_copy(update={"find_fix": True}), commit_cells).culprit == ""
-    assumed = ALONE.model_copy(update={"judged": {SHAS[0]: Evaluation(bad=False, reason="")}})
+    assumed = ALONE.model_copy(update={"evaluations": {SHAS[0]: Evaluation(bad=False, reason="")}})
     assert alone(assumed, commit_cells).culprit == ""
 
 
@@ -312,7 +312,7 @@ def test_a_commit_that_fails_in_another_way_is_not_the_culprit(commit_cells, mak
 
 def test_after_a_bisect_the_release_stays_the_culprit_and_the_commit_is_where_no_release_was_judged(commit_cells):
     assert with_found_commits(said(), COMMITS, commit_cells).culprit == "5.4.0"
-    assumed = with_found_commits(said(FOUND.model_copy(update={"releases": {}})), COMMITS, commit_cells)
+    assumed = with_found_commits(said(FOUND.model_copy(update={"evaluations": {}})), COMMITS, commit_cells)
     assert (assumed.culprit, assumed.only_difference) == ("bbbbbbbbbb", True)
 
 
