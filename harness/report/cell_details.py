@@ -19,7 +19,6 @@ from harness.report.model import (
     GpuState,
     Hardware,
     IssueEntry,
-    KnownFailure,
     KnownIssueState,
     Parameter,
     Placement,
@@ -30,7 +29,7 @@ from harness.store.records import WHOLE_CELL, AttemptRecord, CellRecord, Frame, 
 from harness.verdict.comparison import compare
 from harness.verdict.known_issues import KnownIssue, State, standing
 from harness.verdict.result import RED, ScenarioResult
-from harness.verdict.signature import recognise
+from harness.verdict.signature import Signature, recognise
 
 NUMBERED = re.compile(r"(.*\.)(\d+)")
 LAST_FRAMES = 8
@@ -177,18 +176,13 @@ def decisive(result: ScenarioResult) -> AttemptRecord | None:
     return next((one for one in records(result) if one is result.decisive), None)
 
 
-def known_failure(result: ScenarioResult) -> KnownFailure | None:
+def known_failure(result: ScenarioResult) -> Signature | None:
     """Return the failure by which a red result is grouped: its signature, else its outcome, with its rule."""
     one = result.decisive
     if one is None or one.outcome.status not in RED:
         return None
-    rule = recognise(one.failure) if one.failure else None
-    return KnownFailure(
-        id=one.signature or str(one.outcome),
-        rule=rule.name if rule else None,
-        tracker=rule.tracker if rule else None,
-        summary=rule.summary if rule else one.detail,
-    )
+    name, rule = one.signature or str(one.outcome), recognise(one.failure) if one.failure else None
+    return Signature(name, rule.summary, rule.name, rule.tracker) if rule else Signature(name, one.detail)
 
 
 def unlisted(cell: CellRecord) -> TableCell:

@@ -9,22 +9,8 @@ from harness.store.records import Status
 from harness.verdict.comparison import Change
 from harness.verdict.known_issues import State
 from harness.verdict.package_diff import PackageChange
+from harness.verdict.signature import Signature
 from harness.verdict.statistics import Spread
-
-
-@dataclass(frozen=True)
-class KnownFailure:
-    """A signature, with the rule that knows it and its tracker."""
-
-    id: str
-    rule: str | None = None
-    tracker: str | None = None
-    summary: str = ""
-
-    @property
-    def key(self) -> str:
-        """Return what failures are grouped by: the rule, which survives a moved frame, else the signature."""
-        return self.rule or self.id
 
 
 @dataclass(frozen=True)
@@ -171,7 +157,7 @@ class TableCell:
     known: KnownIssueState | None = None
     seconds: float = 0.0
     detail: str = ""
-    signature: KnownFailure | None = None
+    signature: Signature | None = None
     frames: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     figures: tuple[Figure, ...] = ()

@@ -105,12 +105,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class Signature:
-    """``id`` is what failures are grouped by; rule and tracker are there when the failure is a known one."""
+    """What groups failures; rule and tracker are there when the failure is a known one."""
 
     id: str
     summary: str
     rule: str | None = None
     tracker: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Return what a report groups by: the rule, which survives a moved frame, else the signature."""
+        return self.rule or self.id
 
 
 def signature(failure: Failure, under_test: Collection[str]) -> Signature:
