@@ -10,11 +10,11 @@ import pandas as pd
 
 from harness.store.files import replacing
 from harness.store.journal import JournalContent
-from harness.store.records import AttemptRecord, CellRecord, HostRecord, RunRecord, Status
+from harness.store.records import AttemptRecord, CellRecord, RunRecord, Status
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run
 from harness.verdict.result import ScenarioResult
-from harness.verdict.results import results_of
+from harness.verdict.results import GpuModels, results_of
 
 TEXT = (
     "cell",
@@ -65,8 +65,15 @@ def build_table(run: RunRecord, journal: JournalContent[AttemptRecord]) -> pd.Da
     """Make the table from the records; columns are typed even where every value is missing."""
     packages = sorted({name for cell in run.cells for name in cell.pins})
     variables = sorted({name for cell in run.cells for name in cell.variables})
-    cells = _Cells(run, packages, variables)
-    rows = [{**cells.columns(cell, attempt), **row} for cell, attempt, row in _rows(run, journal)]
+    cells, gpus = {cell.id: cell for cell in run.cells}, GpuModels(run)
+    rows = [
+        {
+            "gpu": gpus.of_part(attempt.part if attempt else "") or None,
+            **_cell_columns(cells[cell], packages, variables),
+            **row,
+        }
+        for cell, attempt, row in _rows(run, journal)
+    ]
     figures = sorted({name for attempt in journal.attempts for name in attempt.figures})
     frame = pd.DataFrame(rows, columns=["cell", *packages, "python", "gpu", *variables, *FIXED, *figures])
     texts = dict.fromkeys([*TEXT, *packages, "python", "gpu", *variables], "string")
@@ -134,29 +141,13 @@ def _without_attempt(result: ScenarioResult) -> dict[str, Any]:
     return {"scenario": result.key.scenario, "attempt": 0, **missing}
 
 
-class _Cells:
-    """The columns that tell in what an attempt ran."""
-
-    def __init__(self, run: RunRecord, packages: Sequence[str], variables: Sequence[str]) -> None:
-        self._cells: dict[str, CellRecord] = {cell.id: cell for cell in run.cells}
-        self._gpus = {part.run: _gpu_names(part.host) for part in run.parts}
-        self._gpu = _gpu_names(run.host)
-        self._packages, self._variables = packages, variables
-
-    def columns(self, cell: str, attempt: AttemptRecord | None) -> dict[str, Any]:
-        """Return cell, versions, Python, GPU and variables."""
-        own = self._cells[cell]
-        return {
-            "cell": cell,
-            **{name: own.versions.get(name, own.pins.get(name)) for name in self._packages},
-            "python": own.python,
-            "gpu": self._gpus.get(attempt.part, self._gpu) if attempt else self._gpu,
-            **{name: own.variables.get(name) for name in self._variables},
-        }
-
-
-def _gpu_names(host: HostRecord) -> str | None:
-    return ", ".join(sorted({gpu.name for gpu in host.gpus})) or None
+def _cell_columns(cell: CellRecord, packages: Sequence[str], variables: Sequence[str]) -> dict[str, Any]:
+    return {
+        "cell": cell.id,
+        **{name: cell.versions.get(name, cell.pins.get(name)) for name in packages},
+        "python": cell.python,
+        **{name: cell.variables.get(name) for name in variables},
+    }
 
 
 def _figure_types(attempts: Sequence[AttemptRecord], figures: Sequence[str]) -> dict[str, str]:
