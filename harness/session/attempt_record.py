@@ -99,21 +99,8 @@ def not_started(
 
 def uncollected(cell: str, file: str, failure: Failure, under_test: Collection[str], folder: str) -> AttemptRecord:
     """Return the record of a scenario file that could not be collected in a cell."""
-    judgement = judge(
-        Evidence(
-            exit=ProcessExit(code=2),
-            report_outcome=None,
-            failures=(failure,),
-            skip=None,
-            expectations=(),
-            finished=True,
-            passed=False,
-            stage="collect",
-            output_tail="",
-            gpu_busy=False,
-        ),
-        under_test,
-    )
+    evidence = Evidence(exit=ProcessExit(code=2), failures=(failure,), finished=True, stage="collect")
+    judgement = judge(evidence, under_test)
     row = not_started(cell, file, judgement.outcome, judgement.detail, folder=folder, signature=judgement.signature)
     return row.model_copy(update={"failure": failure})
 

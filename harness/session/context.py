@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.envs.build import Environment
 from harness.matrix.paths import ScenarioFile
+from harness.runner.gpus import read_gpus
 from harness.runner.isolation import Isolation
 from harness.session.plan import PlannedCell
 from harness.store.journal import Journal
@@ -91,7 +92,7 @@ class RunContext:
 
         Without a GPU, ``OMP_NUM_THREADS`` defaults to 1: more threads make tiny models several times slower.
         """
-        found = {} if "OMP_NUM_THREADS" in os.environ or _has_gpu() else {"OMP_NUM_THREADS": "1"}
+        found = {} if "OMP_NUM_THREADS" in os.environ or read_gpus() else {"OMP_NUM_THREADS": "1"}
         if self.offline:
             found["HF_HUB_OFFLINE"] = "1"
         return found | slot | dict(planned.cell.variables)
@@ -103,9 +104,3 @@ class CellJob:
 
     planned: PlannedCell
     environment: Future[Environment] | None
-
-
-def _has_gpu() -> bool:
-    from harness.runner.gpus import read_gpus
-
-    return bool(read_gpus())

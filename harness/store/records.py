@@ -84,27 +84,23 @@ class Outcome:
         return ":".join(part for part in (self.status, self.stage, self.reason) if part is not None)
 
     @classmethod
+    @lru_cache(maxsize=1024)  # few differ, and a history reads hundreds of thousands
     def parse(cls, text: str) -> Outcome:
         """Read the text form back; schema 1 called a cell that is unavailable a failure.
 
         Raises:
             ValueError: the text is not one of the outcomes.
         """
-        return _parse(text)
+        status, stage, *reason = UNAVAILABLE_IN_SCHEMA_1.get(text, text).split(":")
+        if len(reason) > 1:
+            raise ValueError(f"not an outcome: {text!r}")
+        return cls(Status(status), Stage(stage), Reason(reason[0]) if reason else None)
 
 
 UNAVAILABLE_IN_SCHEMA_1 = {
     "fail:resolve:unsolvable": "unavailable:resolve:unsolvable",
     "fail:install:install_failed": "unavailable:install:install_failed",
 }
-
-
-@lru_cache(maxsize=1024)  # few differ, and a history reads hundreds of thousands
-def _parse(text: str) -> Outcome:
-    status, stage, *reason = UNAVAILABLE_IN_SCHEMA_1.get(text, text).split(":")
-    if len(reason) > 1:
-        raise ValueError(f"not an outcome: {text!r}")
-    return Outcome(Status(status), Stage(stage), Reason(reason[0]) if reason else None)
 
 
 SCHEMA_VERSION = 2  # 2: run.json has the kind of the run

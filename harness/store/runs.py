@@ -53,9 +53,9 @@ def list_runs(reports: Path, kinds: Collection[RunKind] = RESULTS) -> list[Run]:
     found = []
     for path in reports.absolute().glob("[!.]*/run.json"):  # a folder with a dot is a merge that was killed
         try:
-            raw = _raw(path)
-            kind = RunKind(raw["kind"]) if raw.get("kind") else _raw_kind(path.parent, raw)
-            found.append(Run(raw["started"], path.parent.name, raw["name"], kind))
+            raw = json.loads(path.read_bytes())
+            older = _older_kind(path.parent, raw.get("command", ()), merged=bool(raw.get("parts")))
+            found.append(Run(raw["started"], path.parent.name, raw["name"], RunKind(raw.get("kind") or older)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # incomplete or not a run: naming it gives the reason
     return sorted(one for one in found if one.kind in kinds)
@@ -136,15 +136,6 @@ def _before(run: RunFolder, back: int, reports: Path, text: str) -> RunFolder:
     return RunFolder(reports.absolute() / same[index].name)
 
 
-def _raw(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_bytes())
-    return content
-
-
-def _raw_kind(folder: Path, raw: dict[str, Any]) -> RunKind:
-    return _older_kind(folder, raw.get("command", ()), merged=bool(raw.get("parts")))
-
-
 def _older_kind(folder: Path, command: Sequence[str], *, merged: bool) -> RunKind:
     """Return the kind of a run whose ``run.json`` has none: by the files of its folder, else by its command."""
     found = next((kind for name, kind in MARKERS.items() if (folder / name).exists()), None)
@@ -181,4 +172,4 @@ def _series(folder: RunFolder) -> set[str]:
 
 def _begun(folder: RunFolder) -> dict[str, Any]:
     path = folder.path / NIGHT
-    return _raw(path) if path.exists() else {}
+    return dict(json.loads(path.read_bytes())) if path.exists() else {}
