@@ -84,7 +84,7 @@ def describe_differences(
 def _sentence(difference: Difference) -> str:
     accepted = f" (accepted: {difference.accepted})" if difference.accepted else ""
     key = difference.key
-    return f"{difference.change}: {key.series} · {key.scenario}: {difference.detail}{accepted}"
+    return f"{difference.change.label}: {key.series} · {key.scenario}: {difference.detail}{accepted}"
 
 
 def acceptance_reasons(baseline: BaselineResults, results: Results) -> dict[ResultKey, str]:

@@ -333,12 +333,12 @@ def _failure_claim(given: ClaimInput) -> Claim:  # noqa: PLR0911  # one return a
     result, last, known, change = given.result, given.last, given.known_issue, given.change
     message = result.reason or str(result.text)
     if known is not None and known.state is State.KNOWN:
-        since = last.since if last is not None and change is Change.STILL_RED else ""
+        since = last.since if last is not None and change is Change.STILL_FAILING else ""
         return make_claim(given, Kind.KNOWN_ISSUE, known.issue.note or message, fresh=False, since=since)
-    if last is not None and change is Change.STILL_RED:
+    if last is not None and change is Change.STILL_FAILING:
         kind = Kind.STILL_FAILING if known is None else Kind.KNOWN_ISSUE_CHANGED
         return make_claim(given, kind, message, fresh=False, since=last.since)
-    if compare(given.baseline, result) is Change.STILL_RED:
+    if compare(given.baseline, result) is Change.STILL_FAILING:
         return make_claim(given, Kind.STILL_FAILING, f"{message}; fails in the baseline, too", fresh=last is not None)
     if given.acceptance:
         return make_claim(given, Kind.ACCEPTED, given.acceptance, fresh=False)

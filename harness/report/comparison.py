@@ -30,7 +30,7 @@ KIND_ORDER = (  # the most urgent first
     Change.APPEARED,
     Change.MEMORY_DOWN,
     Change.FIXED,
-    Change.STILL_RED,
+    Change.STILL_FAILING,
 )
 KIND_STYLES = {
     Change.MISSING: "magenta",
@@ -112,7 +112,7 @@ def _summary(comparison: Comparison) -> str:
 
 
 def _plural(kind: Change, count: int) -> str:
-    return PLURALS.get(kind, kind) if count > 1 else kind
+    return PLURALS.get(kind, kind.label) if count > 1 else kind.label
 
 
 def exit_sentence(comparison: Comparison, exit_code: ExitCode, fail_on: Sequence[str]) -> str:
@@ -136,7 +136,7 @@ def print_comparison(view: ComparisonView, console: Console) -> None:
         for entry in entries[:MOST_LINES]:
             console.print(_entry_line(entry), soft_wrap=True)
         if len(entries) > MOST_LINES:
-            console.print(f"and {len(entries) - MOST_LINES} more {kind}, in --format json", highlight=False)
+            console.print(f"and {len(entries) - MOST_LINES} more {kind.label}, in --format json", highlight=False)
     for series, changes in view.versions:
         console.print(Text.assemble(("versions        ", "bold"), f" {series}: {changes}"), soft_wrap=True)
     for note in view.notes:
@@ -148,7 +148,7 @@ def _entry_line(entry: EntryView) -> Text:
     style = "dim" if entry.expected else KIND_STYLES.get(entry.kind, "")
     remark = " ".join(text for text in (entry.remark, entry.tracker) if text)
     return Text.assemble(
-        (f"{entry.kind:16}", style),
+        (f"{entry.kind.label:16}", style),
         (f" {entry.scenario}", "bold"),
         f"  {entry.series}  {cut(entry.detail, MOST_CHARACTERS)}" + (f"  ({remark})" if remark else ""),
     )
@@ -174,7 +174,7 @@ def _markdown_lines(view: ComparisonView, rows: int) -> Iterator[str]:
     for kind in KIND_ORDER:
         entries = view.of(kind)
         if entries:
-            yield from ("", f"### {kind} ({len(entries)})", "", "| scenario | series | detail |", "|---|---|---|")
+            yield from ("", f"### {kind.label} ({len(entries)})", "", "| scenario | series | detail |", "|---|---|---|")
             yield from (_markdown_row(entry) for entry in entries[:rows])
             if len(entries) > rows:
                 yield from ("", f"and {len(entries) - rows} more")

@@ -42,7 +42,7 @@ from harness.verdict.result import ScenarioResult
 from harness.verdict.results import results_of
 
 SHOWN = {Change.NEW_FAILURE, Change.FIXED, Change.CHANGED}
-UNCHANGED = {Change.SAME, Change.STILL_RED}
+UNCHANGED = {Change.SAME, Change.STILL_FAILING}
 Lookup = Mapping[tuple[str, str], ScenarioResult]  # (scenario, cell id) -> result
 Member = tuple[Row, TableCell]
 

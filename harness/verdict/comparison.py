@@ -17,7 +17,7 @@ Results = Mapping[ResultKey, ScenarioResult]
 
 
 class Change(StrEnum):
-    """What became of a result between two sides."""
+    """What became of a result between two sides, as ``compare --json`` names it."""
 
     SAME = "same"
     NEW_FAILURE = "new failure"  # passed, fails now
@@ -27,11 +27,16 @@ class Change(StrEnum):
     FIXED = "fixed"
     APPEARED = "appeared"  # was not expected, did not apply or had no result; has an answer now
     DISAPPEARED = "disappeared"  # is not expected any more, or does not apply now
-    STILL_RED = "still red"
+    STILL_FAILING = "still red"  # or the same error
     FLAKY = "flaky"  # attempts of one side disagree: no change is claimed
     MISSING = "missing"  # expected, and there is no result
     UNAVAILABLE = "unavailable"  # the cell could not be set up
     UNKNOWN = "unknown"  # the script, the harness or a missing result on one side: nothing is known
+
+    @property
+    def label(self) -> str:
+        """The name in texts and Markdown."""
+        return "still failing" if self is Change.STILL_FAILING else self.value
 
 
 WITHOUT_ANSWER = {  # status after -> whatever was before
@@ -53,15 +58,16 @@ def compare(before: ScenarioResult | None, after: ScenarioResult | None) -> Chan
     unavailable    missing   unavailable same        appeared    appeared    unknown    flaky
     skip           missing   unavailable same        appeared    appeared    unknown    flaky
     pass           missing   unavailable disappeared same        new failure unknown    flaky
-    fail           missing   unavailable disappeared fixed       still red   unknown    flaky
-                                                                 or changed
-    error          missing   unavailable unknown     unknown     unknown     still red  flaky
-                                                                             or unknown
+    fail           missing   unavailable disappeared fixed       failing or  unknown    flaky
+                                                                 changed
+    error          missing   unavailable unknown     unknown     unknown     failing or flaky
+                                                                             unknown
     flaky          missing   unavailable disappeared flaky       flaky       unknown    flaky
                                                                  or changed
     ============== ========= =========== =========== =========== =========== ========== =======
 
-    If the side after is None, the result has disappeared. Whether two failures are the same: :func:`same_failure`.
+    *failing* is still failing. If the side after is None, the result has disappeared. :func:`same_failure` compares two
+    failures.
     """
     same = before is not None and after is not None and same_failure(before, after)
     old, new = (None if side is None else side.status for side in (before, after))
@@ -77,9 +83,9 @@ def compare(before: ScenarioResult | None, after: ScenarioResult | None) -> Chan
         case Status.FAIL, Status.PASS:
             return Change.FIXED
         case Status.FAIL, Status.FAIL:
-            return Change.STILL_RED if same else Change.CHANGED
+            return Change.STILL_FAILING if same else Change.CHANGED
         case Status.ERROR, Status.ERROR if same:
-            return Change.STILL_RED
+            return Change.STILL_FAILING
         case ((Status.PASS | Status.FAIL | Status.FLAKY), Status.SKIP):
             return Change.DISAPPEARED
         case Status.FLAKY, (Status.PASS | Status.FAIL) as now:

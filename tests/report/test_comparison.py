@@ -39,7 +39,9 @@ def comparison():
         old="20260301T000000Z-nightly-aaaaaa",
         new="20260302T000000Z-nightly-bbbbbb",
         differences=(
-            difference(Change.STILL_RED, "load_4bit::test_counts", "fail:run:oom", known=Standing(State.KNOWN, ISSUE)),
+            difference(
+                Change.STILL_FAILING, "load_4bit::test_counts", "fail:run:oom", known=Standing(State.KNOWN, ISSUE)
+            ),
             difference(Change.FIXED, "merge::test_direct", "fail:run:timeout → pass:check"),
             difference(Change.NEW_FAILURE, "my_case::test_x <b>|", "pass:check → fail:run:exception: KeyError: 'a|b'"),
             difference(Change.NEW_FAILURE, "load_4bit::test_reserved", "pass:check → fail:check:assertion"),

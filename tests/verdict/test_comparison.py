@@ -111,7 +111,7 @@ def runs(draw):
 @given(runs())
 def test_a_side_beside_itself_says_only_what_is_red_flaky_or_missing(run):
     found = differences(run, run)
-    assert {entry.change for entry in found} <= {Change.STILL_RED, Change.FLAKY, Change.MISSING, Change.UNAVAILABLE}
+    assert {entry.change for entry in found} <= {Change.STILL_FAILING, Change.FLAKY, Change.MISSING, Change.UNAVAILABLE}
     said = {entry.key for entry in found}
     bare = {Status.PASS, Status.SKIP}
     covered = {place for place, one in run.items() if one.status in bare}
@@ -219,7 +219,7 @@ def test_memory_goes_beside_the_outcome_but_what_breaks_early_is_not_called_smal
 def test_a_moved_frame_is_the_same_failure_where_a_rule_knows_it():
     before = result("fail:run:exception", signatures=("E @ old.py:f", "rule-a"))
     after = result("fail:run:exception", signatures=("E @ new.py:g", "rule-a"))
-    assert kinds([before], [after]) == [(KEY.scenario, Change.STILL_RED)]
+    assert kinds([before], [after]) == [(KEY.scenario, Change.STILL_FAILING)]
     assert kinds([before], [result("fail:import:import_error", signatures=after.signatures)]) == [
         (KEY.scenario, Change.CHANGED)
     ]
