@@ -1,4 +1,4 @@
-"""A stand-in for GitHub's runner: jobs in their order, each in a fresh workspace, artefacts and caches between them."""
+"""A stand-in for GitHub's runner: jobs in their order, each in a fresh workspace, artifacts and caches between them."""
 
 import fnmatch
 import json
@@ -92,21 +92,21 @@ def install(folder):
 
 @dataclass
 class Job:
-    """What became of a job: its result, its outputs, its step summary, and what it ran on and for how long at most."""
+    """A finished job: its result, outputs, step summary, runner labels, time limit and printed output."""
 
     result: str
     outputs: dict = field(default_factory=dict)
     summary: str = ""
     runs_on: object = ""
     minutes: object = None
-    said: str = ""
+    output: str = ""
 
 
 @dataclass
 class Actions:
-    """Plays the workflow night after night; ``checkout`` is the repository, ``lost`` artefacts that never arrive.
+    """Plays the workflow, once per nightly run; ``checkout`` is the repository, ``lost`` the artifacts that get lost.
 
-    ``instead`` maps the name of a step to the shell that takes its place.
+    ``instead`` maps the name of a step to a replacement for its shell script.
     """
 
     checkout: Path
@@ -123,8 +123,8 @@ class Actions:
         (self.work / "bin" / "gh").write_text(GH)
         (self.work / "bin" / "gh").chmod(0o755)
 
-    def night(self, event="schedule", **inputs):
-        """Play every job and return them by name; a job that is shared out is one, its parts run one by one."""
+    def run_workflow(self, event="schedule", **inputs):
+        """Play every job and return them by name; the shares of a job run one after the other and count as one job."""
         self.number += 1
         self.called.unlink(missing_ok=True)
         jobs = {}
@@ -140,20 +140,20 @@ class Actions:
         return jobs
 
     def again(self, work):
-        """Return these nights once more in another folder, to go on with apart."""
+        """Return an independent copy in another folder."""
         shutil.copytree(self.work, work / "runner")
         shutil.copytree(self.checkout, work / "checkout", dirs_exist_ok=True)
         return Actions(work / "checkout", work / "runner", number=self.number)
 
     @property
     def called(self):
-        """The words that gh was called with, one a line, if it was."""
+        """The file with the arguments that gh was called with, one a line; missing if it was not called."""
         return self.work / "called"
 
     @property
-    def artefacts(self):
-        """Where tonight's artefacts lie, each in a folder of its name."""
-        return self.work / f"artefacts-{self.number}"
+    def artifacts(self):
+        """The folder of the artifacts of the last workflow run, each in a folder of its name."""
+        return self.work / f"artifacts-{self.number}"
 
     def _known(self, event, inputs, jobs, job):
         needed = {f"needs.{name}.result": jobs[name].result for name in needs(job)}
@@ -197,12 +197,12 @@ class Actions:
         return done
 
     def _run(self, step, job, known, folder, done):
-        places = {"GITHUB_OUTPUT": folder / "output", "GITHUB_STEP_SUMMARY": folder / "summary"}
-        for path in places.values():
+        files = {"GITHUB_OUTPUT": folder / "output", "GITHUB_STEP_SUMMARY": folder / "summary"}
+        for path in files.values():
             path.write_text("")
         given = {**WORKFLOW["env"], **job.get("env", {}), **step.get("env", {})}
         given = {key: str(filled(value, known)) for key, value in given.items() if not key.endswith("CACHE_DIR")}
-        given.pop("HARNESS_CACHE", None)  # nights of the tests share what they install
+        given.pop("HARNESS_CACHE", None)  # the tests share one cache of environments
         own = {"PYTHONPATH": str(ROOT), "OPEN": str(self.work / "open"), "CALLED": str(self.called)}
         own["PATH"] = f"{self.work / 'bin'}{os.pathsep}{os.environ['PATH']}"
         (self.work / "open").write_text(self.open_issue)
@@ -210,16 +210,16 @@ class Actions:
         ended = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
             cwd=folder,
-            env={**os.environ, **own, **given, **{key: str(path) for key, path in places.items()}},
+            env={**os.environ, **own, **given, **{key: str(path) for key, path in files.items()}},
             capture_output=True,
             text=True,
             timeout=600,
             check=False,
         )
-        done.said += ended.stdout + ended.stderr
-        done.summary += places["GITHUB_STEP_SUMMARY"].read_text()
+        done.output += ended.stdout + ended.stderr
+        done.summary += files["GITHUB_STEP_SUMMARY"].read_text()
         if "id" in step:
-            lines = places["GITHUB_OUTPUT"].read_text().splitlines()
+            lines = files["GITHUB_OUTPUT"].read_text().splitlines()
             known.update(
                 {f"steps.{step['id']}.outputs.{key}": v for key, _, v in (one.partition("=") for one in lines)}
             )
@@ -251,8 +251,8 @@ class Actions:
 
     def _upload(self, source, name):
         """Keep a file or what a folder holds; hidden files stay behind, as GitHub has it."""
-        target = self.artefacts / name
-        assert not target.exists(), f"the artefact {name} is there already"
+        target = self.artifacts / name
+        assert not target.exists(), f"the artifact {name} is there already"
         if source.is_dir():
             shutil.copytree(source, target, ignore=lambda _, names: [one for one in names if one.startswith(".")])
         elif source.exists():
@@ -261,9 +261,9 @@ class Actions:
 
     def _download(self, options, folder):
         wanted = options.get("name") or options["pattern"]
-        there = sorted(self.artefacts.glob("*")) if self.artefacts.exists() else []
+        there = sorted(self.artifacts.glob("*")) if self.artifacts.exists() else []
         found = [one for one in there if fnmatch.fnmatch(one.name, wanted) and one.name not in self.lost]
-        assert found or "pattern" in options, f"no artefact {wanted}"
+        assert found or "pattern" in options, f"no artifact {wanted}"
         flat = "name" in options or options.get("merge-multiple") == "True"
         for one in found:
             target = folder / options.get("path", ".")
@@ -304,21 +304,21 @@ def actions(checkout, tmp_path):
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory):
-    """Let a quiet night of idna's newest release go by, which is 3.7; four greens, as after four nights."""
+    """Make a quiet nightly run with idna 3.7 as the newest release, and four passes as after four nightly runs."""
     folder = tmp_path_factory.mktemp("quiet")
-    nights = Actions(repository(folder / "checkout"), folder / "runner")
-    (nights.checkout / "idna.py").write_text(IDNA)
-    (nights.checkout / "small.toml").write_text(LATEST.format(day="2024-06-01"))
+    workflow = Actions(repository(folder / "checkout"), folder / "runner")
+    (workflow.checkout / "idna.py").write_text(IDNA)
+    (workflow.checkout / "small.toml").write_text(LATEST.format(day="2024-06-01"))
     run = "Run the cells of this share, rerun failures, run the control first and last"
-    nights.instead[run] = '.venv/bin/harness run "$MATRIX" --reports "share-$NUMBER" --repeat 4'
-    jobs = nights.night(matrix="small.toml")
+    workflow.instead[run] = '.venv/bin/harness run "$MATRIX" --reports "share-$NUMBER" --repeat 4'
+    jobs = workflow.run_workflow(matrix="small.toml")
     assert jobs["report"].outputs["verdict"] == "quiet"
-    return nights
+    return workflow
 
 
 @pytest.fixture
 def regressed(quiet, tmp_path):
-    """Return the nights before one in which idna 3.10 is the newest release, which the scenario does not take."""
-    nights = quiet.again(tmp_path)
-    (nights.checkout / "small.toml").write_text(LATEST.format(day="2025-06-01"))
-    return nights
+    """Return a workflow in which idna 3.10 is the newest release, with which the scenario fails."""
+    workflow = quiet.again(tmp_path)
+    (workflow.checkout / "small.toml").write_text(LATEST.format(day="2025-06-01"))
+    return workflow

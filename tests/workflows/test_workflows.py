@@ -35,7 +35,7 @@ RUN, JUDGE, REPORT = (
     "Merge and evaluate",
     "Write the summary with conclusions and drafts, and the pages",
 )
-PLAYED = {  # a night that runs nothing, where a test asks only who does what
+PLAYED = {  # a nightly run without cells, for tests of the jobs only
     RUN: 'mkdir -p "share-$NUMBER"',
     JUDGE: 'touch nights.tgz; printf "night=one\\nnew=false\\n" >> "$GITHUB_OUTPUT"',
     REPORT: 'mkdir nightly site; touch nightly/nightly.md; printf "verdict=quiet\\ncode=0\\n" >> "$GITHUB_OUTPUT"',
@@ -70,10 +70,10 @@ def test_one_job_alone_may_write_issues_and_it_runs_none_of_our_code():
 
 
 def text(jobs, actions):
-    """Return what the artefact of the night says, which is what the summary says."""
-    said = (actions.artefacts / "nightly" / "nightly.md").read_text()
-    assert jobs["report"].summary == said
-    return said
+    """Return the text of the artifact `nightly`, which is that of the summary."""
+    found = (actions.artifacts / "nightly" / "nightly.md").read_text()
+    assert jobs["report"].summary == found
+    return found
 
 
 def body(actions):
@@ -82,7 +82,7 @@ def body(actions):
 
 
 def attempts(actions):
-    """Count the attempts of the one run that the night's cache holds, by cell without its digest; and its parts."""
+    """Count the attempts of the one cached run by cell, without the cell's digest, and its parts."""
     (run,) = (actions.work / "caches").glob("*/reports/*/run.json")
     lines = (run.parent / "journal.jsonl").read_text().splitlines()
     records = [event["record"] for event in map(json.loads, lines) if event["event"] == "attempt"]
@@ -90,40 +90,40 @@ def attempts(actions):
     return Counter(record["cell"].rpartition("-")[0] for record in records), len(parts)
 
 
-def test_a_night_is_shared_out_to_two_runners_merged_judged_and_told(actions):
+def test_a_nightly_run_is_distributed_over_two_runners_merged_evaluated_and_reported(actions):
     actions.variables["PUBLISH_PAGES"] = "true"
-    jobs = actions.night(matrix="small.toml", shards="2")
+    jobs = actions.run_workflow(matrix="small.toml", shards="2")
     shares = json.loads(jobs["plan"].outputs["shares"])
     assert [share["number"] for share in shares] == [1, 2]
     assert all("iniconfig-1.1.1" in share["cells"] for share in shares)
     results = {name: job.result for name, job in jobs.items()}
     assert results == {**dict.fromkeys(WORKFLOW["jobs"], "success"), "search": "skipped"}, jobs
-    # each share runs the control twice; what is red is seen four times in all
+    # each share runs the control cell twice; a failure has four attempts in all
     assert attempts(actions) == ({"iniconfig-1.1.1": 4, "iniconfig-2.0.0": 4, "iniconfig-2.1.0": 4}, 2)
     assert "# small: quiet" in text(jobs, actions)
     assert not actions.called.exists()
-    pages = actions.artefacts / "github-pages"
+    pages = actions.artifacts / "github-pages"
     assert "2.1.0" in (pages / "matrix.html").read_text()
     assert "<svg" in (pages / "history.html").read_text()
     assert "# small: quiet" in (pages / "index.html").read_text()
 
 
 def test_a_regression_is_searched_on_a_gpu_runner_and_its_answer_is_in_summary_pages_and_issue(regressed):
-    jobs = regressed.night(matrix="small.toml", **{"bisect-budget": "20m"})
+    jobs = regressed.run_workflow(matrix="small.toml", **{"bisect-budget": "20m"})
     search = jobs["search"]
     assert (search.result, search.runs_on, search.minutes) == ("success", GPU, 80)
     assert jobs["report"].outputs["verdict"] == "new regression"
-    assert jobs["report"].result == "failure"  # a red workflow
+    assert jobs["report"].result == "failure"  # the workflow fails
     answer = "idna 3.9 is the first bad release, 3.8 the last good one"
-    said = text(jobs, regressed)
-    assert answer in said
-    assert "<summary>issue-" in said
-    assert "](issue-" not in said
+    summary = text(jobs, regressed)
+    assert answer in summary
+    assert "<summary>issue-" in summary
+    assert "](issue-" not in summary
     assert regressed.called.read_text().startswith("issue\ncreate\n--title\nNightly GPU run: new regression\n")
     assert answer in body(regressed)
-    (draft,) = (regressed.artefacts / "nightly").glob("issue-*.md")
+    (draft,) = (regressed.artifacts / "nightly").glob("issue-*.md")
     assert "3.9" in draft.read_text()
-    pages = regressed.artefacts / "github-pages"
+    pages = regressed.artifacts / "github-pages"
     assert answer in (pages / "index.html").read_text()
     linked = re.findall(r'href="([^"]+)"', (pages / "index.html").read_text())
     assert len(linked) == 3
@@ -132,50 +132,50 @@ def test_a_regression_is_searched_on_a_gpu_runner_and_its_answer_is_in_summary_p
     assert len(list(kept.glob("*/search.json"))) == 1
 
 
-def test_a_search_that_does_not_come_to_its_end_takes_nothing_from_the_night(regressed):
+def test_an_unfinished_search_does_not_change_the_results_of_the_nightly_run(regressed):
     regressed.instead["Evaluate again, with searches"] = "exit 1"
-    jobs = regressed.night(matrix="small.toml")
+    jobs = regressed.run_workflow(matrix="small.toml")
     assert jobs["search"].result == "failure"
     assert "The searches did not finish" in text(jobs, regressed)
     assert "new regression" in body(regressed)
     assert jobs["report"].outputs["verdict"] == "new regression"
 
 
-def test_without_a_budget_no_gpu_runner_is_asked(actions):
+def test_without_a_budget_no_gpu_runner_is_used(actions):
     actions.variables["BISECT_BUDGET"] = "0"
     actions.instead |= {**PLAYED, JUDGE: PLAYED[JUDGE].replace("false", "true")}
-    jobs = actions.night(matrix="small.toml")
+    jobs = actions.run_workflow(matrix="small.toml")
     assert (jobs["search"].result, jobs["report"].result) == ("skipped", "success")
 
 
-def test_a_share_that_is_lost_is_missing_and_the_night_is_told_all_the_same(actions):
+def test_a_lost_share_is_missing_and_the_nightly_run_is_reported(actions):
     actions.lost.add("share-2")
-    jobs = actions.night(matrix="small.toml", shards="2")
+    jobs = actions.run_workflow(matrix="small.toml", shards="2")
     assert jobs["report"].outputs["verdict"] == "results missing or open", jobs
-    assert "no part brought this cell" in body(actions)
+    assert "no part has this cell" in body(actions)
 
 
 def test_other_versions_and_scenarios_can_be_asked_for_by_hand(actions):
     (actions.checkout / "other.py").write_text("def test_other(probe):\n    probe.record('one', 1)\n")
-    asked = {"matrix": "small.toml", "versions": "iniconfig=2.0.0", "scenarios": "./other.py", "shards": "3"}
-    jobs = actions.night(event="workflow_dispatch", **asked)
+    inputs = {"matrix": "small.toml", "versions": "iniconfig=2.0.0", "scenarios": "./other.py", "shards": "3"}
+    jobs = actions.run_workflow(event="workflow_dispatch", **inputs)
     (share,) = json.loads(jobs["plan"].outputs["shares"])
     assert "iniconfig-2.0.0" in share["cells"]
     assert "2.1.0" not in share["cells"]
-    (journal,) = (actions.artefacts / "share-1").glob("*/journal.jsonl")
+    (journal,) = (actions.artifacts / "share-1").glob("*/journal.jsonl")
     assert '"scenario": "other::test_other"' in journal.read_text()
     assert jobs["tracking-issue"].result == "skipped"
 
 
-def test_a_budget_that_is_no_time_is_said_before_anything_is_run(actions):
-    jobs = actions.night(matrix="small.toml", **{"bisect-budget": "a while"})
+def test_an_invalid_budget_is_reported_before_anything_is_run(actions):
+    jobs = actions.run_workflow(matrix="small.toml", **{"bisect-budget": "a while"})
     assert [job.result for job in jobs.values()][:5] == ["failure", *["skipped"] * 4]
-    assert "a while is not a time" in jobs["plan"].said
+    assert "a while is not a time" in jobs["plan"].output
 
 
-def test_a_night_of_which_nothing_came_back_says_so(actions):
+def test_a_nightly_run_without_shares_is_reported(actions):
     actions.instead[RUN] = "exit 1"
-    jobs = actions.night(matrix="small.toml")
+    jobs = actions.run_workflow(matrix="small.toml")
     assert "there are no results" in jobs["judge"].summary
     assert (jobs["judge"].result, jobs["report"].result) == ("failure", "skipped")
     assert "Nightly GPU run: no share was uploaded" in actions.called.read_text()
@@ -189,78 +189,80 @@ def block(language, start):
 
 @pytest.fixture
 def home(checkout):
-    """Make a home folder as docs/nightly.md wants it: ``venv/bin/harness`` and ``nights`` with a matrix ``nightly``."""
+    """Make the home folder of docs/nightly.md: ``venv/bin/harness``, and ``nightly`` with a matrix ``nightly``."""
     program = checkout / "venv" / "bin" / "harness"
     program.parent.mkdir(parents=True)
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m harness.cli.main "$@"\n')
     program.chmod(0o755)
     matrix = (checkout / "small.toml").read_text()
-    nights = checkout / "nights"
-    (nights / "matrices").mkdir(parents=True)
-    (nights / "matrices" / "nightly.toml").write_text(matrix.replace("./case.py", str(checkout / "case.py")))
-    (nights / "tell.sh").write_text("#!/bin/sh\ncat > told.json; echo the hook was here\n")
-    (nights / "tell.sh").chmod(0o755)
+    folder = checkout / "nightly"
+    (folder / "matrices").mkdir(parents=True)
+    (folder / "matrices" / "nightly.toml").write_text(matrix.replace("./case.py", str(checkout / "case.py")))
+    (folder / "notify.sh").write_text("#!/bin/sh\ncat > hook_input.json; echo the hook was here\n")
+    (folder / "notify.sh").chmod(0o755)
     return checkout
 
 
-def told(home):
-    """Return what the hook was told, and how many nights there are."""
-    return json.loads((home / "nights" / "told.json").read_text()), len(
-        list((home / "nights/reports").glob("*/night.json"))
+def hook_input(home):
+    """Return the JSON that the hook got, and the number of nightly runs."""
+    return json.loads((home / "nightly" / "hook_input.json").read_text()), len(
+        list((home / "nightly/reports").glob("*/night.json"))
     )
 
 
-def bare(home):
-    """Return the little that cron and a user's systemd set; without PYTHONPATH it would be an installed harness."""
+def minimal_environment(home):
+    """Return the few variables that cron and a user's systemd set; PYTHONPATH replaces an installed harness."""
     kept = {key: value for key, value in os.environ.items() if key in {"HARNESS_CACHE", "UV_CACHE_DIR"}}
     return {**kept, "HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
 
 
-def test_the_cron_line_spends_a_night(home):
+def test_the_cron_line_makes_a_nightly_run(home):
     line = block("cron", "17 1").strip().split(" ", 5)[5]
-    done = subprocess.run(["/bin/sh", "-c", line], env=bare(home), cwd="/", check=False)
-    log = (home / "nights" / "last.log").read_text()
+    done = subprocess.run(["/bin/sh", "-c", line], env=minimal_environment(home), cwd="/", check=False)
+    log = (home / "nightly" / "last.log").read_text()
     assert done.returncode == 0, log
-    assert "\nquiet (code 0)\nthe hook was here\n" in log
-    night, nights = told(home)
-    assert (night["verdict"], nights) == ("quiet", 1)
+    assert "\nquiet (exit code 0)\nthe hook was here\n" in log
+    report, runs = hook_input(home)
+    assert (report["verdict"], runs) == ("quiet", 1)
 
 
-def test_the_cron_line_leaves_the_log_of_a_night_that_still_runs(home):
+def test_the_cron_line_keeps_the_log_of_a_nightly_run_in_progress(home):
     line = block("cron", "17 1").strip().split(" ", 5)[5]
-    (home / "nights" / "last.log").write_text("a night that still runs\n")
-    with (home / "nights" / "night.lock").open("w") as lock:
+    (home / "nightly" / "last.log").write_text("a nightly run in progress\n")
+    with (home / "nightly" / "nightly.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(["/bin/sh", "-c", line], env=bare(home), cwd="/", check=False)
+        done = subprocess.run(["/bin/sh", "-c", line], env=minimal_environment(home), cwd="/", check=False)
     assert done.returncode == 1
-    assert (home / "nights" / "last.log").read_text() == "a night that still runs\n"
-    assert not (home / "nights" / "reports").exists()
+    assert (home / "nightly" / "last.log").read_text() == "a nightly run in progress\n"
+    assert not (home / "nightly" / "reports").exists()
 
 
-def test_the_slurm_script_spends_a_night(home):
-    (home / "night.sh").write_text(block("bash", "#SBATCH"))
+def test_the_slurm_script_makes_a_nightly_run(home):
+    (home / "nightly.sh").write_text(block("bash", "#SBATCH"))
     environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(["bash", "night.sh"], env=environment, cwd=home, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "nightly.sh"], env=environment, cwd=home, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    night, nights = told(home)
-    assert (night["verdict"], nights) == ("quiet", 1)
+    report, runs = hook_input(home)
+    assert (report["verdict"], runs) == ("quiet", 1)
 
 
-def hear_sigint():
-    """Let a child hear SIGINT: what a shell starts in the background is deaf to it."""
+def restore_sigint():
+    """Restore SIGINT in a child: a shell starts background processes with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def cut_off(home, environment):
     """Run the Slurm script until one more attempt of the slow test has begun, and send what Slurm sends."""
-    pattern = "nights/reports/*/cells/*/case.test_slow/*/events.jsonl"
+    pattern = "nightly/reports/*/cells/*/case.test_slow/*/events.jsonl"
     before = len(list(home.glob(pattern)))
     job = subprocess.Popen(
-        ["bash", "night.sh"],
+        ["bash", "nightly.sh"],
         env=environment,
         cwd=home,
         stderr=subprocess.DEVNULL,
-        preexec_fn=hear_sigint,  # noqa: PLW1509 - no thread is running
+        preexec_fn=restore_sigint,  # noqa: PLW1509 - no thread is running
     )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and len(list(home.glob(pattern))) == before:
@@ -269,24 +271,24 @@ def cut_off(home, environment):
     return job.wait(60)
 
 
-def test_the_slurm_script_is_cut_off_cleanly_and_goes_on_the_next_time(home):
+def test_the_slurm_script_is_cut_off_cleanly_and_continued_the_next_time(home):
     with (home / "case.py").open("a") as case:
         case.write(SLOW)
-    (home / "night.sh").write_text(block("bash", "#SBATCH"))
+    (home / "nightly.sh").write_text(block("bash", "#SBATCH"))
     environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
     assert cut_off(home, environment) == 130
-    (begun,) = (home / "nights/reports").glob("*/night.json")
-    assert cut_off(home, environment) == 130  # while it goes on with the first night
-    assert list((home / "nights/reports").glob("*/night.json")) == [begun]
+    (begun,) = (home / "nightly/reports").glob("*/night.json")
+    assert cut_off(home, environment) == 130  # while it continues the first nightly run
+    assert list((home / "nightly/reports").glob("*/night.json")) == [begun]
     assert not (begun.parent / "nightly.json").exists()
     (home / "fast").touch()
-    done = subprocess.run(["bash", "night.sh"], env=environment, cwd=home, capture_output=True, check=False)
+    done = subprocess.run(["bash", "nightly.sh"], env=environment, cwd=home, capture_output=True, check=False)
     assert done.returncode == 0
     assert (begun.parent / "nightly.json").exists()
-    assert told(home)[1] == 2
+    assert hook_input(home)[1] == 2
 
 
-def test_the_units_name_what_the_other_ways_name():
+def test_the_units_run_the_command_of_the_cron_line():
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str
     unit.read_string(block("ini", "[Service]"))
@@ -297,15 +299,15 @@ def test_the_units_name_what_the_other_ways_name():
 
 def test_the_tracking_issue_is_edited_in_place_and_cut_to_what_github_takes(actions):
     actions.open_issue = "7"
-    much = "; printf 'what the night says %.0s' {1..10000} > nightly/nightly.md"
-    actions.instead |= {**PLAYED, REPORT: PLAYED[REPORT] + much}
-    actions.night(matrix="small.toml")
+    long_text = "; printf 'text of the nightly run %.0s' {1..10000} > nightly/nightly.md"
+    actions.instead |= {**PLAYED, REPORT: PLAYED[REPORT] + long_text}
+    actions.run_workflow(matrix="small.toml")
     assert actions.called.read_text().startswith("issue\nedit\n7\n--title\nNightly GPU run: quiet\n")
-    assert "what the night says" in body(actions)
+    assert "text of the nightly run" in body(actions)
     assert len(body(actions)) < 65_536
 
 
-def test_a_job_that_crashes_is_said_in_the_tracking_issue(actions):
+def test_a_job_that_crashes_is_reported_in_the_tracking_issue(actions):
     actions.instead |= {**PLAYED, JUDGE: "exit 3"}
-    actions.night(matrix="small.toml")
+    actions.run_workflow(matrix="small.toml")
     assert "Nightly GPU run: the nightly run did not finish" in actions.called.read_text()
