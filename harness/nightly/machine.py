@@ -11,7 +11,7 @@ from pydantic import Field
 from harness.runner.gpus import read_gpus, read_operating_states, read_processes
 from harness.store.records import Record
 
-MEMORY_TOLERANCE = 1024**3  # bytes of free or used memory that may differ without a word
+MEMORY_TOLERANCE = 1024**3  # bytes of free or used memory that may differ without a report
 TEMPERATURE_TOLERANCE = 15  # degrees Celsius
 CURRENT_CLOCK = "clocks.sm"  # follows the load at the moment of the reading
 
@@ -94,7 +94,7 @@ def _gpu_changes(old: GpuSnapshot, new: GpuSnapshot) -> list[str]:
 
 
 def _is_mild(name: str, old: GpuSnapshot, new: GpuSnapshot) -> bool:
-    """Tell whether a change of temperature is no warming beyond the tolerance."""
+    """Tell whether a temperature did not rise by the tolerance or more; false for other readings."""
     if name != "temperature.gpu":
         return False
     pair = (old.readings[name], new.readings[name])
