@@ -6,8 +6,6 @@ import argparse
 import json
 from datetime import UTC, datetime
 
-from rich.console import Console
-
 from harness.cli.arguments import RUN, add_actions, add_json, add_reports
 from harness.errors import ConfigError, ExitCode
 from harness.report.write import known_issues
@@ -149,9 +147,4 @@ def _lines(baselines: tuple[Baseline, ...]) -> list[str]:
 
 
 def _say(options: argparse.Namespace, value: object, lines: list[str]) -> None:
-    if options.json:
-        print(json.dumps(value, indent=1))
-        return
-    console = Console()
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print(json.dumps(value, indent=1) if options.json else "\n".join(lines))

@@ -8,8 +8,8 @@ import json
 from packaging.utils import canonicalize_name
 
 from harness.cli.arguments import add_search, default_matrix, read_search_options, require
-from harness.cli.progress import RunProgress
-from harness.cli.search_summary import answer_lines, closing_lines, open_screen, resume_command
+from harness.cli.progress import RunProgress, open_screen
+from harness.cli.search_summary import answer_lines, closing_lines, resume_command
 from harness.envs.bundle.manifest import opened_bundle
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode, HarnessError
@@ -72,7 +72,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def bisect(options: argparse.Namespace) -> ExitCode:
     """Search, printing each step; the last line is the answer, or the command that continues."""
-    console, report = open_screen(options)
+    console, report = open_screen(errors=options.json)
     cache_dir = CacheDir.of_user()
     begin = _resume if options.resume else _begin
     axis, prober, repository = begin(options, cache_dir, report)

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
-from rich.console import Console
 
 from harness.cli.arguments import add_json, add_matrix, read_matrix
+from harness.cli.progress import open_screen
 from harness.envs.bundle.manifest import read_freeze
 from harness.envs.bundle.target import Target
 from harness.envs.bundle.wheels import cuda_version
@@ -78,7 +78,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def bundle(options: argparse.Namespace) -> ExitCode:
     """Write the bundle and print the command that runs it."""
-    console = Console(stderr=True)
+    _, report = open_screen(errors=True)
     matrix = read_matrix(options)
     if options.output.is_dir() or not options.output.name.endswith(".tar.xz"):
         raise ConfigError(f"--output {options.output} must be a file that ends with .tar.xz")
@@ -94,10 +94,6 @@ def bundle(options: argparse.Namespace) -> ExitCode:
         checkpoints=options.checkpoints,
     )
     out = options.output.absolute()
-
-    def report(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
     result = make_bundle(matrix, bundle_options, out, CacheDir.of_user(), report)
     for note in result.notes:
         report(f"note: {note}")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.arguments import add_actions, add_json
+from harness.cli.progress import open_screen
 from harness.envs.cache_dir import CacheDir
 from harness.envs.usage_locks import UsageLocks
 from harness.errors import ConfigError, ExitCode
@@ -113,15 +114,13 @@ def build(options: argparse.Namespace) -> ExitCode:
     names = sorted(store.definitions) if options.all else list(dict.fromkeys(options.names))
     if not names or (options.all and options.names):
         raise ConfigError("give the names of checkpoints, or --all (harness checkpoint list shows them)")
-    console = Console(stderr=True) if options.json else Console()
+    _, echo = open_screen(errors=options.json)
     missing, log = store.missing(names), cache_dir.root / "checkpoints.log"
     needed = bytes_to_write(store, names)
     if missing:
         stated = f", {format_bytes(needed)}" if needed else ""
         free = format_bytes(free_bytes(store.root))
-        _echo(
-            console, f"to build ({store.size}): {', '.join(missing)}{stated}; {free} free in {short_path(store.root)}"
-        )
+        echo(f"to build ({store.size}): {', '.join(missing)}{stated}; {free} free in {short_path(store.root)}")
     given = named_python(options.python, store.builder, "--python") if options.python else None
     install = cache_dir.root / "checkpoints-install.log"
     with UsageLocks() as usage_locks:
@@ -130,19 +129,15 @@ def build(options: argparse.Namespace) -> ExitCode:
             names,
             lambda: given or builder_python(store.builder, cache_dir, install, usage_locks=usage_locks),
             log,
-            lambda text: _echo(console, text),
+            echo,
         )
     if options.json:
         print(json.dumps(found, indent=1))
     else:
         for name, folder in found.items():
-            _echo(console, f"{name}  {short_path(Path(folder))}")
+            echo(f"{name}  {short_path(Path(folder))}")
     return ExitCode.COMPLETE
 
 
 def _store(options: argparse.Namespace, size: str) -> CheckpointStore:
     return open_store(CacheDir.of_user().checkpoints, {file.absolute().parent for file in options.scenarios}, size)
-
-
-def _echo(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from harness.cli.arguments import RUN, add_reports
 from harness.errors import ExitCode
-from harness.redact.private import Private
 from harness.redact.values import redact_value
 from harness.report.comparison import (
     comparison_json,
@@ -20,7 +19,7 @@ from harness.report.comparison import (
     print_comparison,
 )
 from harness.report.write import known_issues
-from harness.session.comparison_input import Side, open_sides
+from harness.session.comparison_input import open_sides
 from harness.session.private import private_of
 from harness.verdict.acceptance import FAIL_ON, exit_code, with_accepted
 from harness.verdict.comparison import comparison, differences
@@ -66,16 +65,10 @@ def compare(options: argparse.Namespace) -> ExitCode:
         case "json":
             print(json.dumps(comparison_json(found, code, options.fail_on), indent=1))
         case "markdown":
-            private = _private(old).joined(_private(new))
+            private = private_of(old.record, old.folder.path).joined(private_of(new.record, new.folder.path))
             print(comparison_markdown(redact_value(comparison_view(found), private)), end="")
         case _:
-            console = Console()
-            print_comparison(comparison_view(found), console)
-            sentence = exit_sentence(found, code, options.fail_on)
-            if sentence:
-                console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+            print_comparison(comparison_view(found), Console())
+            if sentence := exit_sentence(found, code, options.fail_on):
+                print(sentence)
     return code
-
-
-def _private(side: Side) -> Private:
-    return private_of(side.record, side.folder.path)

@@ -33,9 +33,6 @@ def merge_runs(options: argparse.Namespace) -> ExitCode:
         paths = {"run": str(merged.folder.path), "html": str(views.html), "markdown": str(views.markdown)}
         print(json.dumps({**paths, "notes": merged.notes}, indent=1))
         return ExitCode.COMPLETE
-    console = Console()
-    print_summary(views.context, console)
-    for note in merged.notes:
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    console.print("\n".join(views.lines), highlight=False, soft_wrap=True)
+    print_summary(views.context, Console())
+    print("\n".join((*(f"note: {note}" for note in merged.notes), *views.lines)))
     return ExitCode.COMPLETE

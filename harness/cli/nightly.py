@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import shlex
-from functools import partial
 
 from rich.console import Console
 
 from harness.cli.arguments import REPORTS, add_gpu_busy, add_jobs, add_json, add_reports, day, default_jobs, duration
-from harness.cli.progress import RunProgress
+from harness.cli.progress import RunProgress, open_screen
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode, InfrastructureError, Interrupted
 from harness.matrix.paths import short_path
@@ -19,6 +18,7 @@ from harness.nightly.evaluate import evaluate, find_run_to_evaluate
 from harness.nightly.night import NightlyOptions, begin, call_hook, exclusive, resume
 from harness.nightly.record import NightlyReport
 from harness.nightly.summary import terminal_lines
+from harness.reporter import Reporter
 from harness.session.context import Options
 from harness.store.run_folder import RunFolder
 
@@ -72,13 +72,13 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def nightly(options: argparse.Namespace) -> ExitCode:
     """Make a nightly run, or evaluate a run as one; print the summary, the verdict last."""
-    console = Console(stderr=True) if options.json else Console()
+    console, print_line = open_screen(errors=options.json)
     try:
-        found = _evaluate(options, console) if options.judge else _run(options, console)
+        found = _evaluate(options, console, print_line) if options.judge else _run(options, console, print_line)
     except OSError as error:
         raise InfrastructureError(f"the nightly run cannot be finished and claims nothing: {error}") from error
     if found is None:
-        _print(console, f"interrupted, nothing is claimed; continue with: {_command_to_continue(options)}")
+        print_line(f"interrupted, nothing is claimed; continue with: {_command_to_continue(options)}")
         return ExitCode.INTERRUPTED
     report, folder = found
     *lines, verdict = terminal_lines(report)
@@ -87,33 +87,35 @@ def nightly(options: argparse.Namespace) -> ExitCode:
         f"Markdown  {short_path(folder.path / 'nightly.md')}",
     ]
     for line in (*lines, verdict):
-        _print(console, line)
+        print_line(line)
     text = report.model_dump_json(indent=1)
     if options.hook and (problem := call_hook(options.hook, text)):
-        _print(console, f"note: {problem}")
+        print_line(f"note: {problem}")
     if options.json:
         print(text)
     return ExitCode(report.code)
 
 
-def _run(options: argparse.Namespace, console: Console) -> tuple[NightlyReport, RunFolder] | None:
+def _run(options: argparse.Namespace, console: Console, print_line: Reporter) -> tuple[NightlyReport, RunFolder] | None:
     """Begin or resume a nightly run and complete it; None if the user stopped it."""
     matrix = _read_matrix(options)
     begin_or_resume = resume if options.resume else begin
     with exclusive(options.reports, matrix.name), RunProgress(console, 0) as progress:
-        run = begin_or_resume(matrix, _options(options), CacheDir.of_user(), progress, partial(_print, console))
+        run = begin_or_resume(matrix, _options(options), CacheDir.of_user(), progress, print_line)
         try:
             return run.complete(), run.folder
         except (Interrupted, KeyboardInterrupt):
             return None
 
 
-def _evaluate(options: argparse.Namespace, console: Console) -> tuple[NightlyReport, RunFolder] | None:
+def _evaluate(
+    options: argparse.Namespace, console: Console, print_line: Reporter
+) -> tuple[NightlyReport, RunFolder] | None:
     """Evaluate a run; None if the user stopped a search."""
     folder = find_run_to_evaluate(options.judge, options.reports)
     with RunProgress(console, 0) as progress:
         try:
-            report = evaluate(folder, _options(options), CacheDir.of_user(), progress, partial(_print, console))
+            report = evaluate(folder, _options(options), CacheDir.of_user(), progress, print_line)
         except (Interrupted, KeyboardInterrupt):
             return None
     return report, folder
@@ -149,7 +151,3 @@ def _command_to_continue(options: argparse.Namespace) -> str:
     words += ["--strict"] if options.strict else []
     words += [] if options.reports == REPORTS else ["--reports", str(options.reports)]
     return shlex.join(words)
-
-
-def _print(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -17,8 +17,7 @@ from harness.cli.arguments import (
     positive,
     read_criterion,
 )
-from harness.cli.progress import RunProgress
-from harness.cli.search_summary import open_screen
+from harness.cli.progress import RunProgress, open_screen
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode, HarnessError, InfrastructureError
 from harness.matrix.cell import Cell
@@ -89,7 +88,7 @@ def probe(options: argparse.Namespace) -> int:
 
 def _probe(options: argparse.Namespace) -> int:
     """Run the scenario, write the views, print the answer in one line."""
-    console, report = open_screen(options)
+    console, report = open_screen(errors=options.json)
     cache_dir = CacheDir.of_user()
     matrix, criterion = load_matrix(options.matrix), read_criterion(options, ends=False)
     files, infos = read_scenarios(matrix, (options.scenario,))

@@ -5,16 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from harness.reporter import Reporter
 from harness.store.records import WHOLE_CELL
 
 ABOVE_BAR = ("note: ", "fail:", "error:", "unavailable:", "miss:")  # beginnings of lines above the bar of a terminal
 DETAIL = 160  # characters
+
+
+def open_screen(*, errors: bool) -> tuple[Console, Reporter]:
+    """Return standard output, or standard error, as a console, and a function that prints one line on it."""
+    console = Console(stderr=errors)
+    return console, partial(console.print, highlight=False, markup=False, soft_wrap=True)
 
 
 @dataclass

@@ -29,7 +29,6 @@ def report(options: argparse.Namespace) -> ExitCode:
     if options.json:
         print(json.dumps({"run": str(folder.path), "html": str(views.html), "markdown": str(views.markdown)}, indent=1))
         return ExitCode.COMPLETE
-    console = Console()
-    print_summary(views.context, console)
-    console.print("\n".join(views.lines), highlight=False, soft_wrap=True)
+    print_summary(views.context, Console())
+    print("\n".join(views.lines))
     return ExitCode.COMPLETE

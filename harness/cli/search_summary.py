@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
-
-from rich.console import Console
 
 from harness.envs.cache_dir import CacheDir
 from harness.errors import HarnessError
 from harness.matrix.paths import short_path
-from harness.reporter import Reporter
 from harness.search.advice import Facts, advice, repeat_command
 from harness.search.conclusions import details, sentences
 from harness.search.records import Ending, ReleaseQuestion, SearchRecord
 from harness.search.releases import list_known_releases
 from harness.search.reuse import from_earlier
 from harness.store.run_folder import RunFolder
-
-
-def open_screen(options: argparse.Namespace) -> tuple[Console, Reporter]:
-    """Return the console, which is standard error with ``--json``, and what prints one line on it."""
-    console = Console(stderr=True) if options.json else Console()
-
-    def report(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    return console, report
 
 
 def resume_command(verb: str, folder: RunFolder, *flags: str) -> str:
