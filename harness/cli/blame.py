@@ -8,14 +8,14 @@ import math
 from dataclasses import dataclass
 
 from harness.cli.arguments import add_search, default_matrix, read_search_options, require
-from harness.cli.progress import RunProgress
-from harness.cli.search_summary import answer_lines, closing_lines, open_screen, resume_command
+from harness.cli.progress import RunProgress, open_screen
+from harness.cli.search_summary import answer_lines, closing_lines, resume_command
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode, HarnessError
 from harness.matrix.paths import short_path
 from harness.matrix.schema import load_matrix
 from harness.report.write import write_views
-from harness.reporter import Reporter
+from harness.reporter import Reporter, counted
 from harness.search.blame import Changes, inner_bisects, learn_dependencies, resume_blame
 from harness.search.conclusions import sentence
 from harness.search.driver import Driver, begin_search
@@ -64,14 +64,14 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def blame(options: argparse.Namespace) -> ExitCode:
     """Search, printing each step; the last line is the answer, or the command that continues."""
-    console, report = open_screen(options)
+    console, report = open_screen(errors=options.json)
     cache_dir = CacheDir.of_user()
     begin = _resume if options.resume else _begin
     axis, prober = begin(options, cache_dir, report)
     question, folder = axis.question, prober.folder
     resume = resume_command("blame", folder, *(["--bisect"] if options.bisect else []))
     count = len(question.changes)
-    report(f"{count} change{'' if count == 1 else 's'}, {question.scenario} → {short_path(folder.path)}")
+    report(f"{counted(count, 'change')}, {question.scenario} → {short_path(folder.path)}")
     for change in question.changes:
         report(f"  {change.words()}")
     expected = (0 if question.assume_ends else 2) + math.ceil(math.log2(count)) + (count > 1)

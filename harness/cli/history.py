@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,6 @@ from rich.console import Console
 
 from harness.cli.arguments import add_json, add_reports, age
 from harness.errors import ConfigError, ExitCode, NothingSelectedError
-from harness.history.index import Refresh
 from harness.history.query import History, SeriesKey, open_history
 from harness.history.retention import TrimResult, trim
 from harness.history.trend import Trend, trend
@@ -20,6 +20,7 @@ from harness.matrix.paths import nearest, short_path
 from harness.redact.text import redact
 from harness.report.history_html import page, render
 from harness.report.history_text import as_rows, print_trends
+from harness.reporter import counted
 from harness.session.private import private_of
 from harness.store.files import write_bytes, write_text
 from harness.store.runs import find_run
@@ -88,7 +89,8 @@ def history(options: argparse.Namespace) -> ExitCode:
     if action == "trim":
         return _trim(options)
     found, refreshed = open_history(options.reports, rebuild=options.rebuild)
-    _print_notes(refreshed)
+    for note in refreshed.notes:
+        sys.stderr.write(f"note: {note}\n")
     if action == "export":
         return _export(found, options)
     keys = _selected(found, scenario, options)
@@ -117,13 +119,6 @@ def _words(options: argparse.Namespace) -> tuple[str, str]:
         if given:
             raise ConfigError(f"harness history {action} applies to all runs: omit {', '.join(given)}")
     return action, words[0] if words else ""
-
-
-def _print_notes(refreshed: Refresh) -> None:
-    """Print notes about the index to standard error."""
-    console = Console(stderr=True)
-    for note in refreshed.notes:
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _selected(found: History, scenario: str, options: argparse.Namespace) -> list[SeriesKey]:
@@ -201,23 +196,20 @@ def _trim(options: argparse.Namespace) -> ExitCode:
     if options.json:
         print(json.dumps({"runs": done.runs, "files": done.files, "bytes": done.bytes, "kept_bytes": done.kept_bytes}))
     else:
-        Console(highlight=False).print(_trim_sentence(done, dry_run=options.dry_run), soft_wrap=True)
+        print(_trim_sentence(done, dry_run=options.dry_run))
     return ExitCode.COMPLETE
 
 
 def _trim_sentence(done: TrimResult, *, dry_run: bool) -> str:
-    logs = f"{done.files} log{'' if done.files == 1 else 's'} of {done.runs} run{'' if done.runs == 1 else 's'}"
+    logs = f"{counted(done.files, 'log')} of {counted(done.runs, 'run')}"
     verb = "would be removed" if dry_run else "removed"
     return f"{logs} ({human_bytes(done.bytes)}) {verb}, {human_bytes(done.kept_bytes)} of logs kept"
 
 
 def _print_written(facts: dict[str, Path | int], options: argparse.Namespace) -> ExitCode:
-    """Print what was written, by name."""
     if options.json:
         print(json.dumps({name: str(fact) if isinstance(fact, Path) else fact for name, fact in facts.items()}))
         return ExitCode.COMPLETE
     for name, fact in facts.items():
-        Console(highlight=False).print(
-            f"{name:9} {short_path(fact) if isinstance(fact, Path) else fact}", soft_wrap=True
-        )
+        print(f"{name:9} {short_path(fact) if isinstance(fact, Path) else fact}")
     return ExitCode.COMPLETE

@@ -15,7 +15,7 @@ from harness.envs.build import STAMP
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
 from harness.errors import ConfigError, ExitCode
-from harness.report.issue.wording import counted
+from harness.reporter import counted
 from harness.session.plan import Plan, PlannedCell, make_plan, shards
 
 

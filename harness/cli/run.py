@@ -24,9 +24,9 @@ from harness.cli.progress import ExpectedAttempts, RunProgress
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode
 from harness.matrix.paths import short_path
-from harness.report.issue.wording import counted, listed
 from harness.report.terminal import print_summary
 from harness.report.write import Views, write_views
+from harness.reporter import counted, listed
 from harness.runner.isolation import Isolation
 from harness.session.begin import add_cells, begin, save_options
 from harness.session.conclude import Conclusion, conclude, isolation_differences

@@ -32,7 +32,7 @@ from harness.nightly.stages import Stages, read_run_results
 from harness.nightly.summary import markdown, verdict
 from harness.redact.values import redact_value
 from harness.report.write import known_issues, write_views
-from harness.reporter import Reporter
+from harness.reporter import Reporter, counted
 from harness.session.attempt_record import not_started
 from harness.session.begin import begin as begin_run
 from harness.session.begin import describe_host
@@ -102,11 +102,8 @@ class NightlyRun:
             Interrupted: The user stopped it.
             OSError: A file cannot be written; the run then counts as interrupted.
         """
-        cells, reused = len(self.plan.cells), len(self.selection.reused)
-        self.report(
-            f"{cells} cell{'' if cells == 1 else 's'} to run, {reused} result{'' if reused == 1 else 's'} reused → "
-            f"{short_path(self.folder.path)}"
-        )
+        cells, reused = counted(len(self.plan.cells), "cell"), counted(len(self.selection.reused), "result")
+        self.report(f"{cells} to run, {reused} reused → {short_path(self.folder.path)}")
         with claimed(self.folder):
             record_cut_off_attempts(self.folder)
             evidence = self.run()
@@ -166,11 +163,8 @@ class NightlyRun:
         return self.evidence()
 
     def _rerun(self, needed: Mapping[ResultKey, int]) -> Mapping[ResultKey, ScenarioResult]:
-        attempts = sum(needed.values())
-        self.report(
-            f"{len(needed)} result{'' if len(needed) == 1 else 's'} to confirm by isolated reruns: "
-            f"{attempts} attempt{'' if attempts == 1 else 's'}"
-        )
+        attempts = counted(sum(needed.values()), "attempt")
+        self.report(f"{counted(len(needed), 'result')} to confirm by isolated reruns: {attempts}")
         return {key: self._with_problem(result) for key, result in self.stages.rerun(needed).items()}
 
     def _rerun_control(self, control: PlannedCell) -> None:

@@ -14,6 +14,7 @@ from harness.nightly.record import NightlyReport, SearchSummary
 from harness.report.markdown import code as as_code
 from harness.report.markdown import escaped
 from harness.report.markdown import tracker as as_tracker
+from harness.reporter import counted, listed
 
 ORDER = tuple(Kind)
 SECTIONS = (  # kinds with a section of their own, also if none of their claims is new
@@ -108,7 +109,7 @@ def _terminal_claims(report: NightlyReport) -> list[tuple[Kind, str]]:
         lines += [(kind, _claim(claim, report)) for claim in named]
         left = len(claims) - len(named) - sum(map(_is_unchanged, claims))
         if left:
-            lines.append((kind, f"{left} {'more ' if named else ''}result{'' if left == 1 else 's'}"))
+            lines.append((kind, counted(left, "more result" if named else "result")))
     return lines
 
 
@@ -130,11 +131,8 @@ def _changed(claim: Claim, report: NightlyReport) -> str:
         return ""
     tested = report.resolved.get(claim.series, {})
     pairs = sorted(claim.changed.items(), key=lambda one: (one[0] not in tested, one[0]))
-    named = [
-        f"{name} {' → '.join(display_version(text) or 'none' for text in pair)}" for name, pair in pairs[:MAX_PACKAGES]
-    ]
-    more = f" and {len(pairs) - MAX_PACKAGES} more" if len(pairs) > MAX_PACKAGES else ""
-    return f"; changed: {', '.join(named)}{more}"
+    named = [f"{name} {' → '.join(display_version(text) or 'none' for text in pair)}" for name, pair in pairs]
+    return f"; changed: {listed(named, MAX_PACKAGES)}"
 
 
 def _search(one: SearchSummary, markup: Markup = PLAIN) -> str:
@@ -146,15 +144,11 @@ def _search(one: SearchSummary, markup: Markup = PLAIN) -> str:
 
 def _counts(report: NightlyReport) -> str:
     statuses = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count)
-    return f"{_results(sum(report.counts.values()))} run: {statuses or 'none'}"
+    return f"{counted(sum(report.counts.values()), 'result')} run: {statuses or 'none'}"
 
 
 def _reused(report: NightlyReport) -> list[str]:
-    return [f"{_results(one.count)} reused from {one.run}" for one in report.reused]
-
-
-def _results(number: int) -> str:
-    return f"{number} result{'' if number == 1 else 's'}"
+    return [f"{counted(one.count, 'result')} reused from {one.run}" for one in report.reused]
 
 
 def _reused_by_series(report: NightlyReport) -> list[str]:

@@ -11,6 +11,7 @@ from rich.text import Text
 from harness.history.trend import NOT_GREEN, Trend, TrendChange
 from harness.report.model import GLYPHS
 from harness.report.terminal import STYLES
+from harness.reporter import counted, listed
 from harness.store.records import Status
 from harness.verdict.figures import figure_title, human
 from harness.verdict.statistics import unit_of
@@ -32,7 +33,7 @@ def since(trend: Trend) -> str:
     """Return the length of the streak, its first day, and the version changes of that day."""
     if trend.since is None:
         return "no result in any run"
-    runs = f"{trend.status} for {trend.streak} run{'' if trend.streak == 1 else 's'}"
+    runs = f"{trend.status} for {counted(trend.streak, 'run')}"
     first = next(one for one, status in zip(trend.results, trend.statuses, strict=True) if status is not Status.MISS)
     always = not trend.changed_by and trend.since is first
     when = "since the first run" if always else f"since {trend.since.started:%Y-%m-%d}"
@@ -41,8 +42,7 @@ def since(trend: Trend) -> str:
 
 def short(versions: Sequence[str]) -> str:
     """Return the first few version changes, and the number of the others."""
-    more = len(versions) - VERSIONS
-    return ", ".join(versions[:VERSIONS]) + (f" and {more} more" if more > 0 else "")
+    return listed(versions, VERSIONS)
 
 
 def figure_line(trend: Trend, figure: str) -> str:

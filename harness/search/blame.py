@@ -13,7 +13,7 @@ from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, Unsolvable
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cell import Cell
-from harness.reporter import Reporter
+from harness.reporter import Reporter, listed
 from harness.search.delta_debugging import DependencyGroups, MinimalSet, MinimalSubset, Stage, Subset
 from harness.search.driver import Axis, Knowledge, Step, begin_search, reopen
 from harness.search.prober import Prober, lock_cells
@@ -267,7 +267,7 @@ def set_label(changes: Sequence[PackageChange], applied: Collection[int]) -> str
         return f"all {len(changes)}"
     if len(without) <= NAMED < len(names):
         return f"all but {', '.join(without)}"
-    return ", ".join(names) if len(names) <= NAMED else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+    return listed(names, NAMED)
 
 
 def _unwanted(changes: Sequence[PackageChange], applied: Subset, packages: Mapping[str, str]) -> tuple[str, ...]:

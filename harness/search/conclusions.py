@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.matrix.git import SHORT_SHA
+from harness.reporter import listed
 from harness.search.criterion import Cause, Evaluation
 from harness.search.links import commit_links, github_page
 from harness.search.records import (
@@ -138,8 +139,8 @@ def details(result: Result) -> tuple[str, ...]:
             more = len(result.suspects) - CANDIDATES_NAMED
             return (*named, *([f"  and {more} more"] if more > 0 else []))
         case BlameResult():
-            some, more = ", ".join(result.followers[:FOLLOWERS_NAMED]), len(result.followers) - FOLLOWERS_NAMED
-            came = [f"with it come and go: {some}{f' and {more} more' if more > 0 else ''}"] if some else []
+            followers = listed(result.followers, FOLLOWERS_NAMED)
+            came = [f"with it come and go: {followers}"] if followers else []
             apart = [f"without {name} there is no such environment: {why}" for name, why in result.apart.items()]
             unsure = [f"without {name} it is undecided: {why}" for name, why in result.unsure.items()]
             return (*came, *apart, *unsure)

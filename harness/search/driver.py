@@ -16,7 +16,7 @@ from harness.errors import ConfigError, Interrupted
 from harness.matrix.cell import Cell
 from harness.matrix.plan import plan_cells
 from harness.matrix.schema import Matrix
-from harness.reporter import Reporter
+from harness.reporter import Reporter, counted
 from harness.search.bisection import Answer, Search
 from harness.search.criterion import Cause, Criterion, Evaluation, bound_of, evaluate, failed_otherwise, whole_file
 from harness.search.prober import Prober, lock_cells, results_by_cell
@@ -409,7 +409,7 @@ def narrow(candidates: Sequence[C], names: Sequence[str], known: Knowledge[C], j
 def _progress(names: Sequence[str], search: Search, jobs: int) -> str:
     low, high = search.bracket
     steps = search.rounds_left(jobs)
-    left = f"about {steps} step{'' if steps == 1 else 's'} left" if steps else "nothing left to probe"
+    left = f"about {counted(steps, 'step')} left" if steps else "nothing left to probe"
     span = f"{names[0]} … {names[-1]}"
     if (low, high) == (0, search.size - 1):
         return f"searching {span}, {left}"

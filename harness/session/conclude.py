@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from harness.errors import ExitCode
+from harness.reporter import counted
 from harness.store.journal import JournalContent
 from harness.store.records import WHOLE_CELL, AttemptRecord, RunRecord, Status
 from harness.verdict.comparison import Change, compare
@@ -72,11 +73,11 @@ class Conclusion:
 
     def missing_text(self) -> str:
         """Return the numbers of missing results and unlisted cells, for display."""
-        cells, results = len(self.unlisted), sum(scenario != WHOLE_CELL for _, scenario in self.missing)
-        unlisted = f"the scenarios of {cells} cell{'' if cells == 1 else 's'} are unknown"
+        results = sum(scenario != WHOLE_CELL for _, scenario in self.missing)
+        unlisted = f"the scenarios of {counted(len(self.unlisted), 'cell')} are unknown"
         if not results:
             return unlisted
-        return f"{results} result{'' if results == 1 else 's'} missing{f', and {unlisted}' if cells else ''}"
+        return f"{counted(results, 'result')} missing{f', and {unlisted}' if self.unlisted else ''}"
 
 
 def conclude(run: RunRecord, journal: JournalContent[AttemptRecord]) -> Conclusion:

@@ -17,6 +17,7 @@ from harness.matrix.cell import Cell, nearest_cell
 from harness.matrix.paths import ScenarioFile, find_scenarios, nearest, short_path
 from harness.matrix.plan import Expansion, plan_cells
 from harness.matrix.schema import Matrix
+from harness.reporter import counted
 from harness.session.checkpoints import open_store
 from harness.session.source_digest import source_digest
 from harness.store.records import CellRecord, ScenarioInfo
@@ -208,7 +209,7 @@ def _cell_hint(wanted: str, ids: Sequence[str]) -> str:
         return f"; the nearest is {near}"
     parts = sum(wanted in each for each in ids)
     if parts:
-        return f"; '*{wanted}*' matches {parts} cell{'' if parts == 1 else 's'}"
+        return f"; '*{wanted}*' matches {counted(parts, 'cell')}"
     return f"; the cells are {', '.join(ids[:MOST_IDS])}{' …' if ids[MOST_IDS:] else ''}"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.errors import ConfigError
 from harness.matrix.paths import nearest
+from harness.reporter import counted, listed
 from harness.store.records import RunKind, RunRecord, series_names
 from harness.store.run_folder import RunFolder
 
@@ -113,13 +114,9 @@ def _named(text: str, reports: Path) -> RunFolder:
     if len(matching) == 1:
         return RunFolder(reports.absolute() / matching[0])
     if matching:
-        raise ConfigError(f"{len(matching)} runs below {reports} are named {text!r}: {_listed(matching)}")
+        raise ConfigError(f"{len(matching)} runs below {reports} are named {text!r}: {listed(matching, few=3)}")
     near = nearest(text, names)
     raise ConfigError(f"no run named {text!r} below {reports}{f'; the nearest is {near}' if near else ''}")
-
-
-def _listed(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _before(run: RunFolder, back: int, reports: Path, text: str) -> RunFolder:
@@ -130,8 +127,7 @@ def _before(run: RunFolder, back: int, reports: Path, text: str) -> RunFolder:
     same = [one for one in runs if one.matrix == own.matrix]
     index = same.index(own) - back
     if index < 0:
-        before = same.index(own)
-        count = f"{before} run{'' if before == 1 else 's'}"
+        count = counted(same.index(own), "run")
         raise ConfigError(f"there is no run {text}: the matrix {own.matrix} has {count} before {own.name}")
     return RunFolder(reports.absolute() / same[index].name)
 

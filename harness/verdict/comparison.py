@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.matrix.cell import display_version
+from harness.reporter import counted
 from harness.store.records import WHOLE_CELL, Stage, Status, fallback_ids
 from harness.verdict.known_issues import KnownIssue, Standing, standing
 from harness.verdict.package_diff import PackageChange, package_diff
@@ -256,20 +257,16 @@ def _notes(matched: Sequence[tuple[ScenarioResult, ScenarioResult]]) -> tuple[st
             models = (old.gpu or "no GPU", new.gpu or "no GPU")
             counts[models] = counts.get(models, 0) + 1
     notes = [
-        f"memory is not compared in {_count(count)}: measured on {old} before, on {new} now"
+        f"memory is not compared in {counted(count, 'result')}: measured on {old} before, on {new} now"
         for (old, new), count in counts.items()
     ]
     uncertain = sum(comparable(old, new) and has_uncertain_shift(old.figures, new.figures) for old, new in matched)
     if uncertain:
         notes.append(
-            f"host memory moved in {_count(uncertain)} with fewer than {ENOUGH} attempts: not called a change, because "
-            f"its spread is unknown (--repeat {ENOUGH})"
+            f"host memory moved in {counted(uncertain, 'result')} with fewer than {ENOUGH} attempts: not called a "
+            f"change, because its spread is unknown (--repeat {ENOUGH})"
         )
     return tuple(notes)
-
-
-def _count(count: int) -> str:
-    return f"{count} result{'' if count == 1 else 's'}"
 
 
 def in_one_series(results: Results, series: str) -> dict[ResultKey, ScenarioResult]:

@@ -25,6 +25,7 @@ from harness.report.issue.model import (
 from harness.report.issue.repository import frame_of, target
 from harness.report.issue.untested import Newest, newer_releases, other_conditions, versions_tried
 from harness.report.model import Group, ReportContext, Row
+from harness.reporter import counted
 from harness.search.links import repositories
 from harness.store.records import Frame, RunRecord, ScenarioInfo, function_of
 from harness.verdict.known_issues import State
@@ -215,7 +216,7 @@ def summary(
     title = f" ({symptom.title.rstrip('.')})" if symptom.title else ""
     cells = wording.counts_sentence(counts[0])
     if len(counts) > 1:
-        cells += f" The same failure shows in {wording.counted(len(counts) - 1, 'other test')} of this run."
+        cells += f" The same failure shows in {counted(len(counts) - 1, 'other test')} of this run."
     sentences = (
         f"The test {symptom.scenario}{title} {verb} {text.rstrip('.')}{where}.",
         cells,

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from harness.report.issue.environment import installed, machine_of
 from harness.report.issue.evidence import category
 from harness.report.issue.model import CellComparison, CellDifference
-from harness.report.issue.wording import counted, difference_text, listed
+from harness.report.issue.wording import difference_text
 from harness.report.model import Group, ReportContext, Row, TableCell
+from harness.reporter import counted, listed
 from harness.search.pins import commit_pin
 from harness.store.records import AttemptRecord, CellRecord, RunRecord
 from harness.verdict.package_diff import package_diff

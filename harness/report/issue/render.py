@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.report.issue.model import IssueContext
-from harness.report.issue.wording import counted, listed
 from harness.report.markdown import LIMIT, code, cut, shortened, table_text, tracker
 from harness.report.templates import environment
+from harness.reporter import counted, listed
 
 ALL = 10**9
 LONG, SHORT = 600, 160  # characters of a text that comes from a scenario or an exception

@@ -9,8 +9,9 @@ from pathlib import Path
 from harness.errors import ConfigError
 from harness.report.issue.comparison import NO_OTHER_PACKAGE, other_changes_sentence, other_failure_sentence
 from harness.report.issue.model import BlameEvidence, SearchEvidence
-from harness.report.issue.wording import counted, listed, older
+from harness.report.issue.wording import older
 from harness.report.model import Group, ReportContext
+from harness.reporter import counted, listed
 from harness.search.blame import set_label
 from harness.search.conclusions import sentence
 from harness.search.links import commit_links, compare_link, github_page

@@ -13,7 +13,7 @@ from harness.report.issue.comparison import Example
 from harness.report.issue.environment import gpu_names, host_of, installed, notable_versions
 from harness.report.issue.evidence import checkpoints_of
 from harness.report.issue.model import SearchEvidence
-from harness.report.issue.wording import listed
+from harness.reporter import listed
 from harness.search.links import RELEASE
 from harness.store.records import RunRecord, ScenarioInfo
 

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from packaging.version import InvalidVersion, Version
 
 from harness.report.issue.model import CellComparison, CellDifference, ScenarioCounts, SearchEvidence
 from harness.report.issue.repository import frame_of
+from harness.reporter import counted, listed
 
-FEW = 4
 TITLE = 240  # characters; GitHub takes 256
 EXPECTATION = ("expectation: ", "ExpectationFailed: ", "does not hold: ")  # prefixes of signatures and details
 RAN_ON = {"cuda": "on a GPU", "cpu": "on the CPU", "simulated": "partly simulated"}
-
-
-def listed(names: Sequence[str], few: int = FEW, total: int | None = None) -> str:
-    """Join names, the rest as a count: ``a, b and 3 more``. ``total`` includes those that are not among the names."""
-    shown = ", ".join(names[:few])
-    rest = (len(names) if total is None else total) - min(few, len(names))
-    return f"{shown} and {rest} more" if rest > 0 else shown
-
-
-def counted(number: int, noun: str) -> str:
-    """Write ``1 cell``, ``2 cells``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def without_frame(signature: str) -> str:
