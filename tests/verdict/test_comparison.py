@@ -36,17 +36,17 @@ SIDES = {
     "flaky": result("pass:check", "fail:run:exception", signatures=("TypeError: a @ x.py:f", "rule-a")),
 }
 TABLE = """
-before       missing  interrupted  unavailable  skip         pass      fail A         fail B         error          flaky
-absent       missing  missing      unavailable  appeared     appeared  appeared       appeared       appeared       flaky
-missing      missing  missing      unavailable  –            appeared  unknown        unknown        unknown        flaky
-interrupted  missing  missing      unavailable  –            appeared  unknown        unknown        unknown        flaky
-unavailable  missing  missing      unavailable  –            appeared  appeared       appeared       unknown        flaky
-skip         missing  missing      unavailable  –            appeared  appeared       appeared       unknown        flaky
-pass         missing  missing      unavailable  disappeared  –         new_failure    new_failure    unknown        flaky
-fail_A       missing  missing      unavailable  disappeared  fixed     still_failing  changed        unknown        flaky
-fail_B       missing  missing      unavailable  disappeared  fixed     changed        still_failing  unknown        flaky
-error        missing  missing      unavailable  unknown      unknown   unknown        unknown        still_failing  flaky
-flaky        missing  missing      unavailable  disappeared  flaky     flaky          changed        unknown        flaky
+before       missing  interrupted  unavailable  skip         pass      fail A         fail B         error         flaky
+absent       missing  missing      unavailable  appeared     appeared  appeared       appeared       appeared      flaky
+missing      missing  missing      unavailable  –            appeared  unknown        unknown        unknown       flaky
+interrupted  missing  missing      unavailable  –            appeared  unknown        unknown        unknown       flaky
+unavailable  missing  missing      unavailable  –            appeared  appeared       appeared       unknown       flaky
+skip         missing  missing      unavailable  –            appeared  appeared       appeared       unknown       flaky
+pass         missing  missing      unavailable  disappeared  –         new_failure    new_failure    unknown       flaky
+fail_A       missing  missing      unavailable  disappeared  fixed     still_failing  changed        unknown       flaky
+fail_B       missing  missing      unavailable  disappeared  fixed     changed        still_failing  unknown       flaky
+error        missing  missing      unavailable  unknown      unknown   unknown        unknown        still_failing flaky
+flaky        missing  missing      unavailable  disappeared  flaky     flaky          changed        unknown       flaky
 """
 COLUMNS = ["missing", "interrupted", "unavailable", "skip", "pass", "fail A", "fail B", "error", "flaky"]
 ROWS = [line.split() for line in TABLE.strip().splitlines()[1:]]
