@@ -90,7 +90,9 @@ def find_run(text: str, reports: Path) -> RunFolder:
     if text == LATEST:
         runs = list_runs(reports)
         if not runs:
-            raise ConfigError(f"there is no run below {reports}")
+            searches = list_runs(reports, RunKind)
+            hint = f"; give the {searches[-1].kind} by its name: {searches[-1].name}" if searches else ""
+            raise ConfigError(f"there is no run below {reports}{hint}")
         return RunFolder(reports.absolute() / runs[-1].name)
     return _named(text, reports)
 
@@ -115,7 +117,7 @@ def _named(text: str, reports: Path) -> RunFolder:
         return RunFolder(reports.absolute() / matching[0])
     if matching:
         raise ConfigError(f"{len(matching)} runs below {reports} are named {text!r}: {listed(matching, few=3)}")
-    near = nearest(text, names)
+    near = nearest(text, (LATEST, *names))
     raise ConfigError(f"no run named {text!r} below {reports}{f'; the nearest is {near}' if near else ''}")
 
 

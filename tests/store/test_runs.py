@@ -75,6 +75,19 @@ def test_a_run_that_is_not_there_is_one_sentence(reports, text, sentence):
         find_run(text, reports)
 
 
+def test_latest_is_no_search_but_names_the_newest(tmp_path):
+    write(tmp_path, "1-blame", 2, kind="blame")
+    write(tmp_path, "2-bisect", 1, kind="bisect")
+    with pytest.raises(ConfigError) as error:
+        find_run("latest", tmp_path)
+    assert str(error.value) == f"there is no run below {tmp_path}; give the blame by its name: 1-blame"
+
+
+def test_a_mistyped_latest_is_answered_with_it(reports):
+    with pytest.raises(ConfigError, match="; the nearest is latest$"):
+        find_run("lates", reports)
+
+
 def test_a_whole_name_means_its_run_though_another_begins_so(reports):
     write(reports, "4-a.2", 4)
     assert find_run("4-a", reports).path.name == "4-a"
