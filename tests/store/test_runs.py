@@ -84,7 +84,7 @@ def test_latest_is_no_search_but_names_the_newest(tmp_path):
 
 
 def test_a_mistyped_latest_is_answered_with_it(reports):
-    with pytest.raises(ConfigError, match="; the nearest is latest$"):
+    with pytest.raises(ConfigError, match=r"; the nearest is latest$"):
         find_run("lates", reports)
 
 
