@@ -9,6 +9,8 @@ import traceback
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 TEXT_LIMIT = 20_000  # characters of a printed traceback that are kept: its end, with the cause
 
 
@@ -21,10 +23,17 @@ def describe(error: BaseException, when: str, root: str) -> dict[str, Any]:
     return {
         "when": when,
         "type": type_name(type(error)),
-        "message": str(error)[:4000],
+        "message": message(error)[:4000],
         "frames": frames(error.__traceback__, root),
         "text": text[-TEXT_LIMIT:],
     }
+
+
+def message(error: BaseException) -> str:
+    """Return the message of an exception; for an unknown fixture, which pytest describes in its own way, its name."""
+    if isinstance(error, pytest.FixtureLookupError) and error.argname:
+        return f"fixture {error.argname!r} not found"
+    return str(error)
 
 
 def type_name(kind: type[BaseException]) -> str:

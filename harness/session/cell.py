@@ -200,7 +200,8 @@ class _CellRun:
             cancel=self.context.cancel,
         )
         self.launcher = opened.launcher
-        facts: dict[str, Any] = {"isolation": opened.launcher.isolation, "fallback": opened.fallback}
+        fallback = "" if self.context.cancel.is_set() else opened.fallback  # an interrupted start is no fallback
+        facts: dict[str, Any] = {"isolation": opened.launcher.isolation, "fallback": fallback}
         if opened.ready is not None:
             facts |= {"import_seconds": dict(opened.ready.seconds), "import_failures": dict(opened.ready.failures)}
         self.context.journal.write("launcher", cell=self.cell, **facts)

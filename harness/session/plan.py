@@ -18,7 +18,7 @@ from harness.matrix.paths import ScenarioFile, find_scenarios, nearest, short_pa
 from harness.matrix.plan import Expansion, plan_cells
 from harness.matrix.schema import Matrix
 from harness.reporter import counted
-from harness.session.checkpoints import open_store
+from harness.session.checkpoints import CheckpointStore, open_store
 from harness.session.source_digest import source_digest
 from harness.store.records import CellRecord, ScenarioInfo
 
@@ -44,11 +44,16 @@ def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
         raise NothingSelectedError(
             f"there is no test in {', '.join(short_path(path) for path in stems.values()) or 'no file'}"
         )
-    store = open_store(Path(), {file.path.parent for file in files}, "")  # only its definitions are used
+    store = _definitions(files)
     return tuple(
         info.model_copy(update={"source": source_digest(Path(info.nodeid.partition("::")[0]), info.checkpoints, store)})
         for info in found.values()
     )
+
+
+def _definitions(files: Iterable[ScenarioFile]) -> CheckpointStore:
+    """Return a store of which only the definitions are used."""
+    return open_store(Path(), {file.path.parent for file in files}, "")
 
 
 def read_file(path: Path) -> list[ScenarioInfo]:
@@ -165,10 +170,11 @@ def make_plan(matrix: Matrix, cache_dir: CacheDir, *, scenarios: Sequence[str] =
         cells: ids or glob patterns of ids; empty for all.
 
     Raises:
-        ConfigError: the matrix, a scenario or a version is wrong.
+        ConfigError: the matrix, a scenario, a checkpoint or a version is wrong.
         NothingSelectedError: a pattern matches no cell, or no file has a test.
     """
     files, infos = read_scenarios(matrix, scenarios)
+    _definitions(files).with_bases(name for info in infos for name in info.checkpoints)  # a wrong name is refused
     bundle = opened_bundle()
     expansion = plan_cells(matrix, cache=cache_dir.releases) if bundle is None else Expansion(bundle.cells())
     chosen = select_cells(expansion.cells, cells)

@@ -98,6 +98,13 @@ def test_phases_do_not_nest(child, tmp_path):
     assert "phase 'b' opened inside phase 'a'" in events.failures[0].message
 
 
+def test_an_unknown_fixture_is_named(child, tmp_path):
+    file = tmp_path / "typo.py"
+    file.write_text("def test_typo(prob):\n    pass\n")
+    events, _ = child("run", nodeid=f"{file}::test_typo")
+    assert events.failures[0].message == "fixture 'prob' not found"
+
+
 def test_a_repeated_phase_is_counted_and_memory_json_can_be_made(child, tmp_path):
     file = tmp_path / "twice.py"
     file.write_text(

@@ -17,6 +17,14 @@ def test_a():
 def test_b():
     assert os.environ["LEVEL"] == "1"
 """
+TYPO = """
+from harness.probe import scenario
+
+
+@scenario(checkpoints=["qwen2.5-7"])
+def test_a(checkpoint):
+    pass
+"""
 HANG = "import pathlib, time; pathlib.Path({file!r}).write_text('yes\\n'); time.sleep(60)"
 MATRIX = """
 name = "m"
@@ -185,11 +193,17 @@ Markdown  reports/RUN/matrix.md\
             ("m.toml", "--scenarios", "own.py::test_aa"),
             snapshot("harness: own.py has no test test_aa; the nearest is test_a"),
         ),
+        (
+            ("m.toml", "--scenarios", "typo.py"),
+            snapshot("harness: there is no checkpoint named qwen2.5-7; the nearest is qwen2.5-7b"),
+        ),
         (("--resume", "latest~1"), snapshot("harness: there is no run below reports")),
         (("--resume", "n.toml"), snapshot("harness: there is no matrix file n.toml")),
     ],
 )
 def test_refusals(matrix, arguments, text):
+    (matrix.folder / "typo.py").write_text(TYPO)
     process = matrix.start("run", *arguments)
     assert screen(process.communicate()[0]) == text
     assert process.returncode in {2, 3}
+    assert not (matrix.folder / "reports").exists()
