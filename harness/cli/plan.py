@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from harness.cli.arguments import add_json, add_matrix, positive, read_matrix
+from harness.cli.progress import open_screen
 from harness.envs.build import STAMP
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
@@ -62,7 +62,7 @@ def _describe(planned: PlannedCell, cache_dir: CacheDir) -> dict[str, Any]:
 
 
 def _print(plan: Plan, rows: list[dict[str, Any]]) -> None:
-    console = Console()
+    console, report = open_screen(errors=False)
     title = plan.matrix.title or plan.matrix.name
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("cell", overflow="fold")
@@ -74,12 +74,11 @@ def _print(plan: Plan, rows: list[dict[str, Any]]) -> None:
     console.print(table, highlight=False)
     for row in rows:
         if "why" in row:
-            text = f"{row['id']} is unavailable: {row['why']}"
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
+            report(f"{row['id']} is unavailable: {row['why']}")
     locks = {row["lock"] for row in rows if row["lock"]}
     files = {file.path for file in plan.files}
     sizes = {"cell": rows, "environment": locks, "scenario": plan.scenarios}
     counts = ", ".join(counted(len(things), noun) for noun, things in sizes.items())
-    console.print(f"{counts} in {counted(len(files), 'file')}", highlight=False)
+    report(f"{counts} in {counted(len(files), 'file')}")
     for warning in plan.warnings:
-        console.print(f"note: {warning}", highlight=False, markup=False)
+        report(f"note: {warning}")

@@ -6,8 +6,6 @@ import argparse
 import json
 from dataclasses import asdict, replace
 
-from rich.console import Console
-
 from harness.cli.arguments import (
     add_gpu_busy,
     add_isolation,
@@ -20,12 +18,12 @@ from harness.cli.arguments import (
     positive,
     read_matrix,
 )
-from harness.cli.progress import ExpectedAttempts, RunProgress
+from harness.cli.progress import ExpectedAttempts, RunProgress, open_screen
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode
 from harness.matrix.paths import short_path
 from harness.report.terminal import print_summary
-from harness.report.write import Views, write_views
+from harness.report.write import write_views
 from harness.reporter import counted, listed
 from harness.runner.isolation import Isolation
 from harness.session.begin import add_cells, begin, save_options
@@ -81,13 +79,13 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitCode:
     """Run a matrix, write its report and print a summary with the paths of the report."""
     cache_dir = CacheDir.of_user()
-    console = Console(stderr=True) if options.json else Console()
+    console, report = open_screen(errors=options.json)
     plan, folder, run_options = _plan(options, cache_dir)
     record = folder.read_record()
     for warning in plan.warnings:
-        console.print(f"note: {warning}", highlight=False, markup=False)
+        report(f"note: {warning}")
     size = f"{counted(len(plan.cells), 'cell')}, {counted(len(plan.scenarios), 'scenario')}"
-    console.print(f"{size} → {short_path(folder.path)}", highlight=False, soft_wrap=True)
+    report(f"{size} → {short_path(folder.path)}")
     session_options = _session_options(options, run_options, record, plan)
     with RunProgress(console, _expected_attempts(plan, session_options, run_options)) as progress:
         complete = run_plan(plan, folder, cache_dir, session_options, progress)
@@ -95,7 +93,7 @@ def run(options: argparse.Namespace) -> ExitCode:
             control = replace(plan, cells=tuple(one for one in plan.cells if one.cell.reference))
             one_more = replace(session_options, repeat=session_options.repeat + 1, retry_failed=False)
             complete = run_plan(control, folder, cache_dir, one_more, progress)
-    return _finish(options, run_options, folder, console, complete=complete)
+    return _finish(options, run_options, folder, complete=complete)
 
 
 def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder, RunOptions]:
@@ -153,10 +151,9 @@ def _session_options(options: argparse.Namespace, run_options: RunOptions, recor
     )
 
 
-def _finish(
-    options: argparse.Namespace, run_options: RunOptions, folder: RunFolder, console: Console, *, complete: bool
-) -> ExitCode:
+def _finish(options: argparse.Namespace, run_options: RunOptions, folder: RunFolder, *, complete: bool) -> ExitCode:
     """Write the report, print the conclusion and return the exit code."""
+    console, report = open_screen(errors=options.json)
     views = write_views(folder)
     result = conclude(*folder.read(AttemptRecord))
     code = result.exit_code(options.fail_on, complete=complete)
@@ -168,25 +165,23 @@ def _finish(
         print(json.dumps({**paths, "exit_code": code, **asdict(result), "isolation": differences}, indent=1))
         return code
     print_summary(views.context, console)
-    for text in differences:
-        console.print(f"isolation: {text}", highlight=False, markup=False)
+    lines = [f"isolation: {text}" for text in differences]
     if run_options.check_isolation and not differences:
-        console.print("isolation: fork and fresh interpreter agree in every outcome and metric", highlight=False)
+        lines.append("isolation: fork and fresh interpreter agree in every outcome and metric")
     if code is ExitCode.REGRESSION:
-        console.print(_failing_text(result, options.fail_on), highlight=False, markup=False, soft_wrap=True)
-    _print_last_lines(console, result, views, folder, complete=complete)
+        lines.append(_failing_text(result, options.fail_on))
+    lines += [*_continuation(result, folder, complete=complete), *views.lines]
+    for line in lines:
+        report(line)
     return code
 
 
-def _print_last_lines(console: Console, result: Conclusion, views: Views, folder: RunFolder, *, complete: bool) -> None:
-    """Print how to continue an incomplete run, and the paths of the report."""
+def _continuation(result: Conclusion, folder: RunFolder, *, complete: bool) -> list[str]:
+    """Return how to continue an incomplete run, if it is one."""
     resume = f"continue with: harness run --resume {short_path(folder.path)}"
-    lines = [] if complete else [f"interrupted; {resume}"]
-    if complete and result.missing:
-        lines += [f"{result.missing_text()}; {resume}"]
-    lines += views.lines
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if not complete:
+        return [f"interrupted; {resume}"]
+    return [f"{result.missing_text()}; {resume}"] if result.missing else []
 
 
 def _failing_text(result: Conclusion, fail_on: str) -> str:
