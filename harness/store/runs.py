@@ -90,7 +90,7 @@ def find_run(text: str, reports: Path) -> RunFolder:
     if text == LATEST:
         runs = list_runs(reports)
         if not runs:
-            searches = list_runs(reports, RunKind)
+            searches = list_runs(reports, tuple(RunKind))
             hint = f"; give the {searches[-1].kind} by its name: {searches[-1].name}" if searches else ""
             raise ConfigError(f"there is no run below {reports}{hint}")
         return RunFolder(reports.absolute() / runs[-1].name)
