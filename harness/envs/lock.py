@@ -143,12 +143,12 @@ def _resolve(question: LockInput, uv_settings: UvSettings) -> str | Unsolvable:
 
 def _ask(question: LockInput, uv_settings: UvSettings, folder: Path, absent: set[str]) -> UvResult:
     arguments = [*compile_arguments(question), *uv_settings.args]
-    _write(folder / "cell.in", question.requirements)
+    write_lines(folder / "cell.in", question.requirements)
     if question.layer:
-        _write(folder / "base.txt", [f"{name}=={version}" for name, version in question.layer])
+        write_lines(folder / "base.txt", [f"{name}=={version}" for name, version in question.layer])
         arguments += ["--constraints", "base.txt"]
     if absent:
-        _write(folder / "absent.txt", sorted(absent))
+        write_lines(folder / "absent.txt", sorted(absent))
         arguments += ["--excludes", "absent.txt"]
     return run_uv(arguments, environment(uv_settings), folder, RESOLVE_SECONDS)
 
@@ -206,5 +206,6 @@ def base_layer(text: str) -> dict[str, str]:
     return dict(line.split("==", 1) for line in lines)
 
 
-def _write(path: Path, lines: Sequence[str]) -> None:
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Write a file of one text a line."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

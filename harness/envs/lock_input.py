@@ -54,14 +54,14 @@ class LockInput:
     requirements: tuple[str, ...]
     pinned: tuple[str, ...]
     python: str
-    full_python: str | None
-    program: str | None
     platform: str
     as_of: str | None
-    base: str | None
-    layer: tuple[tuple[str, str], ...]
-    contents: tuple[tuple[str, str], ...]
     settings: tuple[str, ...]
+    full_python: str | None = None
+    program: str | None = None
+    base: str | None = None
+    layer: tuple[tuple[str, str], ...] = ()
+    contents: tuple[tuple[str, str], ...] = ()
 
     @property
     def digest(self) -> str:

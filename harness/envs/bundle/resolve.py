@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from harness.envs.bundle.target import Target
-from harness.envs.lock import RESOLVE_SECONDS, Unsolvable, cached_resolution, compile_arguments
+from harness.envs.lock import RESOLVE_SECONDS, Unsolvable, cached_resolution, compile_arguments, write_lines
 from harness.envs.lock_input import PROBE_REQUIREMENTS, LockInput, cutoff, index_settings
 from harness.envs.pip_config import UvSettings
 from harness.envs.uv import environment, error_paragraph, is_network, need_uv, run_uv
@@ -66,13 +66,8 @@ class Resolver:
             requirements=wanted,
             pinned=pinned,
             python=self.target.python,
-            full_python=None,
-            program=None,
             platform=self.target.platform,
             as_of=as_of,
-            base=None,
-            layer=(),
-            contents=(),
             settings=settings,
         )
 
@@ -80,19 +75,16 @@ class Resolver:
         return cached_resolution(question, self.cache, lambda: self._resolve(question, left), threading.Event())
 
     def _resolve(self, question: LockInput, left: Sequence[str]) -> str | Unsolvable:
-        with tempfile.TemporaryDirectory(prefix="harness-lock-") as folder:
-            return self._ask(question, left, Path(folder))
-
-    def _ask(self, question: LockInput, left: Sequence[str], folder: Path) -> str | Unsolvable:
-        arguments = [*compile_arguments(question), *self.target.uv_arguments(), *self.uv_settings.args]
-        (folder / "cell.in").write_text("".join(f"{line}\n" for line in question.requirements), encoding="utf-8")
         known = {name: self.base[name] for name in left if _on_an_index(name, self.base.get(name, ""))}
-        constraints = "".join(f"{name}=={version}\n" for name, version in known.items())
-        (folder / "base.txt").write_text(constraints, encoding="utf-8")
-        (folder / "left.txt").write_text("".join(f"{name}\n" for name in left if name not in known), encoding="utf-8")
+        arguments = [*compile_arguments(question), *self.target.uv_arguments(), *self.uv_settings.args]
         arguments += ["--constraints", "base.txt", "--excludes", "left.txt"]
         arguments += [argument for name in known for argument in ("--no-emit-package", name)]
-        answer = run_uv(arguments, environment(self.uv_settings), folder, RESOLVE_SECONDS)
+        with tempfile.TemporaryDirectory(prefix="harness-lock-") as name:
+            folder = Path(name)
+            write_lines(folder / "cell.in", question.requirements)
+            write_lines(folder / "base.txt", [f"{name}=={version}" for name, version in known.items()])
+            write_lines(folder / "left.txt", [name for name in left if name not in known])
+            answer = run_uv(arguments, environment(self.uv_settings), folder, RESOLVE_SECONDS)
         if answer.code == 0:
             return answer.output
         return Unsolvable(error_paragraph(answer.errors), network=is_network(answer.errors))
