@@ -102,11 +102,6 @@ class ProbePlugin(_Recorder):
             self.events.write("passed")
         return report
 
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Record a failed collection; its exception is recorded by :class:`CollectPlugin`."""
-        if report.failed:
-            self.events.write("collect_failed", nodeid=report.nodeid, text=str(report.longrepr)[-4000:])
-
     def pytest_sessionfinish(self) -> None:
         """Record whether torch has initialized CUDA in this attempt."""
         self.events.write("ran_on", device="cpu" if initialized_torch() is None else "cuda")
@@ -166,7 +161,7 @@ def versions() -> dict[str, str]:
 
 
 def read_request(path: str) -> dict[str, Any]:
-    """Read a request of the host: ``nodeid``, ``folder``, ``root``, ``checkpoints``, ``environment``.
+    """Read a request of the host: ``nodeid``, ``folder``, ``root``, ``checkpoints``.
 
     ``used_before`` maps the UUIDs of GPUs to the bytes in use before the attempt.
     """

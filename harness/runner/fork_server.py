@@ -23,7 +23,6 @@ from harness.runner.process import (
     ProcessExit,
     Request,
     from_returncode,
-    from_wait_status,
     kill_group,
     oom_kill_count,
 )
@@ -137,8 +136,8 @@ class ForkLauncher:
         if ended is None:
             note = f"server lost ({self._exit_description()})"
             return ProcessExit(timed_out=timed_out, interrupted=cancelled, note=note)
-        oom_kills = oom_kill_count() - kills
-        return from_wait_status(ended["status"], oom_kills=oom_kills, timed_out=timed_out, cancelled=cancelled)
+        code, oom_kills = os.waitstatus_to_exitcode(ended["status"]), oom_kill_count() - kills
+        return from_returncode(code, oom_kills=oom_kills, timed_out=timed_out, cancelled=cancelled)
 
     @property
     def alive(self) -> bool:

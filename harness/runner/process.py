@@ -72,14 +72,6 @@ def from_returncode(
     )
 
 
-def from_wait_status(
-    status: int, *, oom_kills: int = 0, timed_out: bool = False, cancelled: bool = False
-) -> ProcessExit:
-    """Read a raw ``wait`` status (POSIX)."""
-    code = os.waitstatus_to_exitcode(status)
-    return from_returncode(code, oom_kills=oom_kills, timed_out=timed_out, cancelled=cancelled)
-
-
 def oom_kill_count(counters: tuple[Path, ...] = OOM_COUNTERS) -> int:
     """Return how many processes the kernel has killed so far because memory ran out, 0 if it does not report it."""
     highest = 0
