@@ -5,7 +5,6 @@ The stages are the control cell, the other cells, reruns of single results, and 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,7 @@ from harness.session.context import Options
 from harness.session.plan import Plan, PlannedCell
 from harness.session.run import run_plan
 from harness.store.journal import Listener
-from harness.store.records import AttemptRecord, CellRecord, Reason, function_of, series_names
+from harness.store.records import AttemptRecord, CellRecord, function_of, series_names
 from harness.store.run_folder import RunFolder
 from harness.verdict.result import ResultKey, ScenarioResult
 from harness.verdict.results import results_of
@@ -68,15 +67,9 @@ class Stages:
         Raises:
             Interrupted: The user stopped it.
         """
-        attempts, listed = self._attempts(), self.folder.journal().listed
-        missing = [
-            one
-            for one in self.plan.cells
-            if one.cell.id in ids
-            and (not listed.get(one.cell.id) or any(not attempts[one.cell.id, name] for name in listed[one.cell.id]))
-        ]
-        if missing:
-            self._run(replace(self.plan, cells=tuple(missing)), repeat=1, serially=serially)
+        lacking = self.folder.lacking(ids)
+        if missing := tuple(one for one in self.plan.cells if one.cell.id in lacking):
+            self._run(replace(self.plan, cells=missing), repeat=1, serially=serially)
 
     def rerun(self, needed: Mapping[ResultKey, int]) -> Mapping[ResultKey, ScenarioResult]:
         """Rerun each result so many times, serially, and return the results over all attempts.
@@ -84,7 +77,7 @@ class Stages:
         Raises:
             Interrupted: The user stopped it.
         """
-        results, attempts = read_run_results(self.folder).results, self._attempts()
+        results, attempts = read_run_results(self.folder).results, self.folder.count_attempts()
         groups: dict[tuple[str, int], list[str]] = {}
         for key, more in needed.items():
             cell = results[key].cell
@@ -101,7 +94,7 @@ class Stages:
         Raises:
             Interrupted: The user stopped it.
         """
-        attempts = self._attempts()
+        attempts = self.folder.count_attempts()
         groups: dict[int, list[str]] = {}
         for scenario, count in attempts_before.items():
             if attempts[control.cell.id, scenario] <= count:
@@ -120,14 +113,6 @@ class Stages:
             return
         if not finished:
             raise Interrupted
-
-    def _attempts(self) -> Counter[tuple[str, str]]:
-        """Count the attempts by cell and scenario, without interrupted ones."""
-        return Counter(
-            (one.cell, one.scenario)
-            for one in self.folder.attempts()
-            if one.attempt and one.outcome.reason is not Reason.INTERRUPTED
-        )
 
     def _files(self, scenarios: Iterable[str]) -> tuple[ScenarioFile, ...]:
         """Return the file and test of each scenario, with its parameter."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,7 @@ from harness.session.context import Options
 from harness.session.plan import LOCK_JOBS, Plan, PlannedCell
 from harness.session.run import run_plan
 from harness.store.journal import Listener
-from harness.store.records import Reason, RunRecord
+from harness.store.records import RunRecord
 from harness.store.run_folder import RunFolder
 from harness.verdict.result import ScenarioResult
 from harness.verdict.results import read_results
@@ -76,19 +75,9 @@ class Prober:
 
     def _lacking(self, cells: Sequence[Cell], repeat: int) -> list[Cell]:
         """Return the cells that lack a result, or one of ``repeat`` attempts of a scenario that they listed."""
-        known, listed = self.probed(cells), self.folder.journal().listed
-        ended = Counter(
-            (one.cell, one.scenario)
-            for one in self.folder.attempts()
-            if one.attempt and one.outcome.reason is not Reason.INTERRUPTED
-        )
-        short = {
-            cell.id
-            for cell in cells
-            if repeat > 1
-            and not (listed.get(cell.id) and all(ended[cell.id, one] >= repeat for one in listed[cell.id]))
-        }
-        return [cell for cell in cells if cell not in known or cell.id in short]
+        known = self.probed(cells)
+        lacking = self.folder.lacking((cell.id for cell in cells), repeat) if repeat > 1 else set()
+        return [cell for cell in cells if cell not in known or cell.id in lacking]
 
 
 def results_by_cell(folder: RunFolder) -> dict[str, list[ScenarioResult]]:

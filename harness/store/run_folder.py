@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from harness.errors import ConfigError
 from harness.store.files import write_text
 from harness.store.journal import Attempt, JournalContent, read, read_journal
-from harness.store.records import SCHEMA_VERSION, AttemptRecord, AttemptSummary, CellRecord, RunRecord
+from harness.store.records import SCHEMA_VERSION, AttemptRecord, AttemptSummary, CellRecord, Reason, RunRecord
 
 LOCK = ".lock"  # locked by the process that runs something in the folder
 
@@ -105,6 +106,23 @@ class RunFolder:
     def attempts(self) -> tuple[AttemptRecord, ...]:
         """Return every attempt of the journal, in the order it was written."""
         return self.journal().attempts
+
+    def lacking(self, cells: Iterable[str], repeat: int = 1) -> set[str]:
+        """Return the cells (ids) that listed nothing, or lack one of ``repeat`` attempts of a scenario they listed."""
+        listed, ended = self.journal().listed, self.count_attempts()
+        return {
+            cell
+            for cell in cells
+            if not listed.get(cell) or any(ended[cell, scenario] < repeat for scenario in listed[cell])
+        }
+
+    def count_attempts(self) -> Counter[tuple[str, str]]:
+        """Count the attempts by cell and scenario, without interrupted ones."""
+        return Counter(
+            (one.cell, one.scenario)
+            for one in self.attempts()
+            if one.attempt and one.outcome.reason is not Reason.INTERRUPTED
+        )
 
 
 @contextmanager
