@@ -92,10 +92,10 @@ def _probe(options: argparse.Namespace) -> int:
     cache_dir = CacheDir.of_user()
     matrix, criterion = load_matrix(options.matrix), read_criterion(options, ends=False)
     files, infos = read_scenarios(matrix, (options.scenario,))
-    overridden = override_pins(_cell(options, matrix, cache_dir), options.instead, matrix, cache_dir)
-    for note in (*overridden.notes, *whole_file(options.scenario, infos, criterion)):
+    cell, notes = override_pins(_cell(options, matrix, cache_dir), options.instead, matrix, cache_dir)
+    for note in (*notes, *whole_file(options.scenario, infos, criterion)):
         report(f"note: {note}")
-    cell, planned = overridden.cell, lock_cells((overridden.cell,), cache_dir)
+    planned = lock_cells((cell,), cache_dir)
     require_releases(cell, planned[0].lock, matrix, cache_dir, options.instead)
     plan = Plan(matrix, planned, files, infos)
     folder = begin(plan, options.reports, kind=RunKind.PROBE, selection=(options.scenario,))

@@ -20,6 +20,7 @@ from harness.matrix.index import list_releases
 from harness.matrix.paths import short_path
 from harness.matrix.plan import Sources
 from harness.matrix.schema import Matrix
+from harness.matrix.versions import Resolver
 
 
 def commit_pin(package: str, address: str, commit: str, subfolder: str = "") -> Pin:
@@ -57,16 +58,10 @@ def cell_with(base: Cell, pin: Pin) -> Cell:
     return replace(base, pins=pins, axes=(pin.package,), base_python=base_python, reference=False)
 
 
-@dataclass(frozen=True)
-class Overridden:
-    """A cell with overridden pins, and notes for the user."""
-
-    cell: Cell
-    notes: tuple[str, ...] = ()
-
-
-def override_pins(cell: Cell, wanted: Sequence[str], matrix: Matrix, cache_dir: CacheDir) -> Overridden:
-    """Return a cell with the pin of each ``PACKAGE=EXPRESSION``; paths are relative to the current folder.
+def override_pins(
+    cell: Cell, wanted: Sequence[str], matrix: Matrix, cache_dir: CacheDir
+) -> tuple[Cell, tuple[str, ...]]:
+    """Return a cell with the pin of each ``PACKAGE=EXPRESSION``, and notes; paths are relative to the current folder.
 
     Raises:
         ConfigError: One has another form, or means none or several versions.
@@ -84,7 +79,7 @@ def override_pins(cell: Cell, wanted: Sequence[str], matrix: Matrix, cache_dir: 
         pin = _pin(package, expression.removeprefix("="), matrix, cache_dir, notes)
         axes = tuple(dict.fromkeys((*cell.axes, package)))
         cell = replace(cell_with(cell, pin), axes=axes)
-    return Overridden(cell, tuple(notes))
+    return cell, tuple(notes)
 
 
 def _pin(package: str, expression: str, matrix: Matrix, cache_dir: CacheDir, notes: list[str]) -> Pin:
@@ -92,10 +87,7 @@ def _pin(package: str, expression: str, matrix: Matrix, cache_dir: CacheDir, not
         kind = parse(expression)
         if isinstance(kind, Folder):
             return _folder_pin(package, Path(kind.folder).expanduser().absolute(), notes)
-        resolver = replace(
-            Sources(matrix, cache_dir.releases).resolver(),
-            releases=lambda name: list_releases([name], cache_dir.releases).releases[name],
-        )
+        resolver = _resolver(matrix, cache_dir)
         pins = resolver(package, expression)
     except (ConfigError, ValueError) as error:
         raise ConfigError(f'--with {package}="{expression}": {error}') from None
@@ -103,6 +95,14 @@ def _pin(package: str, expression: str, matrix: Matrix, cache_dir: CacheDir, not
     if len(pins) > 1:
         raise ConfigError(f"--with {package}={expression} means {len(pins)} versions; name one")
     return pins[0]
+
+
+def _resolver(matrix: Matrix, cache_dir: CacheDir) -> Resolver:
+    """Return a resolver that lists the releases of any package, not only of those in the matrix."""
+    return replace(
+        Sources(matrix, cache_dir.releases).resolver(),
+        releases=lambda name: list_releases([name], cache_dir.releases, matrix.packages).releases[name],
+    )
 
 
 def _folder_pin(package: str, folder: Path, notes: list[str]) -> Pin:
@@ -155,16 +155,7 @@ def require_releases(
 
 
 def _look_up(pin: Pin, where: str, matrix: Matrix, cache_dir: CacheDir) -> None:
-    """Look one release up on the index.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    resolver = replace(
-        Sources(matrix, cache_dir.releases).resolver(),
-        releases=lambda name: list_releases([name], cache_dir.releases, matrix.packages).releases[name],
-    )
     try:
-        resolver(pin.package, f"=={pin.requirement.partition('==')[2]}")
+        _resolver(matrix, cache_dir)(pin.package, f"=={pin.requirement.partition('==')[2]}")
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None

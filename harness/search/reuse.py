@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,7 +152,7 @@ def _answers(query: ReuseQuery, mine: CellRecord, run: RunFolder, theirs: RunRec
         listed = [one for one in events[-1]["scenarios"] if function_of(one["id"]) in query.sources]
         names = {one["id"] for one in listed}
         kept = [one for one in run.attempts() if one.cell == cell.id and one.scenario in names]
-        kept = [one for one in kept if counts(one, query) and _has_files(run, one)]
+        kept = [one for one in kept if counts(one, query) and one.folder and (run.path / one.folder).is_dir()]
         whole = {one.scenario for one in kept} == names and {
             function_of(name) for name in names
         } == query.sources.keys()
@@ -182,10 +183,6 @@ def _read(run: RunFolder, locks: Collection[str | None]) -> RunRecord | None:
         return None
 
 
-def _has_files(run: RunFolder, attempt: AttemptRecord) -> bool:
-    return attempt.folder is not None and (run.path / attempt.folder).is_dir()
-
-
 def _copy(found: EarlierResults, cell: str, folder: RunFolder) -> None:
     """Copy the files of a cell, then write its journal lines; an interrupted copy leaves no attempt behind."""
     source, target = found.run.cell(found.cell), folder.cell(cell)
@@ -206,20 +203,15 @@ def _copy(found: EarlierResults, cell: str, folder: RunFolder) -> None:
 
 
 def _journal(found: EarlierResults, cell: str, folder: RunFolder, records: Iterable[AttemptRecord]) -> None:
-    journal, run = Journal(folder.journal_file), found.run.path.name
-    try:
+    run = found.run.path.name
+    installed = [event["versions"] for event in found.run.events("versions") if event["cell"] == found.cell]
+    with closing(Journal(folder.journal_file)) as journal:
         journal.write("taken_over", cell=cell, run=run, of=found.cell, attempts=len(found.attempts))
         journal.write("collected", cell=cell, part=run, scenarios=list(found.listed))
-        for versions in _versions(found):
+        for versions in installed[-1:]:
             journal.write("versions", cell=cell, part=run, versions=versions)
         for record in records:
             journal.attempt(record)
-    finally:
-        journal.close()
-
-
-def _versions(found: EarlierResults) -> list[dict[str, str]]:
-    return [event["versions"] for event in found.run.events("versions") if event["cell"] == found.cell][-1:]
 
 
 def _renumbered(found: EarlierResults, cell: str, folder: RunFolder) -> Iterator[tuple[AttemptRecord, str]]:

@@ -23,11 +23,11 @@ def put(tmp_path: Path, *wanted: str):
 
 
 def requirement(tmp_path: Path, *wanted: str) -> str:
-    return next(pin.requirement for pin in put(tmp_path, *wanted).cell.pins if pin.package == "gadget")
+    return next(pin.requirement for pin in put(tmp_path, *wanted)[0].pins if pin.package == "gadget")
 
 
 def test_a_version_replaces_what_the_cell_holds_and_everything_else_stays(tmp_path):
-    cell = put(tmp_path, "Gadget=1.1", "third==3.0").cell
+    cell, _ = put(tmp_path, "Gadget=1.1", "third==3.0")
     assert [pin.requirement for pin in cell.pins] == ["gadget==1.1", "other==2.0", "third==3.0"]
     assert cell.axes == ("other", "gadget", "third")
 
@@ -35,18 +35,18 @@ def test_a_version_replaces_what_the_cell_holds_and_everything_else_stays(tmp_pa
 def test_a_working_copy_without_changes_is_its_commit(git_repository, tmp_path):
     sha = git_repository.commit("one")
     (git_repository.folder / "new.txt").write_text("git does not track it")
-    found = put(tmp_path, f"gadget=path:{git_repository.folder}")
-    assert found.cell.pins[0].requirement == f"gadget @ git+{git_repository.folder.as_uri()}@{sha}"
-    assert f"is commit {sha[:10]}" in found.notes[0]
-    assert "files that git does not track are left out" in found.notes[0]
+    cell, notes = put(tmp_path, f"gadget=path:{git_repository.folder}")
+    assert cell.pins[0].requirement == f"gadget @ git+{git_repository.folder.as_uri()}@{sha}"
+    assert f"is commit {sha[:10]}" in notes[0]
+    assert "files that git does not track are left out" in notes[0]
 
 
 def test_a_working_copy_with_changes_is_built_as_it_stands(git_repository, tmp_path):
     git_repository.commit("one")
     (git_repository.folder / "changes.txt").write_text("edited")
-    found = put(tmp_path, f"gadget=path:{git_repository.folder}")
-    assert found.cell.pins[0].requirement == f"gadget @ {git_repository.folder.as_uri()}"
-    assert "as it is" in found.notes[0]
+    cell, notes = put(tmp_path, f"gadget=path:{git_repository.folder}")
+    assert cell.pins[0].requirement == f"gadget @ {git_repository.folder.as_uri()}"
+    assert "as it is" in notes[0]
 
 
 def test_a_folder_inside_a_working_copy_is_a_subdirectory_of_its_commit(git_repository, tmp_path):
