@@ -27,12 +27,12 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def merge_runs(options: argparse.Namespace) -> ExitCode:
     """Merge the runs, write the views, and print in what the parts differ."""
-    merged = merge([find_run(run, options.reports) for run in options.runs], options.output)
-    views = write_views(merged.folder)
+    folder, notes = merge([find_run(run, options.reports) for run in options.runs], options.output)
+    views = write_views(folder)
     if options.json:
-        paths = {"run": str(merged.folder.path), "html": str(views.html), "markdown": str(views.markdown)}
-        print(json.dumps({**paths, "notes": merged.notes}, indent=1))
+        paths = {"run": str(folder.path), "html": str(views.html), "markdown": str(views.markdown)}
+        print(json.dumps({**paths, "notes": notes}, indent=1))
         return ExitCode.COMPLETE
     print_summary(views.context, Console())
-    print("\n".join((*(f"note: {note}" for note in merged.notes), *views.lines)))
+    print("\n".join((*(f"note: {note}" for note in notes), *views.lines)))
     return ExitCode.COMPLETE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -66,8 +66,9 @@ def evaluate(
         previous = previous_report(options.reports, record.name, gpus, evaluated=folder)
         name = previous.run if previous else ""
         series, notes = _planned_series(record, cache_dir)
-        run = as_nightly_run(folder, options.reports, read_ledger(options.reports, name), options.today, series)
-        conclusion = conclude(run.evidence)
+        ledger = read_ledger(options.reports, name)
+        evidence, more = as_nightly_run(folder, options.reports, ledger, options.today, series)
+        conclusion = conclude(evidence)
         searches = _search(folder, conclusion.regressions, options, cache_dir, listener, report)
         drafts, problems = write_drafts(folder, conclusion.regressions, searches, cache_dir, options.reports)
         about = Ending(
@@ -75,9 +76,9 @@ def evaluate(
             strict=options.strict,
             searches=searches,
             drafts=drafts,
-            notes=(*notes, *run.notes, *problems),
+            notes=(*notes, *more, *problems),
         )
-        return end(folder, run.evidence, conclusion, about)
+        return end(folder, evidence, conclusion, about)
 
 
 def _planned_series(record: RunRecord, cache_dir: CacheDir) -> tuple[list[str], tuple[str, ...]]:
@@ -120,18 +121,10 @@ def _search(
     return Searcher(context, listener).run_all(planned, Budget(options.bisect_budget))
 
 
-@dataclass(frozen=True)
-class EvaluatedRun:
-    """A run as the evidence of a nightly run, and notes on its control cells."""
-
-    evidence: NightEvidence
-    notes: tuple[str, ...]
-
-
 def as_nightly_run(
     folder: RunFolder, reports: Path, ledger: Ledger | None, today: date, series: Iterable[str]
-) -> EvaluatedRun:
-    """Return a run as a nightly run in which every cell was selected.
+) -> tuple[NightEvidence, tuple[str, ...]]:
+    """Return a run as the evidence of a nightly run in which every cell was selected, and notes on its control cells.
 
     Expected are the series of the matrix and those of the last nightly run, so that a part that never arrived is
     missing and not forgotten. A part that ran the control cell at least twice is compared with itself; one that ran it
@@ -163,7 +156,7 @@ def as_nightly_run(
         control_results=_first_and_last(mine)[1],
         machine=machine,
     )
-    return EvaluatedRun(evidence, _notes(parts, record))
+    return evidence, _notes(parts, record)
 
 
 def _lost_results(series: Iterable[str], ledger: Ledger | None) -> dict[ResultKey, ScenarioResult]:

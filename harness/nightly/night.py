@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -311,13 +311,10 @@ def record_cut_off_attempts(folder: RunFolder) -> None:
     cut_off = [key for key in dict.fromkeys(started) if key not in ended]
     if not cut_off:
         return
-    journal = Journal(folder.journal_file)
-    try:
+    with closing(Journal(folder.journal_file)) as journal:
         for cell, scenario, attempt in cut_off:
             row = not_started(cell, scenario, CUT_OFF, "the nightly run was killed during this attempt")
             journal.attempt(row.model_copy(update={"attempt": attempt}))
-    finally:
-        journal.close()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import json
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +60,8 @@ def _called(entry: Entry) -> str:
     return " ".join(str(entry[key]) for key in ("scenario", "signature", "tracker") if key in entry)
 
 
-@dataclass(frozen=True)
-class Merged:
-    """A merged run folder, and notes about how its parts differ."""
-
-    folder: RunFolder
-    notes: tuple[str, ...]
-
-
-def merge(parts: Sequence[RunFolder], out: Path) -> Merged:
-    """Merge runs of one matrix into the new folder ``out``; the parts are not changed.
+def merge(parts: Sequence[RunFolder], out: Path) -> tuple[RunFolder, tuple[str, ...]]:
+    """Merge runs of one matrix into the new folder ``out``, and note how they differ; the parts are not changed.
 
     Cells are merged by id. Attempts of a second part are numbered after those of the first. Each attempt names its
     part, and the record keeps each part's machine.
@@ -98,7 +89,7 @@ def merge(parts: Sequence[RunFolder], out: Path) -> Merged:
     if out.exists():
         out.rmdir()
     scratch.path.rename(out.absolute())
-    return Merged(RunFolder(out.absolute()), (*_notes(records, names), *disagreed))
+    return RunFolder(out.absolute()), (*_notes(records, names), *disagreed)
 
 
 def _same_matrix(records: Sequence[tuple[RunFolder, RunRecord]]) -> None:
@@ -111,7 +102,8 @@ def _same_matrix(records: Sequence[tuple[RunFolder, RunRecord]]) -> None:
                 "only runs of one matrix are merged"
             )
         if record.matrix != first.matrix:
-            keys = sorted(key for key in first.matrix.keys() | record.matrix if _of(first, key) != _of(record, key))
+            old, new = first.matrix, record.matrix
+            keys = sorted(key for key in old.keys() | new if old.get(key) != new.get(key))
             raise ConfigError(
                 f"the matrix {first.name} of {first_folder.path.name} and of {folder.path.name} differ in "
                 f"{', '.join(keys)}: only runs of one matrix are merged"
@@ -123,10 +115,6 @@ def _same_matrix(records: Sequence[tuple[RunFolder, RunRecord]]) -> None:
                     f"{cell.id} has other pins in {folder.path.name} than in {other_folder.path.name}: "
                     "they cannot be one cell"
                 )
-
-
-def _of(record: RunRecord, key: str) -> Any:
-    return record.matrix.get(key)
 
 
 def part_names(parts: Sequence[RunFolder]) -> list[str]:

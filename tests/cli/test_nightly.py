@@ -311,17 +311,17 @@ def test_a_merged_run_is_evaluated_and_nothing_is_run(world, monkeypatch):
     second, _ = world.night("--all", code=1)
     parts = [RunFolder(Path("reports", night["night"]).absolute()) for night in (first, second)]
     (parts[1].path / "nightly.json").unlink()
-    merged = merge(parts, Path("reports", "merged"))
-    before = merged.folder.journal_file.read_bytes()
+    merged, _ = merge(parts, Path("reports", "merged"))
+    before = merged.journal_file.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(evaluate.Searcher, "run_all", stopped)
-        _, said = world.night("--judge", str(merged.folder.path), "--bisect-budget", "5m", code=130)
-    assert f"continue with: harness nightly --judge {merged.folder.path} --bisect-budget 300s\n" in said
-    judged, _ = world.night("--judge", str(merged.folder.path), code=1)
+        _, said = world.night("--judge", str(merged.path), "--bisect-budget", "5m", code=130)
+    assert f"continue with: harness nightly --judge {merged.path} --bisect-budget 300s\n" in said
+    judged, _ = world.night("--judge", str(merged.path), code=1)
     assert ("new regression", LATEST, "test_two") in world.kinds(judged)
-    again, _ = world.night("--judge", f"reports/../reports/{merged.folder.path.name}", code=1)
+    again, _ = world.night("--judge", f"reports/../reports/{merged.path.name}", code=1)
     assert (again["previous"], world.kinds(again)) == (first["night"], world.kinds(judged))
-    assert merged.folder.journal_file.read_bytes() == before
+    assert merged.journal_file.read_bytes() == before
 
 
 def test_a_run_is_never_compared_with_a_later_nightly_run(world):
@@ -351,11 +351,11 @@ def test_without_the_gpus_of_the_run_nothing_is_searched(world):
         record = part.read_record()
         part.write_record(record.model_copy(update={"host": record.host.model_copy(update={"gpus": (card,)})}))
     (parts[1].path / "nightly.json").unlink()
-    merged = merge(parts, Path("reports", "merged"))
-    judged, _ = world.night("--judge", str(merged.folder.path), "--bisect-budget", "5m", code=1)
+    merged, _ = merge(parts, Path("reports", "merged"))
+    judged, _ = world.night("--judge", str(merged.path), "--bisect-budget", "5m", code=1)
     assert [one["answer"] for one in judged["searches"]] == ["not searched: this machine has no NVIDIA H200"]
     world.capsys.readouterr()
-    assert main(["nightly", "--judge", str(merged.folder.path), "--json"]) == 1
+    assert main(["nightly", "--judge", str(merged.path), "--json"]) == 1
     assert json.loads(world.capsys.readouterr().out)["searches"] == []
 
 

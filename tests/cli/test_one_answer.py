@@ -254,7 +254,7 @@ def test_every_reader_says_the_same_of_a_merged_run(first, second):
             write(reports, "20260102T120000Z-m-aaaaaa", first, plan(("old", "new"))),
             write(reports, "20260103T120000Z-m-bbbbbb", second, plan(("new", "dev"), day=1)),
         ]
-        everybody_agrees(merge(parts, reports / "20260104T120000Z-m-merged").folder)
+        everybody_agrees(merge(parts, reports / "20260104T120000Z-m-merged")[0])
 
 
 CASES = {  # what the cell listed, its attempts in the order of the journal, what every reader says

@@ -61,8 +61,8 @@ def test_its_views_show_what_is_red_and_what_was_simulated(old):
 
 def test_it_is_merged_with_another(old, tmp_path):
     other = RunFolder(shutil.copytree(FROZEN, tmp_path / "other"))
-    merged = merge([old, other], tmp_path / "both")
-    assert sorted(each.attempt for each in merged.folder.attempts()) == [1, 1, 1, 1, 2, 2, 2, 2]
+    merged, _ = merge([old, other], tmp_path / "both")
+    assert sorted(each.attempt for each in merged.attempts()) == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
 # As commit 9004411 wrote them: a run with a cell that has no solution, the night after it, and two runs merged.

@@ -86,36 +86,36 @@ def make_part(root: Path, name: str, cells: dict[str, list[str]], *, card="", ho
 def test_cells_of_two_machines_become_one_run_with_each_row_s_own_gpu(tmp_path):
     one = make_part(tmp_path, "one", {"c1": ["pass:check"]}, card="H200")
     two = make_part(tmp_path, "two", {"c2": ["fail:run:oom"]}, card="T4", hour=1)
-    merged = merge([two, one], tmp_path / "all")
-    record = merged.folder.read_record()
+    merged, notes = merge([two, one], tmp_path / "all")
+    record = merged.read_record()
     assert [cell.id for cell in record.cells] == ["c1", "c2"]
     assert [(part.run, part.cells) for part in record.parts] == [("one", ("c1",)), ("two", ("c2",))]
     assert {card.name for card in record.host.gpus} == {"H200", "T4"}
-    assert merged.notes == ("the parts ran on different GPUs, so compare their figures with care (one: H200; two: T4)",)
-    write_views(merged.folder)
-    frame = load(merged.folder.path)
+    assert notes == ("the parts ran on different GPUs, so compare their figures with care (one: H200; two: T4)",)
+    write_views(merged)
+    frame = load(merged.path)
     assert dict(zip(frame["cell"], frame["gpu"], strict=True)) == {"c1": "H200", "c2": "T4"}
 
 
 def test_attempts_of_one_cell_are_counted_on_and_keep_their_files(tmp_path):
     one = make_part(tmp_path, "one", {"c1": ["pass:check", "fail:run:oom"]})
     two = make_part(tmp_path, "two", {"c1": ["pass:check"]}, hour=1)
-    merged = merge([one, two], tmp_path / "all")
-    found = {attempt.attempt: attempt for attempt in merged.folder.attempts()}
+    merged, notes = merge([one, two], tmp_path / "all")
+    found = {attempt.attempt: attempt for attempt in merged.attempts()}
     assert sorted(found) == [1, 2, 3]
     assert [found[number].part for number in (1, 2, 3)] == ["one", "one", "two"]
     for number, text in ((1, "one 1"), (2, "one 2"), (3, "two 1")):
         assert found[number].folder == f"cells/c1/{folder_name(TEST)}/{number}"
-        assert (merged.folder.path / found[number].folder / "output.log").read_text() == text
-    assert json.loads((merged.folder.cell("c1") / "env.json").read_text()) == {"of": "one"}
-    assert json.loads((merged.folder.cell("c1") / "parts" / "two" / "env.json").read_text()) == {"of": "two"}
-    assert merged.notes == ()
+        assert (merged.path / found[number].folder / "output.log").read_text() == text
+    assert json.loads((merged.cell("c1") / "env.json").read_text()) == {"of": "one"}
+    assert json.loads((merged.cell("c1") / "parts" / "two" / "env.json").read_text()) == {"of": "two"}
+    assert notes == ()
 
 
 def test_a_merged_run_can_be_merged_again_and_keeps_its_parts(tmp_path):
     parts = [make_part(tmp_path, name, {"c1": ["pass:check"]}, hour=hour) for hour, name in enumerate("abc")]
-    first = merge(parts[:2], tmp_path / "ab")
-    again = merge([first.folder, parts[2]], tmp_path / "abc").folder
+    first, _ = merge(parts[:2], tmp_path / "ab")
+    again = merge([first, parts[2]], tmp_path / "abc")[0]
     assert [part.run for part in again.read_record().parts] == ["a", "b", "c"]
     assert [(attempt.attempt, attempt.part) for attempt in again.attempts()] == [(1, "a"), (2, "b"), (3, "c")]
 
@@ -130,7 +130,7 @@ def test_the_parts_are_left_as_they_were(tmp_path):
 def test_packages_that_no_pin_holds_and_that_differ_are_named(tmp_path):
     one = make_part(tmp_path, "one", {"c1": ["pass:check"]}, versions={"numpy": "1", "tqdm": "1"})
     two = make_part(tmp_path, "two", {"c1": ["pass:check"]}, versions={"numpy": "2", "tqdm": "1"})
-    assert merge([one, two], tmp_path / "all").notes == ("c1 had other releases of numpy in one part than in another",)
+    assert merge([one, two], tmp_path / "all")[1] == ("c1 had other releases of numpy in one part than in another",)
 
 
 def test_an_attempt_that_never_started_keeps_its_nought(tmp_path):
@@ -143,7 +143,7 @@ def test_an_attempt_that_never_started_keeps_its_nought(tmp_path):
         )
     )
     journal.close()
-    assert [attempt.attempt for attempt in merge([one, two], tmp_path / "all").folder.attempts()] == [1, 0]
+    assert [attempt.attempt for attempt in merge([one, two], tmp_path / "all")[0].attempts()] == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -190,14 +190,14 @@ def test_every_known_issue_of_every_part_holds_and_who_did_not_know_it_is_said(t
     one.known_issues_file.write_text("# why\n" + ISSUE.format("a::test_x"))
     two.known_issues_file.write_text(ISSUE.format("a::test_x") + "review_by = 2027-01-31\n" + ISSUE.format("b::*"))
     three.known_issues_file.unlink(missing_ok=True)  # as runs of before did
-    merged = merge([one, two, three], tmp_path / "all")
-    issues = known_issues(merged.folder)
+    merged, notes = merge([one, two, three], tmp_path / "all")
+    issues = known_issues(merged)
     assert [(issue.scenario, str(issue.review_by)) for issue in issues] == [
         ("a::test_x", "None"),
         ("a::test_x", "2027-01-31"),
         ("b::*", "None"),
     ]
-    (note,) = merged.notes
+    (note,) = notes
     assert "a::test_x s a/b#1 only in one; a::test_x s a/b#1 only in two; b::* s a/b#1 only in two" in note
 
 
@@ -205,9 +205,9 @@ def test_known_issues_that_are_the_same_in_all_parts_stay_as_they_are_written(tm
     parts = [make_part(tmp_path, name, {"c1": []}) for name in ("one", "two")]
     parts[0].known_issues_file.write_text("# why\n" + ISSUE.format("a::test_x"))
     parts[1].known_issues_file.write_text(ISSUE.format("a::test_x"))
-    merged = merge(parts, tmp_path / "all")
-    assert merged.folder.known_issues_file.read_text() == "# why\n" + ISSUE.format("a::test_x")
-    assert merged.notes == ()
+    merged, notes = merge(parts, tmp_path / "all")
+    assert merged.known_issues_file.read_text() == "# why\n" + ISSUE.format("a::test_x")
+    assert notes == ()
 
 
 def test_known_issues_that_cannot_be_read_end_it_before_anything_is_written(tmp_path):
