@@ -102,11 +102,6 @@ def gpus_before(gpus: Sequence[Gpu]) -> tuple[GpuBefore, ...]:
     )
 
 
-def device_used_before(gpus: Sequence[GpuBefore]) -> dict[str, int]:
-    """Return the figure of the memory in use on all GPUs before an attempt, in bytes; empty without a GPU."""
-    return {"cuda_device_used.before": sum(gpu.used for gpu in gpus)} if gpus else {}
-
-
 def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
     """Run one cell and journal every step; a failure becomes an attempt record, never an exception.
 
@@ -131,14 +126,10 @@ def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
         return
     if not built.reused:
         link_bytecode(built.folder)  # from environments that were compiled in the meantime
-    for isolation in _isolations(context):
+    for isolation in tuple(Isolation) if context.options.check_isolation else (context.options.isolation,):
         if not context.cancel.is_set():
             _CellRun(context, job.planned, built, slot, isolation).run()
     context.journal.write("cell_finished", cell=cell)
-
-
-def _isolations(context: RunContext) -> tuple[Isolation, ...]:
-    return tuple(Isolation) if context.options.check_isolation else (context.options.isolation,)
 
 
 @dataclass
@@ -306,7 +297,8 @@ class _CellRun:
         attempt = Attempt(self.cell, info, pending.number, self.under_test)
         busy = any(gpu.used > self.context.options.busy_bytes for gpu in before)
         record = assemble(attempt, finished, folder, self.context.folder.path, gpu_busy=busy)
-        figures = {**record.figures, **device_used_before(before)}
+        used = {"cuda_device_used.before": sum(gpu.used for gpu in before)} if before else {}
+        figures = {**record.figures, **used}
         self.context.journal.attempt(record.model_copy(update={"figures": figures, "gpus_before": before}))
 
 

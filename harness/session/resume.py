@@ -14,7 +14,7 @@ from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.paths import ScenarioFile, nearest
 from harness.matrix.schema import Matrix
 from harness.session.plan import Plan, PlannedCell, is_selected, read_scenarios, select_cells
-from harness.store.records import CellRecord, RunKind, RunOptions
+from harness.store.records import CellRecord, RunKind, RunOptions, function_of
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run, kind_of, newest_run
 
@@ -81,7 +81,9 @@ def select_part(plan: Plan, *, cells: Sequence[str] = (), scenarios: Sequence[st
     if not scenarios:
         return replace(plan, cells=planned)
     only = tuple(file for entry in scenarios for file in _files_of_run(entry, plan))
-    infos = tuple(info for info in plan.scenarios if is_selected(info, tuple(map(_without_parameters, only))))
+    # A plan knows functions, only pytest knows their parameters.
+    functions = tuple(replace(file, test=file.test and function_of(file.test)) for file in only)
+    infos = tuple(info for info in plan.scenarios if is_selected(info, functions))
     return replace(plan, cells=planned, scenarios=infos, only=only)
 
 
@@ -98,11 +100,6 @@ def _files_of_run(entry: str, plan: Plan) -> tuple[ScenarioFile, ...]:
         hint = f"; the nearest is {near}" if near else ""
         raise NothingSelectedError(f"--scenarios {entry} is not a scenario of the run{hint}")
     return files
-
-
-def _without_parameters(file: ScenarioFile) -> ScenarioFile:
-    """Return a selection of the function: a plan knows functions, only pytest knows their parameters."""
-    return replace(file, test=file.test and file.test.split("[", 1)[0])
 
 
 def _planned(cell: CellRecord, folder: RunFolder, cache_dir: CacheDir) -> PlannedCell:
