@@ -118,11 +118,6 @@ def _nothing(options: argparse.Namespace, folder: RunFolder, meant: list[Differe
 
 
 def _matrix(folder: RunFolder, options: argparse.Namespace) -> str:
-    """Return the run's matrix.
-
-    Raises:
-        ConfigError: ``--matrix`` names another.
-    """
     own = folder.read_record().name
     if options.matrix not in {None, own}:
         raise ConfigError(f"{folder.path.name} is a run of {own}, not of {options.matrix}")

@@ -93,11 +93,7 @@ def bisect(options: argparse.Namespace) -> ExitCode:
 def _search_releases(
     axis: Releases, prober: Prober, repository: Repository | None, listener: Listener, report: Reporter
 ) -> None:
-    """Search releases, then the commits between the two that were found.
-
-    Raises:
-        ConfigError: A release has no tag, or no commit lies between the two.
-    """
+    """Search releases, then the commits between the two that were found."""
     search, question = Driver(axis, prober), axis.question
     result = search.run(listener, report)
     commits = None
@@ -110,11 +106,7 @@ def _search_releases(
 
 
 def _finish(options: argparse.Namespace, folder: RunFolder, cache_dir: CacheDir, report: Reporter) -> ExitCode:
-    """Write the views and print the conclusion.
-
-    Raises:
-        ConfigError: The search has not ended.
-    """
+    """Write the views and print the conclusion."""
     search = read_search(folder)
     conclusion = conclude(search) if search is not None else None
     if search is None or conclusion is None:
@@ -133,7 +125,6 @@ def _finish(options: argparse.Namespace, folder: RunFolder, cache_dir: CacheDir,
 
 
 def _json(search: SearchRecord, chart: str | None) -> dict[str, object]:
-    """Return what ``--json`` has of a search."""
     question, result = search.question, search.result
     if not isinstance(question, ReleaseQuestion) or not isinstance(result, ReleaseResult):
         return {"commits": result.model_dump(mode="json") if result is not None else None}
@@ -166,12 +157,7 @@ Begun = tuple[Releases | Commits, Prober, Repository | None]
 
 
 def _begin(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -> Begun:
-    """Return what is searched, its prober, and the repository of its commits.
-
-    Raises:
-        ConfigError: An argument is missing, or two exclude each other.
-        InfrastructureError: The index or the repository does not answer.
-    """
+    """Return what is searched, its prober, and the repository of its commits."""
     require(options, "bisect", "package", "scenario")
     if options.scan and options.confirm > 1:
         raise ConfigError("--confirm repeats the two releases that a search finds; --scan runs every release once")
@@ -204,12 +190,7 @@ def _begin(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -
 def _read_releases(
     options: argparse.Namespace, matrix: Matrix, cache_dir: CacheDir, report: Reporter
 ) -> dict[str, object]:
-    """Return the releases between the ends as the fields of a question.
-
-    Raises:
-        ConfigError: The index has no such package or release.
-        InfrastructureError: The index does not answer.
-    """
+    """Return the releases between the ends as the fields of a question."""
     package = canonicalize_name(options.package)
     listing = list_known_releases(package, cache_dir, matrix.packages)
     found = between(package, listing.releases[package], options.good, options.bad, find_fix=options.find_fix)
@@ -224,12 +205,7 @@ def _read_releases(
 
 
 def _resume(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -> Begun:
-    """Return what was searched before; ``--into`` and its options may be added now.
-
-    Raises:
-        ConfigError: The run is no bisect, its scenario is not what it was, or options exclude each other.
-        InfrastructureError: The repository does not answer.
-    """
+    """Return what was searched before; ``--into`` and its options may be added now."""
     folder = find_run(options.resume, options.reports)
     search = read_search(folder)
     if search is None or not isinstance(search.question, PackageQuestion):
@@ -245,11 +221,7 @@ def _resume(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) 
 
 
 def _read_source(options: argparse.Namespace, kept: CommitSource | None = None) -> CommitSource | None:
-    """Return where commits are searched: as asked for now, else as ``kept`` in a run that is resumed.
-
-    Raises:
-        ConfigError: Options do not belong together.
-    """
+    """Return where commits are searched: as asked for now, else as ``kept`` in a run that is resumed."""
     if options.into is None and kept is None:
         if options.tags is not None or options.all_parents or options.commits:
             raise ConfigError("--tags, --all-parents and --commits belong to --into")

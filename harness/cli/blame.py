@@ -106,7 +106,6 @@ def blame(options: argparse.Namespace) -> ExitCode:
 def _run_inner(
     axis: Changes, prober: Prober, result: BlameResult, listener: Listener, report: Reporter
 ) -> InnerBisects:
-    """Bisect each package that was found."""
     lines: list[str] = []
     for change, found in inner_bisects(axis, prober, result, report):
         if isinstance(found, str):
@@ -124,12 +123,7 @@ def _run_inner(
 
 
 def _begin(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -> tuple[Changes, Prober]:
-    """Return the changes between the two environments, and what probes them.
-
-    Raises:
-        ConfigError: An argument is missing or wrong.
-        InfrastructureError: The index does not answer.
-    """
+    """Return the changes between the two environments, and what probes them."""
     require(options, "blame", "good", "bad", "scenario")
     asked = read_search_options(options)
     matrix = load_matrix(options.matrix)

@@ -66,7 +66,6 @@ def _enter(options: argparse.Namespace, built: Environment, cell: Cell, cache_di
 
 
 def _planned(options: argparse.Namespace, cache_dir: CacheDir) -> PlannedCell:
-    """Return the selected cell with its lock, of the matrix or of a run."""
     if options.run:
         known = load_plan(find_run(options.run, options.reports), cache_dir).cells
         ids = [cell.id for cell in select_cells([one.cell for one in known], [options.cell])]

@@ -166,11 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    """Call the verb that the first word names.
-
-    Raises:
-        ConfigError: there is no such verb.
-    """
+    """Call the verb that the first word names."""
     match words:
         case []:
             sys.stderr.write(overview())

@@ -87,7 +87,6 @@ def probe(options: argparse.Namespace) -> int:
 
 
 def _probe(options: argparse.Namespace) -> int:
-    """Run the scenario, write the views, print the answer in one line."""
     console, report = open_screen(errors=options.json)
     cache_dir = CacheDir.of_user()
     matrix, criterion = load_matrix(options.matrix), read_criterion(options, ends=False)
@@ -121,7 +120,6 @@ def _probe(options: argparse.Namespace) -> int:
 
 
 def _cell(options: argparse.Namespace, matrix: Matrix, cache_dir: CacheDir) -> Cell:
-    """Return the cell that was named, else the reference cell."""
     if options.cell is None:
         return reference_cell(matrix, cache_dir)
     planned = make_plan(matrix, cache_dir, scenarios=(options.scenario,), cells=(options.cell,)).cells

@@ -97,7 +97,6 @@ def run(options: argparse.Namespace) -> ExitCode:
 
 
 def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder, RunOptions]:
-    """Return the plan, the folder and the options of a new or resumed run."""
     given = {name: getattr(options, name) for name in RunOptions.model_fields}
     if not (options.resume or options.only_missing or options.retry_failed):
         run_options = merge_options(RunOptions(), given)
@@ -113,7 +112,6 @@ def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFo
 
 
 def _resumed_plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder]:
-    """Return the selected part of the plan of a resumed run, and its folder."""
     matrix = None if is_run(options.matrix, options.reports) else read_matrix(options)
     folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
     if matrix is None or not options.only_missing:
@@ -152,7 +150,6 @@ def _session_options(options: argparse.Namespace, run_options: RunOptions, recor
 
 
 def _finish(options: argparse.Namespace, run_options: RunOptions, folder: RunFolder, *, complete: bool) -> ExitCode:
-    """Write the report, print the conclusion and return the exit code."""
     console, report = open_screen(errors=options.json)
     views = write_views(folder)
     result = conclude(*folder.read(AttemptRecord))

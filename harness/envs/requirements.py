@@ -198,11 +198,7 @@ def _project_lock(content: Mapping[str, Any], source: str) -> Iterator[tuple[str
 
 
 def _checked(package: Any, source: str) -> Mapping[str, Any]:
-    """Return a ``[[package]]`` table with a name, a version of type string if any, and a table ``source`` if any.
-
-    Raises:
-        ConfigError: it is another value.
-    """
+    """Return a ``[[package]]`` table with a name, a version of type string if any, and a table ``source`` if any."""
     if not isinstance(package, dict) or not isinstance(package.get("name"), str):
         raise ConfigError(f"{source}: package = {reprlib.repr(package)} is not a table with a name")
     for key, kind, name in (("version", str, "a string"), ("source", dict, "a table")):
@@ -331,11 +327,7 @@ def _conda_entries(content: Mapping[Any, Any], source: str) -> Iterator[tuple[st
 
 
 def _strings_or_tables(value: Any, key: str, source: str) -> list[str | dict[Any, Any]]:
-    """Return the items of a list; an empty value has none.
-
-    Raises:
-        ConfigError: the value is not a list, or an item is neither a string nor a mapping.
-    """
+    """Return the items of a list; an empty value has none."""
     if not isinstance(value, list | None):
         raise ConfigError(f"{source}: {key} = {reprlib.repr(value)} is not a list")
     for item in value or ():

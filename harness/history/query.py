@@ -212,7 +212,6 @@ def _outcomes(text: str) -> tuple[Outcome, ...]:
 
 
 def _parameters(key: SeriesKey, since: datetime | None) -> tuple[object, ...]:
-    """Return the parameters of ``RESULTS``."""
     return key.matrix, key.series, key.gpu, key.scenario, to_microseconds(since) if since else 0
 
 

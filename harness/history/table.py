@@ -86,7 +86,6 @@ def _status(outcomes: str) -> str:
 
 
 def _look_up(ids: Numbers, values: Mapping[int, int]) -> Numbers:
-    """Return the value of each id."""
     by_id = np.zeros(max(values, default=0) + 1, dtype=np.int64)
     for id_, value in values.items():
         by_id[id_] = value

@@ -145,7 +145,6 @@ def _absent(wanted: GitRef, address: str) -> str:
 
 
 def _ls_remote(address: str, *patterns: str) -> dict[str, str]:
-    """Return the matching references and their commits."""
     try:
         listed = git(Path(), "ls-remote", "--quiet", "--", address, *patterns, seconds=LS_REMOTE_SECONDS)
     except GitFailed as error:

@@ -160,7 +160,6 @@ class MatrixFile(Table):
 
     @model_validator(mode="after")
     def _check_tables(self) -> MatrixFile:
-        """Check the tables against each other."""
         if not self.packages:
             raise Problem(("axes",), {}, "names no package, and neither does [pins]")
         for key in self.pins:

@@ -265,7 +265,6 @@ class VisibleResult:
 
 
 def _visible_results(evidence: NightEvidence, ledger: Ledger) -> list[VisibleResult]:
-    """Return every current result, reused ones included."""
     last = ledger.last_results()
     mine = [
         VisibleResult(result, evidence.run, current=True, flaky=key in last and failure_rate(last[key].history).flaky)

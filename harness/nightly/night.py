@@ -177,7 +177,6 @@ class NightlyRun:
         self.stages.rerun_control(control, self.state.attempts_before_last or {})
 
     def _save(self, **changes: object) -> None:
-        """Write down how far the run has come."""
         self.state = self.state.model_copy(update=changes)
         files.write(self.state, self.folder.path / STATE)
 

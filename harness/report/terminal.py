@@ -52,7 +52,6 @@ def print_summary(context: ReportContext, console: Console) -> None:
 
 
 def _known_lines(context: ReportContext, console: Console) -> None:
-    """Print the state of the known issues of this run, if there are any."""
     states = context.known_issue_counts()
     if not any(states.values()):
         return

@@ -68,7 +68,6 @@ def write_views(folder: RunFolder) -> Views:
 
 
 def _with_search(context: ReportContext, search: SearchRecord | None) -> ReportContext:
-    """Return the context of a search's run with its question as the title, and its conclusion."""
     if search is None:
         return context
     return replace(context, title=title(search.question), conclusion=conclude(search))
@@ -84,7 +83,6 @@ def write_scan(folder: RunFolder, scan: Scan) -> Path:
 
 
 def _redacted(attempt: AttemptRecord, private: Private) -> AttemptRecord:
-    """Return an attempt whose texts in the table are redacted."""
     texts = {name: getattr(attempt, name) for name in ("detail", "signature", "simulated")}
     return attempt.model_copy(update={name: redact(text, private) for name, text in texts.items() if text})
 

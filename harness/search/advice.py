@@ -129,7 +129,6 @@ def _found(question: Question, result: Result, facts: Facts) -> tuple[str, ...]:
 
 
 def _red_cell(result: Result, facts: Facts) -> str | None:
-    """Return the cell (id) that shows an answer."""
     match result:
         case BlameResult():
             return next((one.cell for one in result.probes if set(one.applied) == set(result.members)), None)

@@ -163,7 +163,6 @@ def causes(result: Result) -> frozenset[Cause]:
 
 
 def _sides(question: Question) -> tuple[str, str]:
-    """Return what candidates before and after the change are."""
     return (question.before, question.after) if isinstance(question, PackageQuestion) else ("good", "bad")
 
 

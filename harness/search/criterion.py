@@ -177,7 +177,6 @@ def read_factor(text: str) -> float | None:
 
 
 def _by_failure(criterion: Criterion, result: ScenarioResult) -> Evaluation:
-    """Evaluate one scenario by its attempts."""
     name = result.key.scenario
     if result.status is Status.MISS:
         return Evaluation(None, f"{name}: no result ({result.reason})", Cause.NO_RESULT)

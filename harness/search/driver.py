@@ -358,7 +358,6 @@ def reopen(folder: RunFolder, question: SearchQuestion, cache_dir: CacheDir, rep
 
 
 def _report_whole_file(question: SearchQuestion, plan: Plan, report: Reporter) -> None:
-    """Report how several tests of a file are evaluated as one."""
     for note in whole_file(question.scenario, plan.scenarios, question):
         report(f"note: {note}")
 

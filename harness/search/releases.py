@@ -247,7 +247,6 @@ class Releases(Axis[str, ReleaseResult]):
         return search
 
     def _narrow(self, low: int, known: Knowledge[str]) -> Narrowed[str]:
-        """Bisect from release number ``low`` to the newest."""
         releases = self.question.releases[low:]
         return narrow(releases, releases, known, self.question.jobs)
 

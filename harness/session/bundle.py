@@ -265,12 +265,7 @@ def _stored(cell: Cell, answer: str | Unsolvable, from_base: tuple[str, ...]) ->
 
 
 def _check_lock(name: str, answer: str | Unsolvable, options: BundleOptions) -> None:
-    """Check that a lock can be bundled.
-
-    Raises:
-        ConfigError: a package has no wheel, or torch would be included without being asked for.
-        InfrastructureError: the index could not be reached.
-    """
+    """Check that a lock can be bundled."""
     if isinstance(answer, Unsolvable):
         if answer.network:
             raise InfrastructureError(f"{name} cannot be locked: {answer.sentence}")

@@ -121,7 +121,6 @@ def comparison_sentence(
 
 
 def _no_pair(counts: ScenarioCounts, *, searched: bool) -> str:
-    """Explain why no passing cell is compared with the failing one."""
     if not counts.passing and searched:
         return "It passes in no cell of this run, which by itself does not identify the package."
     if not counts.passing:
