@@ -21,6 +21,7 @@ OUTCOMES = {
     "B": "error:run:gpu_busy",
     "N": "skip:run:no_gpu",
     "S": "skip:run:not_applicable",
+    "U": "unavailable:resolve:unsolvable",
 }
 
 

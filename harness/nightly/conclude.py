@@ -38,9 +38,10 @@ WITHHELD = {  # claims that a drift of the machine may have caused
     Kind.SIGNATURE_CHANGED,
     Kind.KNOWN_ISSUE_CHANGED,
 }
-REPORTED_ANYWAY = {Kind.MISSING, Kind.INCONCLUSIVE, Kind.KNOWN_ISSUE_OVERDUE}  # whatever the machine does
+WITHOUT_RESULT = {Kind.MISSING, Kind.UNAVAILABLE, Kind.INCONCLUSIVE}
+REPORTED_ANYWAY = WITHOUT_RESULT | {Kind.KNOWN_ISSUE_OVERDUE}  # also if the machine drifted
 NOT_COMPARED = REGRESSIONS | OPEN | {Kind.KNOWN_ISSUE}  # claims that replace a comparison with the baseline
-REPEATED = {Kind.KNOWN_ISSUE_CHANGED, Kind.MISSING, Kind.INCONCLUSIVE}  # made every run, new in the first
+REPEATED = WITHOUT_RESULT | {Kind.KNOWN_ISSUE_CHANGED}  # made every run, new in the first
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import pytest
 
 from harness.nightly.claim import Kind, exit_code
 from harness.nightly.conclude import STEADY, conclude, reruns_needed
+from harness.nightly.control import Control, ControlState
+from harness.store.records import WHOLE_CELL
 from harness.verdict.known_issues import KnownIssue
 from tests.evidence import evidence, ledger, reread, result
 
@@ -36,13 +38,24 @@ def test_a_known_issue_that_changed_is_new_in_its_first_run_only():
 
 @pytest.mark.parametrize(
     ("without", "kind"),
-    [(result("B", lock="l2"), Kind.INCONCLUSIVE), (result("", lock="l2", reason="killed"), Kind.MISSING)],
+    [
+        (result("B", lock="l2"), Kind.INCONCLUSIVE),
+        (result("", lock="l2", reason="killed"), Kind.MISSING),
+        (result("U", scenario=WHOLE_CELL, lock=""), Kind.UNAVAILABLE),
+    ],
 )
 def test_a_result_that_is_missing_again_counts_but_is_not_new(without, kind):
     first, left = spend(ledger(result()), "n1", without)
     again, _ = spend(left, "n2", without)
     assert [(one.kind, one.fresh) for one in (first, again)] == [(kind, True), (kind, False)]
     assert exit_code([again], STEADY) == 4
+
+
+@pytest.mark.parametrize("kind", [Kind.MISSING, Kind.UNAVAILABLE, Kind.INCONCLUSIVE])
+def test_a_result_that_is_missing_is_reported_also_if_the_machine_drifted(kind):
+    without = {Kind.MISSING: result(""), Kind.UNAVAILABLE: result("U"), Kind.INCONCLUSIVE: result("B")}[kind]
+    now = evidence(ledger(result()), without, control=Control(ControlState.DRIFTED, ("memory", "memory")))
+    assert [(one.kind, one.key) for one in conclude(now).claims] == [(kind, without.key)]
 
 
 def test_a_missing_result_names_the_last_one():
