@@ -60,7 +60,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--strict",
         action="store_true",
-        help="also exit with 1 for changed signatures, and known issues that are gone, changed or overdue",
+        help="also exit with 1 for changed signatures, for known issues that are gone, changed or overdue, and for "
+        "failures that differ from the baseline's",
     )
     what = verb.add_mutually_exclusive_group()
     what.add_argument("--resume", action="store_true", help="resume the last nightly run after an interruption")

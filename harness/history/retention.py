@@ -16,7 +16,7 @@ from harness.store.run_folder import RunFolder
 ATTEMPT_LOGS = ("output.log", "report.json")
 CELL_LOGS = ("install.log", "server/server.log", "collect-fork/output.log", "collect-spawn/output.log")
 RUN_LOGS = ("checkpoints.log", "checkpoints-install.log")
-GREEN = (Status.PASS, Status.SKIP)
+PASSED = (Status.PASS, Status.SKIP)
 NOTE = "trimmed.txt"
 
 
@@ -37,9 +37,9 @@ class LoggedAttempt:
     folder: str | None
 
     @property
-    def is_green(self) -> bool:
+    def passed(self) -> bool:
         """Return whether the attempt passed or was skipped."""
-        return self.outcome.status in GREEN
+        return self.outcome.status in PASSED
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def plan_removal(
     ==================================== ================== ================
     an attempt                           loses its logs     with all_logs
     ==================================== ================== ================
-    is green (pass, skip)                yes                yes
+    passed, or was skipped               yes                yes
     failed, and a newer attempt of its   no                 yes
     scenario has the same signature
     is the newest with its signature     no                 no
@@ -77,7 +77,7 @@ def plan_removal(
     ==================================== ================== ================
 
     A cell loses its logs (installation, server, collection) if all attempts of the cells with the same lock do, and a
-    run loses the logs of its checkpoints if all of its attempts do. A cell without attempts is not green.
+    run loses the logs of its checkpoints if all of its attempts do. A cell without attempts keeps them.
     """
     newest = {
         (each.scenario, each.signature): each for each in sorted(attempts, key=lambda each: (each.started, each.run))
@@ -85,7 +85,7 @@ def plan_removal(
     kept = [
         each
         for each in attempts
-        if not each.is_green and (not all_logs or (each.signature and newest[each.scenario, each.signature] is each))
+        if not each.passed and (not all_logs or (each.signature and newest[each.scenario, each.signature] is each))
     ]
     old = {each.run for each in attempts if each.started < before} & cells.keys()
     kept_folders = {(each.run, each.folder) for each in kept}
@@ -154,7 +154,7 @@ def _read_runs(reports: Path) -> tuple[list[LoggedAttempt], dict[str, dict[str, 
         cells[run] = {cell.id: cell.lock or cell.id for cell in plan.cells}
         started = plan.started if plan.started.tzinfo else plan.started.replace(tzinfo=UTC)
         for each in journal.attempts:
-            failed = each.outcome.status not in {*GREEN, Status.MISS}
+            failed = each.outcome.status not in {*PASSED, Status.MISS}
             signature = (each.signature or str(each.outcome)) if failed else ""
             own = each.folder if each.attempt else None
             attempts.append(LoggedAttempt(run, started, each.cell, each.scenario, each.outcome, signature, own))

@@ -9,12 +9,12 @@ from harness.history.query import SeriesKey, SeriesResult
 from harness.store.records import Status
 from harness.verdict.figures import CUDA, HOST, LOAD, delta, figure_title, human
 from harness.verdict.package_diff import package_diff
-from harness.verdict.result import RED, outcome_text, status_of
+from harness.verdict.result import NOT_PASSED, outcome_text, status_of
 from harness.verdict.statistics import OWN, Spread, moved, steps, unit_of
 
 SECONDS = "seconds"
 RESULT = ("outcome", "signature")  # names of changes that are not figures
-NOT_GREEN = RED | {Status.FLAKY}
+FAILING = NOT_PASSED | {Status.FLAKY}
 Name = Callable[[str], str]  # signature → name of its rule, or itself
 
 
@@ -68,8 +68,8 @@ class Trend:
 
     @property
     def is_notable(self) -> bool:
-        """Tell whether the trend changed, is not green, or lacks the newest result."""
-        return bool(self.changes) or self.status in NOT_GREEN or self.statuses[-1] is Status.MISS
+        """Tell whether the trend changed, is failing or flaky, or lacks the newest result."""
+        return bool(self.changes) or self.status in FAILING or self.statuses[-1] is Status.MISS
 
     def newest(self, figure: str) -> Spread | None:
         """Return the newest value of a figure."""
@@ -121,7 +121,7 @@ def _result_changes(results: Sequence[SeriesResult], statuses: Sequence[Status],
         if old is None or new is None:
             continue
         what, sides = ("outcome", (old[1], new[1])) if old[1] != new[1] else ("signature", (old[2], new[2]))
-        worse = None if (new[0] in NOT_GREEN) == (old[0] in NOT_GREEN) else new[0] in NOT_GREEN
+        worse = None if (new[0] in FAILING) == (old[0] in FAILING) else new[0] in FAILING
         found.append(_change(what, results, before, after, sides, worse))
     return found
 

@@ -28,7 +28,7 @@ from harness.report.model import (
 from harness.store.records import WHOLE_CELL, AttemptRecord, CellRecord, Frame, GpuBefore, Outcome, Stage
 from harness.verdict.comparison import compare
 from harness.verdict.known_issues import KnownIssue, State, standing
-from harness.verdict.result import RED, ScenarioResult
+from harness.verdict.result import NOT_PASSED, ScenarioResult
 from harness.verdict.signature import Signature, recognise
 
 NUMBERED = re.compile(r"(.*\.)(\d+)")
@@ -179,7 +179,7 @@ def decisive(result: ScenarioResult) -> AttemptRecord | None:
 def known_failure(result: ScenarioResult) -> Signature | None:
     """Return the failure by which a red result is grouped: its signature, else its outcome, with its rule."""
     one = result.decisive
-    if one is None or one.outcome.status not in RED:
+    if one is None or one.outcome.status not in NOT_PASSED:
         return None
     name, rule = one.signature or str(one.outcome), recognise(one.failure) if one.failure else None
     return Signature(name, rule.summary, rule.name, rule.tracker) if rule else Signature(name, one.detail)

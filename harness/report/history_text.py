@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from harness.history.trend import NOT_GREEN, Trend, TrendChange
+from harness.history.trend import FAILING, Trend, TrendChange
 from harness.report.model import GLYPHS
 from harness.report.terminal import STYLES
 from harness.reporter import counted, listed
@@ -74,8 +74,8 @@ def print_trends(trends: Sequence[Trend], console: Console) -> None:
 
 
 def _remark(trend: Trend) -> str:
-    """Return the signature of a trend that is not green, else the last change."""
-    if trend.status in NOT_GREEN:
+    """Return the signature of a failing or flaky trend, else the last change."""
+    if trend.status in FAILING:
         return next((one.signature for one in reversed(trend.results) if one.signature), "")
     last = trend.changes[-1] if trend.changes else None
     return f"{last.result.started:%Y-%m-%d} {last.sentence}" if last else ""

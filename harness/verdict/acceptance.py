@@ -23,7 +23,7 @@ ACCEPTABLE = {
     Change.FLAKY,
     Change.APPEARED,
 }
-RED = {Status.FAIL, Status.ERROR, Status.FLAKY}
+NOT_PASSED = {Status.FAIL, Status.ERROR, Status.FLAKY}
 COUNTS_EXPECTED = {"red"}  # also counts what is known or accepted
 
 
@@ -108,7 +108,7 @@ FAIL_ON: Mapping[str, Callable[[Difference], bool]] = {
         or _is_newly_flaky(one)
         or one.change in {Change.CHANGED, Change.MEMORY_UP, Change.DISAPPEARED, Change.UNKNOWN}
     ),
-    "red": lambda one: _now(one, *RED),
+    "red": lambda one: _now(one, *NOT_PASSED),
 }
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from harness.store.records import AttemptSummary, Outcome, Reason, Status
 from harness.verdict.statistics import Spread, spread
 
-RED = frozenset({Status.FAIL, Status.ERROR, Status.UNAVAILABLE})
+NOT_PASSED = frozenset({Status.FAIL, Status.ERROR, Status.UNAVAILABLE})
 ANSWERS = frozenset({Status.PASS, Status.FAIL, Status.FLAKY})  # evidence about the software
 INFRASTRUCTURE = frozenset({(Status.ERROR, Reason.NETWORK), (Status.ERROR, Reason.GPU_BUSY)})
 # What proves nothing, from least to most: such an attempt counts only where no other one is of a higher rank.
@@ -137,7 +137,7 @@ class ScenarioResult:
         """Return the attempt whose details are shown: of those that count the last red one, else the last."""
         if not self.counted:
             return None
-        return [*self.counted, *(one for one in self.counted if one.outcome.status in RED)][-1]
+        return [*self.counted, *(one for one in self.counted if one.outcome.status in NOT_PASSED)][-1]
 
     @property
     def figures(self) -> dict[str, Spread]:

@@ -19,7 +19,7 @@ from harness.store.records import (
     series_names,
 )
 from harness.store.run_folder import RunFolder
-from harness.verdict.result import RED, ResultKey, ScenarioResult, counting
+from harness.verdict.result import NOT_PASSED, ResultKey, ScenarioResult, counting
 from harness.verdict.signature import recognise
 
 Results = dict[ResultKey, ScenarioResult]
@@ -147,7 +147,7 @@ def _result(
 ) -> ScenarioResult:
     counted = [attempts[index] for index in counting([one.outcome for one in attempts])]
     measured = [one for one in counted if one.outcome.status is not Status.MISS]
-    decisive = [*counted, *(one for one in counted if one.outcome.status in RED)][-1:]
+    decisive = [*counted, *(one for one in counted if one.outcome.status in NOT_PASSED)][-1:]
     names = dict.fromkeys(figure for one in measured for figure in one.figures)
     return ScenarioResult(
         key=key,
@@ -167,8 +167,8 @@ def _result(
 
 
 def failure_names(attempt: AttemptSummary) -> Iterator[str]:
-    """Yield the names of a red attempt's failure: its signature, else its outcome; then its rule's."""
-    if attempt.outcome.status in RED:
+    """Yield the names of an attempt's failure: its signature, else its outcome; then its rule's."""
+    if attempt.outcome.status in NOT_PASSED:
         yield attempt.signature or str(attempt.outcome)
         rule = recognise(attempt.failure) if attempt.failure else None
         if rule:

@@ -204,8 +204,8 @@ def test_the_rules_of_removal(attempts, days, all_logs):
     removed = [each for each in attempts if (each.run, each.folder) in removal.attempts]
     kept = [each for each in attempts if (each.run, each.folder) not in removal.attempts]
     assert all(each.started < before for each in removed)
-    assert all_logs or all(each.is_green for each in removed)
-    assert all(not each.is_green or each.started >= before for each in kept)
+    assert all_logs or all(each.passed for each in removed)
+    assert all(not each.passed or each.started >= before for each in kept)
     for signature in {each.signature for each in attempts} - {""}:
         newest = max(each.started for each in attempts if each.signature == signature)
         assert any(each.started == newest and each.signature == signature for each in kept)

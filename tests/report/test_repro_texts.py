@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import ConfigError
@@ -79,6 +79,8 @@ JSON = st.recursive(
 
 
 @given(JSON)
+@example([False, False, False, 0])
+@example([[0] * 4, [False] * 4, [0] * 4, [False] * 4])
 def test_a_configuration_reads_back_as_it_was(value):
     found = eval(literal(value), {"__builtins__": {}})  # noqa: S307 - it is what a script evaluates
     assert found == value

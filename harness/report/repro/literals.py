@@ -23,7 +23,8 @@ def product(items: list[Any]) -> str:
     if len(items) < SHORTEST:
         return plain
     for period in range(1, len(items) // 2 + 1):
-        if len(items) % period == 0 and items == items[:period] * (len(items) // period):
+        repeats = items[:period] * (len(items) // period)
+        if len(items) % period == 0 and repr(items) == repr(repeats):  # False is no 0
             inside = runs(items[:period])
             text = f"({inside})" if " + " in inside or " * " in inside else inside
             return min(f"{text} * {len(items) // period}", plain, key=len)
@@ -34,7 +35,7 @@ def runs(items: list[Any]) -> str:
     """Write a list as the sum of its runs of equal items."""
     counted: list[tuple[Any, int]] = []
     for each in items:
-        if counted and counted[-1][0] == each and type(counted[-1][0]) is type(each):
+        if counted and repr(counted[-1][0]) == repr(each):
             counted[-1] = (each, counted[-1][1] + 1)
         else:
             counted.append((each, 1))
