@@ -1,6 +1,6 @@
-"""Measure the history's index on a season of run folders: building it, a line, the table, the page.
+"""Measure the history's index on a season of run folders: building it, one series, the table, the page.
 
-``python benchmarks/history.py [--nights 365] [--cells 50] [--scenarios 20] [--json FILE]`` from a checkout.
+``python benchmarks/history.py [--days 365] [--cells 50] [--scenarios 20] [--json FILE]`` from a checkout.
 The run folders hold a real ``run.json`` and a real journal, written from the harness's own records with made-up
 figures; logs are left out, for the index never reads them. Each measure runs in a fresh interpreter.
 """
@@ -42,7 +42,7 @@ from harness.store.run_folder import RunFolder, create
 GIB = 2**30
 BEGIN = datetime(2025, 1, 1, 1, 30, tzinfo=UTC)
 GPU = GpuRecord(uuid="GPU-0001", name="NVIDIA H200", memory_bytes=141 * GIB, driver="580.1")
-RELEASE = 4  # nights from one release to the next
+RELEASE = 4  # days from one release to the next
 PHASES = ("load", "forward")
 MEASURES = ("allocated", "allocated_peak", "reserved", "reserved_peak", "device_used", "reserved_emptied")
 SCENARIOS = ("load_4bit", "adapters", "split", "merging", "kv_cache", "saving", "towers", "experts")
@@ -50,9 +50,9 @@ SCENARIOS = ("load_4bit", "adapters", "split", "merging", "kv_cache", "saving", 
 
 @dataclass(frozen=True)
 class Season:
-    """How much is made; ``noise`` is the share by which two equal nights differ in a figure."""
+    """The size of the season; ``noise`` is the share by which two equal runs differ in a figure."""
 
-    nights: int = 365
+    days: int = 365
     cells: int = 50
     scenarios: int = 20
     noise: float = 0.002
@@ -61,7 +61,7 @@ class Season:
 
 @dataclass(frozen=True)
 class Planted:
-    """What happens to one scenario in the lines of one newest transformers, from one night to before another."""
+    """What happens to one scenario in the series of one newest transformers, from day ``first`` to before ``last``."""
 
     scenario: int
     newest: int
@@ -73,30 +73,30 @@ class Planted:
 
 
 def planted(season: Season) -> tuple[Planted, ...]:
-    """Return two regressions that are mended, memory that goes up and stays, and one that fails in two ways."""
-    quarter = max(season.nights // 4 // RELEASE * RELEASE, 1)  # with a release, as most changes come
+    """Return two regressions that are fixed, memory that grows and stays, and a scenario that fails in two ways."""
+    quarter = max(season.days // 4 // RELEASE * RELEASE, 1)  # with a release, as most changes come
     oom = "OutOfMemoryError: CUDA out of memory @ transformers/modeling_utils.py:from_pretrained"
     typed = "TypeError: __new__() got an unexpected keyword argument @ accelerate/utils/modeling.py:set_module_tensor"
     return (
         Planted(0, 0, quarter, quarter * 2, "fail:run:oom", oom, 1.9),
-        Planted(1 % season.scenarios, 0, quarter * 2, season.nights, memory=1.3),
+        Planted(1 % season.scenarios, 0, quarter * 2, season.days, memory=1.3),
         Planted(2 % season.scenarios, 1, quarter, quarter * 3 // 2, "fail:run:exception", typed),
-        Planted(2 % season.scenarios, 1, quarter * 3 // 2, season.nights, "fail:run:oom", oom),
+        Planted(2 % season.scenarios, 1, quarter * 3 // 2, season.days, "fail:run:oom", oom),
     )
 
 
 def write_season(reports: Path, season: Season) -> None:
-    """Write one run folder a night below ``reports``."""
+    """Write one run folder a day below ``reports``."""
     rng = random.Random(season.seed)  # noqa: S311  # made-up figures, no secret
-    for night in range(season.nights):
-        write_night(reports, season, night, rng)
+    for day in range(season.days):
+        write_run(reports, season, day, rng)
 
 
-def write_night(reports: Path, season: Season, night: int, rng: random.Random) -> RunFolder:
-    """Write one run: every cell and scenario once, one attempt each; every 97th box made none, every 211th flickers."""
-    started = BEGIN + timedelta(days=night)
-    folder = create(reports, "nightly", started, f"{night:06x}")
-    cells = tuple(_cell(number, night) for number in range(season.cells))
+def write_run(reports: Path, season: Season, day: int, rng: random.Random) -> RunFolder:
+    """Write one run with one attempt a result; every 97th result has none, every 211th is flaky."""
+    started = BEGIN + timedelta(days=day)
+    folder = create(reports, "nightly", started, f"{day:06x}")
+    cells = tuple(_cell(number, day) for number in range(season.cells))
     infos = tuple(_info(number) for number in range(season.scenarios))
     host = HostRecord(platform="Linux x86_64", cpus=32, memory_bytes=512 * GIB, gpus=(GPU,))
     axes = ("transformers", "accelerate")
@@ -107,25 +107,25 @@ def write_night(reports: Path, season: Season, night: int, rng: random.Random) -
         )
     )  # fmt: skip
     with folder.journal_file.open("w", encoding="utf-8") as journal:
-        for event in _events(season, night, cells, infos, rng):
+        for event in _events(season, day, cells, infos, rng):
             journal.write(json.dumps(event) + "\n")
     return folder
 
 
-def newest(back: int, night: int) -> str:
-    """Return the ``back``-th newest transformers of a night: a release comes every fourth night."""
-    return f"5.{max(30 + night // RELEASE - back, 0)}.0"
+def newest(back: int, day: int) -> str:
+    """Return the ``back``-th newest transformers of a day: a release comes every fourth day."""
+    return f"5.{max(30 + day // RELEASE - back, 0)}.0"
 
 
-def _cell(number: int, night: int) -> CellRecord:
+def _cell(number: int, day: int) -> CellRecord:
     back, accelerate = number % 10, f"1.{13 - number // 10}.0"
     expression = f"latest~{back}" if back else "latest"
     versions = {f"package-{index}": f"{index}.0.1" for index in range(60)}
-    versions |= {"transformers": newest(back, night), "accelerate": accelerate, "torch": "2.13.0"}
+    versions |= {"transformers": newest(back, day), "accelerate": accelerate, "torch": "2.13.0"}
     return CellRecord(
-        id=f"transformers-{newest(back, night)}-accelerate-{accelerate}",
-        labels={"transformers": newest(back, night), "accelerate": accelerate},
-        pins={"transformers": newest(back, night), "accelerate": accelerate, "torch": "2.13.0"},
+        id=f"transformers-{newest(back, day)}-accelerate-{accelerate}",
+        labels={"transformers": newest(back, day), "accelerate": accelerate},
+        pins={"transformers": newest(back, day), "accelerate": accelerate, "torch": "2.13.0"},
         python="3.11",
         lock=f"{number:016x}",
         versions=versions,
@@ -145,35 +145,35 @@ def _info(number: int) -> ScenarioInfo:
 
 
 def _events(
-    season: Season, night: int, cells: tuple[CellRecord, ...], infos: tuple[ScenarioInfo, ...], rng: random.Random
+    season: Season, day: int, cells: tuple[CellRecord, ...], infos: tuple[ScenarioInfo, ...], rng: random.Random
 ) -> Iterator[dict[str, Any]]:
-    time_ = (BEGIN + timedelta(days=night)).isoformat()
+    time_ = (BEGIN + timedelta(days=day)).isoformat()
     yield {"event": "run_started", "time": time_, "jobs": 1}
-    draft = _draft(night).model_dump(mode="json")
-    for place, cell in enumerate(cells):
+    draft = _draft(day).model_dump(mode="json")
+    for position, cell in enumerate(cells):
         yield {"event": "versions", "time": time_, "cell": cell.id, "versions": cell.versions}
         for number, info in enumerate(infos):
-            index = place * season.scenarios + number + night * 31
+            index = position * season.scenarios + number + day * 31
             if index % 97:
-                happened = _happened(season, night, place, number)
+                planted_case = _case(season, day, position, number)
                 yield {"event": "attempt_started", "time": time_, "cell": cell.id, "scenario": info.id, "attempt": 1}
-                record = _record(draft, cell, info, happened, flicker=index % 211 == 0, season=season, rng=rng)
+                record = _record(draft, cell, info, planted_case, flaky=index % 211 == 0, season=season, rng=rng)
                 yield {"event": "attempt", "time": time_, "record": record}
     yield {"event": "run_finished", "time": time_}
 
 
-def _happened(season: Season, night: int, cell: int, scenario: int) -> Planted:
-    usual = Planted(scenario, cell % 10, 0, season.nights)
+def _case(season: Season, day: int, cell: int, scenario: int) -> Planted:
+    usual = Planted(scenario, cell % 10, 0, season.days)
     found = [each for each in planted(season) if (each.scenario, each.newest) == (scenario, cell % 10)]
-    return next((each for each in found if each.first <= night < each.last), usual)
+    return next((each for each in found if each.first <= day < each.last), usual)
 
 
-def _draft(night: int) -> AttemptRecord:
-    """Make an attempt as a GPU's journal has it: expectations, placements, cards, the allocator's settings."""
+def _draft(day: int) -> AttemptRecord:
+    """Make an attempt as a GPU's journal has it: expectations, placements, GPUs, the allocator's settings."""
     return AttemptRecord(
-        cell="", scenario="", attempt=1, outcome="pass:check", started=BEGIN + timedelta(days=night), seconds=4.2,
+        cell="", scenario="", attempt=1, outcome="pass:check", started=BEGIN + timedelta(days=day), seconds=4.2,
         isolation="fork", ran_on="cuda", gpus_before=(GpuBefore(uuid=GPU.uuid, total=GPU.memory_bytes, used=2**20),),
-        expectations=tuple(Expectation(text=f"the {each}th is near", held=True, detail="7") for each in range(9)),
+        expectations=tuple(Expectation(text=f"the {each}th is close", held=True, detail="7") for each in range(9)),
         placements={"loaded": {f"cuda:{each}": {"bytes": each * GIB, "parameters": each * 31} for each in range(30)}},
         allocator={f"setting_{index}": str(index) for index in range(18)},
         sources={"cuda_device_used": "nvml"}, folder="cells/a/b/1",
@@ -181,26 +181,26 @@ def _draft(night: int) -> AttemptRecord:
 
 
 def _record(  # everything that decides an attempt
-    draft: dict[str, Any], cell: CellRecord, info: ScenarioInfo, happened: Planted, *, flicker: bool, season: Season,
+    draft: dict[str, Any], cell: CellRecord, info: ScenarioInfo, planted_case: Planted, *, flaky: bool, season: Season,
     rng: random.Random,
 ) -> dict[str, Any]:  # fmt: skip
     base = (4 + hash_of(info.id) % 11) * GIB
     figures: dict[str, float] = {"seconds.load": 2.4 * (1 + rng.random() / 10), "x.linear4bit": 196}
     for phase in PHASES:
         for step, measure in enumerate(MEASURES):
-            amount = base * (1 + step / 20) * happened.memory * (1 + season.noise * (rng.random() - 0.5))
+            amount = base * (1 + step / 20) * planted_case.memory * (1 + season.noise * (rng.random() - 0.5))
             figures[f"cuda_{measure}.{phase}"] = int(amount) // 512 * 512
         figures[f"host_anon_peak.{phase}"] = int(1.4 * GIB * (1 + rng.random() / 50))
         figures[f"host_anon.{phase}"] = int(1.1 * GIB * (1 + rng.random() / 50))
     changed: dict[str, Any] = {"cell": cell.id, "scenario": info.id, "row": info.row, "figures": figures}
     changed["seconds"] = round(4.2 + rng.random(), 3)
-    if flicker and happened.outcome == "pass:check":
-        happened = replace(happened, outcome="fail:run:timeout", signature="timeout")
-    if happened.outcome != "pass:check":
+    if flaky and planted_case.outcome == "pass:check":
+        planted_case = replace(planted_case, outcome="fail:run:timeout", signature="timeout")
+    if planted_case.outcome != "pass:check":
         frames = tuple(Frame(path=f"transformers/file_{step}.py", function="load", line=step) for step in range(12))
-        failure = Failure(when="call", type="TypeError", message=happened.signature or "", frames=frames)
-        changed |= {"failure": failure.model_dump(mode="json"), "signature": happened.signature}
-    return {**draft, **changed, "outcome": happened.outcome}
+        failure = Failure(when="call", type="TypeError", message=planted_case.signature or "", frames=frames)
+        changed |= {"failure": failure.model_dump(mode="json"), "signature": planted_case.signature}
+    return {**draft, **changed, "outcome": planted_case.outcome}
 
 
 def hash_of(text: str) -> int:
@@ -209,7 +209,7 @@ def hash_of(text: str) -> int:
 
 
 def measure(what: str, reports: Path) -> dict[str, float]:
-    """Do one thing in this process and return its seconds and the memory it took beyond what was there before."""
+    """Do one thing in this process and return its seconds and the bytes that it took."""
     import pandas as pd  # noqa: F401  # its own memory is no part of the table's
 
     if what == "build":
@@ -217,8 +217,8 @@ def measure(what: str, reports: Path) -> dict[str, float]:
     before, began, worked = peak(), time.perf_counter(), time.process_time()
     if what == "table":
         open_history(reports)[0].table()
-    elif what == "line":
-        _load_a_line(reports)
+    elif what == "series":
+        _load_a_series(reports)
     elif what == "page":
         _write_the_page(reports)
     else:
@@ -227,13 +227,13 @@ def measure(what: str, reports: Path) -> dict[str, float]:
     return {"seconds": round(done[0], 3), "cpu_seconds": round(done[1], 3), "bytes": peak() - before}
 
 
-def _load_a_line(reports: Path) -> None:
-    from harness.history.query import History  # a line of an index that is up to date
+def _load_a_series(reports: Path) -> None:
+    from harness.history.query import History  # of an index that is up to date
 
     history = History(reports)
     results = history.series("transformers=latest accelerate=1.13.0", "load_4bit::test_case_0")
     if not [figures for one in results if (figures := dict(one.figures))]:
-        raise SystemExit("the line is empty")
+        raise SystemExit("the series is empty")
 
 
 def _write_the_page(reports: Path) -> None:
@@ -245,26 +245,26 @@ def _write_the_page(reports: Path) -> None:
 
 
 def peak() -> int:
-    """Return the most memory this process had, bytes (Linux counts in KiB)."""
+    """Return the peak memory of this process in bytes (Linux counts in KiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main() -> None:
-    """Make the season, measure in fresh interpreters, and say what was found."""
+    """Make the season, measure in fresh interpreters, and print the figures."""
     options = _parser().parse_args()
     if options.measure:
         print(json.dumps(measure(options.measure, options.keep)))
         return
     with tempfile.TemporaryDirectory() as scratch:
         reports = options.keep or Path(scratch)
-        season = Season(options.nights, options.cells, options.scenarios)
+        season = Season(options.days, options.cells, options.scenarios)
         if not any(reports.glob("*/run.json")):
             reports.mkdir(parents=True, exist_ok=True)
             write_season(reports, season)
-        found: dict[str, Any] = {"nights": season.nights, "boxes": season.nights * season.cells * season.scenarios}
+        found: dict[str, Any] = {"days": season.days, "results": season.days * season.cells * season.scenarios}
         found["journals_bytes"] = sum(path.stat().st_size for path in reports.glob("*/journal.jsonl"))
         found["cores"] = os.cpu_count()
-        for what in ("build", "refresh", "line", "table", "page"):
+        for what in ("build", "refresh", "series", "table", "page"):
             words = [sys.executable, __file__, "--measure", what, "--keep", str(reports)]
             found[what] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
         for name in ("history.sqlite", "history.html"):
@@ -277,11 +277,11 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nights", type=int, default=365)
+    parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--cells", type=int, default=50)
     parser.add_argument("--scenarios", type=int, default=20)
     parser.add_argument(
-        "--keep", type=Path, metavar="DIR", help="make the season here and leave it, or take the one there"
+        "--keep", type=Path, metavar="DIR", help="make the season in DIR and keep it, or use the one in DIR"
     )
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
