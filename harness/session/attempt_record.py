@@ -49,7 +49,6 @@ def assemble(attempt: Attempt, finished: Finished, folder: Path, run: Path, *, g
             expectations=tuple(events.expectations),
             finished=events.finished,
             passed=events.passed,
-            stage="run",
             output_tail=_tail(folder / "output.log"),
             gpu_busy=gpu_busy,
         ),
@@ -99,7 +98,7 @@ def not_started(
 
 def uncollected(cell: str, file: str, failure: Failure, under_test: Collection[str], folder: str) -> AttemptRecord:
     """Return the record of a scenario file that could not be collected in a cell."""
-    evidence = Evidence(exit=ProcessExit(code=2), failures=(failure,), finished=True, stage="collect")
+    evidence = Evidence(exit=ProcessExit(code=2), failures=(failure,), finished=True, stage=Stage.COLLECT)
     judgement = judge(evidence, under_test)
     row = not_started(cell, file, judgement.outcome, judgement.detail, folder=folder, signature=judgement.signature)
     return row.model_copy(update={"failure": failure})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
 from harness.runner.process import ProcessExit
 from harness.store.records import Expectation, Failure, Outcome, Reason, Stage, Status
@@ -37,15 +36,10 @@ class Evidence:
     expectations: tuple[Expectation, ...] = ()
     finished: bool = False
     passed: bool = False
-    stage: Literal["collect", "run"] = "run"
+    stage: Stage = Stage.RUN  # or COLLECT
     output_tail: str = ""  # the end of what the process printed
     gpu_busy: bool = False  # the GPU was not free before the attempt
     own_names: frozenset[str] = frozenset()
-
-    @property
-    def at(self) -> Stage:
-        """Return the stage as the outcome writes it."""
-        return Stage(self.stage)
 
 
 @dataclass(frozen=True)
@@ -55,9 +49,6 @@ class Judgement:
     outcome: Outcome
     signature: str | None
     detail: str
-
-
-__all__ = ["Evidence", "Judgement", "judge"]
 
 
 PROBE_FAILED = 70  # the code with which the probe's fork server ends an attempt when the probe itself raised
@@ -109,7 +100,7 @@ def judge(evidence: Evidence, under_test: Collection[str]) -> Judgement:  # noqa
         return _ended(evidence, Reason.CRASH)
     if evidence.gpu_busy and _only_memory(evidence):
         text = "the GPU was not free before the attempt, so its memory figures are not valid"
-        return Judgement(Outcome(Status.ERROR, evidence.at, Reason.GPU_BUSY), "gpu_busy", text)
+        return Judgement(Outcome(Status.ERROR, evidence.stage, Reason.GPU_BUSY), "gpu_busy", text)
     if evidence.failures:
         return _judge_failure(evidence, evidence.failures[0], under_test)
     if any(not each.held for each in evidence.expectations):
@@ -131,7 +122,7 @@ def _judge_without_failure(evidence: Evidence) -> Judgement:  # noqa: PLR0911  #
     if evidence.skip is not None and evidence.exit.code in NOTHING_RUN:
         given, text = evidence.skip
         reason = Reason(given) if given in set(Reason) else Reason.NOT_APPLICABLE
-        return Judgement(Outcome(Status.SKIP, evidence.at, reason), None, text)
+        return Judgement(Outcome(Status.SKIP, evidence.stage, reason), None, text)
     code, reported = evidence.exit.code, evidence.report_outcome
     if code is None:
         return _missing(evidence, "never started" + (f": {evidence.exit.note}" if evidence.exit.note else ""))
@@ -143,12 +134,12 @@ def _judge_without_failure(evidence: Evidence) -> Judgement:  # noqa: PLR0911  #
         case None, _, _ if evidence.finished:
             return _error(evidence, f"pytest ended with code {code} and ran no test", Stage.COLLECT)
         case None, _, _ if code == PROBE_FAILED:
-            return _error(evidence, "the probe failed before pytest reported", evidence.at)
+            return _error(evidence, "the probe failed before pytest reported", evidence.stage)
         case (None, _, _) | ("passed", True, _):
             return _ended(evidence, Reason.CRASH)
         case _:
             probe = "passed" if evidence.passed else "not passed"
-            return _error(evidence, f"pytest reports {reported} with code {code}, the probe {probe}", evidence.at)
+            return _error(evidence, f"pytest reports {reported} with code {code}, the probe {probe}", evidence.stage)
 
 
 def _judge_failure(evidence: Evidence, failure: Failure, under_test: Collection[str]) -> Judgement:
@@ -174,7 +165,7 @@ def _judge_failure(evidence: Evidence, failure: Failure, under_test: Collection[
     any other                                                ``error:run:exception``
     ======================================================== =====================================================
     """
-    stage = Stage.COLLECT if failure.when in {"collect", "import"} else evidence.at
+    stage = Stage.COLLECT if failure.when in {"collect", "import"} else evidence.stage
     match kind(failure):
         case Kind.INTERRUPT:
             return _missing(evidence, "interrupted before it ended")
@@ -212,11 +203,11 @@ def _ended(evidence: Evidence, reason: Reason) -> Judgement:
     last = evidence.output_tail.strip().rsplit("\n", 1)[-1].strip()
     printed = f"; last line printed: {last[:SENTENCE]}" if last and reason is not Reason.TIMEOUT else ""
     died = f" ({signal_name(evidence.exit.signal)})" if evidence.exit.signal and reason is Reason.HOST_OOM else ""
-    return Judgement(Outcome(Status.FAIL, evidence.at, reason), known.id, f"{known.summary}{died}{after}{printed}")
+    return Judgement(Outcome(Status.FAIL, evidence.stage, reason), known.id, f"{known.summary}{died}{after}{printed}")
 
 
 def _missing(evidence: Evidence, detail: str) -> Judgement:
-    return Judgement(Outcome(Status.MISS, evidence.at, Reason.INTERRUPTED), None, detail)
+    return Judgement(Outcome(Status.MISS, evidence.stage, Reason.INTERRUPTED), None, detail)
 
 
 def _error(evidence: Evidence, detail: str, stage: Stage) -> Judgement:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from harness.runner.process import ProcessExit
-from harness.store.records import Expectation, Failure, Frame
+from harness.store.records import Expectation, Failure, Frame, Stage
 from harness.verdict.judge import Evidence, judge
 
 UNDER_TEST = ["transformers", "accelerate", "peft", "bitsandbytes", "huggingface-hub"]
@@ -173,7 +173,7 @@ def test_pytest_that_ran_nothing_is_an_error_of_the_script():
 
 
 def test_collecting_has_its_own_stage():
-    assert outcome(exit=ProcessExit(timed_out=True), stage="collect") == "fail:collect:timeout"
+    assert outcome(exit=ProcessExit(timed_out=True), stage=Stage.COLLECT) == "fail:collect:timeout"
 
 
 @pytest.mark.parametrize(
