@@ -12,7 +12,7 @@ from harness.report.write import known_issues
 from harness.session.comparison_input import open_sides
 from harness.session.plan import matches
 from harness.store.baseline import Baseline, accept, kept, matrices, none_of, set_baseline
-from harness.store.records import Status
+from harness.store.records import Status, function_of
 from harness.store.run_folder import RunFolder
 from harness.store.runs import find_run
 from harness.verdict.acceptance import acceptable, acceptance
@@ -91,7 +91,8 @@ def accept_entries(options: argparse.Namespace) -> ExitCode:
     matrix = _matrix(folder, options)
     old, new, _ = open_sides("baseline", str(folder.path), options.reports)
     found = differences(old.results, new.results, known_issues(folder))
-    meant = [one for one in found if _means(options.scenario, one.key.scenario)]
+    pattern = options.scenario  # a function means every parameter of it
+    meant = [one for one in found if matches(one.key.scenario, pattern) or function_of(one.key.scenario) == pattern]
     if options.line is not None:
         meant = [one for one in meant if one.key.series == options.line]
     chosen = [one for one in meant if acceptable(one)]
@@ -102,11 +103,6 @@ def accept_entries(options: argparse.Namespace) -> ExitCode:
     said = [f"accepted: {one.change}  {one.key.scenario}  {one.key.series}  {one.detail}" for one in chosen]
     _say(options, [one.model_dump(mode="json") for one in made], said)
     return ExitCode.COMPLETE
-
-
-def _means(pattern: str, scenario: str) -> bool:
-    """Match an id, a pattern, or a function, which means every parameter of it."""
-    return matches(scenario, pattern) or scenario.split("[", 1)[0] == pattern
 
 
 def _nothing(options: argparse.Namespace, folder: RunFolder, meant: list[Difference]) -> str:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -194,7 +195,7 @@ def _trim(options: argparse.Namespace) -> ExitCode:
     now = datetime.now(UTC)
     done = trim(options.reports, now=now, days=options.older_than, all_logs=options.all_logs, dry_run=options.dry_run)
     if options.json:
-        print(json.dumps({"runs": done.runs, "files": done.files, "bytes": done.bytes, "kept_bytes": done.kept_bytes}))
+        print(json.dumps(asdict(done)))
     else:
         print(_trim_sentence(done, dry_run=options.dry_run))
     return ExitCode.COMPLETE

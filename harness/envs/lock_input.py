@@ -163,12 +163,13 @@ def _files(folder: Path) -> list[Path]:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split("\0")
         found = [folder / name for name in listed if name]
     except (OSError, subprocess.SubprocessError):  # no git, or not a repository
-        found = [path for path in folder.rglob("*") if not _is_ignored(path.relative_to(folder))]
+        parts = {path: path.relative_to(folder).parts for path in folder.rglob("*")}
+        found = [path for path, names in parts.items() if not any(map(_is_ignored, names))]
     return sorted(path for path in found if path.is_file())
 
 
-def _is_ignored(path: Path) -> bool:
-    return any(part in IGNORED or part.endswith((".egg-info", ".pyc")) for part in path.parts)
+def _is_ignored(name: str) -> bool:
+    return name in IGNORED or name.endswith((".egg-info", ".pyc"))
 
 
 def index_settings(uv_settings: UvSettings, environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -31,14 +31,9 @@ class Range:
     specifiers: SpecifierSet
     newest_patches: bool = False
 
-    @property
-    def prereleases(self) -> bool:
-        """Whether the text names a pre-release, and so includes pre-releases."""
-        return bool(self.specifiers.prereleases)
-
-    def contains(self, version: Version, *, prereleases: bool | None = None) -> bool:
-        """Return whether a release is in the set."""
-        return self.specifiers.contains(version, prereleases=self.prereleases if prereleases is None else prereleases)
+    def contains(self, version: Version, *, prereleases: bool = False) -> bool:
+        """Return whether a release is in the set; pre-releases also are if the text names one."""
+        return self.specifiers.contains(version, prereleases=prereleases or bool(self.specifiers.prereleases))
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,15 @@ class Resolver:
         known = without_local_builds(self.releases(package))
         uploaded = tuple(release for release in known if not self._too_new(release))
         offered = tuple(release for release in uploaded if release.yanked is None)
-        chosen = in_range(offered, wanted) if isinstance(wanted, Range) else newest_patches(offered, wanted.minors)
-        if isinstance(wanted, Range) and wanted.newest_patches:
-            chosen = newest_patches(chosen, len(chosen))
+        if isinstance(wanted, Latest):
+            chosen = newest_patches(offered, wanted.minors)
+        else:
+            chosen = tuple(release for release in offered if wanted.contains(release.version))
+            chosen = newest_patches(chosen, len(chosen)) if wanted.newest_patches else chosen
         if not chosen:
             near = _nearest_releases(known, wanted, dated=self.as_of is not None)
-            raise ConfigError(f"no release of {package} matches{self._day()}{near}")
+            day = f" as of {self.as_of}" if self.as_of else ""
+            raise ConfigError(f"no release of {package} matches{day}{near}")
         self._add_warnings(package, text, wanted, uploaded, chosen)
         pins = tuple(release_pin(package, release.version) for release in chosen)
         return with_expressions(pins, text) if isinstance(wanted, Latest) else pins
@@ -76,9 +79,6 @@ class Resolver:
         if self.as_of is None or release.uploaded is None:
             return False
         return release.uploaded.astimezone(dt.UTC).date() > self.as_of
-
-    def _day(self) -> str:
-        return f" as of {self.as_of}" if self.as_of else ""
 
     def _add_warnings(
         self, package: str, text: str, wanted: Range | Latest, uploaded: Sequence[Release], chosen: Sequence[Release]
@@ -139,11 +139,6 @@ def without_local_builds(releases: Iterable[Release]) -> tuple[Release, ...]:
         public = Version(release.version.public)
         found.setdefault(public, Release(public, release.uploaded, release.yanked))
     return tuple(found.values())
-
-
-def in_range(releases: Iterable[Release], wanted: Range) -> tuple[Release, ...]:
-    """Return the releases in a specifier set, with pre-releases only if its text names one."""
-    return tuple(release for release in releases if wanted.contains(release.version))
 
 
 def newest_patches(releases: Iterable[Release], minors: int) -> tuple[Release, ...]:

@@ -106,7 +106,8 @@ def compare_control(
     within = describe_changes(*machine)
     if not any(map(has_run, first.values())) or not any(map(has_run, last.values())):
         return Control(ControlState.NO_RESULT, (_why_no_result(first, last),), within)
-    flaky = {one.scenario for one in (*ledger.control, *ledger.drifted_control) if _is_flaky(one)} if ledger else set()
+    earlier = (*ledger.control, *ledger.drifted_control) if ledger else ()
+    flaky = {one.scenario for one in earlier if failure_rate(one.history).flaky}
     drift = _differences(first, last, flaky, *FIRST_AND_LAST)
     if ledger is None:
         return Control(ControlState.DRIFTED, drift, within) if drift else Control(ControlState.STEADY)
@@ -143,10 +144,6 @@ def _ignored(last: ControlResults, ledger: Ledger, flaky: set[str]) -> tuple[str
     if not _comparable(ledger.control, last) and not _comparable(ledger.drifted_control, last):
         lines.append(f"the control cell is compared with itself only, first and last: {NOT_COMPARABLE}")
     return tuple(lines)
-
-
-def _is_flaky(one: LastResult) -> bool:
-    return failure_rate(one.history).flaky
 
 
 def has_run(result: ScenarioResult) -> bool:

@@ -293,13 +293,10 @@ def shifts_from_baseline(before: ScenarioResult, after: ScenarioResult) -> tuple
 
 def _watched_shifts(before: Mapping[str, Spread], after: Mapping[str, Spread]) -> tuple[Shift, ...]:
     found = memory_shifts(before, _as_enough(after))
-    return tuple(one for one in found if is_watched(one.name) and _is_apart(one))
+    apart = (one for one in found if one.after.low > one.before.high or one.after.high < one.before.low)
+    return tuple(one for one in apart if is_watched(one.name))
 
 
 def _as_enough(figures: Mapping[str, Spread]) -> dict[str, Spread]:
     """Return figures that count as measured often enough to know their noise."""
     return {name: replace(one, count=max(one.count, ENOUGH)) for name, one in figures.items()}
-
-
-def _is_apart(shift: Shift) -> bool:
-    return shift.after.low > shift.before.high or shift.after.high < shift.before.low

@@ -163,11 +163,6 @@ class Budget:
         """Set the deadline."""
         self.deadline = Deadline(self.clock() + self.seconds, self.clock)
 
-    @property
-    def spent(self) -> bool:
-        """Tell whether nothing is left."""
-        return self.deadline.passed
-
 
 @dataclass(frozen=True)
 class SearchContext:
@@ -291,7 +286,7 @@ class Searcher:
         Raises:
             Interrupted: The user stopped it.
         """
-        if search.why_not or budget.spent:
+        if search.why_not or budget.deadline.passed:
             return not_searched(search, f"the budget of {budget.seconds / 60:g} minutes is spent")
         self.context.report(f"searching the cause of {search.claim.scenario}: {search.change}")
         try:
@@ -305,7 +300,7 @@ class Searcher:
             found = self._drive(search, *self.context.commits(search, *search.commits, self._report), budget)
         else:
             found = self._drive(search, *self.context.releases(search, self._report), budget)
-        if found.ending == Ending.FOUND or len(search.claim.changed) == 1 or budget.spent:
+        if found.ending == Ending.FOUND or len(search.claim.changed) == 1 or budget.deadline.passed:
             return found
         self.context.report(f"{found.answer}; blaming {len(search.claim.changed)} changes")
         blamed = self._blame(search, budget)
@@ -358,7 +353,8 @@ def write_drafts(
     for claim in {one.signature: one for one in claims if one.kind is Kind.NEW_REGRESSION and one.signature}.values():
         found = conclusions.get(claim.key)
         try:
-            search = find_run(found.run, reports) if found and _is_finished(found) else None
+            finished = found is not None and found.ending not in {"", Ending.INTERRUPTED}  # else it can be resumed
+            search = find_run(found.run, reports) if found and found.run and finished else None
             written = draft(folder, claim.signature, cache_dir, search=search)
             write_text(folder.path / written.name, written.text)
         except (HarnessError, OSError) as error:
@@ -366,8 +362,3 @@ def write_drafts(
             continue
         names.append(written.name)
     return tuple(names), tuple(problems)
-
-
-def _is_finished(search: SearchSummary) -> bool:
-    """Tell whether a search finished, with a conclusion or without; an interrupted one can be resumed."""
-    return bool(search.run) and search.ending not in {"", Ending.INTERRUPTED}

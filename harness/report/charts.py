@@ -345,7 +345,10 @@ def trend_charts(trend: Trend, period: Period) -> tuple[Chart, ...]:
 
 
 def _trend_chart(trend: Trend, names: Sequence[str], period: Period) -> Chart | None:
-    values = {name: _trend_values(trend, name) for name in names}
+    values = {
+        name: [(one.started, one.figures[name].median) for one in trend.results if name in one.figures]
+        for name in names
+    }
     known = [value for found in values.values() for _, value in found]
     if not known:
         return None
@@ -362,10 +365,6 @@ def _trend_chart(trend: Trend, names: Sequence[str], period: Period) -> Chart | 
         markers=_markers(trend, names, period),
         from_zero=ticks[0] == 0,
     )
-
-
-def _trend_values(trend: Trend, name: str) -> list[tuple[datetime, float]]:
-    return [(one.started, one.figures[name].median) for one in trend.results if name in one.figures]
 
 
 def _trend_line(name: str, values: Sequence[tuple[datetime, float]], period: Period, scale: Scale) -> Line:

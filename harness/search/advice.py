@@ -116,7 +116,8 @@ def _found(question: Question, result: Result, facts: Facts) -> tuple[str, ...]:
         page := compare_link(result.package, result.before, result.suspects[0], known)
     ):
         lines.append(f"commits between: {page}")
-    scenario = next((one.scenario for one in facts.attempts if one.cell == red and _failed(one)), None)
+    failed = (one for one in facts.attempts if one.attempt and one.outcome.status is Status.FAIL)
+    scenario = next((one.scenario for one in failed if one.cell == red), None)
     if red is not None and scenario is not None:  # with a metric nothing may have failed, so there is nothing to show
         script = shlex.join(["harness", "repro", facts.place, red, scenario, "-o", "repro.py"])
         draft = shlex.join(["harness", "issue", facts.place])
@@ -138,10 +139,6 @@ def _red_cell(result: Result, facts: Facts) -> str | None:
         case ReleaseResult():
             cell = facts.cell(result.package, result.before if result.find_fix else result.suspects[0])
     return cell.id if cell is not None else None
-
-
-def _failed(one: AttemptRecord) -> bool:
-    return bool(one.attempt) and one.outcome.status is Status.FAIL
 
 
 def _here(question: Question, result: Result, facts: Facts) -> tuple[str, ...]:

@@ -112,11 +112,6 @@ class EnvironmentQuery:
         one, other = (cells.get(text) or known.load(text) for text in (good, bad))
         return one, other
 
-    @property
-    def default_python(self) -> str:
-        """The Python of a file: the one that was named, else the matrix's, else the running one."""
-        return self.python or self.matrix.python or THIS_PYTHON.python
-
     def load(self, text: str) -> Environment:
         """Return the environment that ``--good`` or ``--bad`` names.
 
@@ -170,7 +165,7 @@ class EnvironmentQuery:
             )
         if not found.pins:
             raise ConfigError(f"{text} names no package at an exact version")
-        cell = Cell(self.default_python, (*found.pins, *found.open))
+        cell = Cell(self.python or self.matrix.python or THIS_PYTHON.python, (*found.pins, *found.open))
         absent: list[str] = []
         while isinstance(lock := resolve([cell], self.cache_dir)[cell.id], Unsolvable) and not lock.network:
             names = {str(canonicalize_name(one or two)) for one, two in NO_VERSION.findall(lock.sentence)}

@@ -124,9 +124,9 @@ def test_a_release_has_no_address():
 def test_a_budget_is_spent_when_its_deadline_has_passed():
     now = [0.0]
     budget = Budget(60, clock=lambda: now[0])
-    assert not budget.spent
+    assert not budget.deadline.passed
     now[0] = 61.0
-    assert budget.spent
+    assert budget.deadline.passed
     assert budget.deadline.passed
 
 

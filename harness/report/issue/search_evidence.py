@@ -94,11 +94,12 @@ def criterion_text(question: Question) -> str:
 def bisect_evidence(question: Question, result: BisectResult, run: SearchedRun) -> SearchEvidence:
     """Return the evidence of a bisect about a failure."""
     answer, how = sentence(question, result), _method(question, result)
+    name = result.name if isinstance(result, CommitResult) else result.short
     found = SearchEvidence(
         f"A bisect of {result.package} gave no answer: {answer} ({how}).",
         package=result.package,
         compare=_compare(result, run.known),
-        probed=tuple((_probed_name(result, one), each.word, each.reason) for one, each in result.evaluations.items()),
+        probed=tuple((name(one), each.word, each.reason) for one, each in result.evaluations.items()),
         unit=result.unit,
     )
     if result.ending is not Ending.FOUND:
@@ -163,10 +164,6 @@ def _compare(result: BisectResult, known: Mapping[str, str] | None) -> str:
     if not result.suspects or result.ending is Ending.NOT_REPRODUCED:
         return ""
     return compare_link(result.package, result.before, result.suspects[-1], known or {})
-
-
-def _probed_name(result: BisectResult, candidate: str) -> str:
-    return result.name(candidate) if isinstance(result, CommitResult) else candidate
 
 
 def blame_evidence(
