@@ -1,37 +1,25 @@
 """A user's session with the history: show, filter, write the page, export, trim."""
 
-import importlib.util
 import json
 import random
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from inline_snapshot import external_file
 
+from benchmarks.history import Season, write_run, write_season
 from harness.cli.main import main
 from harness.errors import ExitCode
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "history.py"
 LATEST = "transformers=latest accelerate=1.13.0"
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("benchmark_of_history_cli", BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def season(benchmark, tmp_path_factory):
+def season(tmp_path_factory):
     """Sixteen runs; test_case_0 is out of memory in runs 5 to 8, test_case_1 takes more memory from run 9 on."""
     reports = tmp_path_factory.mktemp("season") / "reports"
     reports.mkdir()
-    benchmark.write_season(reports, benchmark.Season(nights=16, cells=3, scenarios=4))
+    write_season(reports, Season(days=16, cells=3, scenarios=4))
     return reports
 
 
@@ -121,12 +109,12 @@ def test_the_table_is_exported(season, tmp_path, name, read, capsys):
     assert frame["cuda_reserved.load"].notna().sum() > 180
 
 
-def test_a_new_run_is_added_and_a_damaged_index_is_rebuilt(benchmark, tmp_path, capsys):
-    small = benchmark.Season(nights=2, cells=1, scenarios=1)
-    benchmark.write_season(tmp_path, small)
+def test_a_new_run_is_added_and_a_damaged_index_is_rebuilt(tmp_path, capsys):
+    small = Season(days=2, cells=1, scenarios=1)
+    write_season(tmp_path, small)
     assert history(tmp_path, "--json") == 0
     assert len(json.loads(capsys.readouterr().out)[0]["nights"]) == 2
-    benchmark.write_night(tmp_path, small, 2, random.Random(1))  # noqa: S311  # made-up figures
+    write_run(tmp_path, small, 2, random.Random(1))  # noqa: S311  # made-up figures
     (tmp_path / "history.sqlite").write_text("gone")
     assert history(tmp_path, "--json") == 0
     said = capsys.readouterr()
@@ -134,8 +122,8 @@ def test_a_new_run_is_added_and_a_damaged_index_is_rebuilt(benchmark, tmp_path, 
     assert said.err == "note: history.sqlite was damaged or of another version and was rebuilt\n"
 
 
-def test_logs_are_trimmed_and_the_results_stay(benchmark, tmp_path, capsys):
-    benchmark.write_season(tmp_path, benchmark.Season(nights=3, cells=1, scenarios=1))
+def test_logs_are_trimmed_and_the_results_stay(tmp_path, capsys):
+    write_season(tmp_path, Season(days=3, cells=1, scenarios=1))
     log = sorted(tmp_path.glob("*/run.json"))[2].parent / "cells" / "a" / "b" / "1" / "output.log"
     log.parent.mkdir(parents=True)
     log.write_text("x" * 2048)

@@ -1,31 +1,18 @@
 """The history as a table, and the time of a small season; ``benchmarks/history.py`` measures a year."""
 
-import importlib.util
-import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from benchmarks.history import Season, write_season
 from harness.history.query import open_history
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "history.py"
-
 
 @pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("benchmark_of_history", BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def season(benchmark, tmp_path_factory):
+def season(tmp_path_factory):
     reports = tmp_path_factory.mktemp("season")
-    benchmark.write_season(reports, benchmark.Season(nights=30, cells=10, scenarios=8))
+    write_season(reports, Season(days=30, cells=10, scenarios=8))
     return reports
 
 
