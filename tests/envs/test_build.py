@@ -1,22 +1,10 @@
 """Parts of a build: stamps, byte code, the two halves of a lock."""
 
 import os
-import sys
 
-from harness.envs.build import LAST_USED, STAMP, link_bytecode, split_lock, usable_python, write_stamp
+from harness.envs.build import STAMP, link_bytecode, split_lock, usable_python
 from harness.envs.interpreters import Interpreter
-
-HERE = Interpreter(path=sys.executable, version="3.11.7")
-
-
-def make_environment(root, name, used=0.0):
-    python = root / name / "env" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text("an interpreter")
-    write_stamp(root / name, name, HERE, python)
-    (root / name / LAST_USED).touch()
-    os.utime(root / name / LAST_USED, (used, used))
-    return root / name
+from tests.environments import HERE, make_environment
 
 
 def test_a_stamp_counts_only_for_its_lock_python_and_builder(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """Sizes, listings and removals in the cache."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,24 +8,12 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.envs.build import LAST_USED, STAMP, write_stamp
+from harness.envs.build import STAMP
 from harness.envs.cache_dir import CacheDir
 from harness.envs.disk_usage import DAY, CacheEntry, env_size, list_cache, remove, select_removable
-from harness.envs.interpreters import Interpreter
 from harness.errors import InfrastructureError
 from harness.matrix.answer_cache import AnswerCache
-
-HERE = Interpreter(path=sys.executable, version="3.11.7")
-
-
-def make_environment(root, name, used=0.0):
-    python = root / name / "env" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text("an interpreter")
-    write_stamp(root / name, name, HERE, python)
-    (root / name / LAST_USED).touch()
-    os.utime(root / name / LAST_USED, (used, used))
-    return root / name
+from tests.environments import make_environment
 
 
 def test_linked_files_cost_nothing(tmp_path):
