@@ -22,7 +22,7 @@ from harness.matrix.cell import display_version
 from harness.store.journal import JournalContent
 from harness.store.records import AttemptSummary, CellRecord, RunRecord, Status
 from harness.store.run_folder import RunFolder
-from harness.store.runs import RESULTS, kind_of
+from harness.store.runs import RESULTS, kind_of, run_folders
 from harness.verdict.result import ScenarioResult, counting
 from harness.verdict.results import GpuModels, results_of
 from harness.verdict.statistics import Spread, spread
@@ -274,10 +274,9 @@ def _update(connection: sqlite3.Connection, reports: Path) -> Refresh:
 def fingerprints(reports: Path) -> dict[str, str]:
     """Return run name → sizes and modification times of ``run.json`` and the journal, sorted by name."""
     found = {}
-    for record in sorted(reports.glob("*/run.json")):
-        folder = RunFolder(record.parent)
+    for folder in run_folders(reports):
         try:
-            states = [file.stat() for file in (record, folder.journal_file) if file.exists()]
+            states = [file.stat() for file in (folder.record_file, folder.journal_file) if file.exists()]
         except FileNotFoundError:  # removed in the meantime
             continue
         found[folder.path.name] = " ".join(f"{state.st_size}:{state.st_mtime_ns}" for state in states)

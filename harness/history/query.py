@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import ConfigError
 from harness.history.index import (
@@ -29,6 +29,7 @@ from harness.verdict.statistics import Spread
 if TYPE_CHECKING:
     import pandas as pd
 
+Answer = TypeVar("Answer")
 KEYS = f"""
 SELECT series.matrix, series.name, scenarios.name, series.gpu
 FROM (SELECT DISTINCT series, scenario FROM results WHERE run NOT IN ({PART_RUNS})) AS results
@@ -165,24 +166,20 @@ class History:
         from harness.history.table import table  # imports pandas
 
         with paused_gc():
-            try:
-                with open_index(self.reports / FILE) as connection:
-                    return table(connection)
-            except sqlite3.DatabaseError:
-                refresh(self.reports, rebuild=True)
-                with open_index(self.reports / FILE) as connection:
-                    return table(connection)
+            return self._read(table)
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._read(lambda connection: connection.execute(query, values).fetchall())
+
+    def _read(self, ask: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Return the answer of the index; a damaged one is rebuilt first."""
         try:
-            return self._query(query, values)
+            with open_index(self.reports / FILE) as connection:
+                return ask(connection)
         except sqlite3.DatabaseError:
             refresh(self.reports, rebuild=True)
-            return self._query(query, values)
-
-    def _query(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        with open_index(self.reports / FILE) as connection:
-            return connection.execute(query, tuple(values)).fetchall()
+            with open_index(self.reports / FILE) as connection:
+                return ask(connection)
 
 
 def open_history(reports: Path, *, rebuild: bool = False) -> tuple[History, Refresh]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from harness.errors import ConfigError
 from harness.store.records import AttemptRecord, Outcome, Status
 from harness.store.run_folder import RunFolder
+from harness.store.runs import run_folders
 
 ATTEMPT_LOGS = ("output.log", "report.json")
 CELL_LOGS = ("install.log", "server/server.log", "collect-fork/output.log", "collect-spawn/output.log")
@@ -144,8 +145,7 @@ def _read_runs(reports: Path) -> tuple[list[LoggedAttempt], dict[str, dict[str, 
     """Return all attempts, and run → cell → lock; a run that cannot be read is left out and keeps its logs."""
     attempts: list[LoggedAttempt] = []
     cells: dict[str, dict[str, str]] = {}
-    for record in sorted(reports.glob("*/run.json")):
-        folder = RunFolder(record.parent)
+    for folder in run_folders(reports):
         try:
             plan, journal = folder.read(AttemptRecord)
         except (ConfigError, ValidationError):

@@ -6,7 +6,7 @@ An environment is a cell of a run, of a matrix or of a bundle, or a file that li
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -28,7 +28,7 @@ from harness.search.records import PackageChange
 from harness.session.plan import matches
 from harness.store.records import CellRecord
 from harness.store.run_folder import RunFolder
-from harness.store.runs import find_run
+from harness.store.runs import find_run, run_folders
 
 Found = TypeVar("Found", Cell, CellRecord)
 CELLS_NAMED = 5
@@ -125,11 +125,8 @@ class EnvironmentQuery:
             return self._of_run(text, find_run(run, self.reports), cell)
         if self.run is not None:
             return self._of_run(text, find_run(self.run, self.reports), cell)
-        newest = next((folder for folder in self._runs() if _has(folder, text)), None)
+        newest = next((folder for folder in reversed(run_folders(self.reports)) if _has(folder, text)), None)
         return self._of_matrix(text) if newest is None else self._of_run(text, newest, text)
-
-    def _runs(self) -> Iterable[RunFolder]:
-        return (RunFolder(path.parent) for path in sorted(self.reports.absolute().glob("*/run.json"), reverse=True))
 
     def _of_run(self, text: str, folder: RunFolder, wanted: str) -> Environment:
         record = _one(text, wanted, {cell.id: cell for cell in folder.read_record().cells}, short_path(folder.path))

@@ -19,6 +19,7 @@ from harness.session.run import gpu_slots
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, Reason, RunRecord, Status, function_of
 from harness.store.run_folder import RunFolder
+from harness.store.runs import run_folders
 
 DECIDED = {Status.PASS, Status.FAIL, Status.SKIP}
 TRANSIENT = {
@@ -124,7 +125,9 @@ def reuse_earlier(folder: RunFolder, cells: Collection[str], query: ReuseQuery) 
     begun = {one.cell for one in folder.attempts()}
     wanted = {cell.id: cell for cell in query.record.cells if cell.id in cells and cell.id not in begun and cell.lock}
     taken = 0
-    for run in _runs_beside(folder):
+    for run in reversed(run_folders(folder.path.parent)):
+        if run == folder:
+            continue
         theirs = _read(run, {cell.lock for cell in wanted.values()}) if wanted else None
         if theirs is None or not is_reusable(query, theirs):
             continue
@@ -165,13 +168,6 @@ def _unchanged(run: RunFolder, query: ReuseQuery) -> bool:
     """Return whether the sources are the same in every part of a run, also after it was resumed."""
     stated = [event.get("sources", {}) for event in run.events("run_started")]
     return all(one.get(name, source) == source for one in stated for name, source in query.sources.items())
-
-
-def _runs_beside(folder: RunFolder) -> Iterator[RunFolder]:
-    """Yield the other runs of the same folder of runs, the newest first."""
-    for path in sorted(folder.path.parent.glob("*/run.json"), reverse=True):
-        if path.parent != folder.path:
-            yield RunFolder(path.parent)
 
 
 def _read(run: RunFolder, locks: Collection[str | None]) -> RunRecord | None:

@@ -49,14 +49,19 @@ def kind_of(folder: RunFolder, plan: RunRecord | None = None) -> RunKind:
     return plan.kind or _older_kind(folder.path, plan.command, merged=bool(plan.parts))
 
 
+def run_folders(reports: Path) -> list[RunFolder]:
+    """Return the run folders below ``reports`` by name; one that begins with a dot is a merge that was killed."""
+    return [RunFolder(path.parent) for path in sorted(reports.absolute().glob("[!.]*/run.json"))]
+
+
 def list_runs(reports: Path, kinds: Collection[RunKind] = RESULTS) -> list[Run]:
     """Return the runs of these kinds below ``reports``, oldest first; folders that cannot be read are left out."""
     found = []
-    for path in reports.absolute().glob("[!.]*/run.json"):  # a folder with a dot is a merge that was killed
+    for folder in run_folders(reports):
         try:
-            raw = json.loads(path.read_bytes())
-            older = _older_kind(path.parent, raw.get("command", ()), merged=bool(raw.get("parts")))
-            found.append(Run(raw["started"], path.parent.name, raw["name"], RunKind(raw.get("kind") or older)))
+            raw = json.loads(folder.record_file.read_bytes())
+            older = _older_kind(folder.path, raw.get("command", ()), merged=bool(raw.get("parts")))
+            found.append(Run(raw["started"], folder.path.name, raw["name"], RunKind(raw.get("kind") or older)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # incomplete or not a run: naming it gives the reason
     return sorted(one for one in found if one.kind in kinds)
@@ -109,7 +114,7 @@ def is_run(text: str, reports: Path) -> bool:
 
 
 def _named(text: str, reports: Path) -> RunFolder:
-    names = sorted(path.parent.name for path in reports.absolute().glob("[!.]*/run.json"))
+    names = [folder.path.name for folder in run_folders(reports)]
     matching = [name for name in names if name == text] or [
         name for name in names if name.startswith(text) or name.endswith(text)
     ]
