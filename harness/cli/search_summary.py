@@ -52,4 +52,4 @@ def _final_releases(question: object, cache_dir: CacheDir) -> tuple[str, ...]:
         listed = list_known_releases(question.package, cache_dir).releases[question.package]
     except HarnessError:
         return ()
-    return tuple(str(one.version) for one in listed if one.yanked is None and not one.version.is_prerelease)
+    return tuple(str(one.version) for one in listed if one.is_final)

@@ -26,10 +26,11 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.answer_cache import AnswerCache, format_age
+from harness.matrix.expression import label_version
 from harness.matrix.paths import nearest
 from harness.matrix.pip import INDEX_SECTIONS, read_settings, run_pip
 
@@ -141,6 +142,11 @@ class Release:
     uploaded: datetime | None = None
     yanked: str | None = None
 
+    @property
+    def is_final(self) -> bool:
+        """Whether it is neither yanked nor a pre-release."""
+        return self.yanked is None and not self.version.is_prerelease
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -240,14 +246,7 @@ def _pip_versions(package: str, known: Iterable[str]) -> tuple[Version, ...]:
         hint = f'; did you mean "{near}"?' if near else "."
         raise ConfigError(f'no index in pip\'s configuration has a release of "{package}" for this Python{hint}')
     found = json.loads(done.stdout)["versions"]
-    return tuple(version for text in found if (version := _version(text)) is not None)
-
-
-def _version(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
+    return tuple(version for text in found if (version := label_version(text)) is not None)
 
 
 def _unreachable(log: Path) -> str | None:

@@ -153,7 +153,7 @@ def newest_patches(releases: Iterable[Release], minors: int) -> tuple[Release, .
 
 def _nearest_releases(releases: Sequence[Release], wanted: Range | Latest, *, dated: bool) -> str:
     """Describe the releases next to the versions of a specifier, with their dates if a date matters."""
-    final = {one.version: one for one in releases if not one.version.is_prerelease and one.yanked is None}
+    final = {one.version: one for one in releases if one.is_final}
     if not final:
         return "; the index lists none"
     texts = [one.version.removesuffix(".*") for one in wanted.specifiers] if isinstance(wanted, Range) else []

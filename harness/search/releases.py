@@ -56,7 +56,7 @@ def between(
         ConfigError: An end is no release, the index provides no upload dates, or the ends are in the wrong order.
     """
     known = {one.version: one for one in without_local_builds(listed)}
-    final = [one for one in known.values() if one.yanked is None and not one.version.is_prerelease]
+    final = [one for one in known.values() if one.is_final]
     if not final:
         raise ConfigError(f"the index lists no final release of {package}")
     first, last = (bad, good) if find_fix else (good, bad)
@@ -69,7 +69,7 @@ def between(
         raise ConfigError(_wrong_order(older, newer, find_fix=find_fix))
     inside = [one for version, one in sorted(known.items()) if version < newer and (older is None or version > older)]
     yanked = [str(one.version) for one in inside if one.yanked is not None]
-    left = [one.version for one in inside if one.yanked is None and not one.version.is_prerelease]
+    left = [one.version for one in inside if one.is_final]
     if yanked and older is not None:
         notes.append(f"yanked, left out: {package} {', '.join(yanked)}")
     releases = (*(() if older is None else (older,)), *left, newer)
@@ -99,7 +99,7 @@ def on_day(package: str, text: str, releases: Iterable[Release]) -> Release:
     dated = [one for one in releases if one.uploaded is not None]
     if not dated:
         raise ConfigError(f"the index provides no upload dates of {package}: name a version instead of {text}")
-    offered = [one for one in dated if one.yanked is None and not one.version.is_prerelease]
+    offered = [one for one in dated if one.is_final]
     uploaded = [one for one in offered if _day_of(one) <= day]
     if not uploaded:
         first = min(offered, key=_day_of, default=None)

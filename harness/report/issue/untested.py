@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from harness.matrix.expression import label_version
 from harness.matrix.index import cached_releases
 from harness.report.issue.comparison import Example
 from harness.report.issue.environment import gpu_names, host_of, installed, notable_versions
@@ -34,7 +35,7 @@ def known_newest(packages: Iterable[str], folder: Path) -> dict[str, Newest]:
     found = dict[str, Newest]()
     for package in packages:
         releases, age = cached_releases(package, folder) or ((), 0.0)
-        final = [one.version for one in releases if one.yanked is None and not one.version.is_prerelease]
+        final = [one.version for one in releases if one.is_final]
         if final:
             found[package] = Newest(Version(max(final).public), old=age > DAY)
     return found
@@ -61,9 +62,8 @@ def newer_releases(tried: Mapping[str, Sequence[str]], newest: Mapping[str, Newe
     """
     newer, unknown = list[str](), list[str]()
     for package, texts in tried.items():
-        versions = [_version(text) for text in texts]
-        known = [version for version in versions if version is not None]
-        if not known or len(known) < len(versions):
+        known = [Version(version.public) for text in texts if (version := label_version(text)) is not None]
+        if not known or len(known) < len(texts):
             continue
         top, found = max(known), newest.get(package)
         if found is not None and found.version > top:
@@ -74,13 +74,6 @@ def newer_releases(tried: Mapping[str, Sequence[str]], newest: Mapping[str, Newe
     if unknown:
         sentences.append(f"If there are newer releases of {listed(unknown, SHOWN)}, they were not tried.")
     return tuple(sentences)
-
-
-def _version(text: str) -> Version | None:
-    try:
-        return Version(Version(text).public)
-    except InvalidVersion:
-        return None
 
 
 def other_conditions(run: RunRecord, example: Example, infos: Mapping[str, ScenarioInfo]) -> tuple[str, ...]:
