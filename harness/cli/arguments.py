@@ -108,8 +108,7 @@ def add_isolation(verb: argparse.ArgumentParser, default: Isolation | None = Non
     """Add how attempts are isolated from each other."""
     verb.add_argument(
         "--isolation",
-        type=isolation,
-        choices=list(Isolation),
+        choices=[str(one) for one in Isolation],
         default=default,
         help="run each attempt in a fork of a prepared interpreter, or in a fresh one (default: fork)",
     )
@@ -144,14 +143,6 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not above zero")
     return number
-
-
-def isolation(text: str) -> Isolation:
-    """Read a kind of isolation."""
-    try:
-        return Isolation(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is neither fork nor spawn") from None
 
 
 def seconds(text: str) -> float:

@@ -7,7 +7,7 @@ import json
 
 from packaging.utils import canonicalize_name
 
-from harness.cli.arguments import add_search, default_matrix, read_search_options, require
+from harness.cli.arguments import add_isolation, add_search, default_matrix, read_search_options, require
 from harness.cli.progress import RunProgress, open_screen
 from harness.cli.search_summary import answer_lines, closing_lines, resume_command
 from harness.envs.bundle.manifest import opened_bundle
@@ -62,9 +62,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--tags", metavar="PATTERN", help="how that repository tags its releases, such as rel-{}")
     verb.add_argument("--all-parents", action="store_true", help="if the answer is a merge, search what it brought")
     verb.add_argument("--commits", action="store_true", help="--good and --bad are commits: search no releases")
-    verb.add_argument(
-        "--isolation", type=Isolation, choices=list(Isolation), default=Isolation.FORK, help="(default: fork)"
-    )
+    add_isolation(verb, default=Isolation.FORK)
     confirm = "re-run the first bad and last good candidate N times before reporting"
     add_search(verb, "bisect", "candidates", confirm)
     verb.set_defaults(verb=bisect)

@@ -5,7 +5,7 @@ import datetime as dt
 
 import pytest
 
-from harness.cli.arguments import age, day, duration, isolation, positive, read_matrix, seconds, size
+from harness.cli.arguments import age, day, duration, positive, read_matrix, seconds, size
 
 MATRIX = """\
 name = "own"
@@ -32,7 +32,6 @@ torch = "2.13.0"
         (duration, "40m", 2400.0),
         (duration, "0", 0.0),
         (day, "2026-05-01", dt.date(2026, 5, 1)),
-        (isolation, "spawn", "spawn"),
     ],
 )
 def test_a_value_is_read(convert, text, value):
@@ -48,7 +47,6 @@ def test_a_value_is_read(convert, text, value):
         (age, "3", r"3 is not an age \(for example 14d\)"),
         (duration, "soon", r"soon is not a time \(for example 40m\)"),
         (day, "May", r"May is not a day \(2026-05-01\)"),
-        (isolation, "frok", "frok is neither fork nor spawn"),
     ],
 )
 def test_a_value_that_means_nothing_is_refused(convert, text, sentence):
