@@ -186,7 +186,8 @@ def build(
             settings = pip_config.read_uv_settings() if uv_settings is None else uv_settings
             made = _make(lock, folder, log.absolute(), interpreter, settings)
         else:
-            _append(log, f"reused {folder}")
+            with log.open("a", encoding="utf-8") as output:
+                output.write(f"reused {folder}\n")
         (folder / LAST_USED).touch()
     return Environment(found or made, folder, found is not None, time.monotonic() - started)
 
@@ -290,8 +291,3 @@ def _add_base(python: Path, base: str, layer: dict[str, str]) -> list[str]:
     own = list_packages(str(python))  # before the base is added: unmet requirements of its packages do not count
     write_pth(Path(done.stdout.strip()), read_base(base))
     return unmet_requirements(own, layer)
-
-
-def _append(log: Path, line: str) -> None:
-    with log.open("a", encoding="utf-8") as output:
-        output.write(f"{line}\n")

@@ -66,8 +66,10 @@ def list_cache(cache_dir: CacheDir) -> list[CacheEntry]:
         *_folders(cache_dir.envs, STAMP),
         *_folders(cache_dir.checkpoints, LAST_USED),
         *_folders(cache_dir.repositories, "HEAD"),
-        *(_file(path) for path in cache_dir.locks.glob("*.json")),
     ]
+    for path in cache_dir.locks.glob("*.json"):
+        status = path.stat()
+        found.append(CacheEntry(path, status.st_size, status.st_mtime))
     return sorted(found, key=lambda entry: entry.last_used)
 
 
@@ -79,11 +81,6 @@ def _folders(root: Path, marker: str) -> Iterator[CacheEntry]:
             last_used = (used if used.exists() else folder).stat().st_mtime
             whole = (folder / marker).exists() and not folder.name.startswith("cloning-")
             yield CacheEntry(folder, env_size(folder), last_used, whole, in_use(folder))
-
-
-def _file(path: Path) -> CacheEntry:
-    status = path.stat()
-    return CacheEntry(path, status.st_size, status.st_mtime)
 
 
 def select_removable(
@@ -129,14 +126,10 @@ def remove(stored: CacheEntry) -> None:
     try:
         with FileLock(f"{stored.path}.lock", timeout=0), exclusive(stored.path) as free:
             if free:
-                _remove_folder(stored.path)
+                for name in (STAMP, LAST_USED):
+                    (stored.path / name).unlink(missing_ok=True)
+                shutil.rmtree(stored.path)
     except Timeout:
         free = False
     if not free:
         raise InfrastructureError(f"{stored.path.name} is in use by another process and was not removed")
-
-
-def _remove_folder(folder: Path) -> None:
-    for name in (STAMP, LAST_USED):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder)

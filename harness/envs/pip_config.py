@@ -106,7 +106,9 @@ def translate(
 def _translate(name: str, value: str, exists: Callable[[str], bool]) -> list[_Translation]:
     if name in TRANSLATIONS:
         sentence, variables = TRANSLATIONS[name]
-        value = _with_scheme(value) if name == "proxy" else " ".join(value.split())
+        value = " ".join(value.split())
+        if name == "proxy" and "://" not in value:
+            value = f"http://{value}"
         return [
             _Translation(sentence.format(hide_password(value)), env=tuple((variable, value) for variable in variables))
         ]
@@ -115,7 +117,7 @@ def _translate(name: str, value: str, exists: Callable[[str], bool]) -> list[_Tr
             return _extra_indexes(value.split(), exists)
         case "find-links":
             return [_find_links(location, exists) for location in value.split()]
-        case "no-index" if _true(value):
+        case "no-index" if value.lower() in {"1", "true", "yes", "on"}:
             return [_Translation("no index at all, only find-links", args=("--no-index",))]
         case "no-binary" | "only-binary":
             packages = value.replace(",", " ").split()
@@ -162,16 +164,8 @@ def local_folder(location: str) -> str | None:
     return None if "://" in location else location
 
 
-def _with_scheme(address: str) -> str:
-    return address if "://" in address else f"http://{address}"
-
-
 def _as_url(location: str) -> str:
     return location if "://" in location or location.startswith("file:") else Path(location).absolute().as_uri()
-
-
-def _true(value: str) -> bool:
-    return value.lower() in {"1", "true", "yes", "on"}
 
 
 def hide_password(address: str) -> str:

@@ -127,13 +127,10 @@ def _with_reference(matrix: MatrixFile, cells: tuple[Cell, ...], resolve: Resolv
     marked = tuple(replace(cell, reference=selector_matches(row, cell, resolve)) for cell in cells)
     if not any(cell.reference for cell in marked):
         wanted = ", ".join(f'{key} = "{value}"' for key, value in row.items())
-        labels = "; ".join(f"{key}: {', '.join(dict.fromkeys(_label(cell, key) for cell in cells))}" for key in row)
+        known = {key: dict.fromkeys(cell.label(key) or '""' for cell in cells) for key in row}
+        labels = "; ".join(f"{key}: {', '.join(values)}" for key, values in known.items())
         raise ConfigError(f"reference {{ {wanted} }} matches no cell; there are {labels}")
     return marked
-
-
-def _label(cell: Cell, key: str) -> str:
-    return cell.label(key) or '""'
 
 
 def override_versions(matrix: Matrix, words: Sequence[str]) -> Matrix:
@@ -153,7 +150,8 @@ def override_versions(matrix: Matrix, words: Sequence[str]) -> Matrix:
         axis = next((key for key in axes if canonicalize_name(key) == package), None)
         pin = next((key for key in pins if canonicalize_name(key) == package), None)
         if axis is not None:
-            axes[axis] = _with_reference_pin(matrix, package, values)
+            kept = [value for key, value in matrix.reference.items() if matrix.key(key) == package]
+            axes[axis] = list(dict.fromkeys([*kept, *values]))
         elif len(values) > 1:
             pins.pop(pin, None)
             axes[package] = values
@@ -173,8 +171,3 @@ def _overrides(words: Sequence[str]) -> dict[str, list[str]]:
             raise ConfigError(f"--with {word} is not PACKAGE=VERSION ({error})") from None
         found.setdefault(package, []).append(text.strip())
     return found
-
-
-def _with_reference_pin(matrix: Matrix, package: str, values: Sequence[str]) -> list[str]:
-    kept = [value for key, value in matrix.reference.items() if matrix.key(key) == package]
-    return list(dict.fromkeys([*kept, *values]))

@@ -36,14 +36,9 @@ def scenario(
             Write literals: the plan reads them without running the file.
         timeout: seconds after which an attempt is killed; the run's own limit where None.
     """
-
-    def decorate(test: Test) -> Test:
-        marked: Test = pytest.mark.scenario(
-            row=row, tracker=tracker, needs=tuple(needs), checkpoints=tuple(checkpoints), timeout=timeout
-        )(test)
-        return marked
-
-    return decorate
+    return pytest.mark.scenario(
+        row=row, tracker=tracker, needs=tuple(needs), checkpoints=tuple(checkpoints), timeout=timeout
+    )
 
 
 class ExpectationFailed(AssertionError):
