@@ -114,6 +114,12 @@ def nearest(word: str, known: Iterable[str], *, likeness: float = 0.5) -> str | 
     return found[0] if found else None
 
 
+def near_hint(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that names the nearest known name; empty where none is near."""
+    near = nearest(word, known)
+    return f"; the nearest is {near}" if near else ""
+
+
 def short_path(path: Path) -> str:
     """Return a path for display: relative to the current folder if it is below it."""
     absolute = path.absolute()

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from harness.envs.build import LAST_USED
 from harness.errors import ConfigError, InfrastructureError
-from harness.matrix.paths import install_root, nearest, short_path
+from harness.matrix.paths import install_root, near_hint, short_path
 from harness.reporter import Reporter
 from harness.session.checkpoint_builder import run_builder
 
@@ -78,9 +78,7 @@ class CheckpointStore:
         ordered: dict[str, None] = {}
         for name in names:
             if name not in self.definitions:
-                near = nearest(name, self.definitions)
-                hint = f"; the nearest is {near}" if near else ""
-                raise ConfigError(f"there is no checkpoint named {name}{hint}")
+                raise ConfigError(f"there is no checkpoint named {name}{near_hint(name, self.definitions)}")
             base = self.definitions[name].base
             ordered |= dict.fromkeys([*(self.with_bases([base]) if base else []), name])
         return list(ordered)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.cell import nearest_cell
-from harness.matrix.paths import nearest
+from harness.matrix.paths import near_hint
 from harness.session.plan import matches
 from harness.store.baseline import Acceptance, current, none_of
 from harness.store.records import AttemptRecord, RunRecord
@@ -165,10 +165,8 @@ def _with_series(patterns: Sequence[str], first: Side, second: Side) -> tuple[Si
     kept = {series for series, name in names if not patterns or any(matches(name, pattern) for pattern in patterns)}
     for pattern in patterns:
         if not any(matches(name, pattern) for _, name in names):
-            near = nearest(pattern, sorted({name for _, name in names}))
-            raise NothingSelectedError(
-                f"no cell or series matches {pattern}{f'; the nearest is {near}' if near else ''}"
-            )
+            hint = near_hint(pattern, sorted({name for _, name in names}))
+            raise NothingSelectedError(f"no cell or series matches {pattern}{hint}")
     made = (
         replace(side, results={key: one for key, one in side.results.items() if key.series in kept})
         for side in (first, second)

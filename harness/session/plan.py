@@ -14,7 +14,7 @@ from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, Unsolvable, resolve_cells
 from harness.errors import ConfigError, NothingSelectedError
 from harness.matrix.cell import Cell, nearest_cell
-from harness.matrix.paths import ScenarioFile, find_scenarios, nearest, short_path
+from harness.matrix.paths import ScenarioFile, find_scenarios, near_hint, short_path
 from harness.matrix.plan import Expansion, plan_cells
 from harness.matrix.schema import Matrix
 from harness.reporter import counted
@@ -109,9 +109,7 @@ def _selected(file: ScenarioFile, infos: list[ScenarioInfo]) -> list[ScenarioInf
     chosen = [info for info in infos if info.id.partition("::")[2] == function]
     if chosen:
         return chosen
-    names = [info.id.partition("::")[2] for info in infos]
-    near = nearest(function, names)
-    hint = f"; the nearest is {near}" if near else ""
+    hint = near_hint(function, [info.id.partition("::")[2] for info in infos])
     raise ConfigError(f"{short_path(file.path)} has no test {function}{hint}")
 
 

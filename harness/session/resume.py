@@ -11,7 +11,7 @@ from typing import Any
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock, read_lock, resolve_cells
 from harness.errors import ConfigError, NothingSelectedError
-from harness.matrix.paths import ScenarioFile, nearest
+from harness.matrix.paths import ScenarioFile, near_hint
 from harness.matrix.schema import Matrix
 from harness.session.plan import Plan, PlannedCell, is_selected, read_scenarios, select_cells
 from harness.store.records import CellRecord, RunKind, RunOptions, function_of
@@ -96,8 +96,7 @@ def _files_of_run(entry: str, plan: Plan) -> tuple[ScenarioFile, ...]:
     files, infos = read_scenarios(plan.matrix, [entry])
     known = {info.nodeid for info in plan.scenarios}
     if not any(info.nodeid in known for info in infos):
-        near = nearest(infos[0].id, ids)
-        hint = f"; the nearest is {near}" if near else ""
+        hint = near_hint(infos[0].id, ids)
         raise NothingSelectedError(f"--scenarios {entry} is not a scenario of the run{hint}")
     return files
 
