@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Lock
@@ -43,7 +43,7 @@ from harness.session.resume import load_plan
 from harness.store.files import write_text
 from harness.store.journal import Journal, Listener
 from harness.store.records import WHOLE_CELL, Outcome, Reason, RunKind, Stage, Status, series_names
-from harness.store.run_folder import RunFolder, claimed, folder_name
+from harness.store.run_folder import RunFolder, claimed, folder_name, held
 from harness.verdict.result import ResultKey, ScenarioResult
 
 MARKDOWN = "nightly.md"
@@ -386,11 +386,8 @@ def _make_report(folder: RunFolder, evidence: NightEvidence, conclusion: Conclus
     return NightlyReport.model_validate(redacted)
 
 
-@contextmanager
-def exclusive(reports: Path, matrix: str) -> Iterator[None]:
+def exclusive(reports: Path, matrix: str) -> AbstractContextManager[None]:
     """Keep every other process from starting a nightly run of a matrix.
-
-    The kernel releases the lock when this process ends, however it ends.
 
     Raises:
         ConfigError: Another nightly run of it is in progress, or ``reports`` is not a folder.
@@ -399,14 +396,7 @@ def exclusive(reports: Path, matrix: str) -> Iterator[None]:
         raise ConfigError(f"--reports {reports} is not a folder")
     reports.mkdir(parents=True, exist_ok=True)
     lock = FileLock(reports / f".{folder_name(matrix)}.night.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ConfigError(f"a nightly run of {matrix} is already in progress below {reports}") from None
-    try:
-        yield
-    finally:
-        lock.release()
+    return held(lock, f"a nightly run of {matrix} is already in progress below {reports}")
 
 
 def call_hook(command: str, text: str, seconds: float = HOOK_SECONDS) -> str:

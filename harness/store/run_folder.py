@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -126,23 +126,30 @@ class RunFolder:
 
 
 @contextmanager
-def claimed(folder: RunFolder) -> Iterator[None]:
-    """Keep every other process from running anything in a run folder; within one process it can be claimed again.
-
-    The kernel takes the lock back when the process ends, however it ends.
+def held(lock: FileLock, busy: str) -> Iterator[None]:
+    """Hold a lock; the kernel releases it when the process ends, however it ends.
 
     Raises:
-        ConfigError: another process runs in it.
+        ConfigError: another process holds it; ``busy`` is the sentence.
     """
-    lock = FileLock(folder.path / LOCK, blocking=False, is_singleton=True)
     try:
-        lock.acquire()
+        lock.acquire(timeout=0)
     except Timeout:
-        raise ConfigError(f"{folder.path} is in use: another harness process runs in it") from None
+        raise ConfigError(busy) from None
     try:
         yield
     finally:
         lock.release()
+
+
+def claimed(folder: RunFolder) -> AbstractContextManager[None]:
+    """Keep every other process from running anything in a run folder; within one process it can be claimed again.
+
+    Raises:
+        ConfigError: another process runs in it.
+    """
+    lock = FileLock(folder.path / LOCK, is_singleton=True)
+    return held(lock, f"{folder.path} is in use: another harness process runs in it")
 
 
 def create(root: Path, matrix: str, started: datetime, digest: str) -> RunFolder:
