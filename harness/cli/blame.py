@@ -74,8 +74,10 @@ def blame(options: argparse.Namespace) -> ExitCode:
     report(f"{counted(count, 'change')}, {question.scenario} → {short_path(folder.path)}")
     for change in question.changes:
         report(f"  {change.words()}")
+
     expected = (0 if question.assume_ends else 2) + math.ceil(math.log2(count)) + (count > 1)
     inner = InnerBisects()
+
     with RunProgress(console, expected) as progress:
         try:
             result = Driver(axis, prober).run(progress, report)
@@ -84,20 +86,24 @@ def blame(options: argparse.Namespace) -> ExitCode:
         except HarnessError:
             report(f"continue with: {resume}")
             raise
+
     views = write_views(folder)
     search = SearchRecord(question=question, result=result)
     code = ExitCode.INTERRUPTED if inner.interrupted else result.ending.exit_code
+
     if options.json:
         paths = {"run": str(folder.path), "html": str(views.html), "exit_code": code}
         more = {"ran": result.ran, "answer": sentence(question, result), "inside": inner.lines}
         print(json.dumps({**paths, **result.model_dump(mode="json"), **more}, indent=1))
         return code
+
     lines = closing_lines(search, folder, cache_dir)
     if result.ending is Ending.FOUND and not options.bisect:
         lines.append(f"to bisect {', '.join(result.heads)}: {resume} --bisect")
     lines += [*inner.lines, f"{result.ran} environments were run", *answer_lines(search, resume)]
     if inner.interrupted:
         lines.append(f"interrupted; continue with: {resume}")
+
     for line in (*views.lines, *lines):
         report(line)
     return code

@@ -72,13 +72,16 @@ def _print(plan: Plan, rows: list[dict[str, Any]]) -> None:
         name = row["id"] + (" (reference)" if row["reference"] else "")
         table.add_row(name, row["lock"] or "–", "unavailable" if "why" in row else row["environment"])
     console.print(table, highlight=False)
+
     for row in rows:
         if "why" in row:
             report(f"{row['id']} is unavailable: {row['why']}")
+
     locks = {row["lock"] for row in rows if row["lock"]}
     files = {file.path for file in plan.files}
     sizes = {"cell": rows, "environment": locks, "scenario": plan.scenarios}
     counts = ", ".join(counted(len(things), noun) for noun, things in sizes.items())
     report(f"{counts} in {counted(len(files), 'file')}")
+
     for warning in plan.warnings:
         report(f"note: {warning}")

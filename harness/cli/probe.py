@@ -94,26 +94,31 @@ def _probe(options: argparse.Namespace) -> int:
     cell, notes = override_pins(_cell(options, matrix, cache_dir), options.instead, matrix, cache_dir)
     for note in (*notes, *whole_file(options.scenario, infos, criterion)):
         report(f"note: {note}")
+
     planned = lock_cells((cell,), cache_dir)
     require_releases(cell, planned[0].lock, matrix, cache_dir, options.instead)
     plan = Plan(matrix, planned, files, infos)
     folder = begin(plan, options.reports, kind=RunKind.PROBE, selection=(options.scenario,))
     run_options = Options(timeout=options.timeout, busy_bytes=options.gpu_busy)
     prober = Prober(plan, folder, cache_dir, run_options, reuse=False)
+
     with RunProgress(console, len(infos) * options.repeat) as progress:
         if not prober.probe((cell,), progress, repeat=options.repeat):
             raise KeyboardInterrupt
+
     views = write_views(folder)
     results = prober.results(cell)
     found = evaluate(criterion, results, criterion.limit)
     if found.bad is None and _is_infrastructure(results):
         raise InfrastructureError(f"{cell.id}: {found.reason}")
     code = CODE[found.bad]
+
     if options.json:
         paths = {"run": str(folder.path), "html": str(views.html)}
         answer = {"exit_code": code, "cell": cell.id, "bad": found.bad, "reason": found.reason}
         print(json.dumps({**paths, **answer}, indent=1))
         return code
+
     for line in (*views.lines, _describe(cell, found)):
         report(line)
     return code

@@ -48,6 +48,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "-m", dest="markers", default="", metavar="EXPRESSION", help="select scenarios by marker, as in pytest"
     )
+
     again = verb.add_mutually_exclusive_group()
     for flag, text in {
         "--resume": "resume a run: the newest of MATRIX, or MATRIX itself if it is a run folder",
@@ -55,6 +56,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         "--retry-failed": "like --resume, and re-run failed scenarios; attempts that disagree are flaky",
     }.items():
         again.add_argument(flag, action="store_true", help=text)
+
     add_timeout(verb)
     verb.add_argument(
         "--repeat", type=positive, metavar="N", help="number of attempts per scenario and cell (default: 1)"
@@ -157,10 +159,12 @@ def _finish(options: argparse.Namespace, run_options: RunOptions, folder: RunFol
     differences = isolation_differences(folder.attempts()) if run_options.check_isolation else []
     if differences and code is ExitCode.COMPLETE:
         code = ExitCode.INCOMPLETE
+
     if options.json:
         paths = {"run": str(folder.path), "html": str(views.html), "markdown": str(views.markdown)}
         print(json.dumps({**paths, "exit_code": code, **asdict(result), "isolation": differences}, indent=1))
         return code
+
     print_summary(views.context, console)
     lines = [f"isolation: {text}" for text in differences]
     if run_options.check_isolation and not differences:
@@ -168,6 +172,7 @@ def _finish(options: argparse.Namespace, run_options: RunOptions, folder: RunFol
     if code is ExitCode.REGRESSION:
         lines.append(_failing_text(result, options.fail_on))
     lines += [*_continuation(result, folder, complete=complete), *views.lines]
+
     for line in lines:
         report(line)
     return code

@@ -63,6 +63,7 @@ def _selections(context: ReportContext) -> Iterator[Selection]:
         chosen = _without(chosen, f"{plain} scenarios that pass or do not apply everywhere", rows=notable)
         yield chosen
     chosen = _without(chosen, f"texts beyond {FEW * 8} characters", text_limit=FEW * 8)
+
     yield chosen
     if chosen.memory:
         chosen = _without(chosen, "memory", memory=())
@@ -72,10 +73,12 @@ def _selections(context: ReportContext) -> Iterator[Selection]:
         what = f"{groups} groups of failures, {changes} changes between releases"
         chosen = _without(chosen, what, groups=chosen.groups[:FEW], changes=chosen.changes[:FEW])
         yield chosen
+
     for few in (80, 40, 20, 10, 5):
         if len(chosen.rows) > few:
             rest = f"all scenarios but {few}"
             yield _without(chosen, rest, rows=chosen.rows[:few])
+
     chosen = replace(chosen, rows=chosen.rows[:5])
     for few in (40, 20, 10, 5, 1):
         if len(chosen.columns) > few:

@@ -149,10 +149,12 @@ def _here(question: Question, result: Result, facts: Facts) -> tuple[str, ...]:
     where = f", ran on {', '.join(ran)}" if ran else ""
     lines = ["compare with the report that it comes from; here it was"]
     lines.append(f"  machine: {host.platform}, {gpus or 'no GPU'}{where}")
+
     weights, kind = size.get("weights", "synthetic"), size.get("size", "tiny")
     named = sorted({name for info in facts.run.scenarios for name in info.checkpoints})
     if named:
         lines.append(f"  checkpoints: {', '.join(named)}, {kind if weights == 'synthetic' else weights}")
+
     cell = _bad_cell(question, result, facts)
     if cell is not None:
         names = dict.fromkeys((*cell.pins, "torch"))
@@ -161,6 +163,7 @@ def _here(question: Question, result: Result, facts: Facts) -> tuple[str, ...]:
         lines.append(f"  versions: {', '.join((f'Python {cell.python}', *versions))}")
         if cell.variables:
             lines.append(f"  variables: {', '.join(f'{name}={value}' for name, value in cell.variables.items())}")
+
     if named and weights == "synthetic" and kind == "tiny":
         lines.append('  a failure that needs real sizes shows with size = "full" under [checkpoints] of the matrix')
     return tuple(lines)

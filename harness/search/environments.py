@@ -155,6 +155,7 @@ class EnvironmentQuery:
             raise ConfigError(f"{text} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
             raise ConfigError(f"{text} is neither UTF-8 nor UTF-16: it is no text") from None
+
         if not found.pins and found.conda:
             raise ConfigError(
                 f"{text} names only packages of conda, which are not those of the package index: give the output of "
@@ -162,6 +163,7 @@ class EnvironmentQuery:
             )
         if not found.pins:
             raise ConfigError(f"{text} names no package at an exact version")
+
         cell = Cell(self.python or self.matrix.python or THIS_PYTHON.python, (*found.pins, *found.open))
         absent: list[str] = []
         while isinstance(lock := resolve([cell], self.cache_dir)[cell.id], Unsolvable) and not lock.network:
@@ -171,6 +173,7 @@ class EnvironmentQuery:
                 break
             absent += [pin.requirement for pin in gone]
             cell = replace(cell, pins=tuple(pin for pin in cell.pins if pin not in gone))
+
         lock = _solved(text, cell, self.cache_dir)
         pins = self._whole(cell, lock.text)
         unnamed = sorted(pins.keys() - {pin.package for pin in found.pins})

@@ -59,6 +59,7 @@ def between(
     final = [one for one in known.values() if one.is_final]
     if not final:
         raise ConfigError(f"the index lists no final release of {package}")
+
     first, last = (bad, good) if find_fix else (good, bad)
     notes: list[str] = []
     newer = max(one.version for one in final) if last is None else _end(package, last, known, notes)
@@ -67,11 +68,13 @@ def between(
     older = None if first is None else _end(package, first, known, notes)
     if older is not None and older >= newer:
         raise ConfigError(_wrong_order(older, newer, find_fix=find_fix))
+
     inside = [one for version, one in sorted(known.items()) if version < newer and (older is None or version > older)]
     yanked = [str(one.version) for one in inside if one.yanked is not None]
     left = [one.version for one in inside if one.is_final]
     if yanked and older is not None:
         notes.append(f"yanked, left out: {package} {', '.join(yanked)}")
+
     releases = (*(() if older is None else (older,)), *left, newer)
     if len(releases) == 1:
         raise ConfigError(f"{package} {newer} is the oldest release: there is none before it")

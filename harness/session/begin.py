@@ -73,10 +73,12 @@ def begin(
     cells = tuple(planned.record() for planned in plan.cells)
     digest = hashlib.sha256(json.dumps([cell.id for cell in cells]).encode()).hexdigest()
     folder = create(reports, plan.matrix.name, started, digest)
+
     file = short_path(plan.matrix.path)
     arguments = [word for entry in plan.matrix.overrides for word in ("--with", entry)]
     arguments += [word for entry in selection for word in ("--scenarios", entry)]
     arguments += [word for flag, value in (("-k", keyword), ("-m", markers)) if value for word in (flag, value)]
+
     folder.write_record(
         RunRecord(
             kind=kind,
@@ -97,6 +99,7 @@ def begin(
             asked=options,
         )
     )
+
     write_text(folder.known_issues_file, issues)
     write_locks(plan, folder)
     return folder

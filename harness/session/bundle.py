@@ -230,12 +230,14 @@ def plan_target_cells(
     for name in options.exclude:
         if name in matrix.axes:
             raise ConfigError(f"--exclude {name}: it is an axis of {matrix.name}, and the base has it only once")
+
     pins = {**matrix.pins, **dict.fromkeys(excluded, "installed")}
     python = matrix.python or options.target.python
     asked = matrix.model_copy(update={"pins": pins, "python": python})
     versions = dict(options.base) or dict.fromkeys([*matrix.packages, *excluded], UNKNOWN_VERSION)
     packages = {name: BasePackage(name, version) for name, version in versions.items()}
     base = BaseInterpreter(Path(matrix.base or "python3"), options.target.python, packages)
+
     expansion = plan_cells(asked, cache=cache_dir.releases, base=base)
     cells = select_cells(expansion.cells, options.cells)
     for cell in cells:
@@ -244,6 +246,7 @@ def plan_target_cells(
                 f"{cell.id} wants Python {cell.python}, and the bundle is for {options.target.python}: "
                 "a bundle is for one Python (--python, --cells)"
             )
+
     overruled = [name for name in excluded if matrix.pins.get(name, "installed") != "installed"]
     notes = (f"{name} is taken from the other machine: the pin of the matrix is ignored" for name in overruled)
     return cells, (*expansion.warnings, *notes)

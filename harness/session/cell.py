@@ -283,6 +283,7 @@ class _CellRun:
         checkpoints = self.context.checkpoints.result() if info.checkpoints else {}
         launcher = self.ready_launcher()
         before = gpus_before(visible_gpus(read_gpus(), self.slot | dict(self.planned.cell.variables)))
+
         request = Request(
             "run",
             folder,
@@ -292,8 +293,10 @@ class _CellRun:
             checkpoints={name: checkpoints[name] for name in info.checkpoints},
             used_before={gpu.uuid: gpu.used for gpu in before},
         )
+
         self.context.journal.write("attempt_started", cell=self.cell, scenario=info.id, attempt=pending.number)
         finished = launcher.run(request, self.context.cancel)
+
         attempt = Attempt(self.cell, info, pending.number, self.under_test)
         busy = any(gpu.used > self.context.options.busy_bytes for gpu in before)
         record = assemble(attempt, finished, folder, self.context.folder.path, gpu_busy=busy)

@@ -72,20 +72,24 @@ def merge(parts: Sequence[RunFolder], out: Path) -> tuple[RunFolder, tuple[str, 
     """
     if len({part.path.resolve() for part in parts}) != len(parts) or len(parts) < 2:  # noqa: PLR2004 - that is what merging means
         raise ConfigError("merging takes two or more different runs")
+
     records = [(part, part.read_record()) for part in parts]
     records.sort(key=lambda pair: pair[1].started)
     _same_matrix(records)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists; name a new folder with -o")
+
     names = part_names([part for part, _ in records])
     record = united(records, names)
     issues, disagreed = united_issues(_known_issues(records, names))
+
     scratch = RunFolder(out.absolute().with_name(f".{out.name}.part"))
     shutil.rmtree(scratch.path, ignore_errors=True)
     (scratch.path / "cells").mkdir(parents=True)
     scratch.write_record(record)
     write_text(scratch.known_issues_file, issues)
     _write_journal(records, names, scratch)
+
     if out.exists():
         out.rmdir()
     scratch.path.rename(out.absolute())

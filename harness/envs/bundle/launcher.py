@@ -144,11 +144,14 @@ def harness_python(base: str, paths: list[str], work: Path, variables: dict[str,
     wanted = hashlib.sha256((HERE / "host.txt").read_bytes() + f"{base}{HERE}".encode()).hexdigest()
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return python
+
     shutil.rmtree(folder, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     sys.stderr.write("making the harness's environment\n")
+
     install = ["--no-deps", "--require-hashes", "--no-index", "--find-links", str(HERE / "wheels")]
     install += ["-r", str(HERE / "host.txt")]
+
     uv = shutil.which("uv")
     if uv is not None:
         run_step([uv, "venv", "--quiet", "--no-project", "--python", base, str(folder)], variables)
@@ -157,6 +160,7 @@ def harness_python(base: str, paths: list[str], work: Path, variables: dict[str,
         run_step([base, "-m", "venv", "--without-pip", str(folder)], variables)
         pip = next((HERE / "wheels").glob("pip-*.whl"))
         run_step([str(python), str(pip / "pip"), "install", "--quiet", *install], variables)
+
     site = next(folder.glob("lib/python3*/site-packages"))
     (site / "harness-bundle.pth").write_text(f"{HERE / 'app'}\n", encoding="utf-8")
     lines = "".join(f"import site; site.addsitedir({path!r})\n" for path in paths)
