@@ -84,14 +84,6 @@ def version_in(tag: str, before: str, after: str) -> Version | None:
         return None
 
 
-@dataclass(frozen=True)
-class Neighbours:
-    """The cells (ids) of the releases around some commits, in the order of the report."""
-
-    before: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-
-
 @dataclass
 class Commits(Axis[str, CommitResult]):
     """The commits of one package between two states of its repository, along first parents.
@@ -102,6 +94,7 @@ class Commits(Axis[str, CommitResult]):
         older: The tag or commit at the older end.
         newer: The tag or commit at the newer end.
         metric_bound: The largest good value of the metric, as measured at the good release.
+        neighbours: The cells (ids) of the releases before and after the commits, in the order of the report.
         commits: All commits that were met, in the order of the report. It grows when a merge is entered.
     """
 
@@ -112,7 +105,7 @@ class Commits(Axis[str, CommitResult]):
     older: str
     newer: str
     metric_bound: float | None = None
-    neighbours: Neighbours = field(default_factory=Neighbours)
+    neighbours: tuple[Sequence[str], Sequence[str]] = ((), ())
     line: CommitRange = field(init=False)
     commits: list[Commit] = field(init=False)
     _merged: dict[str, CommitRange] = field(default_factory=dict, init=False)
@@ -152,7 +145,8 @@ class Commits(Axis[str, CommitResult]):
     def arrange(self, record: RunRecord) -> RunRecord:
         """Return the run with its cells in the order of releases and commits."""
         cells = (self.cell(one.sha).id for one in self.commits)
-        return in_order(record, [*self.neighbours.before, *cells, *self.neighbours.after])
+        before, after = self.neighbours
+        return in_order(record, [*before, *cells, *after])
 
     def step(self, known: Knowledge[str]) -> Step[str]:
         """Narrow the line, then with ``--all-parents`` what the merge that was found brought."""
@@ -287,7 +281,7 @@ def commits_of_releases(
         find_tag(repository, question.package, older, source.tags),
         find_tag(repository, question.package, newer, source.tags),
         metric_bound=bound,
-        neighbours=Neighbours(tuple(cells[:at]), tuple(cells[at:])),
+        neighbours=(cells[:at], cells[at:]),
     )
 
 

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from harness.errors import ConfigError
 from harness.matrix.cell import Cell, Pin
 from harness.matrix.git import Commit, Repository, commit_range, open_repository
-from harness.search.commits import Commits, Neighbours, find_tag, nearest_tags, tag_of
+from harness.search.commits import Commits, find_tag, nearest_tags, tag_of
 from harness.search.conclusions import sentence
 from harness.search.driver import Driver
 from harness.search.pins import commit_pin
@@ -160,7 +160,7 @@ def search(git_repository, tmp_path, scripted):
         if not prober.rounds:
             SearchRecord(question=question).write(prober.folder)
         repository = open_repository(f"git:{git_repository.folder}", tmp_path / "cache")
-        neighbours = Neighbours(("release-1.0",), ("release-1.1",))
+        neighbours = (["release-1.0"], ["release-1.1"])
         axis = Commits(question, source, BASE, repository, older, newer, neighbours=neighbours)
         prober.said = []
         result = Driver(axis, prober).run(None, prober.said.append)
