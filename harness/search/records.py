@@ -477,24 +477,24 @@ def _failed_release(question: dict[str, Any], result: dict[str, Any]) -> dict[st
     """Return the end at which an old bisect stopped: it gave the answer of that end as its reason."""
     if question.get("assume_ends") or result["ending"] not in {Ending.NOT_REPRODUCED, Ending.INCONCLUSIVE}:
         return None
-    ends = question["releases"][0], question["releases"][-1]
-    bad, good = ends if question.get("find_fix") else ends[::-1]
-    for side, release, expected in (("bad", bad, True), ("good", good, False)):
-        found = result["releases"].get(release)
-        if found is not None and found["bad"] is not expected and found["reason"] == result["reason"]:
-            other = found["bad"] is None and result["ending"] == Ending.NOT_REPRODUCED
-            return {"side": side, "evaluation": found, "other_failure": other}
-    return None
+    ends = (result["releases"].get(question["releases"][place]) for place in (0, -1))
+    answers = [one if one and one["reason"] == result["reason"] else None for one in ends]
+    return _failed_end(answers, result["ending"], find_fix=question.get("find_fix"))
 
 
 def _failed_commit(result: dict[str, Any]) -> dict[str, Any] | None:
     """Return the end at which an old search among commits stopped, by the answers of its ends."""
     if result["ending"] not in {Ending.NOT_REPRODUCED, Ending.INCONCLUSIVE} or not result["suspects"]:
         return None
-    older, newer = (result["judged"].get(sha) for sha in (result["before"], result["suspects"][-1]))
-    bad, good = (older, newer) if result.get("find_fix") else (newer, older)
+    answers = [result["judged"].get(sha) for sha in (result["before"], result["suspects"][-1])]
+    return _failed_end(answers, result["ending"], find_fix=result.get("find_fix"))
+
+
+def _failed_end(answers: list[Any], ending: str, *, find_fix: bool | None) -> dict[str, Any] | None:
+    """Return the first end, bad before good, with another answer than expected; ``answers``: older, newer."""
+    bad, good = answers if find_fix else answers[::-1]
     for side, found, expected in (("bad", bad, True), ("good", good, False)):
         if found is not None and found["bad"] is not expected:
-            other = found["bad"] is None and result["ending"] == Ending.NOT_REPRODUCED
+            other = found["bad"] is None and ending == Ending.NOT_REPRODUCED
             return {"side": side, "evaluation": found, "other_failure": other}
     return None
