@@ -3,6 +3,7 @@
 ``python harness_without_installs.py run m.toml …`` is a real process of the harness that needs no package index.
 """
 
+import signal
 import sys
 import sysconfig
 from pathlib import Path
@@ -34,6 +35,7 @@ def resolve(cell):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background processes with it ignored
     run.build = build
     plan.resolve_cells = resume.resolve_cells = resolve_cells
     sys.exit(main())
