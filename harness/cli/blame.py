@@ -66,8 +66,11 @@ def blame(options: argparse.Namespace) -> ExitCode:
     """Search, printing each step; the last line is the answer, or the command that continues."""
     console, report = open_screen(errors=options.json)
     cache_dir = CacheDir.of_user()
-    begin = _resume if options.resume else _begin
-    axis, prober = begin(options, cache_dir, report)
+    if options.resume:
+        axis, prober = resume_blame(find_run(options.resume, options.reports), cache_dir, report)
+    else:
+        axis, prober = _begin(options, cache_dir, report)
+
     question, folder = axis.question, prober.folder
     resume = resume_command("blame", folder, *(["--bisect"] if options.bisect else []))
     count = len(question.changes)
@@ -141,7 +144,3 @@ def _begin(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -
     question = BlameQuestion(good=options.good, bad=options.bad, shared=found.shared, changes=found.changes, **asked)
     axis = learn_dependencies(question, cache_dir, report)
     return axis, begin_search(axis, matrix, cache_dir, options.reports, report)
-
-
-def _resume(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -> tuple[Changes, Prober]:
-    return resume_blame(find_run(options.resume, options.reports), cache_dir, report)

@@ -276,7 +276,8 @@ def _pass_claims(given: ClaimInput) -> list[Claim]:
     if given.last is None and given.baseline is None:
         return [make_claim(given, Kind.APPEARED, "passes")]
     shifts = _memory_shifts(given)
-    memory = [_memory_claim(given, max(shifts, key=_size))] if shifts else []
+    largest = max(shifts, key=lambda one: abs(one.after.median - one.before.median), default=None)
+    memory = [] if largest is None else [_memory_claim(given, largest)]
     if given.last is None or given.change is not Change.FIXED:
         return memory
     if given.failure_rate.flaky:
@@ -285,10 +286,6 @@ def _pass_claims(given: ClaimInput) -> list[Claim]:
         return memory
     detail = "passes now, failed before" if given.only_source_changed else f"failed since {given.last.since}"
     return [make_claim(given, Kind.FIXED, detail), *memory]
-
-
-def _size(shift: Shift) -> float:
-    return abs(shift.after.median - shift.before.median)
 
 
 def _memory_shifts(given: ClaimInput) -> tuple[Shift, ...]:
