@@ -231,6 +231,10 @@ def _read_source(options: argparse.Namespace, kept: CommitSource | None = None) 
     if opened_bundle() is not None:
         raise ConfigError("--into builds commits, and a bundle holds only releases")
     if options.into is not None or kept is None:
-        return CommitSource(repository=options.into, tags=options.tags, all_parents=options.all_parents)
+        return CommitSource(
+            repository=options.into,
+            tags=options.tags,
+            all_parents=options.all_parents,
+        )
     changed = {"tags": options.tags or kept.tags, "all_parents": options.all_parents or kept.all_parents}
     return kept.model_copy(update=changed)

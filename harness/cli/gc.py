@@ -36,7 +36,12 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 def collect(options: argparse.Namespace) -> ExitCode:
     """List the cache and remove what exceeds the limits; without a limit nothing is removed."""
     entries = list_cache(CacheDir.of_user())
-    removable = select_removable(entries, now=time.time(), older_than=options.older_than, keep=options.keep)
+    removable = select_removable(
+        entries,
+        now=time.time(),
+        older_than=options.older_than,
+        keep=options.keep,
+    )
     if not options.dry_run:
         removable = [entry for entry in removable if _removed(entry)]
     if options.json:

@@ -32,7 +32,12 @@ def show_plan(options: argparse.Namespace) -> ExitCode:
     if options.shards and not options.json:
         raise ConfigError("--shards needs --json")
     cache_dir = CacheDir.of_user()
-    plan = make_plan(read_matrix(options), cache_dir, scenarios=options.scenarios, cells=options.cells)
+    plan = make_plan(
+        read_matrix(options),
+        cache_dir,
+        scenarios=options.scenarios,
+        cells=options.cells,
+    )
     rows = [_describe(planned, cache_dir) for planned in plan.cells]
     if options.json:
         scenarios = [info.model_dump(mode="json", exclude={"nodeid"}) for info in plan.scenarios]

@@ -47,7 +47,12 @@ in a working copy of the package:
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     verb.epilog = EPILOG
-    verb.add_argument("--scenario", required=True, metavar="FILE::TEST", help="the test that is good or bad")
+    verb.add_argument(
+        "--scenario",
+        required=True,
+        metavar="FILE::TEST",
+        help="the test that is good or bad",
+    )
     verb.add_argument("--matrix", default=default_matrix(), help="the versions of all packages (default: quickstart)")
     verb.add_argument(
         "--cell", metavar="ID", help="a cell of the matrix (default: its reference cell, else its first cell)"

@@ -161,12 +161,22 @@ class RunProgress:
                 text = None if fields["module"] in self._missing_modules else text
                 self._missing_modules.add(fields["module"])
             if self._bar is not None and self._task is not None:
-                self._bar.update(self._task, completed=self._done, total=self._total(), of=self._of())
+                self._bar.update(
+                    self._task,
+                    completed=self._done,
+                    total=self._total(),
+                    of=self._of(),
+                )
                 if text is not None and (text.startswith(ABOVE_BAR) or text.endswith("…")):
                     self._bar.console.print(text, highlight=False, markup=False, overflow="ellipsis", no_wrap=True)
             elif text is not None:
                 count = f"[{self._of()}] " if event == "attempt" else ""
-                self._console.print(f"{count}{text}", highlight=False, markup=False, soft_wrap=True)
+                self._console.print(
+                    f"{count}{text}",
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
+                )
 
     def _total(self) -> int:
         expected = self._expected.number if isinstance(self._expected, ExpectedAttempts) else self._expected

@@ -93,7 +93,11 @@ def run(options: argparse.Namespace) -> ExitCode:
         complete = run_plan(plan, folder, cache_dir, session_options, progress)
         if complete and run_options.control_last:
             control = replace(plan, cells=tuple(one for one in plan.cells if one.cell.reference))
-            one_more = replace(session_options, repeat=session_options.repeat + 1, retry_failed=False)
+            one_more = replace(
+                session_options,
+                repeat=session_options.repeat + 1,
+                retry_failed=False,
+            )
             complete = run_plan(control, folder, cache_dir, one_more, progress)
     return _finish(options, run_options, folder, complete=complete)
 
@@ -102,7 +106,12 @@ def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFo
     given = {name: getattr(options, name) for name in RunOptions.model_fields}
     if not (options.resume or options.only_missing or options.retry_failed):
         run_options = merge_options(RunOptions(), given)
-        plan = make_plan(read_matrix(options), cache_dir, scenarios=options.scenarios, cells=options.cells)
+        plan = make_plan(
+            read_matrix(options),
+            cache_dir,
+            scenarios=options.scenarios,
+            cells=options.cells,
+        )
         keyword, markers = options.keyword or plan.matrix.keyword, options.markers or plan.matrix.markers
         selection = {"selection": options.scenarios, "keyword": keyword, "markers": markers}
         return plan, begin(plan, options.reports, **selection, options=run_options), run_options

@@ -137,7 +137,10 @@ def _resolve(question: LockInput, uv_settings: UvSettings) -> str | Unsolvable:
             names = {str(canonicalize_name(a or b)) for a, b in NO_VERSION.findall(answer.errors)}
             unknown = (names & layer.keys()) - absent
             if not unknown:
-                return Unsolvable(error_paragraph(answer.errors), network=is_network(answer.errors))
+                return Unsolvable(
+                    error_paragraph(answer.errors),
+                    network=is_network(answer.errors),
+                )
             absent |= unknown
 
 

@@ -54,7 +54,12 @@ def read_machine() -> MachineSnapshot:
         for gpu in read_gpus()
     )
     free = psutil.virtual_memory().available
-    return MachineSnapshot(kernel=platform.release(), cpus=psutil.cpu_count() or 0, memory_free=free, gpus=gpus)
+    return MachineSnapshot(
+        kernel=platform.release(),
+        cpus=psutil.cpu_count() or 0,
+        memory_free=free,
+        gpus=gpus,
+    )
 
 
 def describe_changes(before: MachineSnapshot, after: MachineSnapshot) -> tuple[str, ...]:

@@ -197,7 +197,11 @@ class SearchContext:
         found = between(search.package, listing.releases[search.package], *search.versions)
         for note in (*listing.warnings, *found.notes):
             report(f"note: {note}")
-        question = ReleaseQuestion(package=search.package, releases=found.releases, **self._question(search))
+        question = ReleaseQuestion(
+            package=search.package,
+            releases=found.releases,
+            **self._question(search),
+        )
         return self._begin(Releases(question, self._cell(search)), search.name, report)
 
     def commits(

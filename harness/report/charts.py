@@ -293,7 +293,12 @@ class Period:
     @functools.cached_property
     def scale(self) -> Scale:
         """Return the scale of times, in seconds since the epoch."""
-        return Scale(self.first.timestamp(), (self.last + DAY).timestamp(), TREND.left, TREND.right)
+        return Scale(
+            self.first.timestamp(),
+            (self.last + DAY).timestamp(),
+            TREND.left,
+            TREND.right,
+        )
 
     def x(self, moment: datetime) -> float:
         """Return the pixel of a moment."""

@@ -321,6 +321,11 @@ def _releases_of(axis: Changes, change: PackageChange, follow: frozenset[str]) -
     listed = list_known_releases(change.package, axis.cache_dir).releases[change.package]
     found = between(change.package, listed, change.old.label, change.new.label, find_fix=find_fix)
     asked = {name: getattr(axis.question, name) for name in SearchQuestion.model_fields if name != "assume_ends"}
-    question = ReleaseQuestion(**asked, package=change.package, releases=found.releases, find_fix=find_fix)
+    question = ReleaseQuestion(
+        **asked,
+        package=change.package,
+        releases=found.releases,
+        find_fix=find_fix,
+    )
     bad = axis.cell(axis.ends[1])
     return Releases(question, replace(bad, pins=tuple(pin for pin in bad.pins if pin.package not in follow)))

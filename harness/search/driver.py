@@ -258,7 +258,11 @@ class Driver(Generic[C, R]):
         for one, bad in step.expected.items():
             if found[one].bad is not bad:
                 reason = f"{self.axis.name(one)}: {found[one].reason}"
-                return SearchResult(ending=Ending.INCONCLUSIVE, reason=reason, unconfirmed=found[one])
+                return SearchResult(
+                    ending=Ending.INCONCLUSIVE,
+                    reason=reason,
+                    unconfirmed=found[one],
+                )
         return SearchResult(ending=Ending.FOUND)
 
     def _probe(self, candidates: Sequence[C], repeat: int = 1) -> None:
@@ -270,7 +274,12 @@ class Driver(Generic[C, R]):
         if self.deadline is not None and self.deadline.passed:
             raise Interrupted
         cells = {one: self.axis.cell(one) for one in candidates}
-        whole = self.prober.probe(list(cells.values()), self.listener, repeat=repeat, arrange=self.axis.arrange)
+        whole = self.prober.probe(
+            list(cells.values()),
+            self.listener,
+            repeat=repeat,
+            arrange=self.axis.arrange,
+        )
         ended: Collection[Cell] = cells.values() if whole else self.prober.probed(list(cells.values()))
         self._probed |= {one: None for one, cell in cells.items() if cell in ended}
         if not whole:

@@ -70,7 +70,12 @@ class SearchQuestion(Criterion):
 
     def options(self) -> Options:
         """Return how attempts are run."""
-        return Options(timeout=self.timeout, jobs=self.jobs, isolation=self.isolation, busy_bytes=self.busy_bytes)
+        return Options(
+            timeout=self.timeout,
+            jobs=self.jobs,
+            isolation=self.isolation,
+            busy_bytes=self.busy_bytes,
+        )
 
     def run_words(self) -> tuple[str, ...]:
         """Return the command-line options that say how attempts are run."""

@@ -190,7 +190,11 @@ def _copy(found: EarlierResults, cell: str, folder: RunFolder) -> None:
         for path in source.glob("env.json"):
             shutil.copyfile(path, target / path.name)
         for record, origin in records:
-            shutil.copytree(found.run.path / origin, folder.path / str(record.folder), symlinks=True)
+            shutil.copytree(
+                found.run.path / origin,
+                folder.path / str(record.folder),
+                symlinks=True,
+            )
     except BaseException:  # an interrupt, too: a partial copy would pass for an attempt
         for record, _ in records:
             shutil.rmtree(folder.path / str(record.folder), ignore_errors=True)

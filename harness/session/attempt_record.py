@@ -98,7 +98,12 @@ def not_started(
 
 def uncollected(cell: str, file: str, failure: Failure, under_test: Collection[str], folder: str) -> AttemptRecord:
     """Return the record of a scenario file that could not be collected in a cell."""
-    evidence = Evidence(exit=ProcessExit(code=2), failures=(failure,), finished=True, stage=Stage.COLLECT)
+    evidence = Evidence(
+        exit=ProcessExit(code=2),
+        failures=(failure,),
+        finished=True,
+        stage=Stage.COLLECT,
+    )
     judgement = judge(evidence, under_test)
     row = not_started(cell, file, judgement.outcome, judgement.detail, folder=folder, signature=judgement.signature)
     return row.model_copy(update={"failure": failure})

@@ -193,7 +193,12 @@ def make_bundle(
 
 def _lock_all(cells: Sequence[Cell], options: BundleOptions, cache_dir: CacheDir, builder: Path | None) -> _BundleLocks:
     """Lock the cells, the harness, and the environment of ``builder``, the program that writes checkpoints."""
-    resolver = Resolver(options.target, options.base, cache_dir.locks, pip_config.read_uv_settings())
+    resolver = Resolver(
+        options.target,
+        options.base,
+        cache_dir.locks,
+        pip_config.read_uv_settings(),
+    )
     return _BundleLocks(
         cells=_lock_cells(cells, resolver, options),
         builder=None if builder is None else _lock_builder(builder, resolver, options, cells),

@@ -261,7 +261,12 @@ class _CellRun:
         for module, why in failures.items():
             if module in self.context.named_modules:
                 text = f"{self.context.named_modules[module]} could not be imported in {self.cell}: {why}"
-                self.context.journal.write("preload_failed", cell=self.cell, module=module, text=text)
+                self.context.journal.write(
+                    "preload_failed",
+                    cell=self.cell,
+                    module=module,
+                    text=text,
+                )
 
     def _write_env(self, events: ProbeEvents) -> None:
         lock, cell = self.planned.lock, self.planned.cell
@@ -294,7 +299,12 @@ class _CellRun:
             used_before={gpu.uuid: gpu.used for gpu in before},
         )
 
-        self.context.journal.write("attempt_started", cell=self.cell, scenario=info.id, attempt=pending.number)
+        self.context.journal.write(
+            "attempt_started",
+            cell=self.cell,
+            scenario=info.id,
+            attempt=pending.number,
+        )
         finished = launcher.run(request, self.context.cancel)
 
         attempt = Attempt(self.cell, info, pending.number, self.under_test)

@@ -113,5 +113,10 @@ def _stored_lock(cell: CellRecord, folder: RunFolder) -> Lock | None:
     path = folder.cell(cell.id) / "lock.txt"
     if not path.exists() or cell.planned is None:
         return None
-    lock = read_lock(path.read_text(encoding="utf-8"), cell.python, cell.lock_base, sysconfig.get_platform())
+    lock = read_lock(
+        path.read_text(encoding="utf-8"),
+        cell.python,
+        cell.lock_base,
+        sysconfig.get_platform(),
+    )
     return lock if lock.hash == cell.lock else None

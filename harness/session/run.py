@@ -45,7 +45,12 @@ def run_plan(
         usage_locks = UsageLocks()
         try:
             sources = {info.id: info.source for info in plan.scenarios}
-            journal.write("run_started", jobs=options.jobs, isolation=options.isolation, sources=sources)
+            journal.write(
+                "run_started",
+                jobs=options.jobs,
+                isolation=options.isolation,
+                sources=sources,
+            )
             builder = _Builder(plan, folder, cache_dir, journal, usage_locks)
             context = builder.context(options, checkpoints)
             complete = _run_cells(context, builder.jobs(environments))

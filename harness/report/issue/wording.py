@@ -177,4 +177,7 @@ def ran_on_sentence(ran_on: str, simulated: str | None) -> str:
     """Return a sentence on what an attempt ran; empty if unknown."""
     if simulated:
         return f"It is partly simulated: {simulated}."
-    return {"cuda": "It ran on a GPU.", "cpu": "It ran on the CPU; nothing was simulated."}.get(ran_on, "")
+    return {"cuda": "It ran on a GPU.", "cpu": "It ran on the CPU; nothing was simulated."}.get(
+        ran_on,
+        "",
+    )
