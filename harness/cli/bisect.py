@@ -85,6 +85,7 @@ def bisect(options: argparse.Namespace) -> ExitCode:
         except HarnessError:
             report(f"continue with: {resume_command('bisect', folder)}")
             raise
+
     return _finish(options, folder, cache_dir, report)
 
 
@@ -117,6 +118,7 @@ def _finish(options: argparse.Namespace, folder: RunFolder, cache_dir: CacheDir,
         content = _json(search, chart=str(views.chart) if views.chart is not None else None)
         print(json.dumps({**paths, **content, "answer": answers[-1]}, indent=1))
         return code
+
     for line in (*views.lines, *closing_lines(search, folder, cache_dir), *answers):
         report(line)
     return code
@@ -182,6 +184,7 @@ def _begin(options: argparse.Namespace, cache_dir: CacheDir, report: Reporter) -
         releases = _read_releases(options, matrix, cache_dir, report)
         question = ReleaseQuestion(**asked, scan=options.scan, **releases)
         axis = Releases(question, reference_cell(matrix, cache_dir))
+
     return axis, begin_search(axis, matrix, cache_dir, options.reports, report), repository
 
 
@@ -224,6 +227,7 @@ def _read_source(options: argparse.Namespace, kept: CommitSource | None = None) 
         if options.tags is not None or options.all_parents or options.commits:
             raise ConfigError("--tags, --all-parents and --commits belong to --into")
         return None
+
     if options.scan:
         raise ConfigError("--scan reports every change and --into follows one; keep one of the two")
     if options.tags is not None and options.tags.count("{}") != 1:
@@ -236,5 +240,6 @@ def _read_source(options: argparse.Namespace, kept: CommitSource | None = None) 
             tags=options.tags,
             all_parents=options.all_parents,
         )
+
     changed = {"tags": options.tags or kept.tags, "all_parents": options.all_parents or kept.all_parents}
     return kept.model_copy(update=changed)

@@ -128,6 +128,7 @@ def _run_inner(
         lines.append(f"inside {change.package}: {sentence(releases.question, ended)} ({place})")
         if ended.ending is Ending.INTERRUPTED:
             return InnerBisects(tuple(lines), interrupted=True)
+
     return InnerBisects(tuple(lines))
 
 

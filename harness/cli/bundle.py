@@ -101,6 +101,7 @@ def bundle(options: argparse.Namespace) -> ExitCode:
         content = {"bundle": str(out), "bytes": result.size, "cells": result.cells, "wheels": result.wheels}
         print(json.dumps({**content, "notes": result.notes}, indent=1))
         return ExitCode.COMPLETE
+
     report(f"{result.cells} cells, {result.wheels} wheels, {result.size / 1e6:.1f} MB → {short_path(out)}")
     report(f"on the other machine: mkdir b && tar -xJf {out.name} -C b && b/run")
     return ExitCode.COMPLETE

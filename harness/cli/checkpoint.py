@@ -75,6 +75,7 @@ def show(options: argparse.Namespace) -> ExitCode:
         one = entry.definition
         source = one.hub or (f"on {one.base}" if one.base else "")
         table.add_row(one.name, one.kind, *(_cell(copy) for copy in entry.copies), source)
+
     console = Console()
     console.print(table, highlight=False)
     where = f"✔ built, in {short_path(stores[0].root)}; without ✔: the size when built"
@@ -121,6 +122,7 @@ def build(options: argparse.Namespace) -> ExitCode:
         stated = f", {format_bytes(needed)}" if needed else ""
         free = format_bytes(free_bytes(store.root))
         echo(f"to build ({store.size}): {', '.join(missing)}{stated}; {free} free in {short_path(store.root)}")
+
     given = named_python(options.python, store.builder, "--python") if options.python else None
     install = cache_dir.root / "checkpoints-install.log"
     with UsageLocks() as usage_locks:
@@ -131,11 +133,13 @@ def build(options: argparse.Namespace) -> ExitCode:
             log,
             echo,
         )
+
     if options.json:
         print(json.dumps(found, indent=1))
     else:
         for name, folder in found.items():
             echo(f"{name}  {short_path(Path(folder))}")
+
     return ExitCode.COMPLETE
 
 

@@ -33,5 +33,6 @@ def diagnose(options: argparse.Namespace) -> ExitCode:
         for finding in findings:
             advice = f"\n       → {escape(finding.advice)}" if finding.advice else ""
             console.print(f"{GLYPHS[finding.level]} {escape(finding.what)}{advice}", highlight=False, soft_wrap=True)
+
     bad = any(finding.level is Level.BAD for finding in findings)
     return ExitCode.INCOMPLETE if bad else ExitCode.COMPLETE

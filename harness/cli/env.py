@@ -76,6 +76,7 @@ def _planned(options: argparse.Namespace, cache_dir: CacheDir) -> PlannedCell:
         chosen = select_cells(cells, [options.cell])
         ids = [cell.id for cell in chosen]
         known = lock_cells(chosen, cache_dir) if len(ids) == 1 else ()
+
     if len(ids) > 1:
         raise ConfigError(f"{options.cell} matches {len(ids)} cells: {', '.join(ids)}")
     return next(one for one in known if one.cell.id == ids[0])

@@ -58,6 +58,7 @@ def collect(options: argparse.Namespace) -> ExitCode:
         print(json.dumps(rows, indent=1))
     else:
         _print(entries, removable, dry=options.dry_run)
+
     return ExitCode.COMPLETE
 
 
@@ -81,6 +82,7 @@ def _print(entries: Sequence[CacheEntry], removed: Sequence[CacheEntry], *, dry:
             state = "would be removed" if dry else "removed"
         name = f"{entry.path.parent.name}/{entry.path.name}"
         table.add_row(name, f"{entry.size / 1e6:.1f} MB", f"{days:.1f} d", state)
+
     console.print(table, highlight=False)
     total, freed = (sum(entry.size for entry in part) / 1e6 for part in (entries, removed))
     console.print(f"{total:.0f} MB stored, {freed:.0f} MB {'would be ' if dry else ''}freed", highlight=False)

@@ -61,6 +61,7 @@ def issue(options: argparse.Namespace) -> ExitCode:
         sys.stdout.write(made.text)
     else:
         print("\n".join(_lines(made, path)))
+
     return ExitCode.COMPLETE
 
 

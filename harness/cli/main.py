@@ -97,6 +97,7 @@ class Parser(argparse.ArgumentParser):
                 words.append(name if name.startswith("[") else f"[{name}]")
             else:
                 words.append(f"{name}..." if action.nargs == argparse.ONE_OR_MORE else name)
+
         return " ".join(words)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
@@ -182,6 +183,7 @@ def _run(words: list[str]) -> int:
             kind = "option" if name.startswith("-") else "command"
             known = ("--help", "--version") if kind == "option" else VERBS
             raise ConfigError(f"unknown {kind} {name}{did_you_mean(name, known) or '; see harness --help'}")
+
     return int(ExitCode.COMPLETE)
 
 

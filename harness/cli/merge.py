@@ -33,6 +33,7 @@ def merge_runs(options: argparse.Namespace) -> ExitCode:
         paths = {"run": str(folder.path), "html": str(views.html), "markdown": str(views.markdown)}
         print(json.dumps({**paths, "notes": notes}, indent=1))
         return ExitCode.COMPLETE
+
     print_summary(views.context, Console())
     print("\n".join((*(f"note: {note}" for note in notes), *views.lines)))
     return ExitCode.COMPLETE

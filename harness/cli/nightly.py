@@ -78,6 +78,7 @@ def nightly(options: argparse.Namespace) -> ExitCode:
         found = _evaluate(options, console, print_line) if options.judge else _run(options, console, print_line)
     except OSError as error:
         raise InfrastructureError(f"the nightly run cannot be finished and claims nothing: {error}") from error
+
     if found is None:
         print_line(f"interrupted, nothing is claimed; continue with: {_command_to_continue(options)}")
         return ExitCode.INTERRUPTED

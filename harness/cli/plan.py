@@ -47,6 +47,7 @@ def show_plan(options: argparse.Namespace) -> ExitCode:
         print(json.dumps(answer, indent=1))
     else:
         _print(plan, rows)
+
     offline = any(getattr(planned.lock, "network", False) for planned in plan.cells)
     return ExitCode.INCOMPLETE if offline else ExitCode.COMPLETE
 

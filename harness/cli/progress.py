@@ -104,6 +104,7 @@ def event_line(event: str, fields: Mapping[str, Any]) -> str | None:
             text = f"note: {fields['text']}"
         case "attempt":
             text = _attempt_line(fields["record"])
+
     return text
 
 

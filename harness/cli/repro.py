@@ -48,6 +48,7 @@ def write(options: argparse.Namespace) -> ExitCode:
         write_text(file, made.text)
     except OSError as error:
         raise ConfigError(f"-o {file} cannot be written: {error.strerror}") from error
+
     if options.json:
         print(json.dumps({"script": str(file), "cell": made.cell, "scenario": made.scenario, "notes": made.notes}))
         return ExitCode.COMPLETE

@@ -99,6 +99,7 @@ def run(options: argparse.Namespace) -> ExitCode:
                 retry_failed=False,
             )
             complete = run_plan(control, folder, cache_dir, one_more, progress)
+
     return _finish(options, run_options, folder, complete=complete)
 
 
@@ -115,6 +116,7 @@ def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFo
         keyword, markers = options.keyword or plan.matrix.keyword, options.markers or plan.matrix.markers
         selection = {"selection": options.scenarios, "keyword": keyword, "markers": markers}
         return plan, begin(plan, options.reports, **selection, options=run_options), run_options
+
     plan, folder = _resumed_plan(options, cache_dir)
     run_options = merge_options(folder.read_record().asked, given)
     if not options.retry_failed:  # its --repeat applies to the failed scenarios only

@@ -85,12 +85,14 @@ def mismatches(python: Path, packages: Mapping[str, str]) -> list[str]:
         found = list_packages(str(python), isolated=True).packages
     except InterpreterMissing as error:
         return [str(error)]
+
     wrong = []
     for name, version in packages.items():
         if name not in found:
             wrong.append(f"{name} is missing")
         elif "://" not in version and not _same(found[name].version, version):
             wrong.append(f"{name} is {found[name].version} instead of {version}")
+
     return wrong
 
 
@@ -135,6 +137,7 @@ def _link(compiled: Path, source_environment: Path, folder: Path) -> bool:
         os.link(compiled, target)
     except OSError:  # no such module, a file system without links, or another process was first
         return False
+
     return True
 
 
@@ -189,6 +192,7 @@ def build(
             with log.open("a", encoding="utf-8") as output:
                 output.write(f"reused {folder}\n")
         (folder / LAST_USED).touch()
+
     return Environment(found or made, folder, found is not None, time.monotonic() - started)
 
 
@@ -276,11 +280,13 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         family = [parent, *parent.children(recursive=True)]
     except psutil.NoSuchProcess:
         family = []
+
     for member in family:
         try:
             member.kill()
         except psutil.NoSuchProcess:
             continue
+
     process.wait()
 
 

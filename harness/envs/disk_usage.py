@@ -111,6 +111,7 @@ def select_removable(
         if entry not in removable:
             removable.append(entry)
             left -= entry.size
+
     return removable
 
 
@@ -131,5 +132,6 @@ def remove(stored: CacheEntry) -> None:
                 shutil.rmtree(stored.path)
     except Timeout:
         free = False
+
     if not free:
         raise InfrastructureError(f"{stored.path.name} is in use by another process and was not removed")

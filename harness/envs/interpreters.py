@@ -46,6 +46,7 @@ def find_interpreter(wanted: str, base: str | None = None) -> Interpreter:
         raise InterpreterMissing(
             f"Python {wanted} is not on this machine: install it, for example with `uv python install {wanted}`"
         )
+
     return ask_version(found)
 
 

@@ -122,6 +122,7 @@ def cached_resolution(
         value = answers.ask(question.digest, ask).value
     except InfrastructureError as error:
         return Unsolvable(str(error), network=True)
+
     return Unsolvable(value["sentence"]) if value["text"] is None else str(value["text"])
 
 
@@ -163,10 +164,12 @@ def compile_arguments(question: LockInput) -> list[str]:
         arguments += ["--python", question.program]
     else:
         arguments += ["--python-version", question.python]
+
     if question.as_of is not None:
         arguments += ["--exclude-newer", question.as_of]
         for name in question.pinned:  # pins are not subject to as_of
             arguments += ["--exclude-newer-package", f"{name}=false"]
+
     for name, _ in question.layer:
         arguments += ["--no-emit-package", name]
     return arguments

@@ -125,6 +125,7 @@ def cutoff(as_of: str | None) -> str | None:
             moment = datetime.fromisoformat(as_of)
     except ValueError as error:
         raise ConfigError(f"as_of = {as_of!r} is neither a date (2026-03-01) nor a time in ISO 8601") from error
+
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -92,6 +92,7 @@ def translate(
             parts += _translate(name, value, exists)
         elif own[winner] != value:
             parts.append(_Translation(f"pip's {name} is not applied: {winner} is set"))
+
     if not {"cert", "client-cert"} & settings.keys() and not own.get("SSL_CERT_FILE"):
         parts.append(_Translation("certificates come from the system's store", env=(("UV_SYSTEM_CERTS", "1"),)))
     used = [part for part in parts if part.args or part.env]
@@ -112,6 +113,7 @@ def _translate(name: str, value: str, exists: Callable[[str], bool]) -> list[_Tr
         return [
             _Translation(sentence.format(hide_password(value)), env=tuple((variable, value) for variable in variables))
         ]
+
     match name:
         case "extra-index-url":
             return _extra_indexes(value.split(), exists)
@@ -122,6 +124,7 @@ def _translate(name: str, value: str, exists: Callable[[str], bool]) -> list[_Tr
         case "no-binary" | "only-binary":
             packages = value.replace(",", " ").split()
             return [_Translation(f"{name} {package}", args=(f"--{name}", package)) for package in packages]
+
     return _untranslated(name, value)
 
 

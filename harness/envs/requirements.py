@@ -153,6 +153,7 @@ def _pylock(content: Mapping[str, Any], source: str) -> Iterator[tuple[str, _Ent
         lock = Pylock.from_dict(content)
     except PylockValidationError as error:
         raise ConfigError(f"{source}: {error.context or 'lock-version'}: {error.message}") from None
+
     groups = frozenset(lock.default_groups or ())
     for package in lock.packages:
         version = None if package.version is None else str(package.version)
@@ -307,6 +308,7 @@ def _conda_environment(text: str, source: str) -> Mapping[Any, Any] | None:
         position = getattr(error, "problem_mark", None)
         where = "" if position is None else f" in line {position.line + 1}"
         raise ConfigError(f"{source}: invalid YAML{where}: {getattr(error, 'problem', None) or error}") from None
+
     return found if isinstance(found, dict) and "dependencies" in found else None
 
 
@@ -354,6 +356,7 @@ def _read_line(line: str) -> _Entry:
         found = Requirement(f"{listed[1]}=={listed[2]}" if listed else line)
     except InvalidRequirement:
         return _Entry(reason="left out, not a requirement")
+
     return _requirement(found)
 
 

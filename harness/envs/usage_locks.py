@@ -59,6 +59,7 @@ def exclusive(folder: Path) -> Iterator[bool]:
     except BlockingIOError:
         yield False
         return
+
     try:
         yield True
     finally:
@@ -95,10 +96,12 @@ def _locked(folder: Path, *, exclusive: bool) -> int | None:
         import fcntl
     except ImportError:
         return None
+
     try:
         descriptor = _open(_lock_file(folder))
     except OSError:  # a read-only cache without a lock file
         return None
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
     except OSError as error:
@@ -106,6 +109,7 @@ def _locked(folder: Path, *, exclusive: bool) -> int | None:
         if isinstance(error, BlockingIOError):
             raise
         return None
+
     return descriptor
 
 
@@ -125,4 +129,5 @@ def remove_stale_locks(folder: Path) -> tuple[Path, ...]:
             return ()
         for path in found:
             path.unlink(missing_ok=True)
+
     return tuple(found)

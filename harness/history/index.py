@@ -181,6 +181,7 @@ def _starts(
         # A host with several models ("H200, T4") is not missing where an attempt names one of them.
         missing = {gpu: when for gpu, when in planned.items() if not actual or ", " not in gpu}
         starts[cell] = {**missing, **actual}
+
     return starts
 
 
@@ -240,6 +241,7 @@ def _rebuild(reports: Path, path: Path, note: str) -> Refresh:
         _create_tables(connection)
         done = _update(connection, reports)
         connection.executescript(INDEXES)
+
     os.replace(scratch, path)
     path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # of the replaced file
     return Refresh(done.read, 0, rebuilt=True, notes=((note,) if note else ()) + done.notes)
@@ -267,6 +269,7 @@ def _update(connection: sqlite3.Connection, reports: Path) -> Refresh:
         for name in stale:
             writer.write_run(RunFolder(reports.absolute() / name), found[name])
         connection.execute("COMMIT")
+
     problems = connection.execute("SELECT problem FROM runs WHERE problem != '' ORDER BY name")
     return Refresh(len(stale), len(removed), rebuilt=False, notes=tuple(text for (text,) in problems))
 
@@ -365,6 +368,7 @@ class _Writer:
             self._connection.execute(insert, texts)
             found = self._connection.execute(f"SELECT id FROM {table} WHERE {condition}", texts)  # noqa: S608
             self._ids[key] = found.fetchone()[0]
+
         return self._ids[key]
 
 

@@ -138,6 +138,7 @@ def trim(reports: Path, *, now: datetime, days: float, all_logs: bool = False, d
         removed += sum(map(_size, paths))
         if not dry_run:
             _remove(folder, paths, now)
+
     return TrimResult(len(runs), files, removed, kept)
 
 
@@ -158,6 +159,7 @@ def _read_runs(reports: Path) -> tuple[list[LoggedAttempt], dict[str, dict[str, 
             signature = (each.signature or str(each.outcome)) if failed else ""
             own = each.folder if each.attempt else None
             attempts.append(LoggedAttempt(run, started, each.cell, each.scenario, each.outcome, signature, own))
+
     return attempts, cells
 
 
@@ -170,10 +172,12 @@ def _logs(
         if (folder.path / own).resolve().is_relative_to(root):
             is_removed = (run, own) in removal.attempts
             yield from ((path, is_removed) for path in _existing(folder.path / own, ATTEMPT_LOGS))
+
     for cell in cells:
         is_removed = (run, cell) in removal.cells
         parts = [folder.cell(cell), *sorted(folder.cell(cell).glob("parts/*"))]
         yield from ((path, is_removed) for part in parts for path in _existing(part, CELL_LOGS))
+
     yield from ((path, run in removal.runs) for path in _existing(folder.path, RUN_LOGS))
 
 

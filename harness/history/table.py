@@ -78,6 +78,7 @@ def _read_results(connection: sqlite3.Connection) -> tuple[dict[str, Numbers], p
             own = positions[int(id_)]
             values[np.ix_(own, start + where)] = block.reshape(len(where), len(own)).T
         start += len(rows)
+
     return dict(zip(NUMBERS, numbers, strict=True)), pd.DataFrame(values.T, columns=every, copy=False)
 
 

@@ -123,6 +123,7 @@ def _result_changes(results: Sequence[SeriesResult], statuses: Sequence[Status],
         what, sides = ("outcome", (old[1], new[1])) if old[1] != new[1] else ("signature", (old[2], new[2]))
         worse = None if (new[0] in FAILING) == (old[0] in FAILING) else new[0] in FAILING
         found.append(_change(what, results, before, after, sides, worse))
+
     return found
 
 
@@ -144,6 +145,7 @@ def _figure_changes(results: Sequence[SeriesResult]) -> list[TrendChange]:
             sides = (human(old.median, unit), f"{value}, {difference}" if difference else value)
             worse = new.median > old.median if unit else None
             found.append(_change(figure, results, before, after, sides, worse))
+
     return found
 
 
@@ -170,6 +172,7 @@ def charted_figures(results: Sequence[SeriesResult]) -> tuple[str, ...]:
         if phases:
             break
         phases = {name.partition(".")[2]: one.figures[name].median for name in names if name in one.figures}
+
     if not phases:
         return (SECONDS,)
     phase = LOAD if LOAD in phases else max(phases, key=lambda each: phases[each])

@@ -53,6 +53,7 @@ class AnswerCache:
             if cached is None:
                 raise
             return cached
+
         self._write(self._file(key), value)
         return Answer(value)
 

@@ -66,6 +66,7 @@ class BaseInterpreter:
                 continue
             found[name] = self.packages[name].version
             waiting += [str(canonicalize_name(one.name)) for one in self.packages[name].requires]
+
         return dict(sorted(found.items()))
 
 
@@ -114,11 +115,13 @@ def list_packages(program: str, *, isolated: bool = False) -> BaseInterpreter:
         python, paths, packages, markers = json.loads(done.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         raise InterpreterMissing(f"the interpreter {program} does not start: {error}") from error
+
     found: dict[str, BasePackage] = {}
     for name, version, requires in packages:
         key = str(canonicalize_name(name))
         applicable = tuple(_applicable(requires, {**markers, "extra": ""}))
         found.setdefault(key, BasePackage(key, version, applicable))  # the first on the path is the one imported
+
     return BaseInterpreter(Path(program), python, found, tuple(paths))
 
 

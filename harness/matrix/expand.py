@@ -130,6 +130,7 @@ def _with_reference(matrix: MatrixFile, cells: tuple[Cell, ...], resolve: Resolv
         known = {key: dict.fromkeys(cell.label(key) or '""' for cell in cells) for key in row}
         labels = "; ".join(f"{key}: {', '.join(values)}" for key, values in known.items())
         raise ConfigError(f"reference {{ {wanted} }} matches no cell; there are {labels}")
+
     return marked
 
 
@@ -157,6 +158,7 @@ def override_versions(matrix: Matrix, words: Sequence[str]) -> Matrix:
             axes[package] = values
         else:
             pins[pin or package] = values[0]
+
     return Matrix.model_validate({**raw, "raw": raw, "path": matrix.path, "overrides": tuple(words)})
 
 
@@ -170,4 +172,5 @@ def _overrides(words: Sequence[str]) -> dict[str, list[str]]:
         except (InvalidName, ValueError) as error:
             raise ConfigError(f"--with {word} is not PACKAGE=VERSION ({error})") from None
         found.setdefault(package, []).append(text.strip())
+
     return found

@@ -103,6 +103,7 @@ def _release(text: str) -> Expression:
             return Range(SpecifierSet(text))
         except InvalidSpecifier:
             raise ValueError("is not a valid specifier (for example >=5.0,<5.7)") from None
+
     try:
         return Exact(Version(text))
     except InvalidVersion:

@@ -64,6 +64,7 @@ def git(folder: Path, *arguments: str, seconds: float = READ_SECONDS) -> str:
         raise InfrastructureError("git is not installed, and commits need it.") from None
     except subprocess.TimeoutExpired:
         raise InfrastructureError(f"`git {shlex.join(arguments)}` was not finished after {seconds:.0f} s.") from None
+
     if done.returncode:
         messages = [line for line in done.stderr.strip().splitlines() if not line.startswith("warning:")]
         raise GitFailed(messages[0] if messages else f"exit status {done.returncode}")
@@ -301,6 +302,7 @@ def _local(text: str, subfolder: str) -> Repository:
         inside = git(folder, "rev-parse", "--show-prefix").strip().strip("/")
     except (GitFailed, NotADirectoryError) as error:
         raise ConfigError(f"--into git:{text} is not a git repository ({error})") from None
+
     return Repository(top, installer_address(top), subfolder or inside)
 
 
@@ -338,6 +340,7 @@ def _clone(address: str, cache: Path) -> Path:
             raise InfrastructureError(f"git cannot clone {address}: {error}") from None
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
     return folder
 
 

@@ -238,6 +238,7 @@ def _pip_versions(package: str, known: Iterable[str]) -> tuple[Version, ...]:
         arguments = ("index", "versions", package, "--json", "--pre", "--retries", "2", "--no-input", "--log", str(log))
         done = run_pip(*arguments)
         unreachable = _unreachable(log)
+
     if unreachable:
         # pip continues with the other sources, and its list may lack releases without a message
         raise InfrastructureError(f"the package index does not answer for {package} ({unreachable}).")
@@ -245,6 +246,7 @@ def _pip_versions(package: str, known: Iterable[str]) -> tuple[Version, ...]:
         near = nearest(package, (name for name in known if name != package))
         hint = f'; did you mean "{near}"?' if near else "."
         raise ConfigError(f'no index in pip\'s configuration has a release of "{package}" for this Python{hint}')
+
     found = json.loads(done.stdout)["versions"]
     return tuple(version for text in found if (version := label_version(text)) is not None)
 

@@ -53,6 +53,7 @@ def find_matrix(name: str | Path) -> Path:
         found = find(entry, Path.cwd(), ".toml")
         if found is not None and found.is_file():
             return found
+
     folders = (Path(text).expanduser().parent, Path("matrices"), install_root() / "matrices")
     known = {file.stem: file for folder in reversed(folders) for file in sorted(folder.glob("*.toml"))}
     near = nearest(Path(text).stem, known)

@@ -61,6 +61,7 @@ def plan_cells(matrix: Matrix, *, cache: Path, base: BaseInterpreter | None = No
         text = str(error).rstrip(".")
         name = short_path(matrix.path)
         raise type(error)(f"{text}." if text.startswith(name) else f"{name}: {text}.") from error
+
     warnings = (*sources.listing.warnings, *resolve.resolver.warnings, *_unused_exclusions(matrix, resolve, context))
     return Expansion(cells, tuple(dict.fromkeys(warnings)))
 

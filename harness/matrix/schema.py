@@ -156,6 +156,7 @@ class MatrixFile(Table):
                 first = known.setdefault(canonicalize_name(str(key)), str(key))
                 if first != key:
                     raise Problem((table, key), value, f'is the same package as "{first}"')
+
         return raw
 
     @model_validator(mode="after")
@@ -173,6 +174,7 @@ class MatrixFile(Table):
             value = getattr(self, table)
             for index, row in enumerate((value,) if isinstance(value, dict) else value):
                 self._check_row((table,) if isinstance(value, dict) else (table, index), table, row)
+
         return self
 
     def _refuse_pin(self, key: str) -> None:
@@ -273,11 +275,13 @@ def load_matrix(path: Path | str) -> Matrix:
         raise ConfigError(f"{name} is not valid TOML: {_lower(str(error))}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{name} cannot be read: {error}.") from None
+
     try:
         MatrixFile.model_validate(raw)
         matrix = Matrix.model_validate({**raw, "raw": raw, "path": file})
     except ValidationError as error:
         raise ConfigError(_sentence(name, raw, error)) from None
+
     weights_folder(matrix)
     check_modules(matrix.preload, name)
     return matrix
@@ -311,6 +315,7 @@ def _sentence(file: str, raw: Mapping[str, Any], error: ValidationError) -> str:
     else:
         loc, value = tuple(part for part in first["loc"] if part != "[key]"), first["input"]
         text, known = _reason(first["type"], first["msg"], value, loc, cause), _known(first["type"], loc, first)
+
     word = loc[-1] if first["type"] == "extra_forbidden" or isinstance(cause, Problem) else value
     more = f" (and {others} more)" if others else ""
     return f"{file}: {_where(loc, raw)}{_shown(value, loc, first['type'])} {text}{_hint(str(word), known)}{more}."

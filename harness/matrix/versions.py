@@ -67,10 +67,12 @@ class Resolver:
         else:
             chosen = tuple(release for release in offered if wanted.contains(release.version))
             chosen = newest_patches(chosen, len(chosen)) if wanted.newest_patches else chosen
+
         if not chosen:
             near = _nearest_releases(known, wanted, dated=self.as_of is not None)
             day = f" as of {self.as_of}" if self.as_of else ""
             raise ConfigError(f"no release of {package} matches{day}{near}")
+
         self._add_warnings(package, text, wanted, uploaded, chosen)
         pins = tuple(release_pin(package, release.version) for release in chosen)
         return with_expressions(pins, text) if isinstance(wanted, Latest) else pins
@@ -90,6 +92,7 @@ class Resolver:
                 stated = " ".join(release.yanked.split()).rstrip(".")
                 reason = f": {stated}" if stated else ""
                 self._warn(f"{package} {release.version} was yanked and is skipped{reason}")
+
         undated = [str(release.version) for release in chosen if release.uploaded is None]
         if self.as_of and undated:
             self._warn(f"{package} {', '.join(undated)}: upload date unknown, so as_of = {self.as_of} is not applied")

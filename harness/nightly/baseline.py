@@ -68,6 +68,7 @@ def read_baseline(reports: Path, matrix: str) -> BaselineResults:
         ledger = read_ledger(reports, baseline.run)
     except HarnessError as error:
         return BaselineResults(run=baseline.run, note=f"the baseline {baseline.run} cannot be read: {error}")
+
     return BaselineResults(baseline.run, results, ledger.machine_era if ledger else "", accepted)
 
 
@@ -138,6 +139,7 @@ def worse(
             if grown:
                 most = max(grown, key=lambda one: one.after.median - one.before.median)
                 found[key] = _memory_claim(baseline, last, before[key], most)
+
     return list(found.values())
 
 

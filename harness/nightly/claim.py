@@ -369,6 +369,7 @@ def _new_failure(given: ClaimInput, message: str) -> Claim:
         if given.only_source_changed:
             return make_claim(given, Kind.UNCONFIRMED, f"{message}; passed before")
         return make_claim(given, Kind.UNCONFIRMED, f"{message}; {failures} of {needed} failures needed to confirm it")
+
     if given.last is not None and same_inputs(given.result, given.last.result):
         drift = "; the machine drifted in between" if given.machine_drifted else ""
         return make_claim(given, Kind.UNEXPLAINED, f"{message}; lock and source are unchanged{drift}")

@@ -165,6 +165,7 @@ def reruns_needed(evidence: NightEvidence) -> dict[ResultKey, int]:
         history = given.last.history if given.last else ()
         goal = failures_needed(history) if failed else ENOUGH
         needed[key] = max(1, goal - attempts)
+
     return needed
 
 
@@ -187,6 +188,7 @@ def conclude(evidence: NightEvidence) -> Conclusion:
         issues = known_issue_claims(evidence.issues, (), evidence.announced, evidence.today)
         overdue = [claim for claim in issues if claim.kind is Kind.KNOWN_ISSUE_OVERDUE]
         return Conclusion((*_withheld(claims), *overdue), _ledger_after_drift(evidence))
+
     ledger = _update_ledger(evidence, by_key)
     claims = _with_baseline(claims, evidence, ledger)
     issues = known_issue_claims(evidence.issues, _visible_results(evidence, ledger), evidence.announced, evidence.today)
@@ -350,6 +352,7 @@ def _update_ledger(evidence: NightEvidence, claims: Mapping[ResultKey, Sequence[
         made = _last_result(evidence, result, {claim.kind for claim in claims[key]})
         if made is not None:
             after[key] = made
+
     masked = after.keys() - evidence.results.keys() - evidence.reused.keys()
     locks = {result.key.series: result.lock for result in evidence.results.values()}
     after |= {key: _unconfirmed(after[key], locks.get(key.series, "")) for key in masked}

@@ -141,6 +141,7 @@ def _ignored(last: ControlResults, ledger: Ledger, flaky: set[str]) -> tuple[str
         measured = any(is_watched(name) for result in counting.values() for name in result.values)
         rest = "only its memory is compared" if measured else "nothing is compared, for it measures no memory"
         lines.append(f"every scenario of the control cell was flaky: {rest}")
+
     if not _comparable(ledger.control, last) and not _comparable(ledger.drifted_control, last):
         lines.append(f"the control cell is compared with itself only, first and last: {NOT_COMPARABLE}")
     return tuple(lines)
@@ -183,6 +184,7 @@ def _differences(old: ControlResults, new: ControlResults, flaky: set[str], befo
             within_run = (before, after) == FIRST_AND_LAST and same_inputs(one, other)
             note = f"; {FLAKY_HERE}" if within_run else ""
             lines.append(f"{name}: {before} {one.text}, {after} {other.text}{note}")
+
     return tuple(lines)
 
 

@@ -117,6 +117,7 @@ def _search(
         plan = load_plan(folder, cache_dir)
     except HarnessError as error:  # the parts may come from a machine that has what this one lacks
         return tuple(not_searched(one, str(error)) for one in planned)
+
     context = SearchContext(plan, cache_dir, options.reports, folder.path.name, options.attempts, report)
     return Searcher(context, listener).run_all(planned, Budget(options.bisect_budget))
 
@@ -187,6 +188,7 @@ def _by_part(results: ControlResults, record: RunRecord, folder: RunFolder) -> d
         for part in dict.fromkeys(one.part for one in mine):
             gpu = ", ".join(sorted({each.name for each in hosts[part].gpus})) if part in hosts else result.gpu
             found.setdefault(part, {})[name] = _with_attempts(result, [one for one in mine if one.part == part], gpu)
+
     return found or {"": {}}
 
 

@@ -255,6 +255,7 @@ def trailing_failures(history: Sequence[AnswerLog]) -> tuple[int, tuple[AnswerLo
         if earlier:
             left.append(last.model_copy(update={"answers": earlier}))
             break
+
     return count, tuple(left)
 
 

@@ -84,6 +84,7 @@ def _gpu_changes(old: GpuSnapshot, new: GpuSnapshot) -> list[str]:
         lines.append(f"{old.name} → {new.name}")
     elif old.fingerprint != new.fingerprint:
         lines.append(f"another GPU of the same model ({old.fingerprint} → {new.fingerprint})")
+
     if old.driver != new.driver:
         lines.append(f"driver {old.driver} → {new.driver}")
     lines += [

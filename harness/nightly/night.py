@@ -228,6 +228,7 @@ def confirm(evidence: NightEvidence, rerun: Rerun) -> NightEvidence:
             key for key in needed if key not in found or len(found[key].outcomes) <= len(evidence.results[key].outcomes)
         }
         evidence = replace(evidence, results={**evidence.results, **found})
+
     return evidence
 
 
@@ -412,4 +413,5 @@ def call_hook(command: str, text: str, seconds: float = HOOK_SECONDS) -> str:
         return f"the hook did not finish within {seconds:g} s"
     except OSError as error:
         return f"the hook could not be started: {error}"
+
     return f"the hook exited with {done.returncode}" if done.returncode else ""

@@ -304,6 +304,7 @@ class Searcher:
             found = self._drive(search, *self.context.commits(search, *search.commits, self._report), budget)
         else:
             found = self._drive(search, *self.context.releases(search, self._report), budget)
+
         if found.ending == Ending.FOUND or len(search.claim.changed) == 1 or budget.deadline.passed:
             return found
         self.context.report(f"{found.answer}; blaming {len(search.claim.changed)} changes")
@@ -365,4 +366,5 @@ def write_drafts(
             problems.append(f"no draft for {claim.scenario}: {error}")
             continue
         names.append(written.name)
+
     return tuple(names), tuple(problems)

@@ -72,6 +72,7 @@ def select_cells(planned: Sequence[PlannedSeries], ledger: Ledger | None, *, run
             and function_of(key.scenario) in one.sources
             and function_of(key.scenario) not in chosen
         }
+
     return Selection(run, reasons, reused)
 
 
@@ -102,6 +103,7 @@ def _scenario_reason(  # noqa: PLR0911  # one return a reason
         tried = {(series, function_of(scenario)) for series, scenario in (ledger.without_result if ledger else ())}
         file = name.partition("::")[0]
         return NO_RESULT_SO_FAR if tried & {(one.series, name), (one.series, file)} else "new scenario"
+
     if not one.sources[name] or any(each.source != one.sources[name] for each in results):
         return "source changed"
     statuses = sorted({str(each.status) for each in results if each.status not in REUSABLE})

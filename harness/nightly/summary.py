@@ -85,6 +85,7 @@ def markdown(report: NightlyReport) -> str:
         if kind in SECTIONS or any(claim.fresh for claim in claims):
             rows = [_claim(claim, report, MARKDOWN) for claim in claims]
             out += _section(f"{kind.label.capitalize()} ({len(claims)})", rows)
+
     out += _section("Searches", [_search(one, MARKDOWN) for one in report.searches])
     out += _section("Issue drafts", [f"[{name}]({name})" for name in report.drafts])
     out += _section("Against the baseline", _escaped(report.against_baseline))
@@ -110,6 +111,7 @@ def _terminal_claims(report: NightlyReport) -> list[tuple[Kind, str]]:
         left = len(claims) - len(named) - sum(map(_is_unchanged, claims))
         if left:
             lines.append((kind, counted(left, "more result" if named else "result")))
+
     return lines
 
 

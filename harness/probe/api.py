@@ -195,6 +195,7 @@ def unmet(need: str) -> tuple[str, str] | None:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
         return ("not_applicable", f"needs {need}, {requirement.name} is not installed")
+
     if requirement.specifier.contains(version, prereleases=True):
         return None
     return ("not_applicable", f"needs {need}, found {version}")

@@ -40,6 +40,7 @@ def run(request: dict[str, Any]) -> int:
         report = os.path.join(request["folder"], "report.json")
         arguments += ["-p", "pytest_metadata.plugin", "-p", "pytest_jsonreport.plugin", "--json-report"]
         arguments += [f"--json-report-file={report}", "--tb=short", "-s", request["nodeid"]]
+
     code = int(pytest.main(arguments, plugins=[plugin]))
     events.write("finished", code=code)
     return code

@@ -61,10 +61,12 @@ def locate(filename: str, root: str) -> tuple[str, str | None]:
         if marker in path:
             relative = path.rsplit(marker, 1)[1]
             return relative, relative.split("/", 1)[0].removesuffix(".py")
+
     for folder, package in ((root, None), (_probe_root(), None), (sysconfig.get_paths()["stdlib"], None)):
         prefix = folder.replace(os.sep, "/").rstrip("/") + "/"
         if path.startswith(prefix):
             return path[len(prefix) :], package
+
     return _locate_in_place(path)
 
 

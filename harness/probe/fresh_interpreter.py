@@ -25,6 +25,7 @@ def main() -> int:
         from harness.probe import child
 
         return child.main()
+
     status = wait(pid, pipe)
     if status is None:
         kill_group(os.getpgrp())  # the attempt, its processes, this process

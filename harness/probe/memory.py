@@ -118,6 +118,7 @@ class Cuda:
                     **self._driver(torch, index),
                 }
             )
+
         return rows
 
     def _remember_peaks(self, torch: Any) -> None:
@@ -135,12 +136,14 @@ class Cuda:
                 return {}  # this question to CUDA would create a context on the GPU, which takes memory
             free, total = torch.cuda.mem_get_info(index)
             used, source = total - free, "cudaMemGetInfo"
+
         found = {"device_used": used, "device_used_source": source}
         own, own_source = nvml.process_used(uuid), "nvml"
         if own is None or own < reserved:  # a process outside this container may have the same id
             if uuid not in self._used_before:
                 return found
             own, own_source = max(0, used - self._used_before[uuid]), f"{source} minus what was in use before"
+
         return {**found, "process_used": own, "process_used_source": own_source}
 
     def set_used_before(self, used: dict[str, int]) -> None:

@@ -98,6 +98,7 @@ class ProbePlugin(_Recorder):
             self.events.write("failure", **describe(error, call.when, self.root))
         elif report.skipped and not self._probe.explained_skip:
             self.events.write("skip", text=str(report.longrepr), reason="not_applicable")
+
         if call.when == "call" and report.passed:
             self.events.write("passed")
         return report

@@ -30,6 +30,7 @@ def preload(modules: Sequence[str], broken: Callable[[], list[str]] = list) -> d
         if promises:
             broken_by = module
             break
+
     return {
         "seconds": seconds,
         "failures": failures,

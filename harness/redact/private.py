@@ -112,6 +112,7 @@ def slurm_nodes(text: str) -> tuple[str, ...]:
                 found += [f"{head}{number:0{len(first)}}{tail}" for number in span]
             else:
                 found.append(f"{head}{part}{tail}")
+
     return tuple(found[:MOST_NODES])
 
 

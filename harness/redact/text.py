@@ -104,6 +104,7 @@ def _redact_url(found: Found) -> str:
         host, scheme = parts.hostname or "", parts.scheme.rpartition("+")[2]
     except ValueError:
         return "<private url>"
+
     if scheme == "hf":
         return whole
     if scheme in {"http", "https", "ssh", "git"} and is_public(host):

@@ -67,6 +67,7 @@ def short_names(names: Sequence[str]) -> str:
             runs[-1] = (head, runs[-1][1], number)
         else:
             runs.append((head, number, number))
+
     return ", ".join(_run(head, first, last) for head, first, last in runs)
 
 
@@ -128,6 +129,7 @@ def announcements(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Annou
         for each in row.table_cells:
             if each.known is not None and each.known.state is not State.KNOWN:
                 found.setdefault(each.known, []).append((names[each.cell], row.scenario))
+
     made = [
         Announcement(
             state=known.state,

@@ -162,6 +162,7 @@ def path(points: Sequence[XY]) -> str:
         if parts and parts[-1][0] == command != "L":
             parts.pop()
         parts.append((command, numbers))
+
     return f"M{points[0][0]:g} {points[0][1]:g}" + "".join(command + numbers for command, numbers in parts)
 
 
@@ -323,6 +324,7 @@ def strip(trend: Trend, period: Period) -> tuple[Stretch, ...]:
         days = f"{first:%Y-%m-%d}" + (f" – {last:%Y-%m-%d}, {len(own)} runs" if len(own) > 1 else "")
         x = round(start, 1)
         found.append(Stretch(status, x, round(end - x, 1), f"{GLYPHS[status]} {status} · {days}"))
+
     return tuple(found)
 
 
@@ -334,11 +336,13 @@ def spread_out(spans: Sequence[XY], left: float, right: float) -> list[XY]:
         start = max(wanted, cursor)
         cursor = max(end, start + least)
         widened.append((start, cursor))
+
     found, limit = [], right
     for start, wanted in reversed(widened):
         end = min(wanted, limit)
         limit = min(start, end - least)
         found.append((limit, end))
+
     return found[::-1]
 
 
@@ -399,6 +403,7 @@ def _markers(trend: Trend, names: Sequence[str], period: Period) -> tuple[Marker
         label = versions[0].rpartition(" → ")[2] if versions else ""
         anchor = "end" if x > TREND.width - VERSION_WIDTH else "start"
         found.append(Marker(x, style_of(changes), label, anchor, "\n".join(title)))
+
     return tuple(found)
 
 

@@ -137,6 +137,7 @@ def print_comparison(view: ComparisonView, console: Console) -> None:
             console.print(_entry_line(entry), soft_wrap=True)
         if len(entries) > MOST_LINES:
             console.print(f"and {len(entries) - MOST_LINES} more {kind.label}, in --format json", highlight=False)
+
     for series, changes in view.versions:
         console.print(Text.assemble(("versions        ", "bold"), f" {series}: {changes}"), soft_wrap=True)
     for note in view.notes:
@@ -178,12 +179,14 @@ def _markdown_lines(view: ComparisonView, rows: int) -> Iterator[str]:
             yield from (_markdown_row(entry) for entry in entries[:rows])
             if len(entries) > rows:
                 yield from ("", f"and {len(entries) - rows} more")
+
     if view.versions:
         yield from ("", "### version changes", "", "| series | packages |", "|---|---|")
         for series, changes in view.versions[:rows]:
             yield f"| {code(series)} | {table_text(changes, CELL_LIMIT * 4)} |"
         if len(view.versions) > rows:
             yield from ("", f"and {len(view.versions) - rows} more series")
+
     for note in view.notes:
         yield from ("", table_text(note))
 

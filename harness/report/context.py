@@ -113,6 +113,7 @@ def header(found: Sequence[Column], axes: Sequence[str]) -> tuple[HeaderRow, ...
             run = list(members)
             cells.append(HeaderCell(labels[-1] or "–", len(run), any(column.reference for column in run)))
         rows.append(HeaderRow(axis, tuple(cells)))
+
     return tuple(rows)
 
 
@@ -173,6 +174,7 @@ def _stretches(results: Sequence[tuple[str, ScenarioResult]]) -> list[Stretch]:
             found[-1] = replace(found[-1], last=name)
         else:
             found.append(Stretch(name, name, result))
+
     return found
 
 

@@ -120,6 +120,7 @@ def _entry(trend: Trend, period: Period, *, drawn: bool) -> Entry:
         if value is not None:
             before = f"was {change.before} until {change.result.started:%Y-%m-%d}" if change else ""
             figures.append((figure_title(name), human(value.median, unit_of(name)), before))
+
     return Entry(
         trend=trend,
         since=since(trend),
@@ -147,6 +148,7 @@ def _run_changes(trend: Trend) -> tuple[RunChanges, ...]:
                 versions=changes[0].versions,
             )
         )
+
     return tuple(reversed(found))
 
 
@@ -163,6 +165,7 @@ def _common_changes(trends: Sequence[Trend]) -> tuple[CommonChange, ...]:
                 day, scenario = f"{change.result.started:%Y-%m-%d}", each.key.scenario
                 key = (day, scenario, change.name, *sides, *change.versions[:1])
                 found.setdefault(key, []).append((change, each.key.label))
+
     merged = [CommonChange(group[0][0], tuple(series for _, series in group)) for group in found.values()]
     return tuple(sorted(merged, key=lambda each: each.change.result.started, reverse=True))
 

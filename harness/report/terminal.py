@@ -44,6 +44,7 @@ def print_summary(context: ReportContext, console: Console) -> None:
             f"  {each.sentence}{where}",
         )
         console.print(line, soft_wrap=True)
+
     if len(context.axis_changes) > len(shown):
         console.print(f"and {len(context.axis_changes) - len(shown)} more changes between releases, in the report")
     _known_lines(context, console)

@@ -56,6 +56,7 @@ def write_views(folder: RunFolder) -> Views:
 
         redacted = tuple(_redacted(each, private) for each in journal.attempts)
         write_table(record, replace(journal, attempts=redacted), folder)
+
     search = read_search(folder)
     context = _with_search(build(record, journal, known_issues(folder)), search)
     context = redact_value(context, private)

@@ -119,6 +119,7 @@ class ForkLauncher:
             self._pump.drain()
             self._pump.direct(None)
             log.close()
+
         return Finished(ended, started, time.monotonic() - begun, self.isolation)
 
     def _run(self, request: Request, deadline: float, cancel: threading.Event) -> ProcessExit:
@@ -153,6 +154,7 @@ class ForkLauncher:
         except subprocess.TimeoutExpired:
             kill_group(self._process.pid)
             self._process.wait()
+
         self._pump.join()
         if self._process.stdout is not None:
             self._process.stdout.close()

@@ -88,6 +88,7 @@ def _started_nvml() -> Iterator[ModuleType | None]:
     except pynvml.NVMLError:
         yield None
         return
+
     try:
         yield pynvml
     finally:

@@ -32,6 +32,7 @@ class CappedLog:
             self._file.write(head)
             self._file.flush()
             self._room -= len(head)
+
         if rest:
             self._tail.append(rest)
             self._tail_size += len(rest)

@@ -37,6 +37,7 @@ def _copy(files: list[Path], package: Path, target: Path) -> None:
         copy = scratch / "harness" / path.relative_to(package)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
+
     try:
         scratch.rename(target)
     except OSError:  # another process made the same copy meanwhile

@@ -174,4 +174,5 @@ def environment(probe: Path, variables: Mapping[str, str]) -> dict[str, str]:
             found[name] = value
         else:
             found.pop(name, None)
+
     return found

@@ -40,6 +40,7 @@ class SpawnLauncher:
             returncode = process.wait()
             pump.join()
             pump.direct(None)
+
         log.close()
         ended = from_returncode(
             returncode,
@@ -92,4 +93,5 @@ def _wait(process: subprocess.Popen[bytes], deadline: float, cancel: threading.E
                 return True
         else:
             return False
+
     return False

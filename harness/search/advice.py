@@ -81,6 +81,7 @@ def advice(question: Question, result: Result, facts: Facts) -> tuple[str, ...]:
             lines = (*_undecided(question, result), *_options(question, result))
         case Ending.INCONCLUSIVE:
             lines = _options(question, result)
+
     return lines
 
 
@@ -116,16 +117,19 @@ def _found(question: Question, result: Result, facts: Facts) -> tuple[str, ...]:
         page := compare_link(result.package, result.before, result.suspects[0], known)
     ):
         lines.append(f"commits between: {page}")
+
     failed = (one for one in facts.attempts if one.attempt and one.outcome.status is Status.FAIL)
     scenario = next((one.scenario for one in failed if one.cell == red), None)
     if red is not None and scenario is not None:  # with a metric nothing may have failed, so there is nothing to show
         script = shlex.join(["harness", "repro", facts.place, red, scenario, "-o", "repro.py"])
         draft = shlex.join(["harness", "issue", facts.place])
         lines += [f"a script for a maintainer: {script}", f"a draft of the issue: {draft}"]
+
     if isinstance(question, ReleaseQuestion) and question.source is None:
         repository = repository_of(question.package, known)
         into = ["harness", "bisect", "--resume", facts.place, "--into", f"git:https://github.com/{repository}"]
         lines += [f"the commit: {shlex.join(into)}"] if repository else []
+
     return tuple(lines)
 
 
@@ -138,6 +142,7 @@ def _red_cell(result: Result, facts: Facts) -> str | None:
             cell = facts.cell(result.package, commit_pin(result.package, "", sha).label)
         case ReleaseResult():
             cell = facts.cell(result.package, result.before if result.find_fix else result.suspects[0])
+
     return cell.id if cell is not None else None
 
 
@@ -192,6 +197,7 @@ def _other_end(question: Question, known: Sequence[str]) -> tuple[str, ...]:
         if newest == question.good:
             return (f"{question.good} is the newest release: no release fixes it", *_looser(question))
         return (f"try the newest release: --good {newest}",)
+
     older = minors_before(question.good, known)
     lines = [f"try an older good end: --good {older}"] if older else []
     lines.append("without --good the search goes back until a release is good")
@@ -221,6 +227,7 @@ def _undecided(question: Question, result: ReleaseResult) -> tuple[str, ...]:
             if result.find_fix
             else "it may never have worked with these pins: harness blame compares cells that differ in other packages",
         )
+
     found = {one: result.evaluations[one] for one in shown if one in result.evaluations}
     reasons = [f"{one} is undecided: {each.reason}" for one, each in found.items() if each.bad is None]
     more = len(reasons) - REASONS_SHOWN

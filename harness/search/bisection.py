@@ -133,6 +133,7 @@ class ExponentialSearch:
             skipped = range(max(past) + 1, self.reached)
             if skipped:
                 return tuple(reversed(cuts(skipped, slots)))
+
         return ahead[:slots]
 
     def _stops(self) -> Iterator[int]:

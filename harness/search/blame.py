@@ -199,6 +199,7 @@ class Changes(Axis[Subset, BlameResult]):
                 again[one] = cell
             else:
                 self.cells[one] = cell
+
         return again
 
     def _with_followers(self, cell: Cell, lock: Lock) -> Cell:
@@ -221,6 +222,7 @@ def learn_dependencies(question: BlameQuestion, cache_dir: CacheDir, report: Rep
         kept = [change for at, change in enumerate(question.changes) if at not in followers]
         question = question.model_copy(update={"changes": tuple(kept), "followers": tuple(names)})
         report(f"note: come and go with what requires them: {', '.join(change.package for change in names)}")
+
     axis = Changes(question, cache_dir)
     search = DependencyGroups(len(question.changes))
     while wanted := search.next():

@@ -70,6 +70,7 @@ def nearest_tags(package: str, release: str, tags: Iterable[str], pattern: str |
             version = version_in(tag, before, after)
             if version is not None:
                 dated.setdefault(version, tag)
+
     near = [*sorted(one for one in dated if one < wanted)[-1:], *sorted(one for one in dated if one > wanted)[:1]]
     return tuple(dated[one] for one in near) or tuple(known[-3:])
 
@@ -191,6 +192,7 @@ class Commits(Axis[str, CommitResult]):
             walk = deeper
             if inside.shas[-1] in walk.suspects:
                 break
+
         return replace(walk, step=replace(walk.step, lines=tuple(lines)))
 
     def _along(self, line: CommitRange, known: Knowledge[str]) -> Narrowed[str]:
@@ -215,6 +217,7 @@ class Commits(Axis[str, CommitResult]):
             self._merged[sha] = CommitRange((*side.commits, merge), side.fork)
             at = self.commits.index(merge)
             self.commits[at:at] = [one for one in side.commits if one not in self.commits]
+
         return self._merged[sha]
 
     def _left(self, line: CommitRange) -> str:

@@ -75,6 +75,7 @@ def title(question: Question) -> str:
             named = f"First {question.after} commit of {question.package}, {ends}"
         case BlameQuestion():
             named = f"Package changes from {question.good} to {question.bad}"
+
     return f"{named}: {question.scenario}"
 
 
@@ -144,6 +145,7 @@ def details(result: Result) -> tuple[str, ...]:
             apart = [f"without {name} there is no such environment: {why}" for name, why in result.apart.items()]
             unsure = [f"without {name} it is undecided: {why}" for name, why in result.unsure.items()]
             return (*came, *apart, *unsure)
+
     return ()
 
 
@@ -159,6 +161,7 @@ def causes(result: Result) -> frozenset[Cause]:
         found = [one for one in result.probes if set(one.applied) in without]
     else:
         found = [one for name, one in result.evaluations.items() if name in result.suspects or not result.before]
+
     return frozenset(one.cause for one in found if one.bad is None and one.cause is not None)
 
 
@@ -180,6 +183,7 @@ def _failed_end(question: Question, result: Result, end: FailedEnd) -> str:
         other = f"fails here for another reason than {question.signature}"
         what = other if end.other_failure else "is not bad here"
         return f"not reproduced: {bad or 'the bad end'} {what} ({end.evaluation.reason})"
+
     name = bad if end.side == "bad" else good
     instead = "is undecided here"
     if end.evaluation.bad:
@@ -195,6 +199,7 @@ def _ends(question: Question, result: Result) -> tuple[str, str]:
         names = [result.name(question.releases[0]), result.name(question.releases[-1])]
     else:
         return "", ""
+
     built = " built from source" if isinstance(result, CommitResult) else ""
     older, newer = (f"{name}{built}" for name in names)
     return (newer, older) if result.find_fix else (older, newer)
@@ -253,6 +258,7 @@ def _set(result: BlameResult) -> str:
         parts = [f"{words} are needed together; with {which} removed it is good"]
     else:
         parts = [f"{words} turns good into bad" if tied or loose else f"{words} alone turns good into bad"]
+
     parts += [f"{_join(others)} cannot be separated from {name}" for name, others in tied.items()]
     parts += [f"{_join(loose)} cannot be removed alone"] if loose else []
     return "; ".join(parts)

@@ -165,6 +165,7 @@ def whole_file(scenario: str, infos: Sequence[ScenarioInfo], criterion: Criterio
     else:
         what = f"fails with {criterion.signature}" if criterion.signature else "fails"
         how = f"bad if any {what}, good if all are decided and none does"
+
     return (
         f"{scenario} holds {len(names)} tests, evaluated as one: {how}; to test one: {scenario}::{names[0]} ({some})",
     )
@@ -207,6 +208,7 @@ def _by_metric(criterion: Criterion, name: str, results: Sequence[ScenarioResult
         if min(found) <= bound < max(found):
             span = f"from {min(found):g} to {max(found):g}, bound {bound:g}"
             return Evaluation(None, f"flaky: {scenario} measured {name} {span}", Cause.FLAKY)
+
     return Evaluation(value > bound, f"{name} = {value:g}, bound {bound:g}")
 
 
@@ -234,6 +236,7 @@ def _cause(one: AttemptSummary) -> Cause:
             return Cause.GPU_BUSY
         case Outcome(status=Status.FAIL) if one.attempt:
             return Cause.OTHER_FAILURE
+
     return Cause.OTHER
 
 

@@ -88,6 +88,7 @@ class MinimalSet:
             blocks.append(rest[low:high])
             needed |= self._with_needs(_union(rest[low:high]))
             rest = tuple(step for step in rest[:low] if not step <= needed)
+
         return self._prove(needed, _union(step for block in blocks if len(block) > 1 for step in block), slots)
 
     def next(self, slots: int = 1) -> tuple[Subset, ...]:
@@ -139,6 +140,7 @@ class MinimalSet:
                 wanted.append(subset)
             if len(wanted) == slots:
                 break
+
         return tuple(wanted), None
 
     def _outcome(self, red: Subset) -> MinimalSubset:
@@ -265,4 +267,5 @@ class DependencyGroups:
                 return found, tuple(smaller)
             solvable = [one for one in smaller if self._solvable(one)]
             found, count = (solvable[0], 1) if solvable else (found, count + 1)
+
         return found, ()

@@ -201,6 +201,7 @@ class Driver(Generic[C, R]):
         except (Interrupted, KeyboardInterrupt):  # the second while locking, where no cell runs
             passed = self.deadline is not None and self.deadline.passed
             stop = SearchResult(ending=Ending.INTERRUPTED, deadline_passed=passed)
+
         result = self.axis.result(self.known(), stop)
         record = read_search(self.folder) or SearchRecord.model_validate({"question": self.axis.question})
         self.axis.keep(record, result).write(self.folder)
@@ -237,6 +238,7 @@ class Driver(Generic[C, R]):
             if not refused:
                 self._probe(step.wanted)
             step = self._next()
+
         if step.ending is Ending.FOUND and self.axis.question.confirm > 1:
             return self._confirm(step)
         return SearchResult(ending=step.ending, reason=step.reason)
@@ -263,6 +265,7 @@ class Driver(Generic[C, R]):
                     reason=reason,
                     unconfirmed=found[one],
                 )
+
         return SearchResult(ending=Ending.FOUND)
 
     def _probe(self, candidates: Sequence[C], repeat: int = 1) -> None:
@@ -320,6 +323,7 @@ def check_ends(
         swapped = bad.bad is False and good is not None and good.bad is True
         end = FailedEnd(side="bad", evaluation=bad, other_failure=other, swapped=swapped)
         return SearchResult(ending=ending, reason=bad.reason, failed_end=end)
+
     if good is not None and good.bad is not False:
         end = FailedEnd(side="good", evaluation=good)
         return SearchResult(ending=Ending.INCONCLUSIVE, reason=good.reason, failed_end=end)
@@ -339,6 +343,7 @@ def begin_search(axis: Axis[Any, Any], matrix: Matrix, cache_dir: CacheDir, repo
         first = list(axis.step(Knowledge(find_fix=axis.find_fix)).wanted)
         if not first:
             raise ConfigError("nothing lies between the two ends, and --assume-ends does not run them")
+
     refused = axis.refuse(first)
     plan = Plan(matrix, lock_cells([axis.cell(one) for one in first if one not in refused], cache_dir), files, infos)
     folder = begin(plan, reports, kind=question.kind, command=question.command(), selection=(question.scenario,))
@@ -362,6 +367,7 @@ def reopen(folder: RunFolder, question: SearchQuestion, cache_dir: CacheDir, rep
             f"{question.scenario}, its imports, its checkpoints or the probe changed since {folder.path.name} began: "
             f"start a new search with {shlex.join(record.command)}"
         )
+
     _report_whole_file(question, plan, report)
     return Prober(plan, folder, cache_dir, question.options(), question.reuse)
 

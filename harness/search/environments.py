@@ -161,6 +161,7 @@ class EnvironmentQuery:
                 f"{text} names only packages of conda, which are not those of the package index: give the output of "
                 "`pip list --format=freeze` in that environment"
             )
+
         if not found.pins:
             raise ConfigError(f"{text} names no package at an exact version")
 
@@ -252,6 +253,7 @@ def _one(text: str, wanted: str, there: Mapping[str, Found], where: str) -> Foun
         raise ConfigError(
             f"{text}: {len(chosen)} cells of {where} are called so: {', '.join(one.id for one in chosen)}"
         )
+
     near = nearest_cell(wanted, there)
     some = f"there are {', '.join(list(there)[:CELLS_NAMED])}{' …' if len(there) > CELLS_NAMED else ''}"
     hint = f"the nearest is {near}" if near else some

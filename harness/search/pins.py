@@ -79,6 +79,7 @@ def override_pins(
         pin = _pin(package, expression.removeprefix("="), matrix, cache_dir, notes)
         axes = tuple(dict.fromkeys((*cell.axes, package)))
         cell = replace(cell_with(cell, pin), axes=axes)
+
     return cell, tuple(notes)
 
 
@@ -91,6 +92,7 @@ def _pin(package: str, expression: str, matrix: Matrix, cache_dir: CacheDir, not
         pins = resolver(package, expression)
     except (ConfigError, ValueError) as error:
         raise ConfigError(f'--with {package}="{expression}": {error}') from None
+
     notes += resolver.warnings
     if len(pins) > 1:
         raise ConfigError(f"--with {package}={expression} means {len(pins)} versions; name one")
@@ -120,6 +122,7 @@ def _folder_pin(package: str, folder: Path, notes: list[str]) -> Pin:
         inside = git(folder, "rev-parse", "--show-prefix").strip().strip("/")
     except GitFailed:
         return Pin(package, f"path:{folder.name}", f"{package} @ {folder.as_uri()}")
+
     if changed:
         notes.append(f"{package} is built from {folder} as it is, because files in it differ from its commit")
         return Pin(package, f"path:{folder.name}", f"{package} @ {folder.as_uri()}")

@@ -69,6 +69,7 @@ class Prober:
             reuse_earlier(self.folder, [cell.id for cell in wanted], reuse_query(self.folder, plan, self.options))
             left = self._lacking(wanted, repeat)
             plan = replace(plan, cells=tuple(planned for planned in plan.cells if planned.cell in left))
+
         if not plan.cells:
             return True
         return run_plan(plan, self.folder, self.cache_dir, replace(self.options, repeat=repeat), listener)

@@ -463,6 +463,7 @@ def _read_old(folder: RunFolder) -> dict[str, Any] | None:
         bisect = {key: value for key, value in bisect.items() if key not in {"open_end", "scan"}}
         question = {"axis": "commits", "older": older, "newer": newer, "source": source, **bisect}
         return {"question": question, "result": found}
+
     question = {"axis": "releases", "source": source, **bisect}
     result = result and {"axis": "releases", **result, "failed_end": _failed_release(bisect, result)}
     return {"question": question, "result": result, "commits": found}

@@ -99,6 +99,7 @@ def on_day(package: str, text: str, releases: Iterable[Release]) -> Release:
         day = dt.date.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"{text} is not a day") from None
+
     dated = [one for one in releases if one.uploaded is not None]
     if not dated:
         raise ConfigError(f"the index provides no upload dates of {package}: name a version instead of {text}")
@@ -108,6 +109,7 @@ def on_day(package: str, text: str, releases: Iterable[Release]) -> Release:
         first = min(offered, key=_day_of, default=None)
         hint = f"; the first is {first.version} of {_day_of(first)}" if first else ""
         raise ConfigError(f"{package} had no release on {text}{hint}")
+
     return max(uploaded, key=lambda one: one.version)
 
 
@@ -128,10 +130,12 @@ def _release(package: str, text: str, known: ByVersion) -> Version:
         version = Version(text)
     except InvalidVersion:
         raise ConfigError(f'"{text}" is not a version of {package}, nor a day (2026-01-10)') from None
+
     if version not in known:
         near = [*sorted(one for one in known if one < version)[-1:], *sorted(one for one in known if one > version)[:1]]
         hint = f"; the nearest are {', '.join(map(str, near))}" if near else ""
         raise ConfigError(f"the index lists no {package} {text}{hint}")
+
     return version
 
 

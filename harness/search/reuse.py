@@ -137,6 +137,7 @@ def reuse_earlier(folder: RunFolder, cells: Collection[str], query: ReuseQuery) 
                 _copy(found, mine.id, folder)
                 taken += len(found.attempts)
                 del wanted[mine.id]
+
     return taken
 
 
@@ -161,6 +162,7 @@ def _answers(query: ReuseQuery, mine: CellRecord, run: RunFolder, theirs: RunRec
         } == query.sources.keys()
         if whole:
             return EarlierResults(run, cell.id, tuple(listed), tuple(kept))
+
     return None
 
 
@@ -199,6 +201,7 @@ def _copy(found: EarlierResults, cell: str, folder: RunFolder) -> None:
         for record, _ in records:
             shutil.rmtree(folder.path / str(record.folder), ignore_errors=True)
         raise
+
     _journal(found, cell, folder, [record for record, _ in records])
 
 

@@ -119,6 +119,7 @@ def read_known_issues(folder: Path) -> str:
                 raise ConfigError(f"{short_path(path)} cannot be read: {error}") from error
             parse(text, short_path(path))
             return text
+
     return ""
 
 

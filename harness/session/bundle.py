@@ -61,6 +61,7 @@ def copy_scenarios(files: Iterable[ScenarioFile], folder: Path, *, chosen: bool)
             copy = copies[parent] = Path("scenarios", f"{len(copies)}-{safe_name(parent.name)}")
             _copy_folder(parent, folder / copy)
         entries.append(f"{(copy / file.path.name).as_posix()}{f'::{file.test}' if file.test else ''}")
+
     return tuple(entries) if copies or chosen else ()
 
 
@@ -161,6 +162,7 @@ def make_bundle(
         raise ConfigError(
             f'[checkpoints] weights = "{matrix.checkpoints.weights}": a bundle carries no folder of weights'
         )
+
     files, infos = read_scenarios(matrix, options.scenarios)
     issues = read_known_issues(matrix.path.parent)
     cells, notes = plan_target_cells(matrix, options, cache_dir)
@@ -188,6 +190,7 @@ def make_bundle(
         report(f"compressing {total / 1e6:.0f} MB")
         size = write_archive(folder, out, _progress(report, total))
         count = len(list((folder / manifest.WHEELS).glob("*.whl")))
+
     return BundleResult(size, count, len(locked.cells), (*notes, *locked.unsolvable))
 
 
@@ -280,6 +283,7 @@ def _check_lock(name: str, answer: str | Unsolvable, options: BundleOptions) -> 
         if "no usable wheels" in answer.sentence or "no wheels" in answer.sentence:
             raise ConfigError(f"{name}: a bundle holds wheels only, for {options.target.platform}: {answer.sentence}")
         return
+
     found = packages_of(answer)
     cuda = [package for package in found if package.startswith("nvidia-")]
     if "torch" in found and not options.torch:

@@ -71,6 +71,7 @@ def plan_attempts(
             wanted = options.retries
         first = max([row.attempt for row in own], default=0) + 1
         planned += [PendingAttempt(info, first + extra) for extra in range(wanted)]
+
     return planned
 
 
@@ -115,6 +116,7 @@ def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
         outcome = UNRESOLVED if getattr(lock, "network", False) else UNSOLVABLE
         context.journal.attempt(not_started(cell, "*", outcome, getattr(lock, "sentence", "")))
         return
+
     try:
         built = job.environment.result()
     except HarnessError as error:
@@ -124,6 +126,7 @@ def run_cell(context: RunContext, job: CellJob, slot: dict[str, str]) -> None:
     except (OSError, subprocess.SubprocessError) as error:  # a full disk, a missing interpreter
         context.journal.attempt(not_started(cell, "*", NOT_BUILT, str(error), folder=f"cells/{cell}"))
         return
+
     if not built.reused:
         link_bytecode(built.folder)  # from environments that were compiled in the meantime
     for isolation in tuple(Isolation) if context.options.check_isolation else (context.options.isolation,):
@@ -200,6 +203,7 @@ class _CellRun:
             self._journal_unimported(
                 {name: f"{failure['type']}: {failure['message']}" for name, failure in opened.ready.failures.items()}
             )
+
         return opened.launcher
 
     def collect(self) -> list[ScenarioInfo]:

@@ -87,6 +87,7 @@ def builder_python(
         raise InfrastructureError(
             f"the environment that builds checkpoints cannot be resolved: {lock.sentence.rstrip('.')}{advice}"
         )
+
     if usage_locks is not None:
         usage_locks.acquire(cache_dir.envs / lock.hash)
     return build(lock, cache_dir.envs, log).python
@@ -112,6 +113,7 @@ def named_python(text: str, folder: Path, source: str) -> Path:
         versions: dict[str, str | None] = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise ConfigError(f"{source}: {text} is not a Python interpreter that starts") from error
+
     missing = [name for name, version in versions.items() if version is None]
     if missing:
         raise ConfigError(f"{source}: {text} has no {' and no '.join(missing)}")
@@ -148,6 +150,7 @@ def run_builder(command: Sequence[str], names: Sequence[str], log: Path, echo: R
             watch.cancel()
             process.kill()  # after an interrupt; finished shards are kept
             process.communicate()
+
     if code:
         raise InfrastructureError(f"the checkpoints could not be built: {last or f'exit code {code}'} ({log})")
 

@@ -153,6 +153,7 @@ class CheckpointStore:
                 for name, layout in json.loads(found.read_text(encoding="utf-8")).items():
                     Path(scratch, name).write_text(json.dumps(layout), encoding="utf-8")
                     Path(scratch, name).replace(files[name])
+
         return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items()}
 
     def _base_definition(self, name: str) -> str | None:
@@ -185,6 +186,7 @@ def read_definition(file: Path) -> Definition:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{short_path(file)} is not valid TOML: {error}") from error
+
     sizes = {size: raw[size].get("bytes") for size in ("tiny", "full") if isinstance(raw.get(size), dict)}
     wrong = [size for size, stated in sizes.items() if stated is not None and not isinstance(stated, int)]
     if wrong:
@@ -217,6 +219,7 @@ def named_weights(
             wanted = f"the folder {source}" if source else f'"hub" in {short_path(store.definitions[name].file)}'
             raise ConfigError(f'[checkpoints] weights = "{weights}": {name} is not there; it needs {wanted}')
         found[name] = source
+
     return found
 
 
@@ -277,12 +280,14 @@ def bytes_to_write(store: CheckpointStore, names: Sequence[str]) -> int:
         partial = store.folder(name).with_name(f"building-{store.folder(name).name}")
         written = _bytes_in(partial) if partial.exists() else 0  # without an incomplete shard, which is written again
         needed += max(0, store.definitions[name].stated.get(store.size, 0) - written)
+
     free = free_bytes(store.root)
     if needed > free:
         raise InfrastructureError(
             f"{format_bytes(needed)} are needed and {store.root} has {format_bytes(free)} free:"
             " free space (harness gc --keep SIZE) or set HARNESS_CACHE to another folder"
         )
+
     return needed
 
 

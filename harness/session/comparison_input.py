@@ -78,6 +78,7 @@ def open_sides(
             replace(second, results=in_one_series(second.results, series)),
             (),
         )
+
     first, second = map(read_side, folders)
     first = replace(first, results=with_series_of(first.results, second.results))
     if first.record.matrix and first.record.matrix == second.record.matrix:
@@ -144,6 +145,7 @@ def _read_cell(folder: RunFolder, pattern: str) -> Side:
         hint = f"; they are {', '.join(chosen)}" if chosen else f"; the nearest is {near}" if near else ""
         what, verb = ("no cell", "matches") if not chosen else (f"{len(chosen)} cells", "match")
         raise ConfigError(f"{folder.path.name} has {what} that {verb} {pattern}{hint}")
+
     own = {key: one for key, one in read_results(folder).items() if one.cell == chosen[0]}
     return Side(f"{folder.path.name}:{chosen[0]}", folder, record, own)
 
@@ -167,6 +169,7 @@ def _with_series(patterns: Sequence[str], first: Side, second: Side) -> tuple[Si
         if not any(matches(name, pattern) for _, name in names):
             hint = near_hint(pattern, sorted({name for _, name in names}))
             raise NothingSelectedError(f"no cell or series matches {pattern}{hint}")
+
     made = (
         replace(side, results={key: one for key, one in side.results.items() if key.series in kept})
         for side in (first, second)

@@ -139,6 +139,7 @@ def isolation_differences(attempts: Iterable[AttemptRecord]) -> list[str]:
         if attempt.isolation:
             own = by_scenario.setdefault((attempt.cell, attempt.scenario), {})
             own.setdefault(attempt.isolation, []).append(attempt)
+
     found = []
     for (cell, scenario), ways in by_scenario.items():
         if {"fork", "spawn"} <= ways.keys():
@@ -154,6 +155,7 @@ def isolation_differences(attempts: Iterable[AttemptRecord]) -> list[str]:
             f"{cell} {scenario}: ran only with {isolation}, nothing was compared"
             for scenario, isolation in single.items()
         ]
+
     return found or ([] if by_scenario else ["no attempt ran, nothing was compared"])
 
 
@@ -169,6 +171,7 @@ def _differences(forked: Sequence[AttemptRecord], fresh: Sequence[AttemptRecord]
         )
         if not before or not after or _differs(name, before, after):
             found.append(f"{name} is {before} with fork, {after} in a fresh interpreter")
+
     return found
 
 

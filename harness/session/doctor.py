@@ -55,6 +55,7 @@ def examine_machine(cache: Path) -> list[Finding]:
             UvSettings(),
             [Finding(Level.BAD, str(error), "python -m pip install --upgrade pip")],
         )
+
     return [
         uv_finding(None if program is None else uv.uv_version(program)),
         *configuration,

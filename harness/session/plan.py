@@ -40,10 +40,12 @@ def read_catalogue(files: Iterable[ScenarioFile]) -> tuple[ScenarioInfo, ...]:
         if other != file.path:
             raise ConfigError(f"{short_path(other)} and {short_path(file.path)} have the same name: rename one")
         found |= {info.id: info for info in _selected(file, read_file(file.path))}
+
     if not found:
         raise NothingSelectedError(
             f"there is no test in {', '.join(short_path(path) for path in stems.values()) or 'no file'}"
         )
+
     store = _definitions(files)
     return tuple(
         info.model_copy(update={"source": source_digest(Path(info.nodeid.partition("::")[0]), info.checkpoints, store)})
@@ -241,6 +243,7 @@ def shards(cells: Sequence[PlannedCell], count: int) -> tuple[tuple[str, ...], .
         if not one.cell.reference:
             key = one.lock.hash if isinstance(one.lock, Lock) else one.cell.id
             by_lock.setdefault(key, []).append(one.cell.id)
+
     groups: list[list[str]] = [[] for _ in range(count)]
     for ids in sorted(by_lock.values(), key=len, reverse=True):  # the largest first, each to the smallest group
         min(groups, key=len).extend(ids)

@@ -39,6 +39,7 @@ def run_to_resume(name: str, reports: Path, matrix: str | None) -> RunFolder:
         if kind in NOT_RESUMED:
             raise ConfigError(f"{folder.path.name} is {NOT_RESUMED[kind]}")
         return folder
+
     newest = newest_run(reports, matrix, RunKind.RUN)
     if newest is None:
         raise ConfigError(f"there is no run of the matrix {matrix} below {reports} to resume")

@@ -60,6 +60,7 @@ def run_plan(
             checkpoints.shutdown(wait=True, cancel_futures=True)
             usage_locks.release()
             journal.close()
+
     return complete
 
 
@@ -166,6 +167,7 @@ def _run_cells(context: RunContext, jobs: list[CellJob]) -> bool:
             if not isinstance(error, KeyboardInterrupt):
                 raise
             return False
+
     return True
 
 

@@ -53,6 +53,7 @@ def _imported(path: Path) -> Iterator[str]:
         tree = ast.parse(path.read_bytes(), str(path))
     except (SyntaxError, ValueError):
         return
+
     for node in ast.walk(tree):
         match node:
             case ast.Import():

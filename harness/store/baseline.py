@@ -102,6 +102,7 @@ def kept(reports: Path, matrix: str) -> tuple[Baseline, ...]:
         except ValidationError as invalid:
             first = invalid.errors()[0]
             raise ConfigError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from invalid
+
     return tuple(found)
 
 

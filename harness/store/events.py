@@ -142,6 +142,7 @@ def phase_figures(start: Mapping[str, Any], event: Mapping[str, Any]) -> dict[st
             figures[f"cuda_{name}.{phase}"] = sum(device[name] for device in having)
         if len(devices) > 1:
             figures |= {f"cuda{device['index']}_{name}.{phase}": device[name] for device in having}
+
     for name in EMPTIED:
         if emptied and all(name in device for device in emptied):
             figures[f"cuda_{name}_emptied.{phase}"] = sum(device[name] for device in emptied)

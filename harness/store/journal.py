@@ -117,4 +117,5 @@ def read_journal(path: Path, kind: type[Attempt]) -> JournalContent[Attempt]:
                 pass
             case {"event": "run_started"}:
                 end = ""
+
     return JournalContent(tuple(attempts), listed, begun, started, end, versions)

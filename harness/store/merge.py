@@ -143,6 +143,7 @@ def united(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str])
         cells = {**{cell.id: cell for cell in record.cells}, **cells}
         scenarios = {**{info.id: info for info in record.scenarios}, **scenarios}
         gpus = {**{gpu.uuid: gpu for gpu in record.host.gpus}, **gpus}
+
     order = {cell.id: index for _, record in records for index, cell in enumerate(record.cells)}
     alike = all(
         (one.selection, one.keyword, one.markers) == (first.selection, first.keyword, first.markers)
@@ -277,4 +278,5 @@ def _notes(records: Sequence[tuple[RunFolder, RunRecord]], names: Sequence[str])
             )
             if differing:
                 notes.append(f"{cell.id} had other releases of {', '.join(differing)} in one part than in another")
+
     return tuple(notes)

@@ -70,6 +70,7 @@ class RunFolder:
             first = invalid.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "run.json"
             raise ConfigError(f"{self.record_file}: {where}: {first['msg']}") from invalid
+
         if record.schema_version > SCHEMA_VERSION:
             raise ConfigError(f"{self.record_file} has schema {record.schema_version}, newer than {SCHEMA_VERSION}")
         return record
@@ -162,6 +163,7 @@ def create(root: Path, matrix: str, started: datetime, digest: str) -> RunFolder
         except FileExistsError:
             continue
         return RunFolder(path)
+
     raise ConfigError(f"{root} holds a hundred runs named {stem}")
 
 

@@ -64,6 +64,7 @@ def list_runs(reports: Path, kinds: Collection[RunKind] = RESULTS) -> list[Run]:
             found.append(Run(raw["started"], folder.path.name, raw["name"], RunKind(raw.get("kind") or older)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # incomplete or not a run: naming it gives the reason
+
     return sorted(one for one in found if one.kind in kinds)
 
 
@@ -99,6 +100,7 @@ def find_run(text: str, reports: Path) -> RunFolder:
             hint = f"; give the {searches[-1].kind} by its name: {searches[-1].name}" if searches else ""
             raise ConfigError(f"there is no run below {reports}{hint}")
         return RunFolder(reports.absolute() / runs[-1].name)
+
     return _named(text, reports)
 
 
@@ -165,6 +167,7 @@ def reused_from(folder: RunFolder) -> dict[str, RunFolder]:
         there = missing & _series(earlier)
         found |= dict.fromkeys(sorted(there), earlier)
         missing, begun = missing - there, _begun(earlier)
+
     return found
 
 

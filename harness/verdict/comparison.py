@@ -136,6 +136,7 @@ def differences(before: Results, after: Results, known: Sequence[KnownIssue] = (
             found.append(Difference(change, key, old, new, detail, _known(key.scenario, new, known)))
         if old is not None and new is not None:
             found += _memory(key, old, new)
+
     return tuple(found)
 
 
@@ -256,6 +257,7 @@ def _notes(matched: Sequence[tuple[ScenarioResult, ScenarioResult]]) -> tuple[st
         if measured and _answered(old, new) and not comparable(old, new):
             models = (old.gpu or "no GPU", new.gpu or "no GPU")
             counts[models] = counts.get(models, 0) + 1
+
     notes = [
         f"memory is not compared in {counted(count, 'result')}: measured on {old} before, on {new} now"
         for (old, new), count in counts.items()
@@ -266,6 +268,7 @@ def _notes(matched: Sequence[tuple[ScenarioResult, ScenarioResult]]) -> tuple[st
             f"host memory moved in {counted(uncertain, 'result')} with fewer than {ENOUGH} attempts: not called a "
             f"change, because its spread is unknown (--repeat {ENOUGH})"
         )
+
     return tuple(notes)
 
 

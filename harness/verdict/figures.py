@@ -66,6 +66,7 @@ def human_bytes(value: float) -> str:
         size /= KIB
         if round(size, digits) < KIB or unit == "GiB":
             return f"{sign}{size:.{digits}f} {unit}"
+
     return f"{value:.0f} B"
 
 

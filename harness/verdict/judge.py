@@ -123,6 +123,7 @@ def _judge_without_failure(evidence: Evidence) -> Judgement:  # noqa: PLR0911  #
         given, text = evidence.skip
         reason = Reason(given) if given in set(Reason) else Reason.NOT_APPLICABLE
         return Judgement(Outcome(Status.SKIP, evidence.stage, reason), None, text)
+
     code, reported = evidence.exit.code, evidence.report_outcome
     if code is None:
         return _missing(evidence, "never started" + (f": {evidence.exit.note}" if evidence.exit.note else ""))
@@ -185,6 +186,7 @@ def _judge_failure(evidence: Evidence, failure: Failure, under_test: Collection[
         case Kind.OTHER:
             status = Status.FAIL if is_upstream(failure, evidence.own_names) else Status.ERROR
             outcome = Outcome(status, stage, Reason.EXCEPTION)
+
     return Judgement(outcome, _signature(evidence, failure, under_test).id, _sentence(failure))
 
 

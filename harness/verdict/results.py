@@ -63,6 +63,7 @@ def results_of(run: RunRecord, journal: JournalContent[Attempt], gpu: str | None
             source = sources.get(function_of(scenario), "") if scenario != WHOLE_CELL else ""
             where = gpu if gpu is not None else models.of_attempts(mine) if mine else models.host
             found[key] = _result(key, cell, name, mine, reason=reason, source=source, gpu=where)
+
     return found
 
 

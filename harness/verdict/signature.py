@@ -80,6 +80,7 @@ def _calls(message: str) -> list[tuple[int, int]]:
             start = opened.pop()
             if start and (message[start - 1].isalnum() or message[start - 1] == "_") and index > start + 1:
                 found.append((start, index))
+
     return sorted(found)
 
 

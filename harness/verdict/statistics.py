@@ -172,4 +172,5 @@ def steps(
         if not back:
             found.append((known[position - 1][0], index))
             level = value
+
     return tuple(found)

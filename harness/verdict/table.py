@@ -104,6 +104,7 @@ def _rows(
                 yield result.cell, one, _attempt_columns(one, result.key.scenario, result.status)
         else:
             yield result.cell, None, _without_attempt(result)
+
     known = {cell.id for cell in run.cells}
     for one in journal.attempts:
         if id(one) not in counted and one.cell in known:

@@ -71,6 +71,7 @@ def write_archive(folder: Path, target: Path, report: Callable[[int], None] = la
                 tar.addfile(entry, content)
             done += entry.size
             report(done)
+
     scratch.replace(target)
     return target.stat().st_size
 

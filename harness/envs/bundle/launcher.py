@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refused as error:
         sys.stderr.write(f"run: {error}\n")
         return USAGE
+
     reports = options.reports.absolute()
     command = other or run_arguments(manifest, options.scenarios, reports, rest)
     code = subprocess.call([str(python), "-m", "harness.cli.main", *command], cwd=HERE, env=variables)

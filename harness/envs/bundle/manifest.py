@@ -90,6 +90,7 @@ def read_manifest(folder: Path) -> Manifest:
         first = invalid.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or FILE
         raise ConfigError(f"{folder / FILE}: {where}: {first['msg']}") from invalid
+
     if manifest.schema_version > SCHEMA_VERSION:
         raise ConfigError(f"{folder / FILE} has schema {manifest.schema_version}, newer than {SCHEMA_VERSION}")
     return manifest
@@ -195,6 +196,7 @@ def read_freeze(path: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--base-freeze {path} cannot be read: {error}") from error
+
     found: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         text = line.split("#", 1)[0].strip()
@@ -206,6 +208,7 @@ def read_freeze(path: Path) -> dict[str, str]:
             raise ConfigError(f"--base-freeze {path}, line {number}: {text!r} is not name==version")
         name, version = match.groups() if match else (direct[1] if direct else "", "")
         found[str(canonicalize_name(name))] = version
+
     if not found:
         raise ConfigError(f"--base-freeze {path} names no package; write it with `pip list --format=freeze`")
     return found

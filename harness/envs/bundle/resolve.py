@@ -85,6 +85,7 @@ class Resolver:
             write_lines(folder / "base.txt", [f"{name}=={version}" for name, version in known.items()])
             write_lines(folder / "left.txt", [name for name in left if name not in known])
             answer = run_uv(arguments, environment(self.uv_settings), folder, RESOLVE_SECONDS)
+
         if answer.code == 0:
             return answer.output
         return Unsolvable(error_paragraph(answer.errors), network=is_network(answer.errors))

@@ -104,6 +104,7 @@ def _run(command: list[str], target: Target) -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False)
     except subprocess.TimeoutExpired as late:
         raise InfrastructureError(f"the wheels were not downloaded within {DOWNLOAD_SECONDS:.0f} s") from late
+
     if done.returncode == 0:
         return
     missing = re.search(r"No matching distribution found for (\S+)", done.stderr)
@@ -233,6 +234,7 @@ def make_wheelhouse(
             thin = cuda is not None and str(parse_wheel_filename(wheel.name)[0]) == THINNED_PACKAGE
             store_wheel(wheel, stored, *([keep_one_cuda(wheel, cuda)] if thin and cuda else []))
         hashes[entry] = (sha256(wheel), sha256(stored))
+
     return Wheelhouse(folder, hashes)
 
 

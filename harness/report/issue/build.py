@@ -149,15 +149,18 @@ def known_trackers(rows: Sequence[Row], group: Group) -> tuple[Tracker, ...]:
         if result.signature and result.signature.tracker:
             name = result.signature.tracker
             found.setdefault(name, Tracker(name, f"it tracks the failure {group.key}", same=True))
+
     for result in results:
         if result.known and result.known.state is State.KNOWN:
             entry = result.known.entry
             reason = f"a known issue with {entry.versions}{': ' if entry.note else ''}{entry.note}"
             found.setdefault(entry.tracker, Tracker(entry.tracker, reason, same=True))
+
     for row in rows:
         if row.tracker:
             reason = f"the test {row.scenario} was written for it"
             found.setdefault(row.tracker, Tracker(row.tracker, reason, same=False))
+
     return tuple(found.values())
 
 

@@ -47,6 +47,7 @@ def select_failure(found: Sequence[Group], wanted: str | None) -> Group:
         if len(found) > 1:
             raise ConfigError(f"the run has {len(found)} failures; select one with --signature: {_names(found)}")
         return found[0]
+
     exact = [each for each in found if wanted == each.key or wanted in each.ids]
     part = wanted.casefold()
     matching = exact or [each for each in found if any(part in name.casefold() for name in (each.key, *each.ids))]

@@ -56,6 +56,7 @@ def read_search_evidence(
         raise ConfigError(
             f"the {verb} {folder.path.name} has not ended; continue with `harness {verb} --resume {folder.path.name}`"
         )
+
     require_match(f"the {verb} {folder.path.name}", question, group)
     run = SearchedRun(group, folder.read_record().cells, folder.attempts(), known)
     if isinstance(result, BlameResult) and isinstance(question, BlameQuestion):
@@ -124,6 +125,7 @@ def with_commit_search(
             return _with_answer(replace(found, sentence=f"{found.sentence} {answer} ({span})."), commits, run)
         case Ending.INCONCLUSIVE:
             return replace(found, sentence=f"{found.sentence} Its commits gave no answer: {answer} ({span}).")
+
     return found  # it was interrupted, or the commits of the tags are not what the releases are
 
 

@@ -70,6 +70,7 @@ def newer_releases(tried: Mapping[str, Sequence[str]], newest: Mapping[str, Newe
             newer.append(f"{package} {found.version} (the newest tried is {top})")
         elif found is None or found.old:
             unknown.append(package)
+
     sentences = [f"Newer releases on the package index were not tried: {listed(newer, SHOWN)}."] if newer else []
     if unknown:
         sentences.append(f"If there are newer releases of {listed(unknown, SHOWN)}, they were not tried.")
@@ -86,12 +87,14 @@ def other_conditions(run: RunRecord, example: Example, infos: Mapping[str, Scena
             sentences.append("Published weights were not tried: the checkpoint is synthetic, with random weights.")
         if size == "tiny":
             sentences.append("Full-size checkpoints were not tried: this one has the architecture and tiny dimensions.")
+
     ran_on = {result.ran_on for result in example.row.table_cells if result.ran_on}
     if ran_on and "cuda" not in ran_on:
         sentences.append("No GPU was tried.")
     elif ran_on == {"cuda"}:
         names = {gpu_names(host_of(run, cell.id)) for cell in run.cells}
         sentences.append(f"No other GPU was tried than {'; '.join(sorted(names))}.")
+
     pythons = sorted({cell.python for cell in run.cells})
     platforms = sorted({host_of(run, cell.id).platform for cell in run.cells})
     sentences.append(f"Only Python {', '.join(pythons)} on {', '.join(platforms)}.")

@@ -63,6 +63,7 @@ def title(
         cell = (blame.where if blame else "") or cell
         where = f"(seen with {cell}{f', not with {newer}' if newer else ''})"
         text = f"{text if len(text) < TITLE - len(where) else text[: TITLE - len(where)] + '…'} {where}"
+
     return text if len(text) <= TITLE else text[: TITLE - 1] + "…"
 
 
@@ -96,6 +97,7 @@ def counts_sentence(counts: ScenarioCounts) -> str:
         passing = f"passes in {len(counts.passing)} ({listed(counts.passing)})" if counts.passing else "passes in none"
         cells = f"{counts.decided} cells (sets of pinned versions) in which it ran"
         text = f"It fails this way in {len(counts.failing)} of the {cells}; it {', '.join([*parts, passing])}"
+
     if counts.undecided:
         text += f"; in {counted(len(counts.undecided), 'more cell')} it was skipped, did not run or gave no verdict"
     return f"{text}."
@@ -144,6 +146,7 @@ def _differences(comparison: CellComparison, *, settled: bool) -> str:
         resolved = f"{counted(len(rest), 'other package')} resolved differently with it ({listed(rest, 1)})"
         proven = "" if settled else ", so it is not proven to be the cause"
         return f"only one pin differs, {pins[0]}{besides}; {resolved}{proven}"
+
     proven = "" if settled else "; which of these makes the difference is not proven"
     return f"{counted(len(packages), 'package')} differ, {listed([*pins, *rest])}{besides}{proven}"
 
