@@ -89,7 +89,8 @@ def test_the_last_line_is_the_answer_or_the_command_that_continues(
     change = PackageChange(package="a", old=pins[0], new=pins[1])
     shared = {"good": "g", "bad": "b", "scenario": "s.py::t", "matrix": "m", "shared": Cell("3.11", ())}
     axis = SimpleNamespace(question=BlameQuestion(**shared, changes=(change,)))
-    monkeypatch.setattr(blame, "_resume", lambda *_: (axis, SimpleNamespace(folder=folder)))
+    monkeypatch.setattr(blame, "find_run", lambda *_: folder)
+    monkeypatch.setattr(blame, "resume_blame", lambda *_: (axis, SimpleNamespace(folder=folder)))
     monkeypatch.setattr(blame, "Driver", lambda *_: SimpleNamespace(run=lambda *_: result))
     monkeypatch.setattr(blame, "_run_inner", lambda *_: inner)
     assert blame.blame(parser("blame").parse_args(["--resume", "run", *words])) == code
