@@ -47,16 +47,16 @@ def test_two(probe):
 MATRIX = """
 name = "small"
 scenarios = ["planted.py"]
-reference = { six = "1.0.0" }
+reference = { gadget = "1.0.0" }
 timeout = 60
 
 [axes]
-six = ["1.0.0", "latest"]
+gadget = ["1.0.0", "latest"]
 
 [preload]
 modules = ["pytest"]
 """
-LATEST = "six=latest"
+LATEST = "gadget=latest"
 
 
 def as_a_run(name):
@@ -89,17 +89,17 @@ class World:
         return (self.cell("1.0.0").cell, self.cell(self.newest, "latest").cell)
 
     def cell(self, version, expression=""):
-        pin = Pin("six", version, f"six=={version}", expression=expression)
+        pin = Pin("gadget", version, f"gadget=={version}", expression=expression)
         cell = Cell(
             python=".".join(map(str, sys.version_info[:2])),
             pins=(pin,),
             variables=(("SERIES", expression or "old"),),
-            axes=("six",),
+            axes=("gadget",),
             reference=not expression,
         )
-        lock = read_lock(f"six=={version}\n", cell.python, None, sysconfig.get_platform())
+        lock = read_lock(f"gadget=={version}\n", cell.python, None, sysconfig.get_platform())
         refused = self.refused and bool(expression)
-        return PlannedCell(cell, Unsolvable("six wants another Python") if refused else lock)
+        return PlannedCell(cell, Unsolvable("gadget wants another Python") if refused else lock)
 
     def night(self, *arguments, code=0):
         """Run the command, check its exit code, and return nightly.json and standard error."""
@@ -139,15 +139,15 @@ def test_a_failure_of_a_new_release_is_rerun_serially_and_is_a_new_regression(wo
     second, said = world.night(code=1)
     assert world.kinds(second) == {("new regression", LATEST, "test_one")}
     (claim,) = [one for one in second["claims"] if one["kind"] == "new regression"]
-    assert claim["changed"] == {"six": ["1.1.0", "1.2.0"]}
+    assert claim["changed"] == {"gadget": ["1.1.0", "1.2.0"]}
     assert claim["was"] == first["night"] == second["previous"]
     assert second["searches"][0]["answer"] == "not searched: the budget of 0 minutes is spent"
     assert len(second["drafts"]) == 1
     assert "1 result to confirm by isolated reruns: 1 attempt\n" in said
     attempts = RunFolder(Path("reports", second["night"]).absolute()).attempts()
     order = [(one.cell.rpartition("-")[0], one.scenario.partition("::")[2]) for one in attempts]
-    assert order[:2] == order[-2:] == [("six-1.0.0", "test_one"), ("six-1.0.0", "test_two")]  # the control cell
-    assert set(order[4:-2]) == {("six-1.2.0", "test_one")}
+    assert order[:2] == order[-2:] == [("gadget-1.0.0", "test_one"), ("gadget-1.0.0", "test_two")]  # the control cell
+    assert set(order[4:-2]) == {("gadget-1.2.0", "test_one")}
 
 
 def test_the_next_run_claims_still_failing_and_later_the_fix(world):
@@ -187,7 +187,7 @@ def test_unchanged_results_are_reused_and_all_runs_every_cell(world):
     assert second["counts"] == {"pass": 2}  # only the control cell: reused results are not counted
     assert f"2 results reused from {first['night']}" in said
     assert [one.id.rpartition("-")[0] for one in RunFolder(Path("reports", second["night"])).read_record().cells] == [
-        "six-1.0.0"
+        "gadget-1.0.0"
     ]
     everything, _ = world.night("--all")
     assert (everything["carried"], everything["counts"]) == ([], {"pass": 4})
@@ -259,7 +259,7 @@ def test_an_interrupted_run_claims_nothing_and_is_resumed(world, monkeypatch):
     assert done["night"] == interrupted_run.name
     assert done["previous"] == first["night"]
     assert world.kinds(done) == {("new regression", LATEST, "test_one")}
-    control = [one for one in RunFolder(interrupted_run.absolute()).attempts() if one.cell.startswith("six-1.0.0")]
+    control = [one for one in RunFolder(interrupted_run.absolute()).attempts() if one.cell.startswith("gadget-1.0.0")]
     assert (made, len(control)) == (2, 4)  # first, before the interrupt, and last: no third time
     again = [
         one
@@ -289,7 +289,7 @@ def test_a_release_that_cannot_be_resolved_is_unavailable_and_no_regression(worl
     assert {(claim["kind"], claim["line"], claim["scenario"]) for claim in second["claims"]} == {
         ("unavailable", LATEST, "*")
     }
-    assert "six wants another Python" in said
+    assert "gadget wants another Python" in said
     world.refused = False
     third, _ = world.night()
     assert {kind for kind, *_ in world.kinds(third)} <= {"fixed", "disappeared"}
@@ -372,7 +372,7 @@ def test_a_run_that_cannot_be_planned_again_is_evaluated_without_searches(world)
     (search,) = judged["searches"]
     assert search["answer"].startswith("not searched: ")
     assert "planted.py" in search["answer"]
-    assert search["what"] == "six 1.1.0 → 1.2.0"
+    assert search["what"] == "gadget 1.1.0 → 1.2.0"
 
 
 def test_a_lost_part_is_missing_in_the_evaluation(world):
