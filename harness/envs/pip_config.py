@@ -32,6 +32,7 @@ UV_VARIABLES = {  # pip's setting -> variables of the user with the same meaning
 IRRELEVANT = {  # the output of pip and the place of its installations: a resolution does not depend on them
     "break-system-packages",
     "cache-dir",
+    "config-file",
     "disable-pip-version-check",
     "log",
     "no-cache-dir",

@@ -77,7 +77,8 @@ def test_certificates_of_the_system_are_trusted_as_pip_trusts_them():
 
 
 def test_what_has_no_counterpart_is_named_and_what_does_not_matter_is_not():
-    uv_settings = translate({"pre": "true", "use-feature": "fast-deps", "progress-bar": "off", "no-index": "false"}, {})
+    does_not_matter = {"progress-bar": "off", "no-index": "false", "config-file": "/home/me/pip.conf"}
+    uv_settings = translate({"pre": "true", "use-feature": "fast-deps", **does_not_matter}, {})
     assert uv_settings.dropped == (
         "pip's pre is not applied: a matrix names its pre-releases",
         "pip's use-feature is not applied: uv has no such setting",
