@@ -40,7 +40,7 @@ def print_summary(context: ReportContext, console: Console) -> None:
         line = Text.assemble(
             (f"{each.change:15}", CHANGE_STYLES.get(each.change, "")),
             f" {each.axis}  ",
-            (f"{each.report_row or '–'} {each.scenario}", "bold"),
+            (f"{each.report_row or ''} {each.scenario}".lstrip(), "bold"),
             f"  {each.sentence}{where}",
         )
         console.print(line, soft_wrap=True)

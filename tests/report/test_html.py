@@ -46,6 +46,21 @@ def test_hostile_text_stays_text(context):
     assert any("</script><script>window.stolen = 1</script>" in text for text in texts)
 
 
+def test_a_run_without_a_reference_offers_no_comparison_with_it(make_run, attempts):
+    run = make_run()
+    alone = tuple(cell.model_copy(update={"reference": False}) for cell in run.cells)
+    pages = [render(build(run, attempts)), render(build(make_run(cells=alone), attempts))]
+    assert ["compared with the reference cell" in page for page in pages] == [True, False]
+    assert ['<label class="toggle" hidden>' in page for page in pages] == [False, True]
+
+
+def test_a_scenario_without_a_row_of_the_reports_has_no_tag(make_run, attempts):
+    run = make_run()
+    plain = tuple(one.model_copy(update={"row": None}) for one in run.scenarios)
+    pages = [render(build(run, attempts)), render(build(make_run(scenarios=plain), attempts))]
+    assert ['class="tag"' in page for page in pages] == [True, False]
+
+
 def test_the_data_cannot_end_its_element(context):
     assert not re.search(r"[<>&\u2028\u2029]", page_data(context))
 
