@@ -122,7 +122,7 @@ GLYPHS = {  # a status without colour
     Status.FLAKY: "≈",
 }
 MEANINGS = {  # for the legend
-    Status.PASS: "the scenario held",
+    Status.PASS: "the scenario passed",
     Status.FAIL: "the software under test failed",
     Status.ERROR: "the script, the harness or the machine failed",
     Status.UNAVAILABLE: "the cell could not be resolved or installed",
