@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from harness.cli.arguments import RUN, add_actions, add_json, add_reports
 from harness.errors import ConfigError, ExitCode
+from harness.matrix.paths import near_hint
 from harness.report.write import known_issues
 from harness.session.comparison_input import open_sides
 from harness.session.plan import matches
@@ -97,7 +98,7 @@ def accept_entries(options: argparse.Namespace) -> ExitCode:
         meant = [one for one in meant if one.key.series == options.line]
     chosen = [one for one in meant if acceptable(one)]
     if not chosen:
-        raise ConfigError(_nothing(options, folder, meant))
+        raise ConfigError(_nothing(options, folder, meant, found))
     made = [acceptance(one, reason=options.reason, run=folder.path.name, date=datetime.now(UTC)) for one in chosen]
     accept(options.reports, matrix, made)
     said = [f"accepted: {one.change}  {one.key.scenario}  {one.key.series}  {one.detail}" for one in chosen]
@@ -105,12 +106,15 @@ def accept_entries(options: argparse.Namespace) -> ExitCode:
     return ExitCode.COMPLETE
 
 
-def _nothing(options: argparse.Namespace, folder: RunFolder, meant: list[Difference]) -> str:
+def _nothing(
+    options: argparse.Namespace, folder: RunFolder, meant: list[Difference], found: tuple[Difference, ...]
+) -> str:
     where = f" in {options.line}" if options.line else ""
     if meant:
         kinds = ", ".join(sorted({one.change.value for one in meant}))
         return f"{options.scenario}{where} is {kinds} in {folder.path.name}, which cannot be accepted"
-    return f"{options.scenario}{where} does not differ from the baseline in {folder.path.name}"
+    hint = near_hint(options.scenario, {one.key.scenario for one in found if acceptable(one)})
+    return f"{options.scenario}{where} does not differ from the baseline in {folder.path.name}{hint}"
 
 
 def _matrix(folder: RunFolder, options: argparse.Namespace) -> str:

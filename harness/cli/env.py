@@ -62,7 +62,8 @@ def _enter(options: argparse.Namespace, built: Environment, cell: Cell, cache_di
     try:
         return subprocess.run(command, env=variables, check=False).returncode
     except OSError as error:
-        raise ConfigError(f"{command[0]} cannot be run: {error.strerror}") from error
+        hint = "; options of harness env precede the cell" if command[0].startswith("-") else ""
+        raise ConfigError(f"{command[0]} cannot be run: {error.strerror}{hint}") from error
 
 
 def _planned(options: argparse.Namespace, cache_dir: CacheDir) -> PlannedCell:

@@ -82,6 +82,13 @@ def test_a_function_means_all_its_parameters(nights, harness):
     assert (code, [one["scenario"] for one in value]) == (0, list(nights.scenarios))
 
 
+@pytest.mark.usefixtures("baseline")
+def test_a_mistyped_scenario_is_answered_with_the_nearest(nights, harness):
+    nights.night({LATEST_A: BROKEN})
+    _, _, said = harness("baseline", "accept", "latest", "load::test_aa", "--reason", "x")
+    assert "the nearest is load::test_a" in said
+
+
 def test_a_baseline_with_holes_says_so(nights, harness):
     nights.night({LATEST_A: None})
     code, said, _ = harness("baseline", "set", "latest", "--reason", "better than nothing")

@@ -127,6 +127,8 @@ def test_a_cell_of_a_run_can_be_entered_with_the_lock_it_had(first_run, tmp_path
     assert done.stdout.strip() == "5.6.2"
     refused = harness(tmp_path, "env", "--run", str(first_run), "*", "--", "true", code=2)
     assert "matches 2 cells" in refused.stderr
+    refused = harness(tmp_path, "env", "--run", str(first_run), "*5.6.2*", "--matrix", "other.toml", code=2)
+    assert "options of harness env precede the cell" in refused.stderr
 
 
 def test_an_own_scenario_runs_in_reused_environments_and_fork_equals_spawn(first_run, tmp_path):
