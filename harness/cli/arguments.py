@@ -22,7 +22,7 @@ from harness.session.context import BUSY_BYTES
 
 DEFAULT_MATRIX = "quickstart"
 REPORTS = Path("reports")
-RUN = "path, name, unique beginning of a name, latest or latest~N"
+RUN = "path, name, unique beginning or end of a name, latest or latest~N"
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 LIKELY_MISTYPED = 0.85

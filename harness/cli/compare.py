@@ -43,7 +43,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         choices=tuple(FAIL_ON),
-        help="exit with 1 if there is such a difference (repeatable)",
+        help="exit with 1 if there is such a difference; red: any failure, also an old or known one (repeatable)",
     )
     form = verb.add_mutually_exclusive_group()
     form.add_argument(

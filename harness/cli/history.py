@@ -63,7 +63,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="html, export: file to write (default for html: reports/history.html)",
+        help="html, export: file to write (default of html: history.html below --reports)",
     )
     verb.add_argument("--older-than", type=age, metavar="AGE", help="trim: only runs older than AGE, such as 30d")
     verb.add_argument(

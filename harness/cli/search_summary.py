@@ -24,7 +24,7 @@ def closing_lines(search: SearchRecord, folder: RunFolder, cache_dir: CacheDir) 
     """Return what is printed before the answer: reused results, how to repeat the search, details and advice."""
     attempts = folder.attempts()
     taken, made = from_earlier(attempts)
-    lines = [f"{taken} of {made} results taken from earlier runs"] if taken else []
+    lines = [f"{taken} of {made} attempts taken from earlier runs"] if taken else []
     if repeat := repeat_command(search):
         lines.append(f"to repeat: {shlex.join((*repeat, *(['--no-reuse'] if taken else [])))}")
     results = [one for one in (search.result, search.commits) if one is not None]

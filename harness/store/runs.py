@@ -123,7 +123,7 @@ def _named(text: str, reports: Path) -> RunFolder:
     if len(matching) == 1:
         return RunFolder(reports.absolute() / matching[0])
     if matching:
-        raise ConfigError(f"{len(matching)} runs below {reports} are named {text!r}: {listed(matching, few=3)}")
+        raise ConfigError(f"{len(matching)} runs below {reports} match {text!r}: {listed(matching, few=3)}")
     near = nearest(text, (LATEST, *names))
     raise ConfigError(f"no run named {text!r} below {reports}{f'; the nearest is {near}' if near else ''}")
 

@@ -46,7 +46,7 @@ def load_table(run: str | Path, reports: str | Path = "reports") -> pd.DataFrame
     ``x.<name>``.
 
     Args:
-        run: a path, a run's name or its unique beginning, ``latest``, ``latest~2``.
+        run: a path, a run's name, a unique beginning or end of it, ``latest``, ``latest~2``.
         reports: the folder with the run folders.
 
     Raises:

@@ -67,7 +67,7 @@ def test_runs_are_counted_back_within_their_matrix_and_found_by_name(reports, te
         ("nothing~1", "no run named 'nothing'"),
         ("5-bisect~1", "is not among the runs"),
         ("5-bisct", "the nearest is 5-bisect"),
-        ("-a", "3 runs below .* are named '-a': 1-a, 3-a, 4-a"),
+        ("-a", "3 runs below .* match '-a': 1-a, 3-a, 4-a"),
     ],
 )
 def test_a_run_that_is_not_there_is_one_sentence(reports, text, sentence):
