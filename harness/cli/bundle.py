@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from harness.cli.arguments import add_json, add_matrix, read_matrix
 from harness.cli.progress import open_screen
 from harness.envs.bundle.manifest import read_freeze
-from harness.envs.bundle.target import Target
+from harness.envs.bundle.resolve import Target
 from harness.envs.bundle.wheels import cuda_version
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, ExitCode

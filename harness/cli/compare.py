@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.cli.arguments import RUN, add_reports
 from harness.errors import ExitCode
-from harness.redact.values import redact_value
+from harness.redact.text import redact_value
 from harness.report.comparison import (
     comparison_json,
     comparison_markdown,

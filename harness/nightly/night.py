@@ -30,7 +30,7 @@ from harness.nightly.searches import Budget, SearchContext, Searcher, plan_searc
 from harness.nightly.selection import PlannedSeries, Selection, select_cells
 from harness.nightly.stages import Stages, read_run_results
 from harness.nightly.summary import markdown, verdict
-from harness.redact.values import redact_value
+from harness.redact.text import redact_value
 from harness.report.write import known_issues, write_views
 from harness.reporter import Reporter, counted
 from harness.session.attempt_record import not_started

@@ -1,10 +1,11 @@
-"""The description of what is private, and what the environment of this machine adds to it."""
+"""What is private, what this machine adds to it, and the names and hosts that are never private."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import getpass
+import keyword
 import os
 import re
 import socket
@@ -14,8 +15,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.redact.allowlist import COMMON_WORDS, is_public
 from harness.redact.paths import path_placeholders
+
+# Accounts and machines that many people have under the same name, and the words of the placeholders.
+_ROLES = """
+    root user users runner ubuntu debian test tester tests admin administrator guest nobody daemon docker container app
+    build builder jenkins gitlab github actions ci dev devel developer service system default home work workspace
+    data model models train python conda jovyan vscode codespace ec2-user opc azureuser slurm nvidia gpu cuda cpu
+    host hosts hostname localhost localdomain local internal server node worker main master linux windows darwin
+    harness run cache tmp scenarios path file private url secret token email address serial mac amp the and for
+    with from not
+"""
+_PUBLIC_HOSTS = """
+    aka.ms anaconda.org arxiv.org astral.sh git-scm.com github.com githubusercontent.com hf.co huggingface.co numpy.org
+    nvidia.com pydantic.dev pypi.org python.org pythonhosted.org pytorch.org readthedocs.io readthedocs.org scipy.org
+    thea.codes wikipedia.org
+"""
+PUBLIC_HOSTS = tuple(_PUBLIC_HOSTS.split())
+COMMON_WORDS = frozenset(_ROLES.split()) | frozenset(keyword.kwlist)
+
+
+def is_public(host: str) -> bool:
+    """Tell whether a host is well known, or a subdomain of one that is."""
+    return any(host == known or host.endswith(f".{known}") for known in PUBLIC_HOSTS)
+
 
 USER_VARIABLES = ("USER", "LOGNAME", "USERNAME", "SUDO_USER", "SLURM_JOB_USER")
 HOST_VARIABLES = ("HOSTNAME", "HOST", "COMPUTERNAME", "SLURMD_NODENAME", "SLURM_SUBMIT_HOST")

@@ -1,16 +1,18 @@
-"""Redact a text: replace what is private in it by placeholders."""
+"""Redact texts and values: replace what is private in them by placeholders."""
 
 from __future__ import annotations
 
 import functools
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from harness.redact.addresses import DOMAIN, IPV4, redact_domain, redact_hardware, redact_ipv4
-from harness.redact.allowlist import PUBLIC_HOSTS, is_public
 from harness.redact.paths import redact_paths
-from harness.redact.private import Private
+from harness.redact.private import PUBLIC_HOSTS, Private, is_public
 
 Found = re.Match[str]
 KEEP = "keep"  # the group of what is not replaced
@@ -158,3 +160,28 @@ def _pattern(pattern: str, packages: frozenset[str]) -> re.Pattern[str]:
     links = rf"https?://(?:[\w-]+\.)*(?:{hosts})(?![\w.-])[^\s'\"<>`|)\]}}]*"
     whole = () if pattern == URL else (links,)
     return re.compile(f"(?P<{KEEP}>{'|'.join((*whole, *kept))})|{pattern}")
+
+
+Value = TypeVar("Value")
+
+
+def redact_value(value: Value, private: Private) -> Value:
+    """Return a value of the same type with every text in it redacted.
+
+    Dataclasses, tuples, lists and mappings are walked, mappings with their keys. An enumeration is not a text.
+    """
+    return _walk(value, private)  # type: ignore[no-any-return]
+
+
+def _walk(value: Any, private: Private) -> Any:
+    if isinstance(value, Enum):
+        return value
+    if isinstance(value, str):
+        return redact(value, private)
+    if isinstance(value, tuple | list):
+        return type(value)(_walk(each, private) for each in value)
+    if isinstance(value, dict):
+        return {_walk(name, private): _walk(each, private) for name, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: _walk(getattr(value, each.name), private) for each in fields(value)})
+    return value

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from harness.matrix.paths import short_path
 from harness.redact.private import Private
-from harness.redact.text import redact
-from harness.redact.values import redact_value
+from harness.redact.text import redact, redact_value
 from harness.report import html, markdown, scan_html
 from harness.report.context import build
 from harness.report.model import ReportContext

@@ -13,8 +13,7 @@ from harness.envs import pip_config
 from harness.envs.bundle import manifest
 from harness.envs.bundle.archive import copy_program, own_requirements, safe_name, write_archive
 from harness.envs.bundle.manifest import Manifest, StoredCell, installed_pin
-from harness.envs.bundle.resolve import Resolver, packages_of_base
-from harness.envs.bundle.target import Target
+from harness.envs.bundle.resolve import Resolver, Target, packages_of_base
 from harness.envs.bundle.wheels import Wheelhouse, make_wheelhouse
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Unsolvable, packages_of

@@ -14,7 +14,7 @@ import pytest
 from harness.envs.bundle import launcher, manifest
 from harness.envs.bundle.archive import archive_order, dictionary_size, own_requirements, safe_name, write_archive
 from harness.envs.bundle.manifest import Manifest, StoredCell, opened_bundle, read_freeze, read_manifest
-from harness.envs.bundle.target import Target
+from harness.envs.bundle.resolve import Target
 from harness.envs.bundle.wheels import Wheelhouse, cuda_version, fetch_wheels, keep_one_cuda, requirements, store_wheel
 from harness.envs.lock import Lock, Unsolvable
 from harness.errors import ConfigError, InfrastructureError

@@ -1,11 +1,14 @@
-"""Private parts of a text are replaced, and nothing else is."""
+"""Private parts of texts and values are replaced, and nothing else is; types stay."""
+
+from dataclasses import dataclass
+from enum import StrEnum
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.redact.private import Private
-from harness.redact.text import redact
+from harness.redact.text import redact, redact_value
 
 UUID = "0a1b2c3d-1111-2222-3333-0123456789ab"
 PRIVATE = Private(
@@ -105,3 +108,37 @@ def test_a_second_time_changes_nothing_more(text):
 @given(st.sampled_from(KEPT), st.sampled_from([text for text, _ in HIDDEN]))
 def test_what_is_kept_is_kept_beside_anything(kept, hidden):
     assert kept in redact(f"{hidden} ; {kept} ; {hidden}", PRIVATE)
+
+
+VALUES = Private(paths=(("/srv/alice", "~"),), users=("alice",))
+
+
+class Colour(StrEnum):
+    """An enumeration with a text that would be redacted elsewhere."""
+
+    ALICE = "alice"
+
+
+@dataclass(frozen=True)
+class Inner:
+    text: str
+    number: int
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: tuple[Inner, ...]
+    pairs: tuple[tuple[str, str], ...]
+    nothing: None = None
+
+
+def test_dataclasses_and_tuples_keep_their_types():
+    value = Outer((Inner("/srv/alice/a", 1, Colour.ALICE),), (("name", "by alice"),))
+    redacted = redact_value(value, VALUES)
+    assert redacted == Outer((Inner("~/a", 1, Colour.ALICE),), (("name", "by <user>"),))
+    assert redacted.inner[0].colour is Colour.ALICE
+
+
+def test_lists_and_mappings_are_redacted_with_their_keys():
+    assert redact_value({"alice": ["alice", 1, None]}, VALUES) == {"<user>": ["<user>", 1, None]}

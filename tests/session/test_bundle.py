@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main
-from harness.envs.bundle.target import Target
+from harness.envs.bundle.resolve import Target
 from harness.envs.cache_dir import CacheDir
 from harness.envs.lock import Unsolvable
 from harness.errors import ConfigError, InfrastructureError

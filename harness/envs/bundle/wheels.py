@@ -17,7 +17,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from harness.envs.bundle.target import Target
+from harness.envs.bundle.resolve import Target
 from harness.envs.uv import is_network
 from harness.errors import ConfigError, InfrastructureError
 from harness.reporter import Reporter

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ConfigError, HarnessError, NothingSelectedError
-from harness.redact.values import redact_value
+from harness.redact.text import redact_value
 from harness.report.context import build as build_report
 from harness.report.context import lookup
 from harness.report.issue.build import Material, build
