@@ -21,7 +21,7 @@ from harness.cli.arguments import (
 from harness.cli.progress import ExpectedAttempts, RunProgress, open_screen
 from harness.envs.cache_dir import CacheDir
 from harness.errors import ExitCode
-from harness.matrix.paths import short_path
+from harness.matrix.paths import is_matrix, short_path
 from harness.report.terminal import print_summary
 from harness.report.write import write_views
 from harness.reporter import counted, listed
@@ -125,7 +125,8 @@ def _plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFo
 
 
 def _resumed_plan(options: argparse.Namespace, cache_dir: CacheDir) -> tuple[Plan, RunFolder]:
-    matrix = None if is_run(options.matrix, options.reports) else read_matrix(options)
+    named = is_run(options.matrix, options.reports, part=not is_matrix(options.matrix))
+    matrix = None if named else read_matrix(options)
     folder = run_to_resume(options.matrix, options.reports, matrix.name if matrix else None)
     if matrix is None or not options.only_missing:
         plan = load_plan(folder, cache_dir)

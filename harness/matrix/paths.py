@@ -48,17 +48,25 @@ def find_matrix(name: str | Path) -> Path:
     Raises:
         ConfigError: there is no such file; the sentence names the nearest.
     """
-    text = str(name)
-    for entry in (text, f"matrices/{text}"):
-        found = find(entry, Path.cwd(), ".toml")
-        if found is not None and found.is_file():
-            return found
+    text, found = str(name), _matrix_file(str(name))
+    if found is not None:
+        return found
 
     folders = (Path(text).expanduser().parent, Path("matrices"), install_root() / "matrices")
     known = {file.stem: file for folder in reversed(folders) for file in sorted(folder.glob("*.toml"))}
     near = nearest(Path(text).stem, known)
     hint = f"; the nearest is {short_path(known[near])}" if near else ""
     raise ConfigError(f"there is no matrix file {text}{hint}")
+
+
+def is_matrix(name: str) -> bool:
+    """Tell whether a path or a name is that of a matrix file."""
+    return _matrix_file(name) is not None
+
+
+def _matrix_file(text: str) -> Path | None:
+    found = (find(entry, Path.cwd(), ".toml") for entry in (text, f"matrices/{text}"))
+    return next((path for path in found if path is not None and path.is_file()), None)
 
 
 def find_scenarios(

@@ -104,10 +104,15 @@ def find_run(text: str, reports: Path) -> RunFolder:
     return _named(text, reports)
 
 
-def is_run(text: str, reports: Path) -> bool:
-    """Tell whether a text names a run, by the rules of :func:`find_run`; ``latest`` and ``RUN~N`` always do."""
+def is_run(text: str, reports: Path, *, part: bool = True) -> bool:
+    """Tell whether a text names a run, by the rules of :func:`find_run`; ``latest`` and ``RUN~N`` always do.
+
+    Without ``part`` the beginning or the end of a name is none.
+    """
     if text == LATEST or BACK.fullmatch(text):
         return True
+    if not part:
+        return any((folder / text / "run.json").exists() for folder in (reports, Path()))
     try:
         find_run(text, reports)
     except ConfigError:

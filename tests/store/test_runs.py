@@ -10,7 +10,7 @@ from harness.errors import ConfigError
 from harness.session.resume import run_to_resume
 from harness.store.records import RunKind
 from harness.store.run_folder import RunFolder
-from harness.store.runs import RESULTS, find_run, kind_of, list_runs
+from harness.store.runs import RESULTS, find_run, is_run, kind_of, list_runs
 
 FROZEN = Path(__file__).parent / "frozen" / "first-schema"
 
@@ -146,3 +146,12 @@ def test_only_a_run_of_harness_run_is_resumed(reports):
 def test_a_folder_of_another_kind_is_refused_with_the_verb_that_continues_it(reports, name, instead):
     with pytest.raises(ConfigError, match=instead):
         run_to_resume(name, reports, None)
+
+
+def test_without_part_only_whole_names_and_paths_are_runs(reports):
+    assert is_run("4-a", reports)
+    assert is_run("4-a", reports, part=False)
+    assert is_run(str(reports / "4-a"), reports, part=False)
+    assert is_run("latest~1", reports, part=False)
+    assert is_run("4-", reports)
+    assert not is_run("4-", reports, part=False)
