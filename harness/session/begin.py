@@ -19,7 +19,7 @@ from harness.runner.gpus import read_gpus
 from harness.session.plan import Plan
 from harness.store.files import write_text
 from harness.store.records import GpuRecord, HostRecord, RunKind, RunOptions, RunRecord
-from harness.store.run_folder import RunFolder, create
+from harness.store.run_folder import RunFolder, claimed, create
 from harness.verdict.known_issues import parse
 from harness.version import harness_version
 
@@ -124,20 +124,30 @@ def read_known_issues(folder: Path) -> str:
 
 
 def add_cells(plan: Plan, folder: RunFolder) -> None:
-    """Add the cells of a plan to a run that lacks them, with their locks."""
-    record = folder.read_record()
-    known = {cell.id for cell in record.cells}
-    added = tuple(planned.record() for planned in plan.cells if planned.cell.id not in known)
-    if added:
-        folder.write_record(record.model_copy(update={"cells": (*record.cells, *added)}))
-    write_locks(plan, folder)
+    """Add the cells of a plan to a run that lacks them, with their locks.
+
+    Raises:
+        ConfigError: another process uses the run folder.
+    """
+    with claimed(folder):
+        record = folder.read_record()
+        known = {cell.id for cell in record.cells}
+        added = tuple(planned.record() for planned in plan.cells if planned.cell.id not in known)
+        if added:
+            folder.write_record(record.model_copy(update={"cells": (*record.cells, *added)}))
+        write_locks(plan, folder)
 
 
 def save_options(options: RunOptions, folder: RunFolder) -> None:
-    """Write changed options of a resumed run to ``run.json``."""
-    record = folder.read_record()
-    if options != record.asked:
-        folder.write_record(record.model_copy(update={"asked": options}))
+    """Write changed options of a resumed run to ``run.json``.
+
+    Raises:
+        ConfigError: another process uses the run folder.
+    """
+    with claimed(folder):
+        record = folder.read_record()
+        if options != record.asked:
+            folder.write_record(record.model_copy(update={"asked": options}))
 
 
 def write_locks(plan: Plan, folder: RunFolder) -> None:

@@ -94,3 +94,24 @@ def test_named_checkpoints_are_in_use_while_they_are_built(store, monkeypatch):
     monkeypatch.setattr(checkpoint, "open_store", lambda *_: store)
     assert main(["checkpoint", "build", "model"]) == 0
     assert not in_use(store.folder("model"))
+
+
+def test_a_second_driver_is_refused_and_changes_nothing(project, running):
+    before = project.run.record_file.read_bytes()
+    with (project.folder / "m.toml").open("a") as matrix:
+        matrix.write('[pins]\niniconfig = "2"\n')
+    name = project.run.path.name
+    for words in (("--only-missing", "m.toml"), ("--resume", name, "--repeat", "5"), ("--retry-failed", name)):
+        assert "in use: another harness process runs in it" in project.harness("run", *words, code=2)
+        assert project.run.record_file.read_bytes() == before
+    project.kill(running)
+
+
+def test_a_matrix_is_resumed_though_a_run_ends_with_its_name(project):
+    project.write_scenarios("def test_passes(): pass\n")
+    project.harness("run", "m.toml", "--jobs", "1")
+    resumed = project.run.path.name
+    (project.folder / "reports" / "run-of-m").mkdir()
+    merged = json.loads(project.run.record_file.read_text()) | {"kind": "merged"}
+    (project.folder / "reports" / "run-of-m" / "run.json").write_text(json.dumps(merged))
+    assert resumed in project.harness("run", "--resume", "m", "--json")
