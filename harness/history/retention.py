@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from harness.errors import ConfigError
 from harness.store.records import AttemptRecord, Outcome, Status
-from harness.store.run_folder import RunFolder
+from harness.store.run_folder import LOCK, RunFolder, claimed
 from harness.store.runs import run_folders
 
 ATTEMPT_LOGS = ("output.log", "report.json")
@@ -112,7 +111,8 @@ def plan_removal(
 def trim(reports: Path, *, now: datetime, days: float, all_logs: bool = False, dry_run: bool = False) -> TrimResult:
     """Remove logs of the runs that started more than ``days`` before ``now``; each such run gets a ``trimmed.txt``.
 
-    An interruption leaves some logs and no other change. With ``dry_run`` nothing is removed.
+    A run in progress keeps its logs. An interruption leaves some logs and no other change. With ``dry_run`` nothing is
+    removed.
 
     Raises:
         ConfigError: ``reports`` is not a folder.
@@ -128,6 +128,8 @@ def trim(reports: Path, *, now: datetime, days: float, all_logs: bool = False, d
             folders.setdefault(each.run, []).append(each.folder)
     for run in sorted(cells):
         folder = RunFolder(reports / run)
+        if _is_in_use(folder):
+            continue
         logs = dict(_logs(folder, folders.get(run, ()), cells[run], removal))
         kept += sum(_size(path) for path, is_removed in logs.items() if not is_removed)
         paths = [path for path, is_removed in logs.items() if is_removed]
@@ -142,6 +144,14 @@ def trim(reports: Path, *, now: datetime, days: float, all_logs: bool = False, d
     return TrimResult(len(runs), files, removed, kept)
 
 
+def _is_in_use(folder: RunFolder) -> bool:
+    try:
+        with claimed(folder) if (folder.path / LOCK).exists() else nullcontext():
+            return False
+    except ConfigError:
+        return True
+
+
 def _read_runs(reports: Path) -> tuple[list[LoggedAttempt], dict[str, dict[str, str]]]:
     """Return all attempts, and run → cell → lock; a run that cannot be read is left out and keeps its logs."""
     attempts: list[LoggedAttempt] = []
@@ -149,7 +159,7 @@ def _read_runs(reports: Path) -> tuple[list[LoggedAttempt], dict[str, dict[str, 
     for folder in run_folders(reports):
         try:
             plan, journal = folder.read(AttemptRecord)
-        except (ConfigError, ValidationError):
+        except ConfigError:
             continue
         run = folder.path.name
         cells[run] = {cell.id: cell.lock or cell.id for cell in plan.cells}

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from harness.history.query import open_history
 from harness.history.retention import LoggedAttempt, plan_removal, trim
 from harness.store.journal import Journal
 from harness.store.records import AttemptRecord, CellRecord, HostRecord, Outcome, RunRecord, ScenarioInfo, Status
-from harness.store.run_folder import RunFolder
+from harness.store.run_folder import LOCK, RunFolder
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 OOM = "OutOfMemoryError"
@@ -89,6 +90,15 @@ def test_logs_of_green_attempts_are_removed_and_other_files_stay(tmp_path):
     assert (done.runs, done.files, done.bytes, done.kept_bytes) == (1, 8, 8000, 6000)
     assert old.journal_file.read_bytes() == journal
     assert trim(tmp_path, now=NOW, days=30).files == 0
+
+
+def test_a_run_in_progress_keeps_its_logs(tmp_path):
+    old = write_run(tmp_path, 40, {"c1": ["pass:check"]})
+    before = files(old)
+    with FileLock(old.path / LOCK, blocking=False):  # as another process holds it
+        assert trim(tmp_path, now=NOW, days=30).files == 0
+        assert files(old) == before | {LOCK}
+    assert trim(tmp_path, now=NOW, days=30).runs == 1
 
 
 def test_a_dry_run_has_the_same_result_and_removes_nothing(tmp_path):
