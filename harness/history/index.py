@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from pydantic import ValidationError
 
 from harness.errors import ConfigError, InfrastructureError
 from harness.matrix.cell import display_version
@@ -34,29 +33,8 @@ LOCK_SECONDS = 60.0  # how long a process waits for another one that writes
 
 # Texts that many results share are stored once. ``locks.built`` names commits and folders without their addresses,
 # which may be private. ``results.started`` is in microseconds since 1970.
-TABLES = """
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL, matrix TEXT NOT NULL,
-    problem TEXT NOT NULL
-);
-CREATE TABLE parts (run INTEGER NOT NULL, part TEXT NOT NULL);
-CREATE TABLE series (id INTEGER PRIMARY KEY, matrix TEXT, name TEXT, gpu TEXT, UNIQUE (matrix, name, gpu));
-CREATE TABLE scenarios (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
-CREATE TABLE cells (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
-CREATE TABLE locks (id INTEGER PRIMARY KEY, versions TEXT, pins TEXT, built TEXT, UNIQUE (versions, pins, built));
-CREATE TABLE outcomes (id INTEGER PRIMARY KEY, text TEXT UNIQUE);
-CREATE TABLE signatures (id INTEGER PRIMARY KEY, name TEXT UNIQUE, failure TEXT);
-CREATE TABLE figures (id INTEGER PRIMARY KEY, names TEXT UNIQUE);
-CREATE TABLE results (
-    run INTEGER NOT NULL, series INTEGER NOT NULL, scenario INTEGER NOT NULL, started INTEGER NOT NULL,
-    cell INTEGER NOT NULL, lock INTEGER NOT NULL, outcomes INTEGER NOT NULL, signature INTEGER NOT NULL,
-    figures INTEGER NOT NULL, medians BLOB NOT NULL, spreads BLOB
-);
-"""
-INDEXES = """
-CREATE INDEX results_of_series ON results (series, scenario, run);
-CREATE INDEX results_of_run ON results (run);
-"""
+TABLES = Path(__file__).with_name("tables.sql").read_text(encoding="utf-8")
+INDEXES = Path(__file__).with_name("indexes.sql").read_text(encoding="utf-8")
 PART_RUNS = "SELECT runs.id FROM runs JOIN parts ON parts.part = runs.name"  # the merged run has their results
 
 
@@ -319,7 +297,7 @@ class _Writer:
         try:
             run, journal = folder.read(AttemptSummary)
             counts = kind_of(folder, run) in RESULTS
-        except (ConfigError, ValidationError) as error:
+        except ConfigError as error:
             text = str(error).splitlines()[0].replace(str(folder.path), folder.path.name)
             return None, JournalContent(), f"{text}: skipped"
         return (run if counts else None), journal, ""

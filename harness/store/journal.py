@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from pydantic import ValidationError
 from pydantic_core import from_json
 
+from harness.errors import ConfigError
 from harness.store.records import AttemptRecord, AttemptSummary
 
 Attempt = TypeVar("Attempt", bound=AttemptSummary)
@@ -95,16 +97,21 @@ def read_journal(path: Path, kind: type[Attempt]) -> JournalContent[Attempt]:
     """Read a journal in one pass, its attempts as records of ``kind``.
 
     Raises:
-        pydantic.ValidationError: an attempt is none.
+        ConfigError: an attempt is not of this schema.
     """
     attempts: list[Attempt] = []
     listed: dict[str, set[str]] = {}
     versions: dict[str, dict[str, str]] = {}
     begun, started, end = set(), set(), ""
-    for event in read(path):
+    for number, event in enumerate(read(path), 1):
         match event:
             case {"event": "attempt", "record": record}:
-                attempts.append(kind.model_validate(record))
+                try:
+                    attempts.append(kind.model_validate(record))
+                except ValidationError as invalid:
+                    first = invalid.errors()[0]
+                    where = f"{path}: line {number}: {'.'.join(map(str, first['loc'])) or 'record'}"
+                    raise ConfigError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from invalid
             case {"event": "attempt_started", "cell": str(cell), "scenario": str(scenario)}:
                 started.add((cell, scenario))
             case {"event": "collected", "cell": str(cell), "scenarios": list(scenarios)}:

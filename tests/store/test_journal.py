@@ -101,3 +101,25 @@ def test_a_newer_schema_and_a_broken_record_are_one_sentence(tmp_path):
     folder.record_file.write_text(json.dumps({**record, "cells": [], "axes": [], "host": host, "harness_version": "1"}))
     with pytest.raises(ConfigError, match="has schema 99, newer than 2"):
         folder.read_record()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"outcome": "fail:run:martian"}, "line 2: outcome: "),
+        ({"outcome": "weird"}, "line 2: outcome: "),
+        ({"attempt": "first"}, "line 2: attempt: "),
+        (None, "line 2: record: "),
+    ],
+)
+def test_a_damaged_attempt_is_named_by_file_and_line(tmp_path, change, sentence):
+    path = tmp_path / "journal.jsonl"
+    record = AttemptRecord(
+        cell="c", scenario="s::t", attempt=1, outcome="pass:check", started=NOW, seconds=1.0, isolation="fork"
+    ).model_dump(mode="json")
+    events = [{"event": "run_started"}, {"event": "attempt", "record": change and {**record, **change}}]
+    path.write_text("".join(f"{json.dumps(event)}\n" for event in events))
+    with pytest.raises(ConfigError) as error:
+        read_journal(path, AttemptRecord)
+    assert str(error.value).startswith(f"{path}: {sentence}")
+    assert "\n" not in str(error.value)
