@@ -155,7 +155,7 @@ def seconds(text: str) -> float:
 
 def size(text: str) -> int:
     """Read bytes: ``500M``, ``20GB``, ``1.5GiB``, ``1000``."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?|[KMGT]i)B?", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*([KMGT]?|[KMGT]i)B?", text.strip(), re.IGNORECASE)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text} is not a size (for example 20GB)")
     return int(float(match[1]) * UNITS[match[2].upper()])
@@ -163,7 +163,7 @@ def size(text: str) -> int:
 
 def age(text: str) -> float:
     """Read days: ``14d``, ``2w``, ``12h``."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text.strip())
+    match = re.fullmatch(r"(\d{1,5}(?:\.\d+)?)([hdw])", text.strip())
     if match is None:
         raise argparse.ArgumentTypeError(f"{text} is not an age (for example 14d)")
     return float(match[1]) * DAYS[match[2]]
@@ -171,7 +171,7 @@ def age(text: str) -> float:
 
 def duration(text: str) -> float:
     """Read seconds: ``40m``, ``2h``, ``90s``, ``0``."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])|0", text.strip())
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smh])|0", text.strip())
     if match is None:
         raise argparse.ArgumentTypeError(f"{text} is not a time (for example 40m)")
     return float(match[1]) * SECONDS[match[2]] if match[1] else 0.0

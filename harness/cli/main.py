@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any, NoReturn
 
 from harness.errors import ConfigError, ExitCode, HarnessError
@@ -53,6 +54,7 @@ USAGE = "usage: harness COMMAND [ARGUMENT...]\n       harness [COMMAND] --help\n
 EXIT_CODES = """\
 exit codes: 0 complete · 1 a regression or failure where --fail-on asked for it · 2 usage or configuration ·
 3 nothing selected · 4 results missing or infrastructure · 130 interrupted"""
+NO_PATH = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR}
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -164,6 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.INCOMPLETE)
+    except OSError as error:  # a full disk, a folder that cannot be written, a path that cannot be
+        sys.stderr.write(f"harness: {error.strerror or error}{f': {error.filename}' if error.filename else ''}\n")
+        return int(ExitCode.USAGE if error.errno in NO_PATH else ExitCode.INCOMPLETE)
 
 
 def _run(words: list[str]) -> int:
@@ -177,6 +182,7 @@ def _run(words: list[str]) -> int:
         case ["--version", *_]:
             sys.stdout.write(f"harness {harness_version()}\n")
         case [name, *rest] if name in VERBS:
+            _refuse_empty(words)
             options = parser(name).parse_args(rest)
             return int(options.verb(options))
         case [name, *_]:
@@ -185,6 +191,14 @@ def _run(words: list[str]) -> int:
             raise ConfigError(f"unknown {kind} {name}{did_you_mean(name, known) or '; see harness --help'}")
 
     return int(ExitCode.COMPLETE)
+
+
+def _refuse_empty(words: list[str]) -> None:
+    """Refuse an empty argument, such as that of an unset variable; only ``-k`` and ``-m`` may have one."""
+    own = takewhile(lambda word: word != "--", words)
+    for before, word in pairwise(part for one in own for part in ([one[:-1], ""] if one.endswith("=") else [one])):
+        if word == "" and before not in {"-k", "-m"}:
+            raise ConfigError(f"the argument after {before} is empty")
 
 
 def overview() -> str:

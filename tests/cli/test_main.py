@@ -1,6 +1,8 @@
 """The command as a user meets it: exit codes, sentences, help."""
 
 import contextlib
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from inline_snapshot import external_file
 
 from harness.cli import main as main_module
 from harness.cli.main import GROUPS, VERBS, main
+from harness.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,3 +110,51 @@ def test_the_overview_is_as_agreed(screen):
 )
 def test_the_help_is_as_agreed(words, screen):
     assert screen(*words.split()) == external_file(f"golden/help-{words.replace(' ', '-')}.txt")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nightly", "--judge", ""], "the argument after --judge is empty"),
+        (["nightly", "--judge="], "the argument after --judge is empty"),
+        (["run", "quickstart", "--scenarios", ""], "the argument after --scenarios is empty"),
+        (["bisect", ""], "the argument after bisect is empty"),
+        (["env", "--run", "", "c", "--", "echo", ""], "the argument after --run is empty"),
+    ],
+)
+def test_an_empty_argument_is_refused(words, sentence, capsys):
+    assert main(words) == ExitCode.USAGE
+    assert capsys.readouterr().err == f"harness: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, ExitCode.INCOMPLETE),
+        (errno.EROFS, ExitCode.INCOMPLETE),
+        (errno.EISDIR, ExitCode.USAGE),
+        (errno.ENAMETOOLONG, ExitCode.USAGE),
+    ],
+)
+def test_an_error_of_the_system_is_one_sentence(number, code, monkeypatch, capsys):
+    def fail(_):
+        raise OSError(number, os.strerror(number), "reports/x")
+
+    monkeypatch.setattr("harness.cli.main._run", fail)
+    assert main(["report"]) == code
+    assert capsys.readouterr().err == f"harness: {os.strerror(number)}: reports/x\n"
+
+
+def test_a_run_with_a_name_too_long_for_a_file_is_one_sentence(capsys):
+    assert main(["report", "x" * 5000]) == ExitCode.USAGE
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "--gpu-busy", "9" * 400], ["history", "trim", "--older-than", f"{'9' * 10}d"]]
+)
+def test_a_number_without_measure_is_a_usage_error(words, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(words)
+    assert error.value.code == ExitCode.USAGE
+    assert "Traceback" not in capsys.readouterr().err
