@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import tempfile
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,22 +18,9 @@ from urllib.parse import urlsplit
 
 from harness.redact.paths import path_placeholders
 
-# Accounts and machines that many people have under the same name, and the words of the placeholders.
-_ROLES = """
-    root user users runner ubuntu debian test tester tests admin administrator guest nobody daemon docker container app
-    build builder jenkins gitlab github actions ci dev devel developer service system default home work workspace
-    data model models train python conda jovyan vscode codespace ec2-user opc azureuser slurm nvidia gpu cuda cpu
-    host hosts hostname localhost localdomain local internal server node worker main master linux windows darwin
-    harness run cache tmp scenarios path file private url secret token email address serial mac amp the and for
-    with from not
-"""
-_PUBLIC_HOSTS = """
-    aka.ms anaconda.org arxiv.org astral.sh git-scm.com github.com githubusercontent.com hf.co huggingface.co numpy.org
-    nvidia.com pydantic.dev pypi.org python.org pythonhosted.org pytorch.org readthedocs.io readthedocs.org scipy.org
-    thea.codes wikipedia.org
-"""
-PUBLIC_HOSTS = tuple(_PUBLIC_HOSTS.split())
-COMMON_WORDS = frozenset(_ROLES.split()) | frozenset(keyword.kwlist)
+_ALLOWLIST = tomllib.loads(Path(__file__).with_name("allowlist.toml").read_text(encoding="utf-8"))
+PUBLIC_HOSTS = tuple(_ALLOWLIST["hosts"])
+COMMON_WORDS = frozenset(_ALLOWLIST["words"]) | frozenset(keyword.kwlist)
 
 
 def is_public(host: str) -> bool:
