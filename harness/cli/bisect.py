@@ -85,7 +85,6 @@ def bisect(options: argparse.Namespace) -> ExitCode:
         except HarnessError:
             report(f"continue with: {resume_command('bisect', folder)}")
             raise
-
     return _finish(options, folder, cache_dir, report)
 
 

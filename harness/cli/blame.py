@@ -128,7 +128,6 @@ def _run_inner(
         lines.append(f"inside {change.package}: {sentence(releases.question, ended)} ({place})")
         if ended.ending is Ending.INTERRUPTED:
             return InnerBisects(tuple(lines), interrupted=True)
-
     return InnerBisects(tuple(lines))
 
 

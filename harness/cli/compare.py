@@ -71,5 +71,4 @@ def compare(options: argparse.Namespace) -> ExitCode:
             print_comparison(comparison_view(found), Console())
             if sentence := exit_sentence(found, code, options.fail_on):
                 print(sentence)
-
     return code

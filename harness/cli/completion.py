@@ -46,7 +46,6 @@ def completion_script(shell: str) -> str:
         value = argument.metavar or argument.dest.upper()
         if isinstance(value, str) and value in by_metavar and argument.nargs != 0:
             argument.complete = by_metavar[value]  # type: ignore[attr-defined] # shtab reads it
-
     return str(shtab.complete(top, shell))
 
 

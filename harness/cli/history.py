@@ -119,7 +119,6 @@ def _words(options: argparse.Namespace) -> tuple[str, str]:
         given = [f"--{name}" for name in FILTERS if getattr(options, name) is not None] + words
         if given:
             raise ConfigError(f"harness history {action} applies to all runs: omit {', '.join(given)}")
-
     return action, words[0] if words else ""
 
 
@@ -133,7 +132,6 @@ def _selected(found: History, scenario: str, options: argparse.Namespace) -> lis
         near = None if any(scenario in name for name in names) else nearest(scenario, _short_names(names))
         hint = f"; the nearest scenario is {near}" if near else ""
         raise NothingSelectedError(f"none of the {len(every)} series below {options.reports} is selected{hint}")
-
     return chosen
 
 
@@ -188,7 +186,6 @@ def _export(found: History, options: argparse.Namespace) -> ExitCode:
         write_text(options.output, frame.to_csv(index=False))
     else:
         write_bytes(options.output, frame.to_parquet(index=False))
-
     return _print_written({"table": options.output, "rows": len(frame)}, options)
 
 

@@ -71,7 +71,11 @@ def _counts(context: ReportContext) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("cell")
     for status in shown:
-        table.add_column(f"{GLYPHS[status]} {status}", justify="right", header_style=STYLES[status])
+        table.add_column(
+            f"{GLYPHS[status]} {status}",
+            justify="right",
+            header_style=STYLES[status],
+        )
     for index, column in enumerate(context.columns):
         found = [row.table_cells[index].status for row in context.rows]
         table.add_row(Text(_name(column), overflow="fold"), *(_number(found.count(status), status) for status in shown))

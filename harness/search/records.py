@@ -35,15 +35,15 @@ class Ending(StrEnum):
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of a command that ends so."""
-        match self:
-            case Ending.FOUND:
-                return ExitCode.COMPLETE
-            case Ending.NOT_REPRODUCED:
-                return ExitCode.REGRESSION
-            case Ending.INCONCLUSIVE:
-                return ExitCode.INCOMPLETE
-            case Ending.INTERRUPTED:
-                return ExitCode.INTERRUPTED
+        return EXIT_CODES[self]
+
+
+EXIT_CODES = {
+    Ending.FOUND: ExitCode.COMPLETE,
+    Ending.NOT_REPRODUCED: ExitCode.REGRESSION,
+    Ending.INCONCLUSIVE: ExitCode.INCOMPLETE,
+    Ending.INTERRUPTED: ExitCode.INTERRUPTED,
+}
 
 
 class SearchQuestion(Criterion):

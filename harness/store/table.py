@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import harness
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def load(run: str | Path) -> pd.DataFrame:
+def load(run: str | Path) -> Any:
     """Return the table of a run folder; deprecated."""
     warnings.warn("harness.store.table.load is now harness.load_table", DeprecationWarning, stacklevel=2)
     return harness.load_table(run)
