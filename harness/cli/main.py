@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
-from itertools import pairwise, takewhile
+from itertools import chain, pairwise, takewhile
 from typing import Any, NoReturn
 
 from harness.errors import ConfigError, ExitCode, HarnessError
@@ -54,6 +55,7 @@ USAGE = "usage: harness COMMAND [ARGUMENT...]\n       harness [COMMAND] --help\n
 EXIT_CODES = """\
 exit codes: 0 complete · 1 a regression or failure where --fail-on asked for it · 2 usage or configuration ·
 3 nothing selected · 4 results missing or infrastructure · 130 interrupted"""
+EMPTY_ALLOWED = {"-k", "-m", "--gpu"}  # no selection; no GPU
 NO_PATH = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR}
 
 
@@ -194,10 +196,11 @@ def _run(words: list[str]) -> int:
 
 
 def _refuse_empty(words: list[str]) -> None:
-    """Refuse an empty argument, such as that of an unset variable; only ``-k`` and ``-m`` may have one."""
+    """Refuse an empty argument, such as that of an unset variable."""
     own = takewhile(lambda word: word != "--", words)
-    for before, word in pairwise(part for one in own for part in ([one[:-1], ""] if one.endswith("=") else [one])):
-        if word == "" and before not in {"-k", "-m"}:
+    split = ([one[:-1], ""] if re.fullmatch(r"--[\w-]+=", one) else [one] for one in own)
+    for before, word in pairwise(chain.from_iterable(split)):
+        if word == "" and before not in EMPTY_ALLOWED:
             raise ConfigError(f"the argument after {before} is empty")
 
 

@@ -15,7 +15,7 @@ APPLICATION = "hf-regression-matrix"
 
 @dataclass(frozen=True)
 class CacheDir:
-    """The cache directory and its folders."""
+    """The cache folder and its parts."""
 
     root: Path
 
@@ -27,7 +27,7 @@ class CacheDir:
 
     @property
     def envs(self) -> Path:
-        """Environments, one folder a lock."""
+        """Environments, one a lock."""
         return self.root / "envs"
 
     @property
@@ -47,7 +47,7 @@ class CacheDir:
 
     @property
     def repositories(self) -> Path:
-        """Copies of searched repositories."""
+        """Copies of git repositories."""
         return self.root / "repositories"
 
     @property

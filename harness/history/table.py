@@ -49,7 +49,8 @@ def table(connection: sqlite3.Connection) -> pd.DataFrame:
     columns: dict[str, Any] = {name: _texts(numbers[of], rows_of(query)) for name, (of, query) in TEXTS.items()}
     columns["started"] = pd.DatetimeIndex(numbers["started"].view("M8[us]")).tz_localize("UTC")
     outcomes = rows_of(TEXTS["outcomes"][1])
-    columns["status"] = _texts(numbers["outcomes"], [(number, _status(text)) for number, text in outcomes])
+    statuses = [(number, status_of([Outcome.parse(one) for one in text.split()]).value) for number, text in outcomes]
+    columns["status"] = _texts(numbers["outcomes"], statuses)
     columns["attempts"] = _look_up(numbers["outcomes"], {number: len(text.split()) for number, text in outcomes})
     columns |= _packages(numbers["lock"], rows_of("SELECT id, versions, pins FROM locks"))
     fixed = pd.DataFrame({name: columns[name] for name in (*ORDER, *(name for name in columns if name not in ORDER))})
@@ -80,10 +81,6 @@ def _read_results(connection: sqlite3.Connection) -> tuple[dict[str, Numbers], p
         start += len(rows)
 
     return dict(zip(NUMBERS, numbers, strict=True)), pd.DataFrame(values.T, columns=every, copy=False)
-
-
-def _status(outcomes: str) -> str:
-    return status_of([Outcome.parse(text) for text in outcomes.split()]).value
 
 
 def _look_up(ids: Numbers, values: Mapping[int, int]) -> Numbers:

@@ -126,7 +126,7 @@ class LocatedResolver:
         self._answers: dict[tuple[str, str], tuple[Pin, ...]] = {}
 
     def __call__(self, package: str, text: str) -> tuple[Pin, ...]:
-        """Return the pins of an expression."""
+        """Return an expression's pins."""
         key = (package, text)
         if key not in self._answers:
             try:

@@ -271,7 +271,7 @@ class SearchContext:
 
 @dataclass(frozen=True)
 class Searcher:
-    """Runs the searches of one nightly run."""
+    """Run the searches of a nightly run."""
 
     context: SearchContext
     listener: Listener

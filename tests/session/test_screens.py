@@ -93,7 +93,7 @@ def test_run_with_a_failure_and_an_unavailable_cell(matrix):
  six 0 · LEVEL 1 (unavailable)        ·        ·               2
  six 0 · LEVEL 2 (unavailable)        ·        ·               2
 
-new failure     LEVEL  – own::test_b  passes in 1, fails from 2 on (with six 1)
+new failure     LEVEL  own::test_b  passes in 1, fails from 2 on (with six 1)
 HTML      reports/RUN/matrix.html
 Markdown  reports/RUN/matrix.md\
 """)
@@ -113,7 +113,7 @@ def test_run_that_fails_on_a_regression(matrix):
  six 1 · LEVEL 1 (reference)        2        ·
  six 1 · LEVEL 2                    1        1
 
-new failure     LEVEL  – own::test_b  passes in 1, fails from 2 on
+new failure     LEVEL  own::test_b  passes in 1, fails from 2 on
 1 regression: own::test_b in six-1-LEVEL-2-abc123
 HTML      reports/RUN/matrix.html
 Markdown  reports/RUN/matrix.md\
@@ -170,7 +170,7 @@ def test_failed_scenarios_are_retried_in_both_isolations(matrix):
  six 1 · LEVEL 1 (reference)        2        ·
  six 1 · LEVEL 2                    1        1
 
-new failure     LEVEL  – own::test_b  passes in 1, fails from 2 on
+new failure     LEVEL  own::test_b  passes in 1, fails from 2 on
 isolation: fork and fresh interpreter agree in every outcome and metric
 HTML      reports/RUN/matrix.html
 Markdown  reports/RUN/matrix.md\

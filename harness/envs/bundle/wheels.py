@@ -129,7 +129,7 @@ def _check(entry: str, wheel: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 digest of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
