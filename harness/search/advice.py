@@ -104,6 +104,7 @@ def minors_before(release: str, known: Sequence[str]) -> str | None:
         versions = sorted(Version(one) for one in known)
     except InvalidVersion:
         return None
+
     newest = {one.release[:2]: one for one in versions if one.release[:2] < own.release[:2]}
     older = [newest[minor] for minor in sorted(newest)]
     return str(older[max(0, len(older) - MINORS_BACK)]) if older else None

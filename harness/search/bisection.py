@@ -91,6 +91,7 @@ def _pieces(items: Sequence[int]) -> list[list[int]]:
             pieces[-1].append(item)
         else:
             pieces.append([item])
+
     return pieces
 
 
