@@ -338,12 +338,12 @@ def test_a_run_is_never_compared_with_a_later_nightly_run(world):
 
 
 def test_without_the_gpus_of_the_run_nothing_is_searched(world):
-    """The host of the runs is written over: there is no GPU here."""
+    """The host of the runs is replaced: no machine has this GPU."""
     first, _ = world.night()
     world.newest = "1.2.0"
     world.answers(latest_two="broken")
     second, _ = world.night("--all", code=1)
-    card = GpuRecord(uuid="GPU-1", name="NVIDIA H200", memory_bytes=1, driver="580")
+    card = GpuRecord(uuid="GPU-1", name="NVIDIA Z900", memory_bytes=1, driver="580")
     ended = Path("reports", first["night"], "nightly.json")
     ended.write_text(json.dumps(first | {"gpus": [card.name]}))
     parts = [RunFolder(Path("reports", night["night"]).absolute()) for night in (first, second)]
@@ -353,7 +353,7 @@ def test_without_the_gpus_of_the_run_nothing_is_searched(world):
     (parts[1].path / "nightly.json").unlink()
     merged, _ = merge(parts, Path("reports", "merged"))
     judged, _ = world.night("--judge", str(merged.path), "--bisect-budget", "5m", code=1)
-    assert [one["answer"] for one in judged["searches"]] == ["not searched: this machine has no NVIDIA H200"]
+    assert [one["answer"] for one in judged["searches"]] == ["not searched: this machine has no NVIDIA Z900"]
     world.capsys.readouterr()
     assert main(["nightly", "--judge", str(merged.path), "--json"]) == 1
     assert json.loads(world.capsys.readouterr().out)["searches"] == []
