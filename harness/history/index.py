@@ -31,8 +31,6 @@ VERSION = 4  # of the tables below; an index of another version is rebuilt
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOCK_SECONDS = 60.0  # how long a process waits for another one that writes
 
-# Texts that many results share are stored once. ``locks.built`` names commits and folders without their addresses,
-# which may be private. ``results.started`` is in microseconds since 1970.
 TABLES = Path(__file__).with_name("tables.sql").read_text(encoding="utf-8")
 INDEXES = Path(__file__).with_name("indexes.sql").read_text(encoding="utf-8")
 PART_RUNS = "SELECT runs.id FROM runs JOIN parts ON parts.part = runs.name"  # the merged run has their results

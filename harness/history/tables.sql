@@ -1,4 +1,6 @@
--- The index of all runs. Names are kept once, in tables of their own; index.py packs medians and spreads.
+-- The index of all runs. Texts that many results share are stored once. index.py packs medians and spreads.
+-- locks.built names commits and folders without their addresses, which may be private.
+-- results.started is in microseconds since 1970.
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL, matrix TEXT NOT NULL,
     problem TEXT NOT NULL
