@@ -14,7 +14,7 @@ from harness.errors import ExitCode
 from harness.report.markdown import CELL_LIMIT, LIMIT, code, cut, shortened, table_text, tracker
 from harness.report.model import KNOWN_ISSUE_TEXTS
 from harness.store.records import WHOLE_CELL
-from harness.verdict.acceptance import counted, is_expected
+from harness.verdict.acceptance import is_expected, matching
 from harness.verdict.comparison import Change, Comparison, Difference
 from harness.verdict.result import ScenarioResult
 
@@ -122,7 +122,8 @@ def exit_sentence(comparison: Comparison, exit_code: ExitCode, fail_on: Sequence
     if exit_code is ExitCode.INCOMPLETE:
         number = sum(one.incomplete for one in comparison.differences)
         return f"Incomplete: {number} result{' is' if number == 1 else 's are'} missing or invalid."
-    return f"--fail-on {' '.join(fail_on)}: {len(counted(comparison.differences, fail_on))} found." if exit_code else ""
+    number = len(matching(comparison.differences, fail_on))
+    return f"--fail-on {' '.join(fail_on)}: {number} found." if exit_code else ""
 
 
 # Terminal
@@ -202,7 +203,7 @@ def _markdown_row(entry: EntryView) -> str:
 
 def comparison_json(comparison: Comparison, exit_code: ExitCode, fail_on: Sequence[str]) -> dict[str, Any]:
     """Return a comparison as JSON values."""
-    failing = counted(comparison.differences, fail_on)
+    failing = matching(comparison.differences, fail_on)
     return {
         "old": comparison.old,
         "new": comparison.new,

@@ -23,7 +23,7 @@ ACCEPTABLE = {
     Change.FLAKY,
     Change.APPEARED,
 }
-NOT_PASSED = {Status.FAIL, Status.ERROR, Status.FLAKY}
+RED = {Status.FAIL, Status.ERROR, Status.FLAKY}  # of ``--fail-on red``
 COUNTS_EXPECTED = {"red"}  # also counts what is known or accepted
 
 
@@ -108,7 +108,7 @@ FAIL_ON: Mapping[str, Callable[[Difference], bool]] = {
         or _is_newly_flaky(one)
         or one.change in {Change.CHANGED, Change.MEMORY_UP, Change.DISAPPEARED, Change.UNKNOWN}
     ),
-    "red": lambda one: _now(one, *NOT_PASSED),
+    "red": lambda one: _now(one, *RED),
 }
 
 
@@ -118,7 +118,7 @@ def is_expected(difference: Difference) -> bool:
     return bool(difference.accepted) or known
 
 
-def counted(found: Sequence[Difference], fail_on: Collection[str]) -> tuple[Difference, ...]:
+def matching(found: Sequence[Difference], fail_on: Collection[str]) -> tuple[Difference, ...]:
     """Return the differences that ``--fail-on`` counts; ``fail_on`` has keys of ``FAIL_ON``."""
     return tuple(
         one
@@ -139,4 +139,4 @@ def exit_code(found: Sequence[Difference], compared: int, fail_on: Collection[st
     """
     if not compared or any(one.incomplete for one in found):
         return ExitCode.INCOMPLETE
-    return ExitCode.REGRESSION if counted(found, fail_on) else ExitCode.COMPLETE
+    return ExitCode.REGRESSION if matching(found, fail_on) else ExitCode.COMPLETE
